@@ -1,0 +1,59 @@
+/* The log: one JSON line per event on stderr: {"time","level","event", inherited context, fields…}.
+ * The event is an id in snake_case, never a sentence with values in it. Foreign text is escaped and cut at 256 bytes.
+ * At most `log.rate` lines a second for one event id; then one line "log_suppressed" with the count each second.
+ * Writing never blocks: a line that stderr does not take is counted (callboard_log_lost_total) and dropped.
+ * Thread: any. This file holds the only mutable state at file scope of the project. */
+#ifndef CALLBOARD_BASE_LOG_H
+#define CALLBOARD_BASE_LOG_H
+
+#include "base/bytes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+
+enum log_field_type { LOG_FIELD_NONE, LOG_FIELD_TEXT, LOG_FIELD_SPAN, LOG_FIELD_U64, LOG_FIELD_I64, LOG_FIELD_BOOL };
+
+struct log_field {
+    const char *name;
+    enum log_field_type type;
+    union {
+        const char *text;
+        struct span span;
+        uint64_t u64;
+        int64_t i64;
+        bool boolean;
+    } value;
+};
+
+#define log_text(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_TEXT, .value.text = (v)})
+#define log_span(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_SPAN, .value.span = (v)})
+#define log_u64(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_U64, .value.u64 = (v)})
+#define log_i64(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_I64, .value.i64 = (v)})
+#define log_bool(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
+#define log_nothing ((struct log_field){.name = NULL, .type = LOG_FIELD_NONE})
+
+#define LOG_AT(level, event, ...)                                                                 \
+    log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                          \
+              sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+
+/* log_info("broker_started", log_text("broker", id), log_u64("port", port)); without fields: log_nothing. */
+#define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+#define log_info(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_warning(event, ...) LOG_AT(LOG_LEVEL_WARNING, event, __VA_ARGS__)
+#define log_error(event, ...) LOG_AT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n_fields);
+void log_set_level(enum log_level level);
+bool log_level_parse(struct span text, enum log_level *ret_level); /* debug, info, warning, error */
+/* Lines a second and event id; 0 = no limit. */
+void log_set_rate(unsigned lines_per_second);
+/* Added to every line, e.g. the program's name and id; the text is copied. NULL value removes it. */
+void log_set_context(const char *name, const char *value);
+/* Tests and embedders: lines go to this function (with the line feed) instead of stderr; NULL puts stderr back. */
+void log_set_sink(void (*sink)(void *context, struct span line), void *context);
+uint64_t log_lost_total(void);
+uint64_t log_suppressed_total(void);
+
+#endif

@@ -1,0 +1,260 @@
+/* The wire between gateway and broker: wire.md. This header is the contract, both sides include it and nothing else.
+ * One ZeroMQ message is one batch (header of 32 bytes, then frames), all integers little-endian.
+ *
+ *   batch:  0 u16 magic 0x4243 | 2 u8 version | 3 u8 flags (0) | 4 u16 shard | 6 u16 zero | 8 u64 link epoch
+ *           16 u32 number | 20 u32 ack | 24 u32 credit frames | 28 u32 credit bytes | 32 frames…
+ *   frame:  0 u8 kind | 1 u8 flags | 2 u16 zero | 4 u32 body length | 8 body
+ *
+ * A lane is one direction pair between a gateway worker and one shard (shard 0xffff: the switchboard itself). Numbers count
+ * batches of a lane from 1; number 0 carries only ack and credit. See wire_lane.h.
+ * Bump WIRE_VERSION whenever a frame, a field or its meaning changes; a newer side may only write new forms one release after
+ * it can read them. Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c).
+ * Thread: any (no state). Decoded spans point into the batch. */
+#ifndef CALLBOARD_BASE_WIRE_H
+#define CALLBOARD_BASE_WIRE_H
+
+#include "base/bytes.h"
+#include "base/position.h"
+
+enum {
+    WIRE_VERSION_MIN = 1,
+    WIRE_VERSION = 1,
+    WIRE_MAGIC = 0x4243,
+    WIRE_BATCH_HEADER_SIZE = 32,
+    WIRE_FRAME_HEADER_SIZE = 8,
+    WIRE_SHARD_SWITCHBOARD = 0xffff,
+};
+#define WIRE_FRAME_MAX ((size_t) (1024 + 64) * 1024)
+#define WIRE_BATCH_MAX ((size_t) 4 * 1024 * 1024)
+#define WIRE_BATCH_CLOSE ((size_t) 8 * 1024)        /* a batch that reached it is sent */
+#define WIRE_BATCH_CLOSE_CURVE ((size_t) 32 * 1024)
+
+/* Flag of a frame: a receiver that does not know the kind skips it; without the flag it resets the link. */
+enum { WIRE_FRAME_SKIP = 1 };
+
+/* ---- the list: X(NAME, struct and function suffix, kind, direction) ---- */
+#define WIRE_FRAMES(X)                                                                            \
+    X(HELLO, hello, 1, "up")                                                                      \
+    X(WELCOME, welcome, 2, "down")                                                                \
+    X(SUBSCRIBE, subscribe, 3, "up")                                                              \
+    X(SUBSCRIBED, subscribed, 4, "down")                                                          \
+    X(UNSUBSCRIBE, unsubscribe, 5, "up")                                                          \
+    X(PUBLISH, publish, 6, "up")                                                                  \
+    X(PUBLISHED, published, 7, "down")                                                            \
+    X(PRESENCE_SET, presence_set, 8, "up")                                                        \
+    X(PRESENCE_CLEAR, presence_clear, 9, "up")                                                    \
+    X(PRESENCE, presence, 10, "up")                                                               \
+    X(PRESENCE_STATS, presence_stats, 11, "up")                                                   \
+    X(HISTORY, history, 12, "up")                                                                 \
+    X(HISTORY_REMOVE, history_remove, 13, "up")                                                   \
+    X(CALL, call, 14, "up")                                                                       \
+    X(RESULT, result, 15, "down")                                                                 \
+    X(ERROR, error, 16, "down")                                                                   \
+    X(EVENT, event, 17, "up")                                                                     \
+    X(BEAT, beat, 18, "up")                                                                       \
+    X(BEAT_ANSWER, beat_answer, 19, "down")                                                       \
+    X(PUSH, push, 20, "down")                                                                     \
+    X(JOIN, join, 21, "down")                                                                     \
+    X(LEAVE, leave, 22, "down")                                                                   \
+    X(LAGGING, lagging, 23, "down")                                                               \
+    X(LOST, lost, 24, "down")                                                                     \
+    X(RESYNC, resync, 25, "down")                                                                 \
+    X(COMMAND, command, 26, "down")                                                               \
+    X(TOTALS, totals, 27, "down")                                                                 \
+    X(DRAIN, drain, 28, "down")                                                                   \
+    X(RESET, reset, 29, "both")
+
+enum wire_kind {
+#define WIRE_KIND_MEMBER(NAME, name, kind, direction) WIRE_##NAME = kind,
+    WIRE_FRAMES(WIRE_KIND_MEMBER)
+#undef WIRE_KIND_MEMBER
+};
+
+/* ---- fields: F(type, name); types: u8 u16 u32 u64 i64, epoch (sized text), bytes (u32 length and bytes) ---- */
+
+/* First on lane 0xffff. boot_nonce is new at every start of the process, link epoch stands in the batch header. */
+#define WIRE_FIELDS_hello(F)                                                                      \
+    F(u16, version_min) F(u16, version_max) F(bytes, gateway_id) F(u32, worker) F(u64, boot_nonce) \
+        F(u64, config_hash)
+/* Credit: what the broker grants each lane at the start. mode: enum wire_mode. */
+#define WIRE_FIELDS_welcome(F)                                                                    \
+    F(u16, version) F(bytes, broker_id) F(u64, boot_nonce) F(u16, shards) F(u32, partitions)      \
+        F(u8, mode) F(u8, degraded) F(u32, heartbeat_ms) F(u32, credit_frames) F(u32, credit_bytes) \
+            F(u64, config_hash)
+/* flags: WIRE_SUBSCRIBE_*. since_* only with SINCE. limit: most publications to send back, 0 = the broker's bound. */
+#define WIRE_FIELDS_subscribe(F)                                                                  \
+    F(u32, request) F(u32, handle) F(u8, flags) F(epoch, since_epoch) F(u64, since_offset)        \
+        F(u32, limit) F(bytes, channel)
+/* flags: WIRE_SUBSCRIBED_*. publications: wire_publication after wire_publication, oldest first. */
+#define WIRE_FIELDS_subscribed(F)                                                                 \
+    F(u32, request) F(u32, handle) F(u8, flags) F(epoch, epoch) F(u64, offset) F(u32, n_publications) \
+        F(bytes, publications)
+#define WIRE_FIELDS_unsubscribe(F) F(u32, handle)
+/* request 0: no answer is wanted. flags: WIRE_PUBLISH_*. info: wire_client_info or empty. tags: wire_tags or empty. */
+#define WIRE_FIELDS_publish(F)                                                                    \
+    F(u32, request) F(u8, flags) F(u32, deadline_ms) F(bytes, channel) F(bytes, key) F(bytes, data) \
+        F(bytes, info) F(bytes, tags)
+/* flags: WIRE_PUBLISHED_*. The epoch is empty where the channel has no history. */
+#define WIRE_FIELDS_published(F) F(u32, request) F(u8, flags) F(epoch, epoch) F(u64, offset)
+/* flags: WIRE_PRESENCE_*. info: wire_client_info. The handle must be subscribed. */
+#define WIRE_FIELDS_presence_set(F) F(u32, handle) F(u8, flags) F(bytes, info)
+#define WIRE_FIELDS_presence_clear(F) F(u32, handle) F(bytes, client) F(bytes, user)
+#define WIRE_FIELDS_presence(F) F(u32, request) F(bytes, channel)
+#define WIRE_FIELDS_presence_stats(F) F(u32, request) F(bytes, channel)
+/* flags: WIRE_HISTORY_*. limit 0: only the position. */
+#define WIRE_FIELDS_history(F)                                                                    \
+    F(u32, request) F(u8, flags) F(epoch, since_epoch) F(u64, since_offset) F(u32, limit)         \
+        F(bytes, channel)
+#define WIRE_FIELDS_history_remove(F) F(u32, request) F(bytes, channel)
+/* Work for backend services. info: wire_client_info. Answered by RESULT (bytes: data) or ERROR. */
+#define WIRE_FIELDS_call(F)                                                                       \
+    F(u32, request) F(u32, deadline_ms) F(bytes, method) F(bytes, channel) F(bytes, info) F(bytes, data)
+/* of: the kind of the request it answers. HISTORY: epoch, offset, n = publications, bytes = wire_publication…
+ * PRESENCE: n = entries, bytes = wire_client_info each sized. PRESENCE_STATS: n = clients, m = users. CALL: bytes = data. */
+#define WIRE_FIELDS_result(F)                                                                     \
+    F(u32, request) F(u8, of) F(epoch, epoch) F(u64, offset) F(u32, n) F(u32, m) F(bytes, bytes)
+/* code: enum error_code. flags: WIRE_ERROR_*. handle: the subscription's, where it answers SUBSCRIBE, else 0. */
+#define WIRE_FIELDS_error(F) F(u32, request) F(u32, handle) F(u16, code) F(u8, flags) F(bytes, message)
+/* type: "connected", "disconnected", "subscribed", "unsubscribed" for backends that listen. */
+#define WIRE_FIELDS_event(F) F(bytes, type) F(bytes, channel) F(bytes, info)
+/* Every heartbeat on every lane of a shard. The figures are those of the whole gateway process. flags: WIRE_BEAT_*. */
+#define WIRE_FIELDS_beat(F)                                                                       \
+    F(u64, sent_us) F(u8, flags) F(u32, connections) F(u32, users) F(u32, alive) F(u32, dead) F(u32, load_permille)
+/* From the shard itself. tops: per channel that changed lately, u32 handle and u64 offset. degraded: Redis is away. */
+#define WIRE_FIELDS_beat_answer(F) F(u64, sent_us) F(u8, degraded) F(u32, n_tops) F(bytes, tops)
+/* rest: one wire_publication up to the end of the frame, see wire_append_push. */
+#define WIRE_FIELDS_push(F) F(u32, handle) F(rest, publication)
+#define WIRE_FIELDS_join(F) F(u32, handle) F(bytes, info)
+#define WIRE_FIELDS_leave(F) F(u32, handle) F(bytes, info)
+#define WIRE_FIELDS_lagging(F) F(u32, handle)
+#define WIRE_FIELDS_lost(F) F(u32, handle) F(epoch, epoch) F(u64, offset)
+/* Presence of these partitions (u32 each) again; n 0: of all. */
+#define WIRE_FIELDS_resync(F) F(u32, n) F(bytes, partitions)
+/* action: enum wire_command_action. user or client names whom. */
+#define WIRE_FIELDS_command(F)                                                                    \
+    F(u8, action) F(bytes, user) F(bytes, client) F(bytes, channel) F(u16, code) F(bytes, reason)
+#define WIRE_FIELDS_totals(F)                                                                     \
+    F(u32, gateways) F(u32, brokers) F(u64, connections) F(u64, users) F(u64, alive) F(u64, dead)
+#define WIRE_FIELDS_drain(F) F(u32, within_ms)
+/* The link is of no use any more: start anew with HELLO and a new link epoch. reason: enum wire_reset_reason. */
+#define WIRE_FIELDS_reset(F) F(u16, reason) F(bytes, message)
+
+enum wire_mode { WIRE_MODE_MEMORY = 1, WIRE_MODE_REDIS = 2 };
+enum { WIRE_SUBSCRIBE_SINCE = 1, WIRE_SUBSCRIBE_OWN = 2 /* the worker's own position: evidence, and paged */ };
+enum {
+    WIRE_SUBSCRIBED_HISTORY = 1,   /* the channel has positions */
+    WIRE_SUBSCRIBED_RECOVERED = 2, /* since was given, and publications carry since+1…offset (or up to `more`) */
+    WIRE_SUBSCRIBED_MORE = 4,      /* own only: offset is where this page ends; SUBSCRIBE again from there */
+};
+enum { WIRE_PUBLISH_SKIP_HISTORY = 1 };
+enum { WIRE_PUBLISHED_DUPLICATE = 1, WIRE_PUBLISHED_NOT_DURABLE = 2 };
+enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
+enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
+enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };
+enum { WIRE_BEAT_RENEW_LEASE = 1 /* you are my first-ranked broker: keep my lease */, WIRE_BEAT_DRAINING = 2 };
+enum wire_command_action { WIRE_COMMAND_DISCONNECT = 1, WIRE_COMMAND_UNSUBSCRIBE = 2, WIRE_COMMAND_SUBSCRIBE = 3, WIRE_COMMAND_REFRESH = 4 };
+enum wire_reset_reason {
+    WIRE_RESET_UNKNOWN_LINK = 1, /* no HELLO was seen for this link epoch */
+    WIRE_RESET_HOLE = 2,
+    WIRE_RESET_BAD_FRAME = 3,
+    WIRE_RESET_VERSION = 4,
+    WIRE_RESET_OVERFLOW = 5,
+    WIRE_RESET_MODE = 6, /* a second broker where one is in mode memory */
+    WIRE_RESET_REPLACED = 7,
+};
+
+/* ---- structs, one for each frame: struct wire_hello … ---- */
+#define WIRE_MEMBER_u8(name) uint8_t name;
+#define WIRE_MEMBER_u16(name) uint16_t name;
+#define WIRE_MEMBER_u32(name) uint32_t name;
+#define WIRE_MEMBER_u64(name) uint64_t name;
+#define WIRE_MEMBER_i64(name) int64_t name;
+#define WIRE_MEMBER_epoch(name) struct epoch name;
+#define WIRE_MEMBER_bytes(name) struct span name;
+#define WIRE_MEMBER_rest(name) struct span name;
+#define WIRE_MEMBER(type, name) WIRE_MEMBER_##type(name)
+#define WIRE_DEFINE(NAME, suffix, kind, direction)                                                \
+    struct wire_##suffix {                                                                        \
+        WIRE_FIELDS_##suffix(WIRE_MEMBER)                                                         \
+    };                                                                                            \
+    /* Appends the frame to a batch. False: over WIRE_FRAME_MAX or the buffer's limit; nothing was appended. */ \
+    bool wire_encode_##suffix(struct buffer *batch, const struct wire_##suffix *frame);           \
+    /* False: truncated, trailing bytes, or a length that does not fit. */                        \
+    bool wire_decode_##suffix(struct span body, struct wire_##suffix *ret_frame);
+WIRE_FRAMES(WIRE_DEFINE)
+
+/* For logs and docs; "unknown" for a number that is none. */
+const char *wire_kind_name(uint8_t kind);
+
+/* ---- batches ---- */
+struct wire_batch_header {
+    uint8_t version;
+    uint16_t shard;
+    uint64_t link_epoch;
+    uint32_t number;
+    uint32_t ack;
+    uint32_t credit_frames;
+    uint32_t credit_bytes;
+};
+
+/* Starts a batch: the buffer is cleared, limited to WIRE_BATCH_MAX, and has room for the header. */
+void wire_batch_begin(struct buffer *batch);
+/* Writes the header into a begun batch. */
+void wire_batch_seal(struct buffer *batch, const struct wire_batch_header *header);
+
+enum wire_outcome {
+    WIRE_OK,
+    WIRE_END,         /* no more frames */
+    WIRE_TRUNCATED,
+    WIRE_BAD_MAGIC,
+    WIRE_BAD_VERSION,
+    WIRE_BAD_HEADER,  /* reserved bits or over a bound */
+};
+/* Reads the header; *ret_frames stands on the first frame. */
+enum wire_outcome wire_batch_open(struct span batch, struct wire_batch_header *ret_header, struct cursor *ret_frames);
+
+struct wire_frame {
+    uint8_t kind;
+    uint8_t flags;
+    struct span body;
+};
+/* WIRE_OK, WIRE_END or what is wrong. */
+enum wire_outcome wire_frame_next(struct cursor *frames, struct wire_frame *ret_frame);
+const char *wire_outcome_text(enum wire_outcome outcome);
+
+/* ---- parts inside frames ---- */
+
+/* One publication: u64 offset (0: none), i64 time, u8 flags, data, info, tags sized. Stored so in tails and (with a version
+ * byte before it) in Redis, and copied as it is into PUSH. */
+struct wire_publication {
+    uint64_t offset;
+    int64_t time_ms; /* wall clock of the broker that took it; 0: unknown */
+    uint8_t flags;   /* 0 */
+    struct span data;
+    struct span info; /* wire_client_info or empty */
+    struct span tags; /* wire_tags or empty */
+};
+bool wire_append_publication(struct buffer *out, const struct wire_publication *publication);
+bool wire_read_publication(struct cursor *cursor, struct wire_publication *ret_publication);
+/* A PUSH frame around already encoded publication bytes: the hot path's one copy. */
+bool wire_append_push(struct buffer *batch, uint32_t handle, struct span publication);
+
+struct wire_client_info {
+    struct span user;
+    struct span client;
+    struct span conn_info; /* JSON or binary, empty: none */
+    struct span chan_info;
+};
+bool wire_append_client_info(struct buffer *out, const struct wire_client_info *info);
+/* The whole span is one info. */
+bool wire_read_client_info(struct span bytes, struct wire_client_info *ret_info);
+
+struct wire_tag {
+    struct span key;
+    struct span value;
+};
+bool wire_append_tag(struct buffer *out, const struct wire_tag *tag);
+/* False at the end and on malformed bytes (cursor->failed). */
+bool wire_next_tag(struct cursor *tags, struct wire_tag *ret_tag);
+
+#endif

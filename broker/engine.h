@@ -1,0 +1,187 @@
+/* The engine: what keeps a shard's channels. One asynchronous contract with two equals, engine_memory and redis/engine_redis;
+ * tests/contract/engine_contract.c runs the same suite on both. One engine object belongs to one shard actor.
+ *
+ * Order. Results come as completions and publications come as events; per channel the events are in offset order, each once,
+ * and the completion of an own append comes after the event of that append. Every request's completion is called exactly once,
+ * later (never inside the call), on the shard's thread, also on shutdown (then with ENGINE_CANCELLED).
+ * Only the engine assigns offsets. "No" is only said by an engine that is sure: otherwise ENGINE_TEMPORARY.
+ *
+ * Ownership. A request is embedded by the caller and borrowed until its completion; its spans are copied before the call returns.
+ * Thread: the shard's. */
+#ifndef CALLBOARD_BROKER_ENGINE_H
+#define CALLBOARD_BROKER_ENGINE_H
+
+#include "base/list.h"
+#include "base/metrics.h"
+#include "base/namespace_options.h"
+#include "base/payload.h"
+#include "base/position.h"
+#include "base/wire.h"
+
+#include <uv.h>
+
+typedef struct engine engine_t;
+
+/* How a request ended. Definite: nothing was done. */
+enum engine_outcome {
+    ENGINE_OK,
+    ENGINE_TEMPORARY,  /* definite, may pass: engine away, queue full, opening, read not possible now */
+    ENGINE_UNKNOWN,    /* sent, no answer by the deadline: it may have happened */
+    ENGINE_KEY_REUSED, /* definite: the idempotency key names another payload */
+    ENGINE_TOO_LARGE,  /* definite */
+    ENGINE_CORRUPT,    /* definite: foreign bytes in our keys */
+    ENGINE_DENIED,     /* definite: Redis refused by ACL */
+    ENGINE_CANCELLED,  /* the engine is closing; unknown for appends */
+};
+const char *engine_outcome_text(enum engine_outcome outcome);
+
+/* ---- appending ---- */
+struct engine_append {
+    /* in */
+    struct span channel;
+    const struct namespace_options *options;
+    struct span key;         /* idempotency key, empty: none */
+    struct span data;
+    struct span info;        /* wire_client_info or empty */
+    struct span tags;        /* wire_tags or empty */
+    bool skip_history;       /* no position, not stored */
+    uint64_t deadline_ms;    /* monotonic */
+    void (*on_done)(struct engine_append *request, enum engine_outcome outcome);
+    /* out, valid in on_done with ENGINE_OK */
+    struct position position; /* empty epoch, offset 0: the channel has no history, or it was skipped */
+    bool duplicate;           /* the key was known: position is the first result's */
+    bool not_durable;         /* on_engine_down: memory */
+    /* the engine's own */
+    struct list_link link;
+    void *engine_data;
+};
+
+/* ---- reading ---- */
+struct engine_read {
+    /* in */
+    struct span channel;
+    const struct namespace_options *options;
+    bool has_since;
+    struct position since; /* empty epoch: any epoch will do */
+    bool since_is_own;     /* a broker's or a gateway's own position: evidence for what Redis lost */
+    bool reverse;          /* newest first; since.offset 0 with has_since is "from the end" */
+    uint32_t limit;        /* publications at most; 0: only the position */
+    size_t bytes_limit;    /* of encoded publications, 0: the engine's bound */
+    uint64_t deadline_ms;
+    void (*on_done)(struct engine_read *request, enum engine_outcome outcome);
+    /* out: the settled position (top) and the wanted entries, read in one step. Without has_since: the oldest `limit` (or
+     * newest, reverse). With another epoch than since.epoch: entries none, epoch_matches false. */
+    struct position top;
+    bool epoch_matches;
+    bool complete;           /* every offset from since.offset+1 to top.offset (or to the limit) is there */
+    uint32_t n_publications;
+    payload_t **publications; /* encoded wire_publication each; borrowed for on_done: payload_ref what you keep */
+    /* the engine's own */
+    struct list_link link;
+    void *engine_data;
+};
+
+/* ---- history_remove ---- */
+struct engine_remove {
+    struct span channel;
+    const struct namespace_options *options;
+    uint64_t deadline_ms;
+    void (*on_done)(struct engine_remove *request, enum engine_outcome outcome);
+    struct position top; /* out: kept */
+    struct list_link link;
+    void *engine_data;
+};
+
+/* ---- presence ---- */
+struct engine_presence_entry {
+    struct span info;       /* wire_client_info: user, client, conn_info, chan_info */
+    struct span gateway_id;
+    uint64_t lease_number;
+};
+struct engine_presence_read {
+    struct span channel;
+    uint64_t deadline_ms;
+    void (*on_done)(struct engine_presence_read *request, enum engine_outcome outcome);
+    uint32_t n_entries; /* out, of all gateways, also of dead ones: the caller knows the leases */
+    const struct engine_presence_entry *entries; /* borrowed for on_done */
+    struct list_link link;
+    void *engine_data;
+};
+
+/* A gateway's lease as every broker sees it. */
+struct engine_lease {
+    struct span gateway_id;
+    uint64_t number; /* new when the lease had to be made anew */
+    uint64_t boot_nonce;
+    uint32_t connections, users, alive, dead;
+};
+
+/* Calls up, given at construction. All on the shard's thread, never inside a call down. */
+struct engine_events {
+    /* A publication of a channel of this shard, own or another broker's, from an open partition. Offset 0: without position.
+     * `publication`: encoded wire_publication, borrowed; payload_ref it to keep it. */
+    void (*on_publication)(void *context, struct span channel, const struct epoch *epoch, uint64_t offset,
+                           payload_t *publication);
+    /* HSET made a new field / HDEL removed one. info: wire_client_info. */
+    void (*on_presence)(void *context, struct span channel, bool joined, const struct engine_presence_entry *entry);
+    /* This held channel may lack something, or its epoch may have changed: load it (engine_read with own since). */
+    void (*on_doubt)(void *context, struct span channel);
+    /* As on_doubt for every held channel of the partition, presence too: it was opened anew. */
+    void (*on_partition_doubt)(void *context, uint32_t partition);
+    /* All live leases, every second; the first one after a start as soon as it is known. */
+    void (*on_leases)(void *context, const struct engine_lease *leases, size_t n_leases);
+    /* Is the engine of use? For health, WELCOME and beats; called at each change. reason is static text. */
+    void (*on_state)(void *context, bool connected, bool pubsub_connected, const char *reason);
+};
+
+/* The virtual table; the struct is the first member of each implementation. */
+struct engine_methods {
+    /* Closes: cancels requests, closes handles; on_closed later, then the memory is gone. */
+    void (*close)(engine_t *self, void (*on_closed)(void *context), void *context);
+    void (*append)(engine_t *self, struct engine_append *request);
+    void (*read)(engine_t *self, struct engine_read *request);
+    void (*remove_history)(engine_t *self, struct engine_remove *request);
+    /* A channel is held from its first subscriber (or own publish) until it is released: the engine listens to its
+     * partition, and doubts are told for held channels. Calls are paired. */
+    void (*hold)(engine_t *self, struct span channel, const struct namespace_options *options);
+    void (*release)(engine_t *self, struct span channel);
+    /* May this engine say "no" for the channel now (redis.md: only an open partition does)? */
+    bool (*is_sure)(engine_t *self, struct span channel);
+    /* Fire and forget, in order with appends of the channel; on_presence tells what changed. `silent`: no on_presence
+     * anywhere (resync, move). */
+    void (*presence_set)(engine_t *self, struct span channel, const struct engine_presence_entry *entry, bool silent);
+    void (*presence_clear)(engine_t *self, struct span channel, struct span client);
+    void (*presence_read)(engine_t *self, struct engine_presence_read *request);
+    /* Keep this gateway's lease alive for 4 s from now (called every heartbeat by the shard that keeps leases). */
+    void (*lease_renew)(engine_t *self, const struct engine_lease *lease);
+    /* Before the loop sleeps: one write for everything of this turn. */
+    void (*flush)(engine_t *self);
+    bool (*is_connected)(const engine_t *self);
+    enum wire_mode (*mode)(const engine_t *self);
+};
+struct engine {
+    const struct engine_methods *methods;
+};
+
+static inline void engine_append(engine_t *self, struct engine_append *request) {
+    self->methods->append(self, request);
+}
+static inline void engine_read(engine_t *self, struct engine_read *request) {
+    self->methods->read(self, request);
+}
+
+/* What every engine is made from. */
+struct engine_options {
+    uv_loop_t *loop;
+    uint32_t shard;
+    uint32_t n_shards;
+    uint32_t n_partitions;
+    const char *broker_id;
+    uint64_t boot_nonce;
+    metrics_t *metrics;
+    const namespace_set_t *namespaces;
+    const struct engine_events *events;
+    void *context; /* for events */
+};
+
+#endif

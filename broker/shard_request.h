@@ -1,0 +1,58 @@
+/* What other actors of the broker ask of a shard (the backend API's methods), and what it answers. One allocation each: the
+ * spans lie behind the struct, so a request and a reply are freed as one block by memory_free.
+ * Ownership passes with actor_post. Thread: made on one, handled on another, never shared. */
+#ifndef CALLBOARD_BROKER_SHARD_REQUEST_H
+#define CALLBOARD_BROKER_SHARD_REQUEST_H
+
+#include "base/actor.h"
+#include "base/error_code.h"
+#include "base/position.h"
+
+enum shard_request_kind {
+    SHARD_REQUEST_PUBLISH,
+    SHARD_REQUEST_HISTORY,
+    SHARD_REQUEST_HISTORY_REMOVE,
+    SHARD_REQUEST_PRESENCE,
+    SHARD_REQUEST_PRESENCE_STATS,
+    SHARD_REQUEST_INFO, /* this shard's figures */
+};
+
+struct shard_request {
+    struct actor_message message; /* kind SHARD_MESSAGE_REQUEST, see shard.h */
+    enum shard_request_kind kind;
+    actor_t *reply_to;    /* NULL: no answer is wanted (PULL) */
+    uint32_t reply_kind;  /* kind of the reply's actor_message */
+    uint64_t ticket;      /* echoed */
+    uint64_t deadline_ms; /* monotonic */
+    bool skip_history;
+    bool has_since;
+    bool reverse;
+    uint32_t limit;
+    struct position since;
+    struct span channel;
+    struct span key;
+    struct span data;
+    struct span info; /* wire_client_info or empty */
+    struct span tags; /* wire_tags or empty */
+};
+/* Copies the spans of `model` into a new request (its other members too). */
+struct shard_request *shard_request_new(const struct shard_request *model);
+
+struct shard_reply {
+    struct actor_message message;
+    uint64_t ticket;
+    uint32_t shard;
+    enum shard_request_kind kind;
+    enum error_code error; /* ERROR_NONE: fine */
+    struct position position;
+    bool duplicate;
+    bool not_durable;
+    uint32_t n; /* publications, entries, clients; INFO: channels held */
+    uint32_t m; /* users; INFO: subscribed gateway workers */
+    uint64_t gateways, connections, users; /* INFO, from the leases: the whole cluster */
+    bool engine_connected;                 /* INFO */
+    struct span bytes; /* wire_publication… or sized wire_client_info… */
+};
+struct shard_reply *shard_reply_new(const struct shard_reply *model);
+
+#endif

@@ -1,0 +1,34 @@
+/* What a session needs of its connection. websocket.c is one; SSE and HTTP streaming come beside it.
+ * Thread: the worker's. */
+#ifndef CALLBOARD_GATEWAY_TRANSPORT_H
+#define CALLBOARD_GATEWAY_TRANSPORT_H
+
+#include "base/bytes.h"
+#include "base/payload.h"
+#include "gateway/protocol/client_protocol.h"
+
+struct transport;
+
+enum transport_write {
+    TRANSPORT_TAKEN,   /* all of it is with the kernel */
+    TRANSPORT_BACKLOG, /* taken, but the kernel is full: do not write again before session_on_writable */
+    TRANSPORT_DEAD,    /* the connection is gone; session_on_closed will follow */
+};
+
+struct transport_methods {
+    /* Writes framed bytes now. Not to be called while in backlog. */
+    enum transport_write (*write)(struct transport *self, struct span framed);
+    /* Frames one message for this transport: the payload that write takes. Same bytes for all of one encoding. */
+    payload_t *(*frame)(enum client_encoding encoding, struct span message);
+    /* Flushes, closes with this code, session_on_closed follows later. Only the first call counts. */
+    void (*close)(struct transport *self, uint16_t code, const char *reason);
+    /* Stops or resumes reading (commands in flight at their bound). */
+    void (*pause_reading)(struct transport *self, bool pause);
+    const char *name; /* "websocket" */
+};
+
+struct transport {
+    const struct transport_methods *methods;
+};
+
+#endif

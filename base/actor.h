@@ -1,10 +1,10 @@
 /* An actor: a thread with a libuv loop and an inbox; nobody else touches what it owns.
- * Its turn: inbox → handlers, sockets, timers → on_flush (once, before the loop sleeps). Messages cross by pointer through a
- * lock-free queue with one wake-up a batch; ownership of a message passes with it.
- * The inbox is bounded in messages and bytes; messages posted as `control` always pass (they are few and bounded).
- * Starting: actor_new returns after on_start ran on the new thread, with its result. Stopping: actor_stop asks, on_stop starts
- * closing handles, the loop runs until none is left; a deadline turns a stuck actor into an abort with a message.
- * Thread: actor_new, actor_destroy: the owner. actor_post: any. The rest: the actor's own. */
+ * Its turn: inbox → handlers, sockets, timers → on_flush (once, before the loop sleeps). Messages cross by pointer
+ * through a lock-free queue with one wake-up a batch; ownership of a message passes with it. The inbox is bounded in
+ * messages and bytes; messages posted as `control` always pass (they are few and bounded). Starting: actor_new returns
+ * after on_start ran on the new thread, with its result. Stopping: actor_stop asks, on_stop starts closing handles, the
+ * loop runs until none is left; a deadline turns a stuck actor into an abort with a message. Thread: actor_new,
+ * actor_destroy: the owner. actor_post: any. The rest: the actor's own. */
 #ifndef CALLBOARD_BASE_ACTOR_H
 #define CALLBOARD_BASE_ACTOR_H
 

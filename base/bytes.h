@@ -54,8 +54,8 @@ struct buffer {
 #define BUFFER_EMPTY ((struct buffer){NULL, 0, 0, 0, false})
 
 void buffer_init(struct buffer *self, size_t limit);
-void buffer_finish(struct buffer *self);  /* frees; the buffer is empty and usable again, its limit kept */
-void buffer_clear(struct buffer *self);   /* size 0, overflow false, memory kept */
+void buffer_finish(struct buffer *self);               /* frees; the buffer is empty and usable again, its limit kept */
+void buffer_clear(struct buffer *self);                /* size 0, overflow false, memory kept */
 bool buffer_reserve(struct buffer *self, size_t more); /* false: over the limit (overflow set) */
 bool buffer_append(struct buffer *self, const void *data, size_t size);
 bool buffer_append_span(struct buffer *self, struct span bytes);
@@ -74,16 +74,16 @@ bool buffer_append_sized(struct buffer *self, struct span bytes);
 void buffer_put_u32(struct buffer *self, size_t at, uint32_t value);
 /* Drops the first `size` bytes. */
 void buffer_consume(struct buffer *self, size_t size);
-/* A JSON string with its quotes: escapes the quote, backslash and controls; bytes >= 0x80 pass as they are (they must be
- * valid UTF-8 already). */
+/* A JSON string with its quotes: escapes the quote, backslash and controls; bytes >= 0x80 pass as they are (they must
+ * be valid UTF-8 already). */
 bool buffer_append_json_string(struct buffer *self, struct span text);
 
 static inline struct span buffer_span(const struct buffer *self) {
     return (struct span){self->data, self->size};
 }
 
-/* Bounded reads from a span; the first read that does not fit sets `failed`, returns 0 or an empty span, and so does every
- * later one: so a reader checks once, at the end. Lengths are compared by subtraction. */
+/* Bounded reads from a span; the first read that does not fit sets `failed`, returns 0 or an empty span, and so does
+ * every later one: so a reader checks once, at the end. Lengths are compared by subtraction. */
 struct cursor {
     const uint8_t *at;
     size_t left;

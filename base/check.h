@@ -8,11 +8,11 @@ _Noreturn void check_failed(const char *file, int line, const char *condition, c
     __attribute__((format(printf, 4, 5), cold));
 
 /* check(cond, "format", values...): aborts unless cond holds, in every build. */
-#define check(condition, ...)                                                                     \
-    do {                                                                                          \
-        if (__builtin_expect(!(condition), 0)) {                                                  \
-            check_failed(__FILE__, __LINE__, #condition, __VA_ARGS__);                            \
-        }                                                                                         \
+#define check(condition, ...)                                                                                          \
+    do {                                                                                                               \
+        if (__builtin_expect(!(condition), 0)) {                                                                       \
+            check_failed(__FILE__, __LINE__, #condition, __VA_ARGS__);                                                 \
+        }                                                                                                              \
     } while (0)
 
 #define unreachable(...) check_failed(__FILE__, __LINE__, "unreachable", __VA_ARGS__)

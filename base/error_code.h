@@ -1,11 +1,12 @@
-/* Error codes that travel: client replies, backend replies, wire ERROR frames. One list; names, messages, flags and the tables
- * in docs/ come from it. client-protocol.md section 9, backend-api.md "Reply". */
+/* Error codes that travel: client replies, backend replies, wire ERROR frames. One list; names, messages, flags and the
+ * tables in docs/ come from it. client-protocol.md section 9, backend-api.md "Reply". */
 #ifndef CALLBOARD_BASE_ERROR_CODE_H
 #define CALLBOARD_BASE_ERROR_CODE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+/* clang-format off */
 /* X(NAME, code, reason slug, message, temporary, definite): definite = nothing was done. */
 #define ERROR_CODES(X)                                                                            \
     X(INTERNAL, 100, "internal", "internal server error", true, true)                             \
@@ -28,6 +29,7 @@
     X(LEASE_LOST, 123, "lease_lost", "lease lost", false, true)                                   \
     X(TOO_LARGE, 124, "too_large", "too large", false, true)
 
+/* clang-format on */
 enum error_code {
     ERROR_NONE = 0,
 #define ERROR_CODE_MEMBER(name, code, reason, message, temporary, definite) ERROR_##name = code,

@@ -1,5 +1,5 @@
-/* Judges and cuts JSON (RFC 8259) without building it: what passes is valid JSON in valid UTF-8, within the limits, and is
- * handed out as spans of the original bytes. So payloads travel byte for byte, and everybody agrees on what JSON is.
+/* Judges and cuts JSON (RFC 8259) without building it: what passes is valid JSON in valid UTF-8, within the limits, and
+ * is handed out as spans of the original bytes. So payloads travel byte for byte, and everybody agrees on what JSON is.
  * Strict: no byte order mark, no trailing bytes, no comments, no control characters in strings, no lone surrogates,
  * no \u0000 in anything that is decoded as text.
  * Thread: any (no state). */
@@ -76,7 +76,8 @@ struct json_value json_member(struct json_value object, const char *name);
 /* Does any name of this object stand twice (also in another spelling by escapes)? O(n²) within limits.names. */
 bool json_has_duplicate_names(struct json_value object);
 
-/* Decodes a string value into `out` (appended, without quotes, UTF-8). False: not a string, contains \u0000, or over the limit. */
+/* Decodes a string value into `out` (appended, without quotes, UTF-8). False: not a string, contains \u0000, or over
+ * the limit. */
 bool json_decode_string(struct json_value string, struct buffer *out);
 /* The string's bytes without a copy, when it has no escape; false otherwise. */
 bool json_plain_string(struct json_value string, struct span *ret_text);

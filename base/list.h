@@ -15,12 +15,12 @@ struct list_link {
 #define list_entry(link, type, member) ((type *) (void *) ((char *) (link) -offsetof(type, member)))
 
 /* Every link of the list; `cursor` must not be removed inside (use list_pop_front for that). */
-#define list_for_each(cursor, list)                                                               \
+#define list_for_each(cursor, list)                                                                                    \
     for (struct list_link *cursor = (list)->next; cursor != (list); cursor = cursor->next)
 
 /* As list_for_each, and `cursor` itself may be removed inside. */
-#define list_for_each_safe(cursor, list)                                                          \
-    for (struct list_link *cursor = (list)->next, *cursor##_next = cursor->next; cursor != (list); \
+#define list_for_each_safe(cursor, list)                                                                               \
+    for (struct list_link *cursor = (list)->next, *cursor##_next = cursor->next; cursor != (list);                     \
          cursor = cursor##_next, cursor##_next = cursor->next)
 
 static inline void list_init(struct list_link *self) {

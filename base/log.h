@@ -29,20 +29,20 @@ struct log_field {
 
 #define log_text(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_TEXT, .value.text = (v)})
 #define log_span(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_SPAN, .value.span = (v)})
-#define log_u64(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_U64, .value.u64 = (v)})
-#define log_i64(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_I64, .value.i64 = (v)})
+#define log_u64(field, v)  ((struct log_field){.name = (field), .type = LOG_FIELD_U64, .value.u64 = (v)})
+#define log_i64(field, v)  ((struct log_field){.name = (field), .type = LOG_FIELD_I64, .value.i64 = (v)})
 #define log_bool(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
-#define log_nothing ((struct log_field){.name = NULL, .type = LOG_FIELD_NONE})
+#define log_nothing        ((struct log_field){.name = NULL, .type = LOG_FIELD_NONE})
 
-#define LOG_AT(level, event, ...)                                                                 \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                          \
+#define LOG_AT(level, event, ...)                                                                                      \
+    log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                                               \
               sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /* log_info("broker_started", log_text("broker", id), log_u64("port", port)); without fields: log_nothing. */
-#define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_debug(event, ...)   LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+#define log_info(event, ...)    LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define log_warning(event, ...) LOG_AT(LOG_LEVEL_WARNING, event, __VA_ARGS__)
-#define log_error(event, ...) LOG_AT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+#define log_error(event, ...)   LOG_AT(LOG_LEVEL_ERROR, event, __VA_ARGS__)
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n_fields);
 void log_set_level(enum log_level level);

@@ -16,12 +16,12 @@ enum lws_guard_verdict {
 /* Call first in the lws callback, for every reason. Never touches `in` of HTTP_CONFIRM_UPGRADE. */
 enum lws_guard_verdict lws_guard_check(struct lws *wsi, enum lws_callback_reasons reason);
 
-/* Sets what guards need in the creation info: ALPN http/1.1, no HTTP/2, header pool, timeouts, no extensions, the all-zero
- * idle policy. Call it before your own settings. */
+/* Sets what guards need in the creation info: ALPN http/1.1, no HTTP/2, header pool, timeouts, no extensions, the
+ * all-zero idle policy. Call it before your own settings. */
 void lws_guard_prepare_info(struct lws_context_creation_info *info);
 
-/* Why the last LWS_GUARD_CLOSE of this thread was said, for a metric and the log: "connect_method", "upgrade", "version",
- * "key", "host"… Never NULL. */
+/* Why the last LWS_GUARD_CLOSE of this thread was said, for a metric and the log: "connect_method", "upgrade",
+ * "version", "key", "host"… Never NULL. */
 const char *lws_guard_last_reason(void);
 
 #endif

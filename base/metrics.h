@@ -1,7 +1,7 @@
-/* Metrics that describe themselves: a module keeps a const table of descriptions beside the code that counts, each thread
- * has values of its own for it (one writer, relaxed atomics), a scrape sums them. Rendered as Prometheus text 0.0.4.
- * Thread: the registry's functions are for any thread (a mutex, never on the hot path); a metric_values is written by one
- * thread only and read by the scraping one. */
+/* Metrics that describe themselves: a module keeps a const table of descriptions beside the code that counts, each
+ * thread has values of its own for it (one writer, relaxed atomics), a scrape sums them. Rendered as Prometheus text
+ * 0.0.4. Thread: the registry's functions are for any thread (a mutex, never on the hot path); a metric_values is
+ * written by one thread only and read by the scraping one. */
 #ifndef CALLBOARD_BASE_METRICS_H
 #define CALLBOARD_BASE_METRICS_H
 
@@ -17,7 +17,7 @@ enum metric_type {
 };
 
 struct metric_description {
-    const char *name;   /* with unit suffix: callboard_…_total, _bytes, _seconds */
+    const char *name; /* with unit suffix: callboard_…_total, _bytes, _seconds */
     const char *help;
     enum metric_type type;
     const char *labels; /* constant, e.g. reason="slow",kind="json"; NULL for none. Rows of one name stand together. */

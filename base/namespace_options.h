@@ -1,7 +1,6 @@
-/* Options of a namespace, names as upstream's (client-protocol.md section 13), as a settings table. Default: everything denied.
- * `namespaces` is a list of these in both the gateway's and the broker's configuration; `without_namespace` stands for
- * channels that have none.
- * Thread: any (immutable after reading). */
+/* Options of a namespace, names as upstream's (client-protocol.md section 13), as a settings table. Default: everything
+ * denied. `namespaces` is a list of these in both the gateway's and the broker's configuration; `without_namespace`
+ * stands for channels that have none. Thread: any (immutable after reading). */
 #ifndef CALLBOARD_BASE_NAMESPACE_OPTIONS_H
 #define CALLBOARD_BASE_NAMESPACE_OPTIONS_H
 
@@ -56,7 +55,8 @@ typedef struct namespace_set namespace_set_t;
  * config error before this is called (namespace_set_verify). */
 namespace_set_t *namespace_set_new(const struct config_section_list *list);
 void namespace_set_destroy(namespace_set_t **self_p);
-/* The options for a channel; NULL: no such namespace (error 102), or no entry with an empty name for a channel without one. */
+/* The options for a channel; NULL: no such namespace (error 102), or no entry with an empty name for a channel without
+ * one. */
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel);
 /* Reports duplicate and invalid names. */
 void namespace_set_verify(const struct config_section_list *list, const char *prefix, config_errors_t *errors);

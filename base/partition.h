@@ -6,7 +6,13 @@
 
 #include "base/bytes.h"
 
-enum { PARTITIONS_DEFAULT = 256, PARTITIONS_MIN = 64, PARTITIONS_MAX = 4096, PARTITION_TAG_MAX = 8, REDIS_SLOTS = 16384 };
+enum {
+    PARTITIONS_DEFAULT = 256,
+    PARTITIONS_MIN = 64,
+    PARTITIONS_MAX = 4096,
+    PARTITION_TAG_MAX = 8,
+    REDIS_SLOTS = 16384
+};
 
 /* A power of two in [PARTITIONS_MIN, PARTITIONS_MAX]? */
 bool partition_count_is_valid(uint64_t n_partitions);
@@ -24,8 +30,8 @@ void partition_tags(uint32_t n_partitions, struct partition_tag *ret_tags);
 /* contiguous: partition * n_shards / n_partitions */
 uint32_t partition_shard(uint32_t partition, uint32_t n_partitions, uint32_t n_shards);
 
-/* Rendezvous: the weight of a broker for a partition, XXH64 (seed = partition) of the broker's configured id. The highest is
- * first; equal weights are ordered by id. */
+/* Rendezvous: the weight of a broker for a partition, XXH64 (seed = partition) of the broker's configured id. The
+ * highest is first; equal weights are ordered by id. */
 uint64_t partition_rank(uint32_t partition, struct span broker_id);
 
 #endif

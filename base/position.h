@@ -20,7 +20,8 @@ struct position {
 #define OFFSET_MAX ((uint64_t) 9007199254740991) /* 2^53 - 1 */
 
 struct epoch epoch_new(void); /* random */
-/* An empty text gives the empty epoch; a text too long, or with bytes outside 0x21–0x7E, gives "_", which never matches. */
+/* An empty text gives the empty epoch; a text too long, or with bytes outside 0x21–0x7E, gives "_", which never
+ * matches. */
 struct epoch epoch_from(struct span text);
 static inline struct span epoch_span(const struct epoch *self) {
     return span_of_text(self->text);

@@ -10,14 +10,14 @@
 struct quota {
     size_t limit; /* 0 = without bound of its own (the parent still counts) */
     size_t used;
-    size_t high;  /* most that was used at once */
+    size_t high; /* most that was used at once */
     struct quota *parent;
 };
 
 void quota_init(struct quota *self, size_t limit, struct quota *parent);
-bool quota_charge(struct quota *self, size_t bytes);  /* false: at the bound, nothing charged */
+bool quota_charge(struct quota *self, size_t bytes);        /* false: at the bound, nothing charged */
 void quota_charge_anyway(struct quota *self, size_t bytes); /* for what must not be refused; may exceed the limit */
-void quota_release(struct quota *self, size_t bytes); /* checks that it was charged */
+void quota_release(struct quota *self, size_t bytes);       /* checks that it was charged */
 static inline bool quota_is_over(const struct quota *self) {
     return self->limit != 0 && self->used > self->limit;
 }

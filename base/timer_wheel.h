@@ -1,7 +1,7 @@
-/* Deadlines of many objects in O(1): pings, expiries, request timeouts. A hashed wheel of 1,024 slots; an entry fires at
- * its deadline or up to one tick later, never earlier; entries further away than a round stay for more rounds.
- * A fired entry is unlinked before its callback, which may set it again, cancel others or free its own object.
- * Thread: the owner's. */
+/* Deadlines of many objects in O(1): pings, expiries, request timeouts. A hashed wheel of 1,024 slots; an entry fires
+ * at its deadline or up to one tick later, never earlier; entries further away than a round stay for more rounds. A
+ * fired entry is unlinked before its callback, which may set it again, cancel others or free its own object. Thread:
+ * the owner's. */
 #ifndef CALLBOARD_BASE_TIMER_WHEEL_H
 #define CALLBOARD_BASE_TIMER_WHEEL_H
 
@@ -27,7 +27,8 @@ void timer_wheel_cancel(timer_wheel_t *self, struct timer_entry *entry); /* harm
 static inline bool timer_entry_is_set(const struct timer_entry *entry) {
     return list_is_linked(&entry->link);
 }
-/* Fires what is due at `now_ms`; returns how many. After a pause longer than a round everything due fires once, at once. */
+/* Fires what is due at `now_ms`; returns how many. After a pause longer than a round everything due fires once, at
+ * once. */
 size_t timer_wheel_advance(timer_wheel_t *self, uint64_t now_ms);
 size_t timer_wheel_count(const timer_wheel_t *self);
 

@@ -1,8 +1,7 @@
-/* JSON Web Tokens (RFC 7519, compact JWS of RFC 7515) over OpenSSL EVP: client-protocol.md section 12, security.md S2–S7.
- * The key names its one algorithm, the token's `alg` must be byte-equal to it. Base64url is strict, claims are read by
- * json_scan, duplicate names are refused, names are case-sensitive.
- * Here: HS256, HS384, HS512. A key set is a value that is replaced whole on reload.
- * Thread: any, a key set is immutable. */
+/* JSON Web Tokens (RFC 7519, compact JWS of RFC 7515) over OpenSSL EVP: client-protocol.md section 12, security.md
+ * S2–S7. The key names its one algorithm, the token's `alg` must be byte-equal to it. Base64url is strict, claims are
+ * read by json_scan, duplicate names are refused, names are case-sensitive. Here: HS256, HS384, HS512. A key set is a
+ * value that is replaced whole on reload. Thread: any, a key set is immutable. */
 #ifndef CALLBOARD_BASE_TOKEN_H
 #define CALLBOARD_BASE_TOKEN_H
 
@@ -26,20 +25,20 @@ struct token_rules {
 
 token_keys_t *token_keys_new(const struct token_rules *rules); /* copies */
 void token_keys_destroy(token_keys_t **self_p);                /* wipes */
-/* A key without kid serves tokens without kid. False: the secret is shorter than 32 bytes, or the kid is taken or malformed
- * (1–64 of A-Z a-z 0-9 . _ -); ret_error says so. */
+/* A key without kid serves tokens without kid. False: the secret is shorter than 32 bytes, or the kid is taken or
+ * malformed (1–64 of A-Z a-z 0-9 . _ -); ret_error says so. */
 bool token_keys_add_secret(token_keys_t *self, const char *kid, enum token_algorithm algorithm, struct span secret,
                            char *ret_error, size_t error_size);
 
 enum token_outcome {
     TOKEN_OK,
-    TOKEN_MALFORMED,       /* not three parts, bad base64url, bad JSON, crit, zip, b64, nested */
-    TOKEN_UNKNOWN_KEY,     /* kid or algorithm that no key has */
+    TOKEN_MALFORMED,   /* not three parts, bad base64url, bad JSON, crit, zip, b64, nested */
+    TOKEN_UNKNOWN_KEY, /* kid or algorithm that no key has */
     TOKEN_BAD_SIGNATURE,
-    TOKEN_BAD_CLAIM,       /* wrong type, missing or forbidden claim, life over the cap */
+    TOKEN_BAD_CLAIM, /* wrong type, missing or forbidden claim, life over the cap */
     TOKEN_WRONG_AUDIENCE,
     TOKEN_WRONG_ISSUER,
-    TOKEN_EXPIRED,         /* exp passed, or nbf not reached (upstream answers both so) */
+    TOKEN_EXPIRED, /* exp passed, or nbf not reached (upstream answers both so) */
 };
 const char *token_outcome_text(enum token_outcome outcome);
 
@@ -50,11 +49,11 @@ struct token_claims {
     struct span client;
     bool has_channel;
     bool has_expiry;
-    int64_t expiry_s;      /* exp */
+    int64_t expiry_s; /* exp */
     bool has_expire_at;
-    int64_t expire_at_s;   /* expire_at, 0 = never */
-    int64_t issued_at_s;   /* iat, 0 when absent */
-    struct span jti;       /* decoded */
+    int64_t expire_at_s;        /* expire_at, 0 = never */
+    int64_t issued_at_s;        /* iat, 0 when absent */
+    struct span jti;            /* decoded */
     struct json_value info;     /* JSON, JSON_ABSENT when not there */
     struct span info_binary;    /* b64info, decoded; wins over info */
     struct json_value data;     /* subscription tokens */
@@ -69,10 +68,12 @@ struct token_claims {
 void token_claims_finish(struct token_claims *self);
 
 /* Verifies at wall time now_ms. ret_claims is filled on TOKEN_OK only (finish it then). */
-enum token_outcome token_verify(const token_keys_t *keys, struct span token, int64_t now_ms, struct token_claims *ret_claims);
+enum token_outcome token_verify(const token_keys_t *keys, struct span token, int64_t now_ms,
+                                struct token_claims *ret_claims);
 
 /* Appends a signed token: `claims` is a JSON object. For the quick start, callboardctl and tests. */
-bool token_sign(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret, struct span claims);
+bool token_sign(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret,
+                struct span claims);
 
 /* Strict base64url without padding (RFC 4648 section 5). */
 bool base64url_decode(struct buffer *out, struct span text);

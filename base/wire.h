@@ -5,11 +5,11 @@
  *           16 u32 number | 20 u32 ack | 24 u32 credit frames | 28 u32 credit bytes | 32 frames…
  *   frame:  0 u8 kind | 1 u8 flags | 2 u16 zero | 4 u32 body length | 8 body
  *
- * A lane is one direction pair between a gateway worker and one shard (shard 0xffff: the switchboard itself). Numbers count
- * batches of a lane from 1; number 0 carries only ack and credit. See wire_lane.h.
- * Bump WIRE_VERSION whenever a frame, a field or its meaning changes; a newer side may only write new forms one release after
- * it can read them. Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c).
- * Thread: any (no state). Decoded spans point into the batch. */
+ * A lane is one direction pair between a gateway worker and one shard (shard 0xffff: the switchboard itself). Numbers
+ * count batches of a lane from 1; number 0 carries only ack and credit. See wire_lane.h. Bump WIRE_VERSION whenever a
+ * frame, a field or its meaning changes; a newer side may only write new forms one release after it can read them.
+ * Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c). Thread: any (no state). Decoded spans point into the
+ * batch. */
 #ifndef CALLBOARD_BASE_WIRE_H
 #define CALLBOARD_BASE_WIRE_H
 
@@ -24,14 +24,15 @@ enum {
     WIRE_FRAME_HEADER_SIZE = 8,
     WIRE_SHARD_SWITCHBOARD = 0xffff,
 };
-#define WIRE_FRAME_MAX ((size_t) (1024 + 64) * 1024)
-#define WIRE_BATCH_MAX ((size_t) 4 * 1024 * 1024)
-#define WIRE_BATCH_CLOSE ((size_t) 8 * 1024)        /* a batch that reached it is sent */
+#define WIRE_FRAME_MAX         ((size_t) (1024 + 64) * 1024)
+#define WIRE_BATCH_MAX         ((size_t) 4 * 1024 * 1024)
+#define WIRE_BATCH_CLOSE       ((size_t) 8 * 1024) /* a batch that reached it is sent */
 #define WIRE_BATCH_CLOSE_CURVE ((size_t) 32 * 1024)
 
 /* Flag of a frame: a receiver that does not know the kind skips it; without the flag it resets the link. */
 enum { WIRE_FRAME_SKIP = 1 };
 
+/* clang-format off */
 /* ---- the list: X(NAME, struct and function suffix, kind, direction) ---- */
 #define WIRE_FRAMES(X)                                                                            \
     X(HELLO, hello, 1, "up")                                                                      \
@@ -163,23 +164,24 @@ enum wire_reset_reason {
     WIRE_RESET_REPLACED = 7,
 };
 
+/* clang-format on */
 /* ---- structs, one for each frame: struct wire_hello … ---- */
-#define WIRE_MEMBER_u8(name) uint8_t name;
-#define WIRE_MEMBER_u16(name) uint16_t name;
-#define WIRE_MEMBER_u32(name) uint32_t name;
-#define WIRE_MEMBER_u64(name) uint64_t name;
-#define WIRE_MEMBER_i64(name) int64_t name;
+#define WIRE_MEMBER_u8(name)    uint8_t name;
+#define WIRE_MEMBER_u16(name)   uint16_t name;
+#define WIRE_MEMBER_u32(name)   uint32_t name;
+#define WIRE_MEMBER_u64(name)   uint64_t name;
+#define WIRE_MEMBER_i64(name)   int64_t name;
 #define WIRE_MEMBER_epoch(name) struct epoch name;
 #define WIRE_MEMBER_bytes(name) struct span name;
-#define WIRE_MEMBER_rest(name) struct span name;
+#define WIRE_MEMBER_rest(name)  struct span name;
 #define WIRE_MEMBER(type, name) WIRE_MEMBER_##type(name)
-#define WIRE_DEFINE(NAME, suffix, kind, direction)                                                \
-    struct wire_##suffix {                                                                        \
-        WIRE_FIELDS_##suffix(WIRE_MEMBER)                                                         \
-    };                                                                                            \
-    /* Appends the frame to a batch. False: over WIRE_FRAME_MAX or the buffer's limit; nothing was appended. */ \
-    bool wire_encode_##suffix(struct buffer *batch, const struct wire_##suffix *frame);           \
-    /* False: truncated, trailing bytes, or a length that does not fit. */                        \
+#define WIRE_DEFINE(NAME, suffix, kind, direction)                                                                     \
+    struct wire_##suffix {                                                                                             \
+        WIRE_FIELDS_##suffix(WIRE_MEMBER)                                                                              \
+    };                                                                                                                 \
+    /* Appends the frame to a batch. False: over WIRE_FRAME_MAX or the buffer's limit; nothing was appended. */        \
+    bool wire_encode_##suffix(struct buffer *batch, const struct wire_##suffix *frame);                                \
+    /* False: truncated, trailing bytes, or a length that does not fit. */                                             \
     bool wire_decode_##suffix(struct span body, struct wire_##suffix *ret_frame);
 WIRE_FRAMES(WIRE_DEFINE)
 
@@ -204,11 +206,11 @@ void wire_batch_seal(struct buffer *batch, const struct wire_batch_header *heade
 
 enum wire_outcome {
     WIRE_OK,
-    WIRE_END,         /* no more frames */
+    WIRE_END, /* no more frames */
     WIRE_TRUNCATED,
     WIRE_BAD_MAGIC,
     WIRE_BAD_VERSION,
-    WIRE_BAD_HEADER,  /* reserved bits or over a bound */
+    WIRE_BAD_HEADER, /* reserved bits or over a bound */
 };
 /* Reads the header; *ret_frames stands on the first frame. */
 enum wire_outcome wire_batch_open(struct span batch, struct wire_batch_header *ret_header, struct cursor *ret_frames);
@@ -224,8 +226,8 @@ const char *wire_outcome_text(enum wire_outcome outcome);
 
 /* ---- parts inside frames ---- */
 
-/* One publication: u64 offset (0: none), i64 time, u8 flags, data, info, tags sized. Stored so in tails and (with a version
- * byte before it) in Redis, and copied as it is into PUSH. */
+/* One publication: u64 offset (0: none), i64 time, u8 flags, data, info, tags sized. Stored so in tails and (with a
+ * version byte before it) in Redis, and copied as it is into PUSH. */
 struct wire_publication {
     uint64_t offset;
     int64_t time_ms; /* wall clock of the broker that took it; 0: unknown */

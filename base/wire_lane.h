@@ -1,7 +1,6 @@
-/* One end of a lane (gateway worker ⇄ shard): batch numbers, cumulative acks, credit. Pure: no clock, no I/O; both ends use it.
- * What is in flight stays below the credit the peer grants, so that ZeroMQ never drops for us; a hole in the numbers means
- * that it did, and the link is reset.
- * Thread: the owner's. */
+/* One end of a lane (gateway worker ⇄ shard): batch numbers, cumulative acks, credit. Pure: no clock, no I/O; both ends
+ * use it. What is in flight stays below the credit the peer grants, so that ZeroMQ never drops for us; a hole in the
+ * numbers means that it did, and the link is reset. Thread: the owner's. */
 #ifndef CALLBOARD_BASE_WIRE_LANE_H
 #define CALLBOARD_BASE_WIRE_LANE_H
 
@@ -17,7 +16,8 @@ wire_lane_t *wire_lane_new(uint64_t link_epoch, uint16_t shard, uint32_t grant_f
                            uint32_t peer_credit_frames, uint32_t peer_credit_bytes);
 void wire_lane_destroy(wire_lane_t **self_p);
 
-/* May a batch of so many frames and bytes go now? A single batch larger than the whole credit may go when nothing is in flight. */
+/* May a batch of so many frames and bytes go now? A single batch larger than the whole credit may go when nothing is in
+ * flight. */
 bool wire_lane_has_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes);
 /* Seals the begun batch with the next number, our ack and our grant; counts it as in flight. */
 void wire_lane_seal(wire_lane_t *self, struct buffer *batch, uint32_t n_frames);

@@ -1,7 +1,7 @@
 /* A ZeroMQ socket on a libuv loop: the edge rules of ZMQ_FD in one place.
- * ZMQ_FD is edge-triggered, only means "look", and a send may eat the edge. So: uv_poll only wakes; uv_check receives until
- * EAGAIN or its bound; uv_prepare calls on_flush, then rereads ZMQ_EVENTS; what is left keeps the loop awake through uv_idle.
- * Thread: the loop's. */
+ * ZMQ_FD is edge-triggered, only means "look", and a send may eat the edge. So: uv_poll only wakes; uv_check receives
+ * until EAGAIN or its bound; uv_prepare calls on_flush, then rereads ZMQ_EVENTS; what is left keeps the loop awake
+ * through uv_idle. Thread: the loop's. */
 #ifndef CALLBOARD_BASE_ZMQ_ON_UV_H
 #define CALLBOARD_BASE_ZMQ_ON_UV_H
 
@@ -13,10 +13,13 @@
 
 typedef struct zmq_on_uv zmq_on_uv_t;
 
-enum { ZMQ_ON_UV_FRAMES_MAX = 64 }; /* frames of one message; a longer one is received, dropped and reported with n_frames 0 */
+enum {
+    ZMQ_ON_UV_FRAMES_MAX = 64
+}; /* frames of one message; a longer one is received, dropped and reported with n_frames 0 */
 
 struct zmq_on_uv_callbacks {
-    /* One whole message. The frames are closed after the return, unless moved out (zmq_msg_move). n_frames 0: one was dropped. */
+    /* One whole message. The frames are closed after the return, unless moved out (zmq_msg_move). n_frames 0: one was
+     * dropped. */
     void (*on_message)(void *context, zmq_msg_t *frames, size_t n_frames);
     /* Before the loop sleeps: send what the turn gathered. May be NULL. */
     void (*on_flush)(void *context);
@@ -28,15 +31,15 @@ struct zmq_on_uv_callbacks {
  * NULL: the loop refused the descriptor. `receive_bound`: messages taken in one turn, 0 = 1,000. */
 zmq_on_uv_t *zmq_on_uv_new(uv_loop_t *loop, void *socket, const struct zmq_on_uv_callbacks *callbacks, void *context,
                            unsigned receive_bound);
-/* Stops at once; memory goes when libuv let go of the handles, then on_closed (may be NULL) is called: only then may the
- * socket be closed. Nulls the caller's pointer. */
+/* Stops at once; memory goes when libuv let go of the handles, then on_closed (may be NULL) is called: only then may
+ * the socket be closed. Nulls the caller's pointer. */
 void zmq_on_uv_close(zmq_on_uv_t **self_p, void (*on_closed)(void *context), void *context);
 
 enum zmq_send_result {
-    ZMQ_SENT,         /* the frames are taken, each is an empty message now */
-    ZMQ_FULL,         /* at the high-water mark or no peer: nothing was sent, the frames stay the caller's */
-    ZMQ_UNROUTABLE,   /* ROUTER with mandatory: no such peer; the frames stay */
-    ZMQ_SEND_FAILED,  /* errno tells; the frames stay */
+    ZMQ_SENT,        /* the frames are taken, each is an empty message now */
+    ZMQ_FULL,        /* at the high-water mark or no peer: nothing was sent, the frames stay the caller's */
+    ZMQ_UNROUTABLE,  /* ROUTER with mandatory: no such peer; the frames stay */
+    ZMQ_SEND_FAILED, /* errno tells; the frames stay */
 };
 /* Sends all frames as one message, without blocking. */
 enum zmq_send_result zmq_on_uv_send(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames);

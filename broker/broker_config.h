@@ -7,36 +7,36 @@
 #include "base/namespace_options.h"
 
 struct broker_config {
-    char *id;            /* broker.id: default the host name (a pod's name survives its restart) */
-    int64_t shards;      /* broker.shards: 0 = cores of the cgroup, at most 16 */
-    int64_t partitions;  /* broker.partitions, 256 */
-    char *endpoint;      /* broker.endpoint for gateways, tcp://127.0.0.1:7700 */
-    char *curve_key_file;      /* broker.curve_key_file: needed off loopback */
-    char *curve_allowed_dir;   /* broker.curve_allowed_dir: *.pub of gateways */
-    int64_t heartbeat_ms;      /* broker.heartbeat, 500ms */
-    int64_t peer_timeout_ms;   /* broker.peer_timeout, 4s: a silent gateway link is dropped */
-    int64_t lease_ms;          /* broker.lease, 4s */
-    int64_t drain_window_ms;   /* drain.window, 5s */
-    int64_t inbox_messages;    /* broker.inbox_messages, 65536 */
-    int64_t inbox_bytes;       /* broker.inbox_bytes, 64MiB */
+    char *id;                /* broker.id: default the host name (a pod's name survives its restart) */
+    int64_t shards;          /* broker.shards: 0 = cores of the cgroup, at most 16 */
+    int64_t partitions;      /* broker.partitions, 256 */
+    char *endpoint;          /* broker.endpoint for gateways, tcp://127.0.0.1:7700 */
+    char *curve_key_file;    /* broker.curve_key_file: needed off loopback */
+    char *curve_allowed_dir; /* broker.curve_allowed_dir: *.pub of gateways */
+    int64_t heartbeat_ms;    /* broker.heartbeat, 500ms */
+    int64_t peer_timeout_ms; /* broker.peer_timeout, 4s: a silent gateway link is dropped */
+    int64_t lease_ms;        /* broker.lease, 4s */
+    int64_t drain_window_ms; /* drain.window, 5s */
+    int64_t inbox_messages;  /* broker.inbox_messages, 65536 */
+    int64_t inbox_bytes;     /* broker.inbox_bytes, 64MiB */
     /* memory and tails */
-    int64_t tail_messages_max; /* broker.tail_messages, 1024 a channel */
-    int64_t tail_bytes_max;    /* broker.tail_bytes, 4MiB a channel */
-    int64_t tail_idle_ms;      /* broker.tail_idle, 60s */
-    int64_t tails_bytes_max;   /* broker.tails_bytes, 256MiB a shard */
-    int64_t memory_bytes_max;  /* memory.bytes, 512MiB a process: idle channels are evicted */
+    int64_t tail_messages_max;         /* broker.tail_messages, 1024 a channel */
+    int64_t tail_bytes_max;            /* broker.tail_bytes, 4MiB a channel */
+    int64_t tail_idle_ms;              /* broker.tail_idle, 60s */
+    int64_t tails_bytes_max;           /* broker.tails_bytes, 256MiB a shard */
+    int64_t memory_bytes_max;          /* memory.bytes, 512MiB a process: idle channels are evicted */
     int64_t recovery_publications_max; /* broker.recovery_publications, 300 */
     int64_t recovery_bytes_max;        /* broker.recovery_bytes, 1MiB */
     int64_t publication_bytes_max;     /* broker.publication_bytes, 64KiB…1MiB: 124 */
     int64_t publish_timeout_ms;        /* broker.publish_timeout, 2s */
     int64_t key_ttl_ms;                /* broker.idempotency_window, 5m */
     /* redis */
-    char *redis_url;           /* redis.url, "" = memory engine; secret inside is refused (use redis.password_file) */
-    char *redis_password;      /* redis.password, secret */
+    char *redis_url;      /* redis.url, "" = memory engine; secret inside is refused (use redis.password_file) */
+    char *redis_password; /* redis.password, secret */
     char *redis_user;
-    char *redis_prefix;        /* redis.prefix, cb */
-    int64_t redis_pipeline_commands; /* redis.pipeline_commands, 1024 */
-    int64_t redis_pipeline_bytes;    /* redis.pipeline_bytes, 8MiB */
+    char *redis_prefix;               /* redis.prefix, cb */
+    int64_t redis_pipeline_commands;  /* redis.pipeline_commands, 1024 */
+    int64_t redis_pipeline_bytes;     /* redis.pipeline_bytes, 8MiB */
     int64_t redis_command_timeout_ms; /* redis.command_timeout, 2s */
     int64_t redis_reply_bytes;        /* redis.reply_bytes, 64MiB */
     int64_t redis_held_batches;       /* redis.held_batches, 1024 a partition */

@@ -1,13 +1,14 @@
-/* The engine: what keeps a shard's channels. One asynchronous contract with two equals, engine_memory and redis/engine_redis;
- * tests/contract/engine_contract.c runs the same suite on both. One engine object belongs to one shard actor.
+/* The engine: what keeps a shard's channels. One asynchronous contract with two equals, engine_memory and
+ * redis/engine_redis; tests/contract/engine_contract.c runs the same suite on both. One engine object belongs to one
+ * shard actor.
  *
- * Order. Results come as completions and publications come as events; per channel the events are in offset order, each once,
- * and the completion of an own append comes after the event of that append. Every request's completion is called exactly once,
- * later (never inside the call), on the shard's thread, also on shutdown (then with ENGINE_CANCELLED).
+ * Order. Results come as completions and publications come as events; per channel the events are in offset order, each
+ * once, and the completion of an own append comes after the event of that append. Every request's completion is called
+ * exactly once, later (never inside the call), on the shard's thread, also on shutdown (then with ENGINE_CANCELLED).
  * Only the engine assigns offsets. "No" is only said by an engine that is sure: otherwise ENGINE_TEMPORARY.
  *
- * Ownership. A request is embedded by the caller and borrowed until its completion; its spans are copied before the call returns.
- * Thread: the shard's. */
+ * Ownership. A request is embedded by the caller and borrowed until its completion; its spans are copied before the
+ * call returns. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_ENGINE_H
 #define CALLBOARD_BROKER_ENGINE_H
 
@@ -40,12 +41,12 @@ struct engine_append {
     /* in */
     struct span channel;
     const struct namespace_options *options;
-    struct span key;         /* idempotency key, empty: none */
+    struct span key; /* idempotency key, empty: none */
     struct span data;
-    struct span info;        /* wire_client_info or empty */
-    struct span tags;        /* wire_tags or empty */
-    bool skip_history;       /* no position, not stored */
-    uint64_t deadline_ms;    /* monotonic */
+    struct span info;     /* wire_client_info or empty */
+    struct span tags;     /* wire_tags or empty */
+    bool skip_history;    /* no position, not stored */
+    uint64_t deadline_ms; /* monotonic */
     void (*on_done)(struct engine_append *request, enum engine_outcome outcome);
     /* out, valid in on_done with ENGINE_OK */
     struct position position; /* empty epoch, offset 0: the channel has no history, or it was skipped */
@@ -69,11 +70,11 @@ struct engine_read {
     size_t bytes_limit;    /* of encoded publications, 0: the engine's bound */
     uint64_t deadline_ms;
     void (*on_done)(struct engine_read *request, enum engine_outcome outcome);
-    /* out: the settled position (top) and the wanted entries, read in one step. Without has_since: the oldest `limit` (or
-     * newest, reverse). With another epoch than since.epoch: entries none, epoch_matches false. */
+    /* out: the settled position (top) and the wanted entries, read in one step. Without has_since: the oldest `limit`
+     * (or newest, reverse). With another epoch than since.epoch: entries none, epoch_matches false. */
     struct position top;
     bool epoch_matches;
-    bool complete;           /* every offset from since.offset+1 to top.offset (or to the limit) is there */
+    bool complete; /* every offset from since.offset+1 to top.offset (or to the limit) is there */
     uint32_t n_publications;
     payload_t **publications; /* encoded wire_publication each; borrowed for on_done: payload_ref what you keep */
     /* the engine's own */
@@ -94,7 +95,7 @@ struct engine_remove {
 
 /* ---- presence ---- */
 struct engine_presence_entry {
-    struct span info;       /* wire_client_info: user, client, conn_info, chan_info */
+    struct span info; /* wire_client_info: user, client, conn_info, chan_info */
     struct span gateway_id;
     uint64_t lease_number;
 };
@@ -118,8 +119,8 @@ struct engine_lease {
 
 /* Calls up, given at construction. All on the shard's thread, never inside a call down. */
 struct engine_events {
-    /* A publication of a channel of this shard, own or another broker's, from an open partition. Offset 0: without position.
-     * `publication`: encoded wire_publication, borrowed; payload_ref it to keep it. */
+    /* A publication of a channel of this shard, own or another broker's, from an open partition. Offset 0: without
+     * position. `publication`: encoded wire_publication, borrowed; payload_ref it to keep it. */
     void (*on_publication)(void *context, struct span channel, const struct epoch *epoch, uint64_t offset,
                            payload_t *publication);
     /* HSET made a new field / HDEL removed one. info: wire_client_info. */

@@ -1,6 +1,6 @@
-/* What other actors of the broker ask of a shard (the backend API's methods), and what it answers. One allocation each: the
- * spans lie behind the struct, so a request and a reply are freed as one block by memory_free.
- * Ownership passes with actor_post. Thread: made on one, handled on another, never shared. */
+/* What other actors of the broker ask of a shard (the backend API's methods), and what it answers. One allocation each:
+ * the spans lie behind the struct, so a request and a reply are freed as one block by memory_free. Ownership passes
+ * with actor_post. Thread: made on one, handled on another, never shared. */
 #ifndef CALLBOARD_BROKER_SHARD_REQUEST_H
 #define CALLBOARD_BROKER_SHARD_REQUEST_H
 
@@ -47,11 +47,11 @@ struct shard_reply {
     struct position position;
     bool duplicate;
     bool not_durable;
-    uint32_t n; /* publications, entries, clients; INFO: channels held */
-    uint32_t m; /* users; INFO: subscribed gateway workers */
+    uint32_t n;                            /* publications, entries, clients; INFO: channels held */
+    uint32_t m;                            /* users; INFO: subscribed gateway workers */
     uint64_t gateways, connections, users; /* INFO, from the leases: the whole cluster */
     bool engine_connected;                 /* INFO */
-    struct span bytes; /* wire_publication… or sized wire_client_info… */
+    struct span bytes;                     /* wire_publication… or sized wire_client_info… */
 };
 struct shard_reply *shard_reply_new(const struct shard_reply *model);
 

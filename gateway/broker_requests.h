@@ -1,6 +1,6 @@
-/* A worker's way to the brokers: directory, uplinks and requests behind one face. A channel's requests go to the broker ranked
- * first for its partition among those alive; a request whose link is lost ends at once, definite if it was never sent.
- * Thread: the worker's. */
+/* A worker's way to the brokers: directory, uplinks and requests behind one face. A channel's requests go to the broker
+ * ranked first for its partition among those alive; a request whose link is lost ends at once, definite if it was never
+ * sent. Thread: the worker's. */
 #ifndef CALLBOARD_GATEWAY_BROKER_REQUESTS_H
 #define CALLBOARD_GATEWAY_BROKER_REQUESTS_H
 
@@ -20,7 +20,8 @@ struct broker_answer {
     bool duplicate;
     uint32_t n; /* history: publications; presence: entries; presence_stats: clients */
     uint32_t m; /* presence_stats: users */
-    struct span bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
+    struct span
+        bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
 };
 
 /* Embedded by the caller; borrowed until on_done, which comes exactly once and never inside the call, or until
@@ -38,7 +39,8 @@ struct broker_request {
     uint8_t kind;
 };
 
-void broker_request_cancel(broker_requests_t *self, struct broker_request *request); /* no on_done any more; harmless when done */
+void broker_request_cancel(broker_requests_t *self,
+                           struct broker_request *request); /* no on_done any more; harmless when done */
 
 void broker_publish(broker_requests_t *self, struct broker_request *request, struct span channel, struct span key,
                     struct span data, struct span info, struct span tags, uint8_t flags);
@@ -53,8 +55,8 @@ void broker_call(broker_requests_t *self, struct broker_request *request, struct
 struct broker_summary {
     uint32_t brokers_known;
     uint32_t brokers_alive;
-    enum wire_mode mode; /* of those alive; 0 when none is */
-    bool engine_degraded; /* a broker said so in its last beat */
+    enum wire_mode mode;       /* of those alive; 0 when none is */
+    bool engine_degraded;      /* a broker said so in its last beat */
     struct wire_totals totals; /* the newest TOTALS */
     bool totals_known;
 };

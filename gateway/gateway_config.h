@@ -1,5 +1,5 @@
-/* The gateway's settings. The table (keys, defaults, bounds, help) is in gateway_config.c; docs/config.md is printed from it.
- * Thread: immutable after reading; a reload makes a new one. */
+/* The gateway's settings. The table (keys, defaults, bounds, help) is in gateway_config.c; docs/config.md is printed
+ * from it. Thread: immutable after reading; a reload makes a new one. */
 #ifndef CALLBOARD_GATEWAY_CONFIG_H
 #define CALLBOARD_GATEWAY_CONFIG_H
 
@@ -7,44 +7,45 @@
 #include "base/namespace_options.h"
 
 struct gateway_config {
-    char *id;              /* gateway.id: default host name and pid */
-    int64_t workers;       /* gateway.workers: 0 = cores of the cgroup */
+    char *id;        /* gateway.id: default host name and pid */
+    int64_t workers; /* gateway.workers: 0 = cores of the cgroup */
     /* http */
-    char *http_address;    /* http.address, default "0.0.0.0" */
-    int64_t http_port;     /* http.port, 8000 */
-    char *websocket_path;  /* http.websocket_path, /connection/websocket */
+    char *http_address;                      /* http.address, default "0.0.0.0" */
+    int64_t http_port;                       /* http.port, 8000 */
+    char *websocket_path;                    /* http.websocket_path, /connection/websocket */
     struct config_text_list allowed_origins; /* http.allowed_origins; empty: same host only */
     bool require_origin;
     bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
-    bool demo;             /* http.demo: serve the demo page at / */
-    char *internal_address; /* internal.address, 127.0.0.1 */
-    int64_t internal_port; /* internal.port, 9000 */
-    char *internal_token;  /* internal.token, secret */
+    bool demo;                  /* http.demo: serve the demo page at / */
+    char *internal_address;     /* internal.address, 127.0.0.1 */
+    int64_t internal_port;      /* internal.port, 9000 */
+    char *internal_token;       /* internal.token, secret */
     /* tokens */
-    int token_algorithm;   /* token.algorithm: HS256, HS384, HS512 */
-    char *token_secret;    /* token.secret (or token.secret_file) */
+    int token_algorithm; /* token.algorithm: HS256, HS384, HS512 */
+    char *token_secret;  /* token.secret (or token.secret_file) */
     char *token_audience;
     char *token_issuer;
     bool token_any_audience;
     int64_t token_max_life_ms;
-    bool allow_anonymous;  /* client.allow_anonymous_connect_without_token */
+    bool allow_anonymous; /* client.allow_anonymous_connect_without_token */
     /* client */
-    int64_t ping_interval_ms;    /* client.ping_interval, 25s */
-    int64_t pong_timeout_ms;     /* client.pong_timeout, 8s */
-    int64_t connect_timeout_ms;  /* client.connect_timeout, 10s: 3502 */
-    int64_t message_timeout_ms;  /* client.message_timeout, 10s to finish a message: close 1008 */
-    int64_t message_size_max;    /* client.message_size_max, 64KiB: close 1009 */
+    int64_t ping_interval_ms;      /* client.ping_interval, 25s */
+    int64_t pong_timeout_ms;       /* client.pong_timeout, 8s */
+    int64_t connect_timeout_ms;    /* client.connect_timeout, 10s: 3502 */
+    int64_t message_timeout_ms;    /* client.message_timeout, 10s to finish a message: close 1008 */
+    int64_t message_size_max;      /* client.message_size_max, 64KiB: close 1009 */
     int64_t message_fragments_max; /* client.message_fragments_max, 128: close 1008 */
-    int64_t channels_max;        /* client.channels_max, 128: error 106 */
-    int64_t commands_in_flight;  /* client.commands_in_flight, 32: reading stops */
-    int64_t commands_per_second; /* client.commands_per_second, 100; burst twice that: error 111, the third strike 3013 */
-    int64_t outbox_bytes;        /* client.outbox_bytes, 1MiB: 3008 */
-    int64_t outbox_frames;       /* client.outbox_frames, 4096: 3008 */
-    int64_t write_stall_ms;      /* client.write_stall, 10s: 3008 */
+    int64_t channels_max;          /* client.channels_max, 128: error 106 */
+    int64_t commands_in_flight;    /* client.commands_in_flight, 32: reading stops */
+    int64_t
+        commands_per_second; /* client.commands_per_second, 100; burst twice that: error 111, the third strike 3013 */
+    int64_t outbox_bytes;    /* client.outbox_bytes, 1MiB: 3008 */
+    int64_t outbox_frames;   /* client.outbox_frames, 4096: 3008 */
+    int64_t write_stall_ms;  /* client.write_stall, 10s: 3008 */
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
-    int64_t history_limit_max;   /* client.history_limit_max, 300 */
-    int64_t connections_max;     /* client.connections_max, a process: 503 at accept; 0 = descriptors - 64 */
-    int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
+    int64_t history_limit_max;      /* client.history_limit_max, 300 */
+    int64_t connections_max;        /* client.connections_max, a process: 503 at accept; 0 = descriptors - 64 */
+    int64_t handshakes_per_source;  /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     /* brokers */
     struct config_text_list brokers; /* brokers.endpoints: tcp://host:7700 …; a host name is resolved again */
     int64_t resolve_interval_ms;     /* brokers.resolve_interval, 2s */
@@ -55,11 +56,11 @@ struct gateway_config {
     char *curve_key_file;            /* brokers.curve_key_file: own pair */
     char *curve_broker_key;          /* brokers.curve_broker_key: the brokers' public key, Z85 (or a .pub file) */
     /* drain */
-    int64_t drain_delay_ms;          /* drain.delay, 5s: not ready, still serving */
-    int64_t drain_window_ms;         /* drain.window, 20s: sessions are closed evenly with 3001 */
+    int64_t drain_delay_ms;  /* drain.delay, 5s: not ready, still serving */
+    int64_t drain_window_ms; /* drain.window, 20s: sessions are closed evenly with 3001 */
     /* log */
-    int log_level;                   /* log.level */
-    int64_t log_rate;                /* log.rate, lines a second and event */
+    int log_level;    /* log.level */
+    int64_t log_rate; /* log.rate, lines a second and event */
     struct config_section_list namespaces;
 };
 

@@ -1,8 +1,8 @@
 /* A worker's subscription table: channel → members (sessions), one subscription at the brokers for each channel.
- * It encodes a publication once per encoding and hands the framed payload to every member; joining and leaving are O(1).
- * State machine of a channel's subscription (none, asking, live, lagging, moving, lost): redis.md "State machines"; it is a pure
- * function in channel_subscription.[ch], the hub carries out its actions.
- * Thread: the worker's. Callbacks to members never come inside a call of theirs. */
+ * It encodes a publication once per encoding and hands the framed payload to every member; joining and leaving are
+ * O(1). State machine of a channel's subscription (none, asking, live, lagging, moving, lost): redis.md "State
+ * machines"; it is a pure function in channel_subscription.[ch], the hub carries out its actions. Thread: the worker's.
+ * Callbacks to members never come inside a call of theirs. */
 #ifndef CALLBOARD_GATEWAY_HUB_H
 #define CALLBOARD_GATEWAY_HUB_H
 
@@ -16,9 +16,10 @@
 typedef struct hub hub_t;
 struct hub_channel;
 
-/* A session's place in a channel; embedded in the session's subscription record. Members other than `owner` are the hub's. */
+/* A session's place in a channel; embedded in the session's subscription record. Members other than `owner` are the
+ * hub's. */
 struct hub_member {
-    void *owner;                 /* the subscription record */
+    void *owner; /* the subscription record */
     enum client_encoding encoding;
     bool wants_presence_events;  /* join and leave pushes */
     struct hub_channel *channel; /* NULL: in none */
@@ -30,9 +31,9 @@ struct hub_member {
 };
 
 struct hub_joined {
-    bool has_history;      /* the channel has positions */
+    bool has_history;         /* the channel has positions */
     struct position position; /* of the stream at the moment of joining: every publication delivered later lies above */
-    bool recovered;        /* since was given and publications are exactly since+1…position */
+    bool recovered;           /* since was given and publications are exactly since+1…position */
     uint32_t n_publications;
     struct span publications; /* wire_publication after wire_publication, borrowed for the call */
 };
@@ -43,16 +44,18 @@ struct hub_callbacks {
     void (*on_joined)(struct hub_member *member, const struct hub_joined *joined);
     /* It is not: the member is in no channel any more. */
     void (*on_join_failed)(struct hub_member *member, enum error_code code);
-    /* A framed publication or join/leave push, the same payload for every member of its encoding: put it into the outbox. */
+    /* A framed publication or join/leave push, the same payload for every member of its encoding: put it into the
+     * outbox. */
     void (*deliver)(struct hub_member *member, payload_t *framed);
-    /* Continuity of the channel is lost; its stream goes on at `position`. The member stays joined; a positioned one leaves by
-     * hub_leave and tells its client (2500). */
+    /* Continuity of the channel is lost; its stream goes on at `position`. The member stays joined; a positioned one
+     * leaves by hub_leave and tells its client (2500). */
     void (*on_lost)(struct hub_member *member, const struct position *position);
     /* Frames one encoded message for the transport (transport_methods.frame). */
     payload_t *(*frame)(enum client_encoding encoding, struct span message);
 };
 
-hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wheel, const struct hub_callbacks *callbacks);
+hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wheel,
+               const struct hub_callbacks *callbacks);
 void hub_destroy(hub_t **self_p); /* every member has left */
 
 /* Joins. Exactly one of on_joined, on_join_failed follows, unless hub_leave comes first. deadline_ms: monotonic. */
@@ -62,8 +65,8 @@ void hub_join(hub_t *self, struct span channel, const struct namespace_options *
 void hub_leave(hub_t *self, struct hub_member *member);
 struct span hub_member_channel(const struct hub_member *member); /* its name */
 
-/* Presence of the member, after it has joined; removed by hub_presence_clear or with the link. The hub remembers the info for
- * RESYNC and moves (a reference). */
+/* Presence of the member, after it has joined; removed by hub_presence_clear or with the link. The hub remembers the
+ * info for RESYNC and moves (a reference). */
 void hub_presence_set(hub_t *self, struct hub_member *member, payload_t *client_info, bool join_leave);
 void hub_presence_clear(hub_t *self, struct hub_member *member);
 

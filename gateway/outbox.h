@@ -19,13 +19,15 @@ enum outbox_result { OUTBOX_QUEUED, OUTBOX_OVER_LIMIT };
 
 void outbox_init(struct outbox *self);
 void outbox_finish(struct outbox *self, struct quota *all); /* unrefs and releases what is left */
-/* Takes a reference of its own. `all` is the worker's budget over all sessions. OVER_LIMIT: nothing was queued (3008). */
-enum outbox_result outbox_push(struct outbox *self, payload_t *framed, uint32_t bytes_max, uint32_t frames_max, struct quota *all);
+/* Takes a reference of its own. `all` is the worker's budget over all sessions. OVER_LIMIT: nothing was queued (3008).
+ */
+enum outbox_result outbox_push(struct outbox *self, payload_t *framed, uint32_t bytes_max, uint32_t frames_max,
+                               struct quota *all);
 static inline bool outbox_is_empty(const struct outbox *self) {
     return self->count == 0;
 }
-/* What one write should carry: the first payload's own bytes when it stands alone or is large, else the first ones copied into
- * `scratch` up to its limit. *ret_count: how many payloads that is. */
+/* What one write should carry: the first payload's own bytes when it stands alone or is large, else the first ones
+ * copied into `scratch` up to its limit. *ret_count: how many payloads that is. */
 struct span outbox_gather(struct outbox *self, struct buffer *scratch, uint32_t *ret_count);
 /* The first `count` payloads were written. */
 void outbox_consume(struct outbox *self, uint32_t count, struct quota *all);

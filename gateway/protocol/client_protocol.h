@@ -10,7 +10,8 @@
 #include "base/position.h"
 #include "base/wire.h"
 
-/* What a session's bytes look like. A publication is encoded once per encoding (and later per delta and filter class). */
+/* What a session's bytes look like. A publication is encoded once per encoding (and later per delta and filter class).
+ */
 enum client_encoding { CLIENT_ENCODING_JSON, CLIENT_ENCODINGS };
 
 enum client_command_kind {
@@ -48,8 +49,8 @@ struct client_subscribe {
     struct epoch epoch;
     uint64_t offset;
     struct span delta;
-    int64_t flag;  /* 1: compacted ids, 2: 112 instead of recovered false */
-    int64_t type;  /* 0 stream, 1–3 map, 4 shared poll */
+    int64_t flag; /* 1: compacted ids, 2: 112 instead of recovered false */
+    int64_t type; /* 0 stream, 1–3 map, 4 shared poll */
 };
 struct client_publish {
     struct span channel;
@@ -119,12 +120,13 @@ enum client_decode_outcome {
     CLIENT_DECODE_BAD, /* disconnect 3501 */
 };
 
-/* One encoding. Decoded spans lie in the message or in `scratch`, which the caller clears per command. Encoders append one
- * whole reply or push (JSON: without a line feed, and without any raw line feed inside). */
+/* One encoding. Decoded spans lie in the message or in `scratch`, which the caller clears per command. Encoders append
+ * one whole reply or push (JSON: without a line feed, and without any raw line feed inside). */
 struct client_codec {
     enum client_encoding encoding;
     bool is_binary; /* WebSocket opcode */
-    enum client_decode_outcome (*decode_next)(struct cursor *message, struct buffer *scratch, struct client_command *ret_command);
+    enum client_decode_outcome (*decode_next)(struct cursor *message, struct buffer *scratch,
+                                              struct client_command *ret_command);
     void (*encode_error)(struct buffer *out, uint32_t id, const struct error_description *error);
     void (*encode_ping)(struct buffer *out);
     void (*encode_connected)(struct buffer *out, uint32_t id, const struct client_connected *result);
@@ -132,7 +134,8 @@ struct client_codec {
     /* {"id":n,"unsubscribe":{}} and its like: unsubscribe, publish, ping */
     void (*encode_empty)(struct buffer *out, uint32_t id, enum client_command_kind kind);
     /* publications: wire_publication after wire_publication */
-    void (*encode_history)(struct buffer *out, uint32_t id, const struct position *top, uint32_t n, struct span publications);
+    void (*encode_history)(struct buffer *out, uint32_t id, const struct position *top, uint32_t n,
+                           struct span publications);
     /* entries: wire_client_info, each sized */
     void (*encode_presence)(struct buffer *out, uint32_t id, uint32_t n, struct span entries);
     void (*encode_presence_stats)(struct buffer *out, uint32_t id, uint32_t n_clients, uint32_t n_users);
@@ -141,12 +144,14 @@ struct client_codec {
     /* The hot one. epoch: sent where offset is 1 and it is not NULL. */
     void (*encode_push_publication)(struct buffer *out, struct span channel, const struct wire_publication *publication,
                                     const struct epoch *epoch);
-    void (*encode_push_presence)(struct buffer *out, struct span channel, bool joined, const struct wire_client_info *info);
+    void (*encode_push_presence)(struct buffer *out, struct span channel, bool joined,
+                                 const struct wire_client_info *info);
     void (*encode_push_unsubscribe)(struct buffer *out, struct span channel, uint32_t code, const char *reason);
 };
 
 extern const struct client_codec client_codec_json;
 
+/* clang-format off */
 /* Disconnect codes (WebSocket close status), client-protocol.md section 11: X(NAME, code, reason). */
 #define DISCONNECT_CODES(X)                                                                       \
     X(SHUTDOWN, 3001, "shutdown")                                                                 \
@@ -170,6 +175,7 @@ extern const struct client_codec client_codec_json;
     X(NOT_AVAILABLE, 3508, "not available")                                                       \
     X(TOO_MANY_ERRORS, 3509, "too many errors")
 
+/* clang-format on */
 enum disconnect_code {
     DISCONNECT_NORMAL = 1000,
     DISCONNECT_POLICY = 1008,

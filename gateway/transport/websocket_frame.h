@@ -7,10 +7,17 @@
 #include "base/payload.h"
 
 enum { WEBSOCKET_FRAME_HEADER_MAX = 10 };
-enum websocket_opcode { WEBSOCKET_TEXT = 1, WEBSOCKET_BINARY = 2, WEBSOCKET_CLOSE = 8, WEBSOCKET_PING = 9, WEBSOCKET_PONG = 10 };
+enum websocket_opcode {
+    WEBSOCKET_TEXT = 1,
+    WEBSOCKET_BINARY = 2,
+    WEBSOCKET_CLOSE = 8,
+    WEBSOCKET_PING = 9,
+    WEBSOCKET_PONG = 10
+};
 
 /* Writes the header of a final frame; returns its size (2, 4 or 10). */
-size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], enum websocket_opcode opcode, uint64_t size);
+size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], enum websocket_opcode opcode,
+                              uint64_t size);
 /* A whole frame as a shared payload: the one copy of a publication's bytes. */
 payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message);
 /* A close frame: status and reason, cut to 123 bytes at a character boundary. */

@@ -42,7 +42,8 @@ static inline bool span_starts_with(struct span a, struct span prefix) {
 bool span_parse_u64(struct span digits, uint64_t *ret_value);
 
 /* Owned bytes that grow to `limit` (0 = SIZE_MAX). An append over the limit sets `overflow`, appends nothing, and
- * every later append is refused too: so a writer checks once, at the end. */
+ * every later append is refused too: so a writer checks once, at the end. A buffer with a limit is taken to be sized by
+ * a peer: when memory is out, it answers as if it were over its limit. One without a limit aborts then. */
 struct buffer {
     uint8_t *data;
     size_t size;
@@ -75,7 +76,7 @@ void buffer_put_u32(struct buffer *self, size_t at, uint32_t value);
 /* Drops the first `size` bytes. */
 void buffer_consume(struct buffer *self, size_t size);
 /* A JSON string with its quotes: escapes the quote, backslash and controls; bytes >= 0x80 pass as they are (they must
- * be valid UTF-8 already). */
+ * be valid UTF-8 already). At the limit a part of it may stay behind; `overflow` says so. */
 bool buffer_append_json_string(struct buffer *self, struct span text);
 
 static inline struct span buffer_span(const struct buffer *self) {

@@ -36,8 +36,13 @@ static inline bool position_equal(const struct position *a, const struct positio
     return a->offset == b->offset && epoch_equal(&a->epoch, &b->epoch);
 }
 
-/* "epoch:offset", for --since and logs. */
+/* What "epoch:offset" takes at most, with its NUL. */
+enum { POSITION_TEXT_SIZE = EPOCH_TEXT_MAX + 1 + 20 + 1 };
+
+/* "epoch:offset", for --since and logs; cut where size is less than POSITION_TEXT_SIZE. */
 void position_format(const struct position *self, char *ret_text, size_t size);
+/* The reverse: split at the last colon; the epoch may be empty (any), the offset is plain decimal and at most
+ * OFFSET_MAX. False and *ret_position untouched otherwise. */
 bool position_parse(struct span text, struct position *ret_position);
 
 #endif

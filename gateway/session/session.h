@@ -1,0 +1,83 @@
+/* A client's session on its connection: decodes commands, keeps the connection's state, its subscriptions and what it
+ * still has to be sent. It knows its transport only by transport_methods, and the channels only by hub and brokers.
+ *
+ *   new ──connect command──▶ connected ──▶ closing ──session_on_closed──▶ (freed)
+ *    │  └──error reply to connect──▶ refused ─┐ ▲
+ *    └────────── 3501, 3502 ──────────────────┴─┘
+ *
+ * Nothing is written inside a call: replies and pushes go to the outbox, the session becomes dirty, and
+ * session_flush_dirty writes once for each dirty session at the end of the loop's turn; closing waits for it as well.
+ * So no session disappears while the hub walks its members. Thread: the worker's. */
+#ifndef CALLBOARD_GATEWAY_SESSION_H
+#define CALLBOARD_GATEWAY_SESSION_H
+
+#include "base/list.h"
+#include "base/metrics.h"
+#include "base/quota.h"
+#include "base/timer_wheel.h"
+#include "base/token.h"
+#include "gateway/broker_requests.h"
+#include "gateway/gateway_config.h"
+#include "gateway/hub.h"
+#include "gateway/transport/transport.h"
+
+typedef struct session session_t;
+typedef struct user_count user_count_t;
+
+/* What the sessions of one worker share. The worker fills the first part after session_environment_init; config, keys
+ * and namespaces may be replaced between turns (reload), the old ones may then go. */
+struct session_environment {
+    const struct gateway_config *config;
+    const token_keys_t *keys; /* NULL: every token is invalid */
+    const namespace_set_t *namespaces;
+    hub_t *hub;
+    broker_requests_t *brokers;
+    timer_wheel_t *wheel;
+    metric_values_t *metrics;    /* of session_metric_table; NULL: nothing is counted */
+    struct quota outbox_budget;  /* over all sessions; set its limit with quota_init */
+    struct hub_callbacks to_hub; /* for hub_new: the sessions' callbacks with the transport's frame function */
+
+    /* Figures for stats and heartbeats. A connection counts once its connect command was accepted. */
+    uint32_t connections;
+    uint32_t alive; /* answered their last ping, or were sent none yet */
+    uint32_t dead;  /* owe a pong */
+    uint32_t users; /* different user ids, without the anonymous */
+
+    /* The sessions' own. */
+    struct list_link sessions; /* every one that is not closing */
+    struct list_link closing;
+    struct list_link dirty;
+    user_count_t *user_count;
+    struct buffer decoded; /* scratch of the decoder, per command */
+    struct buffer replies; /* replies of the message that is being handled */
+    struct buffer gathered;
+};
+
+/* `frame` is the transport's (transport_methods.frame). */
+void session_environment_init(struct session_environment *self,
+                              payload_t *(*frame)(enum client_encoding encoding, struct span message));
+void session_environment_finish(struct session_environment *self); /* every session is gone */
+
+/* On an accepted connection; the transport is borrowed until session_on_closed. */
+session_t *session_new(struct session_environment *environment, struct transport *transport,
+                       enum client_encoding encoding);
+/* One whole message of the client's, borrowed for the call. */
+void session_on_message(session_t *self, struct span message);
+/* The transport took its backlog: write on. */
+void session_on_writable(session_t *self);
+/* The connection is gone: leaves every channel, cancels every request, frees. Never inside a call of the session's into
+ * the transport. */
+void session_on_closed(session_t **self_p);
+
+/* End of a turn: one write for each session that has something to send, then closes those that asked for it. */
+void session_flush_dirty(struct session_environment *environment);
+/* Closes at most n sessions with 3001 (they go at the next flush); returns how many. */
+size_t session_drain_some(struct session_environment *environment, size_t n);
+
+/* The frame function is missing here, it comes with session_environment_init. */
+extern const struct hub_callbacks session_hub_callbacks;
+
+extern const struct metric_description session_metric_table[];
+extern const size_t session_metric_count;
+
+#endif

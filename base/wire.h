@@ -231,11 +231,14 @@ const char *wire_outcome_text(enum wire_outcome outcome);
 struct wire_publication {
     uint64_t offset;
     int64_t time_ms; /* wall clock of the broker that took it; 0: unknown */
-    uint8_t flags;   /* 0 */
+    uint8_t flags;   /* WIRE_PUBLICATION_* */
     struct span data;
     struct span info; /* wire_client_info or empty */
     struct span tags; /* wire_tags or empty */
 };
+/* Set by the broker that takes the publication, where the namespace says publication_data_format: binary. JSON clients
+ * then get `data` as a string of base64; without it the data is valid JSON and is embedded as it is. */
+enum { WIRE_PUBLICATION_BINARY = 1 };
 bool wire_append_publication(struct buffer *out, const struct wire_publication *publication);
 bool wire_read_publication(struct cursor *cursor, struct wire_publication *ret_publication);
 /* A PUSH frame around already encoded publication bytes: the hot path's one copy. */

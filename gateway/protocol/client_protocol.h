@@ -121,7 +121,10 @@ enum client_decode_outcome {
 };
 
 /* One encoding. Decoded spans lie in the message or in `scratch`, which the caller clears per command. Encoders append
- * one whole reply or push (JSON: without a line feed, and without any raw line feed inside). */
+ * one whole reply or push (JSON: without a line feed, and without any raw line feed inside). Their payloads (data,
+ * conn_info, chan_info) are valid JSON already, judged once by whoever published or signed them; the data of a
+ * publication with WIRE_PUBLICATION_BINARY is not, and goes to JSON clients as a string of base64.
+ * An empty message is the caller's to refuse: decode_next answers END there. */
 struct client_codec {
     enum client_encoding encoding;
     bool is_binary; /* WebSocket opcode */
@@ -141,6 +144,7 @@ struct client_codec {
     void (*encode_presence_stats)(struct buffer *out, uint32_t id, uint32_t n_clients, uint32_t n_users);
     void (*encode_rpc)(struct buffer *out, uint32_t id, struct span data);
     void (*encode_refreshed)(struct buffer *out, uint32_t id, const struct client_connected *result);
+    void (*encode_sub_refreshed)(struct buffer *out, uint32_t id, bool expires, uint32_t ttl_s);
     /* The hot one. epoch: sent where offset is 1 and it is not NULL. */
     void (*encode_push_publication)(struct buffer *out, struct span channel, const struct wire_publication *publication,
                                     const struct epoch *epoch);

@@ -5,11 +5,12 @@
  *           16 u32 number | 20 u32 ack | 24 u32 credit frames | 28 u32 credit bytes | 32 frames…
  *   frame:  0 u8 kind | 1 u8 flags | 2 u16 zero | 4 u32 body length | 8 body
  *
- * A lane is one direction pair between a gateway worker and one shard (shard 0xffff: the switchboard itself). Numbers
- * count batches of a lane from 1; number 0 carries only ack and credit. See wire_lane.h. Bump WIRE_VERSION whenever a
- * frame, a field or its meaning changes; a newer side may only write new forms one release after it can read them.
- * Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c). Thread: any (no state). Decoded spans point into the
- * batch. */
+ * A lane is one direction pair between a gateway worker and one shard. Numbers count batches of a lane from 1; number 0
+ * carries only ack and credit. See wire_lane.h. Lane 0xffff is the switchboard's own (HELLO and RESET up; WELCOME,
+ * RESET and DRAIN down): it has neither numbers nor credit, its batches carry number 0 and their frames are handled all
+ * the same. Bump WIRE_VERSION whenever a frame, a field or its meaning changes; a newer side may only write new forms
+ * one release after it can read them. Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c). Thread: any (no
+ * state). Decoded spans point into the batch. */
 #ifndef CALLBOARD_BASE_WIRE_H
 #define CALLBOARD_BASE_WIRE_H
 

@@ -15,9 +15,11 @@ typedef struct wire_lane wire_lane_t;
 wire_lane_t *wire_lane_new(uint64_t link_epoch, uint16_t shard, uint32_t grant_frames, uint32_t grant_bytes,
                            uint32_t peer_credit_frames, uint32_t peer_credit_bytes);
 void wire_lane_destroy(wire_lane_t **self_p);
+/* The version negotiated by HELLO and WELCOME; before it, headers carry WIRE_VERSION_MIN. */
+void wire_lane_speak(wire_lane_t *self, uint16_t version);
 
 /* May a batch of so many frames and bytes go now? A single batch larger than the whole credit may go when nothing is in
- * flight. */
+ * flight. A peer that grants 0 gets nothing. */
 bool wire_lane_has_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes);
 /* Seals the begun batch with the next number, our ack and our grant; counts it as in flight. */
 void wire_lane_seal(wire_lane_t *self, struct buffer *batch, uint32_t n_frames);
@@ -31,7 +33,8 @@ enum wire_lane_outcome {
     WIRE_LANE_HOLE,     /* a batch is missing, or an ack for what was never sent: reset the link */
 };
 enum wire_lane_outcome wire_lane_receive(wire_lane_t *self, const struct wire_batch_header *header);
-/* The frames of the last received batch are handled: its room may be granted again. */
+/* The frames of the oldest received batch not yet consumed are handled: its room may be granted again. (A receiver with
+ * an inbox may consume later than it receives, in the same order.) */
 void wire_lane_consumed(wire_lane_t *self, uint32_t n_frames, size_t bytes);
 /* Has a quarter of the grant been consumed since our last ack went out? Then send one, alone if need be. */
 bool wire_lane_ack_is_due(const wire_lane_t *self);

@@ -23,8 +23,8 @@ FOLDERS = {
 }
 # headers outside its folders that a folder may include all the same
 EXTRA_HEADERS = {"operator": {"gateway/gateway_config.h", "broker/broker_config.h"}}
-# only these files of tools may see both gateway and broker
-SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c"}
+# only the appliance may see both gateway and broker; the others only their settings tables
+SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.c"}
 # inside a folder: (files of a lower layer, what they never include)
 LAYERS = {
     "gateway": [

@@ -9,10 +9,48 @@
 #include "base/position.h"
 #include "base/timer_wheel.h"
 #include "base/wire.h"
+#include "gateway/gateway_config.h"
 
 #include <uv.h>
 
 typedef struct broker_requests broker_requests_t;
+
+/* What a heartbeat tells of the whole gateway process. */
+struct broker_beat_figures {
+    uint32_t connections;
+    uint32_t users;
+    uint32_t alive;
+    uint32_t dead;
+    uint32_t load_permille;
+};
+
+struct broker_requests_settings {
+    uv_loop_t *loop;
+    void *zmq_context; /* in the appliance the broker's, for inproc endpoints */
+    timer_wheel_t *wheel;
+    metrics_t *metrics;
+    const struct gateway_config *config; /* borrowed for the call: the brokers keys and the gateway's id */
+    uint32_t worker;
+    uint64_t boot_nonce;  /* one for the process */
+    uint64_t config_hash; /* namespace_set_hash: compared with the brokers' */
+    void *context;
+    /* A broker asks for something to be done to sessions. Borrowed for the call. */
+    void (*on_command)(void *context, const struct wire_command *command);
+    /* The brokers' mode is another than before; 0: none is alive. */
+    void (*on_mode_change)(void *context, enum wire_mode mode);
+    /* Called a few times a second. */
+    void (*figures)(void *context, struct broker_beat_figures *ret_figures);
+};
+
+/* Starts looking for the brokers at once; nothing needs them to be there. NULL: the settings cannot work (no endpoint,
+ * keys unreadable), ret_error says why. */
+broker_requests_t *broker_requests_new(const struct broker_requests_settings *settings, char *ret_error,
+                                       size_t error_size);
+/* Ends every request that is left (on_done comes inside this call) and lets the links go; on_closed comes when the loop
+ * holds nothing of ours any more, maybe inside the call. The hub is gone before. Nulls the caller's pointer. */
+void broker_requests_close(broker_requests_t **self_p, void (*on_closed)(void *context), void *context);
+/* Told to the brokers in the heartbeats. */
+void broker_requests_set_draining(broker_requests_t *self, bool draining);
 
 struct broker_answer {
     enum error_code error;    /* ERROR_NONE: fine. OUTCOME_UNKNOWN where it may have happened */
@@ -35,8 +73,10 @@ struct broker_request {
     struct timer_entry timer;
     struct list_link link;
     enum error_code early_error;
-    bool sent;
-    uint8_t kind;
+    bool sent;    /* handed to ZeroMQ: from then on it may have happened */
+    uint8_t kind; /* of its frame */
+    struct waiting_frame *waiting;
+    uint64_t started_us;
 };
 
 void broker_request_cancel(broker_requests_t *self,

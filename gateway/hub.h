@@ -16,8 +16,8 @@
 typedef struct hub hub_t;
 struct hub_channel;
 
-/* A session's place in a channel; embedded in the session's subscription record. Members other than `owner` are the
- * hub's. */
+/* A session's place in a channel; embedded in the session's subscription record, which fills owner, encoding and
+ * wants_presence_events; the rest is the hub's and zero at first. */
 struct hub_member {
     void *owner; /* the subscription record */
     enum client_encoding encoding;
@@ -25,9 +25,12 @@ struct hub_member {
     struct hub_channel *channel; /* NULL: in none */
     uint32_t index;              /* in the channel's members, when joined */
     uint8_t state;
+    bool has_since;
+    bool presence_join_leave;
+    payload_t *presence; /* NULL: it set none */
     struct list_link waiting;
     struct position since;
-    bool has_since;
+    uint64_t deadline_ms;
 };
 
 struct hub_joined {

@@ -1,5 +1,6 @@
 /* A session's queue of what it still has to send: references to shared, framed payloads, bounded in bytes and frames.
- * Empty it costs no memory of its own: the ring is allocated with the first payload and freed with the last.
+ * Empty, or with one payload, it costs no memory of its own: the ring is allocated with the second payload and freed
+ * with the last, so a session that gets one push a turn never allocates.
  * Thread: the worker's. */
 #ifndef CALLBOARD_GATEWAY_OUTBOX_H
 #define CALLBOARD_GATEWAY_OUTBOX_H
@@ -8,11 +9,14 @@
 #include "base/quota.h"
 
 struct outbox {
-    payload_t **ring;  /* NULL when empty */
+    union {
+        payload_t *only;  /* capacity 0: the one payload, if count is 1 */
+        payload_t **ring; /* else */
+    } queue;
     uint32_t capacity; /* power of two */
     uint32_t first;
     uint32_t count;
-    uint32_t bytes;
+    uint32_t bytes; /* of payloads; the same is charged to the worker's quota */
 };
 
 enum outbox_result { OUTBOX_QUEUED, OUTBOX_OVER_LIMIT };

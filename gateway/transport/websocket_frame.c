@@ -1,0 +1,61 @@
+/* Header layouts, RFC 6455 5.2: FIN and opcode, then the size in 7 bits, or 126 and 16 bits, or 127 and 64 bits, in
+ * network order. Nothing can fail here; what is too long for a close reason is cut. */
+#include "gateway/transport/websocket_frame.h"
+
+enum { FINAL = 0x80, SIZE_7_MAX = 125, SIZE_16 = 126, SIZE_64 = 127, CLOSE_REASON_MAX = 123 };
+
+static void put_big_endian(uint8_t *at, uint64_t value, unsigned n_bytes) {
+    for (unsigned i = 0; i < n_bytes; i++) {
+        at[i] = (uint8_t) (value >> (8 * (n_bytes - 1 - i)));
+    }
+}
+
+size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], enum websocket_opcode opcode,
+                              uint64_t size) {
+    ret_header[0] = (uint8_t) (FINAL | opcode);
+    if (size <= SIZE_7_MAX) {
+        ret_header[1] = (uint8_t) size;
+        return 2;
+    }
+    if (size <= UINT16_MAX) {
+        ret_header[1] = SIZE_16;
+        put_big_endian(ret_header + 2, size, 2);
+        return 4;
+    }
+    ret_header[1] = SIZE_64;
+    put_big_endian(ret_header + 2, size, 8);
+    return 10;
+}
+
+payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message) {
+    uint8_t header[WEBSOCKET_FRAME_HEADER_MAX];
+    size_t header_size = websocket_frame_header(header, opcode, message.size);
+    uint8_t *data;
+    payload_t *frame = payload_new_uninitialised(header_size + message.size, &data);
+    memcpy(data, header, header_size);
+    if (message.size > 0) {
+        memcpy(data + header_size, message.data, message.size);
+    }
+    return frame;
+}
+
+/* The longest prefix within the limit that does not end inside a UTF-8 character. */
+static size_t cut_reason(const char *reason) {
+    size_t size = strlen(reason);
+    if (size <= CLOSE_REASON_MAX) {
+        return size;
+    }
+    size = CLOSE_REASON_MAX;
+    while (size > 0 && ((uint8_t) reason[size] & 0xc0) == 0x80) {
+        size--;
+    }
+    return size;
+}
+
+payload_t *websocket_close_payload(uint16_t code, const char *reason) {
+    uint8_t body[2 + CLOSE_REASON_MAX];
+    size_t reason_size = cut_reason(reason);
+    put_big_endian(body, code, 2);
+    memcpy(body + 2, reason, reason_size);
+    return websocket_frame_payload(WEBSOCKET_CLOSE, span_of(body, 2 + reason_size));
+}

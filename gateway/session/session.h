@@ -48,9 +48,11 @@ struct session_environment {
     struct list_link closing;
     struct list_link dirty;
     user_count_t *user_count;
-    struct buffer decoded; /* scratch of the decoder, per command */
-    struct buffer replies; /* replies of the message that is being handled */
+    struct buffer decoded;    /* scratch of the decoder, per command */
+    struct buffer replies;    /* those of the message that is being handled */
+    const session_t *handled; /* whose message that is */
     struct buffer gathered;
+    payload_t *pings[CLIENT_ENCODINGS]; /* framed once, sent to everybody */
 };
 
 /* `frame` is the transport's (transport_methods.frame). */
@@ -69,7 +71,8 @@ void session_on_writable(session_t *self);
  * the transport. */
 void session_on_closed(session_t **self_p);
 
-/* End of a turn: one write for each session that has something to send, then closes those that asked for it. */
+/* End of a turn, before the brokers' batches are flushed: goes on with commands that had to wait, writes once for each
+ * session that has something to send, then closes those that are to be closed. */
 void session_flush_dirty(struct session_environment *environment);
 /* Closes at most n sessions with 3001 (they go at the next flush); returns how many. */
 size_t session_drain_some(struct session_environment *environment, size_t n);

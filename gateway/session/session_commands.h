@@ -1,0 +1,201 @@
+/* What the files of a session share with each other and nobody else: the session itself, its subscriptions and
+ * requests, and one handler for each command. Thread: the worker's. */
+#ifndef CALLBOARD_GATEWAY_SESSION_COMMANDS_H
+#define CALLBOARD_GATEWAY_SESSION_COMMANDS_H
+
+#include "gateway/outbox.h"
+#include "gateway/session/permission.h"
+#include "gateway/session/session.h"
+
+enum session_state {
+    SESSION_NEW,       /* no connect command yet */
+    SESSION_CONNECTED, /* its connect command was accepted */
+    SESSION_REFUSED,   /* it was answered with an error: whatever the client sends now is a mistake */
+    SESSION_CLOSING,   /* told to close, or gone; waits for session_on_closed */
+};
+
+/* Everything a session waits for has one place here and one timer for all. Monotonic ms, 0 = not waiting. */
+enum session_deadline {
+    SESSION_DEADLINE_CONNECT,      /* 3502 */
+    SESSION_DEADLINE_PING,         /* send the next one */
+    SESSION_DEADLINE_PONG,         /* 3012 */
+    SESSION_DEADLINE_EXPIRY,       /* of the connection, with its grace: 3005 */
+    SESSION_DEADLINE_SUBSCRIPTION, /* the first expiry among the subscriptions, with its grace: 2501 */
+    SESSION_DEADLINE_STALL,        /* the transport did not take its backlog: 3008 */
+    SESSION_DEADLINES,
+};
+
+struct session {
+    struct session_environment *environment;
+    struct transport *transport;
+    const struct client_codec *codec;
+    payload_t *info;                /* wire_client_info: user, client id, conn_info; NULL until connected */
+    struct list_link link;          /* in the environment's sessions or closing */
+    struct list_link dirty;         /* linked: to be flushed */
+    struct list_link subscriptions; /* struct subscription */
+    struct list_link requests;      /* struct session_request, at the brokers */
+    struct list_link deferred;      /* struct deferred_message, oldest first */
+    struct outbox outbox;
+    struct timer_entry timer;
+    uint64_t deadlines[SESSION_DEADLINES];
+    uint64_t rate_us;        /* when the commands so far would be done at the allowed rate; monotonic */
+    uint64_t strike_us;      /* when the last strike was counted */
+    uint32_t deferred_bytes; /* charged to the environment's budget */
+    uint16_t n_subscriptions;
+    uint16_t n_in_flight; /* requests and joining subscriptions */
+    uint16_t close_code;
+    uint8_t strikes;
+    uint8_t state;       /* enum session_state */
+    bool owes_pong : 1;  /* counted as dead */
+    bool backlogged : 1; /* no write before session_on_writable */
+    bool is_paused : 1;  /* the transport does not read */
+    bool was_counted : 1;
+    bool is_released : 1; /* left everything; nothing more to do but free */
+};
+
+struct subscription {
+    struct list_link link; /* in the session's */
+    session_t *session;
+    struct hub_member member;
+    payload_t *info;      /* with chan_info; NULL: the session's */
+    payload_t *data;      /* of the token, for the reply; NULL: none, or sent */
+    int64_t expire_at_s;  /* wall clock, 0 = never */
+    uint64_t from_offset; /* what the client asked to recover from */
+    uint32_t command_id;  /* of the subscribe command, while joining */
+    uint32_t channel_hash;
+    bool is_joining : 1;
+    bool positioned : 1;
+    bool recoverable : 1;
+    bool is_recovering : 1;
+    bool fails_unrecovered : 1; /* flag 2: error 112 instead of recovered false */
+    bool has_presence : 1;
+    bool tells_join_leave : 1;
+    bool stands_in_presence : 1;
+};
+
+/* A command that waits for a broker. */
+struct session_request {
+    struct broker_request broker;
+    struct list_link link; /* in the session's */
+    session_t *session;
+    uint32_t id;
+    struct epoch since_epoch; /* history */
+};
+
+/* ---- for the handlers (session.c) ---- */
+
+/* Asks to close; takes effect at the flush. Only the first call counts. */
+void session_disconnect(session_t *self, enum disconnect_code code);
+/* Encode one reply or push of this session into the buffer that begin returns, then call end. */
+struct buffer *session_begin_reply(session_t *self);
+void session_end_reply(session_t *self);
+void session_reply_error(session_t *self, uint32_t id, enum error_code code);
+void session_reply_empty(session_t *self, const struct client_command *command);
+/* Queues a framed payload; over a bound the session closes with 3008. */
+void session_queue(session_t *self, payload_t *framed);
+
+/* The session's user and client id; empty before connect. */
+struct wire_client_info session_client_info(const session_t *self);
+/* The same with conn_info and chan_info exchanged, as bytes to share. */
+payload_t *session_make_info(struct span user, struct span client, struct span conn_info, struct span chan_info);
+/* NULL when the session has no such subscription. */
+struct subscription *session_find_subscription(const session_t *self, struct span channel);
+
+/* The handler's own beginning of every command that names a channel: an empty name closes with 3501, a name without
+ * options is answered with its error; false then. */
+bool session_find_options(session_t *self, uint32_t id, struct span channel,
+                          const struct namespace_options **ret_options);
+struct permission_subject session_subject(const session_t *self, struct span channel);
+
+struct session_request *session_request_new(session_t *self, uint32_t id,
+                                            void (*on_done)(struct broker_request *request,
+                                                            const struct broker_answer *answer));
+/* Frees it; a command that had to wait may go on. */
+void session_request_finish(struct session_request **request_p);
+/* A command in flight is done: at the flush the next deferred one may follow. */
+void session_command_done(session_t *self);
+
+/* ---- deadlines (session_deadlines.c) ---- */
+
+void session_init_deadlines(session_t *self);
+/* at_ms 0: no more. */
+void session_set_deadline(session_t *self, enum session_deadline which, uint64_t at_ms);
+void session_cancel_deadlines(session_t *self);
+/* Monotonic ms of a wall-clock second, with the configured grace. */
+uint64_t session_grace_end_ms(const session_t *self, int64_t expire_at_s);
+void session_start_pings(session_t *self);
+
+/* ---- subscriptions (session_subscribe.c) ---- */
+
+/* Leaves the channel, in whatever state, and frees; the client is told nothing. */
+void session_drop_subscription(struct subscription **subscription_p);
+/* Tells the client by an unsubscribe push, and drops. */
+void session_end_subscription(struct subscription **subscription_p, uint32_t code, const char *reason);
+/* Both tell the new info to channels in whose presence it stands. */
+void session_set_chan_info(struct subscription *subscription, struct span chan_info);
+void session_renew_presence(session_t *self); /* the session's own info has changed */
+void session_schedule_subscription_expiry(session_t *self);
+void session_expire_subscriptions(session_t *self);
+
+/* ---- tokens (session_refresh.c) ---- */
+
+/* ret_claims is filled on TOKEN_OK: finish it then. */
+enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims);
+enum subscription_token {
+    SUBSCRIPTION_TOKEN_FINE,
+    SUBSCRIPTION_TOKEN_INVALID,
+    SUBSCRIPTION_TOKEN_FOREIGN, /* of another user, channel or client */
+    SUBSCRIPTION_TOKEN_EXPIRED,
+};
+/* ret_claims is filled when FINE: finish it then. An empty channel stands for the one the token names. */
+enum subscription_token session_verify_subscription_token(session_t *self, struct span token, struct span channel,
+                                                          struct token_claims *ret_claims);
+/* When what the token grants ends: wall-clock second, 0 = never. */
+int64_t session_expiry_of(const struct token_claims *claims);
+bool session_is_past(int64_t expire_at_s);
+uint32_t session_ttl_s(int64_t expire_at_s);
+/* Appends a claim that comes as JSON or as base64: what is not JSON becomes a string of base64. */
+void session_append_claim(struct buffer *out, struct json_value json, struct span binary);
+/* Does the token grant server-side subscriptions? There are none yet, see session_connect.c. */
+bool session_wants_server_subscriptions(const struct token_claims *claims);
+
+/* ---- handlers, one for each command ---- */
+
+void session_handle_connect(session_t *self, const struct client_command *command);
+void session_handle_subscribe(session_t *self, const struct client_command *command);
+void session_handle_unsubscribe(session_t *self, const struct client_command *command);
+void session_handle_publish(session_t *self, const struct client_command *command);
+void session_handle_history(session_t *self, const struct client_command *command);
+void session_handle_presence(session_t *self, const struct client_command *command);
+void session_handle_presence_stats(session_t *self, const struct client_command *command);
+void session_handle_rpc(session_t *self, const struct client_command *command);
+void session_handle_send(session_t *self, const struct client_command *command);
+void session_handle_ping(session_t *self, const struct client_command *command);
+void session_handle_pong(session_t *self, const struct client_command *command);
+void session_handle_refresh(session_t *self, const struct client_command *command);
+void session_handle_sub_refresh(session_t *self, const struct client_command *command);
+
+/* ---- metrics: rows of session_metric_table ---- */
+
+enum session_metric {
+    SESSION_METRIC_CONNECTIONS,
+    SESSION_METRIC_DEAD,
+    SESSION_METRIC_SUBSCRIPTIONS,
+    SESSION_METRIC_COMMANDS,
+    SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
+    SESSION_METRIC_ERRORS,
+    SESSION_METRIC_RATE_LIMITED,
+    SESSION_METRIC_DEFERRED,
+    SESSION_METRIC_RECOVERIES,
+    SESSION_METRIC_RECOVERIES_FAILED,
+    SESSION_METRIC_SUBSCRIPTIONS_LOST,
+    SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,
+#define SESSION_METRIC_DISCONNECT(name, code, reason) SESSION_METRIC_DISCONNECT_##name,
+    DISCONNECT_CODES(SESSION_METRIC_DISCONNECT)
+#undef SESSION_METRIC_DISCONNECT
+        SESSION_METRICS,
+};
+void session_count(const session_t *self, enum session_metric row);
+void session_count_change(const session_t *self, enum session_metric row, int64_t amount);
+
+#endif

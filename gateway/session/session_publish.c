@@ -1,0 +1,48 @@
+/* publish: permission, then a request to the brokers; the reply follows when the publication was appended.
+ *
+ * The data is valid JSON since it was decoded, and as small as a message may be. The publisher's info goes along; with
+ * its chan_info where it is subscribed.
+ * Failure modes: not allowed, no data, no such namespace: their errors. The broker refuses or is away: its error; 120
+ * where nobody knows whether it was appended. */
+#include "gateway/session/session_commands.h"
+
+static void on_published(struct broker_request *broker, const struct broker_answer *answer) {
+    struct session_request *request = list_entry(broker, struct session_request, broker);
+    session_t *self = request->session;
+    if (answer->error == ERROR_NONE) {
+        const struct client_command command = {.id = request->id, .kind = CLIENT_COMMAND_PUBLISH};
+        session_reply_empty(self, &command);
+    } else {
+        session_reply_error(self, request->id, answer->error);
+    }
+    session_request_finish(&request);
+}
+
+static void send_publication(session_t *self, const struct client_command *command) {
+    const struct client_publish *publish = &command->body.publish;
+    const struct subscription *subscription = session_find_subscription(self, publish->channel);
+    const payload_t *info = subscription == NULL || subscription->info == NULL ? self->info : subscription->info;
+    struct session_request *request = session_request_new(self, command->id, on_published);
+    broker_publish(self->environment->brokers, &request->broker, publish->channel, SPAN_EMPTY, publish->data,
+                   payload_span(info), SPAN_EMPTY, 0);
+}
+
+void session_handle_publish(session_t *self, const struct client_command *command) {
+    const struct client_publish *publish = &command->body.publish;
+    const struct namespace_options *options = NULL;
+    if (!session_find_options(self, command->id, publish->channel, &options)) {
+        return;
+    }
+    struct permission_subject subject = session_subject(self, publish->channel);
+    enum error_code error = permission_publish(options, &subject);
+    if (publish->type != 0) {
+        error = ERROR_NOT_AVAILABLE; /* maps */
+    } else if (error == ERROR_NONE && publish->data.size == 0) {
+        error = ERROR_BAD_REQUEST;
+    }
+    if (error != ERROR_NONE) {
+        session_reply_error(self, command->id, error);
+        return;
+    }
+    send_publication(self, command);
+}

@@ -1,0 +1,210 @@
+/* Tokens and the time they grant: refresh (the connection's), sub_refresh (a subscription's), and what they share with
+ * connect and subscribe.
+ *
+ * Failure modes of refresh: no token 3501; an invalid one, or another user's 3500; an expired one 3005. Of sub_refresh:
+ * no channel 3501, but old SDKs leave it out, so the channel of the token counts where it is one that expires; not
+ * subscribed 103; no token 107; an invalid one, or one of another user, channel or client 3500; an expired one 3006.
+ * Why a token was refused is for the log only (at debug, without the token). */
+#include "gateway/session/session_commands.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { TTL_MAX_S = 365 * 24 * 3600 };
+
+/* ---- shared ---- */
+
+enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims) {
+    const token_keys_t *keys = self->environment->keys;
+    enum token_outcome outcome =
+        keys == NULL ? TOKEN_UNKNOWN_KEY : token_verify(keys, token, clock_wall_ms(), ret_claims);
+    if (outcome != TOKEN_OK) {
+        log_debug("token_refused", log_text("reason", token_outcome_text(outcome)));
+    }
+    return outcome;
+}
+
+static bool belongs_here(const session_t *self, const struct token_claims *claims, struct span channel) {
+    struct wire_client_info info = session_client_info(self);
+    return span_equal(claims->user, info.user) &&
+           (claims->client.size == 0 || span_equal(claims->client, info.client)) && claims->has_channel &&
+           (channel.size == 0 || span_equal(claims->channel, channel));
+}
+
+enum subscription_token session_verify_subscription_token(session_t *self, struct span token, struct span channel,
+                                                          struct token_claims *ret_claims) {
+    enum token_outcome outcome = session_verify_token(self, token, ret_claims);
+    if (outcome != TOKEN_OK) {
+        return outcome == TOKEN_EXPIRED ? SUBSCRIPTION_TOKEN_EXPIRED : SUBSCRIPTION_TOKEN_INVALID;
+    }
+    if (!belongs_here(self, ret_claims, channel)) {
+        token_claims_finish(ret_claims);
+        return SUBSCRIPTION_TOKEN_FOREIGN;
+    }
+    return SUBSCRIPTION_TOKEN_FINE;
+}
+
+int64_t session_expiry_of(const struct token_claims *claims) {
+    if (claims->has_expire_at) {
+        return claims->expire_at_s;
+    }
+    return claims->has_expiry ? claims->expiry_s : 0;
+}
+
+bool session_is_past(int64_t expire_at_s) {
+    return expire_at_s != 0 && expire_at_s * 1000 <= clock_wall_ms();
+}
+
+uint32_t session_ttl_s(int64_t expire_at_s) {
+    int64_t left_s = expire_at_s - clock_wall_ms() / 1000;
+    if (expire_at_s == 0) {
+        return 0;
+    }
+    return left_s < 1 ? 1 : left_s > TTL_MAX_S ? TTL_MAX_S : (uint32_t) left_s;
+}
+
+void session_append_claim(struct buffer *out, struct json_value json, struct span binary) {
+    const struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    struct json_value value;
+    if (binary.size == 0) {
+        buffer_append_span(out, json.text);
+    } else if (json_scan(binary, &limits, &value, NULL) == JSON_OK) {
+        buffer_append_span(out, value.text);
+    } else {
+        buffer_append_char(out, '"');
+        base64_encode(out, binary);
+        buffer_append_char(out, '"');
+    }
+}
+
+static bool has_items(struct json_value container) {
+    struct json_iterator iterator = json_iterate(container);
+    struct json_value name;
+    struct json_value value;
+    return json_next(&iterator, &name, &value);
+}
+
+bool session_wants_server_subscriptions(const struct token_claims *claims) {
+    if (!has_items(claims->channels) && !has_items(claims->subs)) {
+        return false;
+    }
+    log_warning("token_with_server_subscriptions", log_span("user", claims->user),
+                log_text("help", "the claims channels and subs are not supported yet, the client is refused with 108"));
+    return true;
+}
+
+/* ---- refresh ---- */
+
+/* A new conn_info is told to the channels in whose presence the session stands. */
+static void exchange_conn_info(session_t *self, const struct token_claims *claims) {
+    struct wire_client_info old = session_client_info(self);
+    struct buffer conn_info = BUFFER_EMPTY;
+    session_append_claim(&conn_info, claims->info, claims->info_binary);
+    if (!span_equal(old.conn_info, buffer_span(&conn_info))) {
+        payload_t *info = session_make_info(old.user, old.client, buffer_span(&conn_info), SPAN_EMPTY);
+        payload_unref(&self->info);
+        self->info = info;
+        session_renew_presence(self);
+    }
+    buffer_finish(&conn_info);
+}
+
+static void reply_refreshed(session_t *self, uint32_t id, int64_t expire_at_s) {
+    struct client_connected result = {
+        .client = session_client_info(self).client,
+        .version = SPAN_LITERAL(CALLBOARD_VERSION),
+        .expires = expire_at_s != 0,
+        .ttl_s = session_ttl_s(expire_at_s),
+    };
+    self->codec->encode_refreshed(session_begin_reply(self), id, &result);
+    session_end_reply(self);
+}
+
+static void refresh(session_t *self, uint32_t id, const struct token_claims *claims) {
+    int64_t expire_at_s = session_expiry_of(claims);
+    if (claims->has_channel || !span_equal(claims->user, session_client_info(self).user)) {
+        session_disconnect(self, DISCONNECT_INVALID_TOKEN);
+    } else if (session_is_past(expire_at_s)) {
+        session_disconnect(self, DISCONNECT_EXPIRED);
+    } else if (session_wants_server_subscriptions(claims)) {
+        session_reply_error(self, id, ERROR_NOT_AVAILABLE);
+    } else {
+        exchange_conn_info(self, claims);
+        session_set_deadline(self, SESSION_DEADLINE_EXPIRY,
+                             expire_at_s == 0 ? 0 : session_grace_end_ms(self, expire_at_s));
+        reply_refreshed(self, id, expire_at_s);
+    }
+}
+
+void session_handle_refresh(session_t *self, const struct client_command *command) {
+    struct token_claims claims;
+    if (command->body.token.size == 0) {
+        session_disconnect(self, DISCONNECT_BAD_REQUEST);
+        return;
+    }
+    enum token_outcome outcome = session_verify_token(self, command->body.token, &claims);
+    if (outcome == TOKEN_OK) {
+        refresh(self, command->id, &claims);
+        token_claims_finish(&claims);
+    } else {
+        session_disconnect(self, outcome == TOKEN_EXPIRED ? DISCONNECT_EXPIRED : DISCONNECT_INVALID_TOKEN);
+    }
+}
+
+/* ---- sub_refresh ---- */
+
+static void refresh_subscription(session_t *self, uint32_t id, struct subscription *subscription,
+                                 const struct token_claims *claims) {
+    int64_t expire_at_s = session_expiry_of(claims);
+    if (session_is_past(expire_at_s)) {
+        session_disconnect(self, DISCONNECT_SUB_EXPIRED);
+        return;
+    }
+    struct buffer chan_info = BUFFER_EMPTY;
+    session_append_claim(&chan_info, claims->info, claims->info_binary);
+    session_set_chan_info(subscription, buffer_span(&chan_info));
+    buffer_finish(&chan_info);
+    subscription->expire_at_s = expire_at_s;
+    session_schedule_subscription_expiry(self);
+    self->codec->encode_sub_refreshed(session_begin_reply(self), id, expire_at_s != 0, session_ttl_s(expire_at_s));
+    session_end_reply(self);
+}
+
+/* What the token says, and whom it is for. */
+static void use_subscription_token(session_t *self, const struct client_command *command, struct span channel) {
+    struct token_claims claims;
+    switch (session_verify_subscription_token(self, command->body.sub_refresh.token, channel, &claims)) {
+    case SUBSCRIPTION_TOKEN_FINE: {
+        struct subscription *subscription = session_find_subscription(self, claims.channel);
+        if (subscription == NULL || subscription->is_joining || (channel.size == 0 && subscription->expire_at_s == 0)) {
+            session_reply_error(self, command->id, ERROR_PERMISSION_DENIED);
+        } else {
+            refresh_subscription(self, command->id, subscription, &claims);
+        }
+        token_claims_finish(&claims);
+        return;
+    }
+    case SUBSCRIPTION_TOKEN_INVALID:
+    case SUBSCRIPTION_TOKEN_FOREIGN:
+        session_disconnect(self, DISCONNECT_INVALID_TOKEN);
+        return;
+    case SUBSCRIPTION_TOKEN_EXPIRED:
+        session_disconnect(self, DISCONNECT_SUB_EXPIRED);
+        return;
+    }
+}
+
+void session_handle_sub_refresh(session_t *self, const struct client_command *command) {
+    const struct client_sub_refresh *request = &command->body.sub_refresh;
+    if (request->channel.size == 0 && request->token.size == 0) {
+        session_disconnect(self, DISCONNECT_BAD_REQUEST);
+    } else if (request->channel.size > 0 && session_find_subscription(self, request->channel) == NULL) {
+        session_reply_error(self, command->id, ERROR_PERMISSION_DENIED);
+    } else if (request->type != 0) {
+        session_reply_error(self, command->id, ERROR_NOT_AVAILABLE); /* track and untrack of shared polls */
+    } else if (request->token.size == 0) {
+        session_reply_error(self, command->id, ERROR_BAD_REQUEST);
+    } else {
+        use_subscription_token(self, command, request->channel);
+    }
+}

@@ -29,7 +29,8 @@ typedef struct metric_values metric_values_t; /* one thread's values for one tab
 metrics_t *metrics_new(void);
 void metrics_destroy(metrics_t **self_p); /* every metric_values must be gone */
 
-/* `table` lives as long as the registry. Index i of the functions below is row i. */
+/* `table` lives as long as the registry. Index i of the functions below is row i. Tables may have rows of the same name
+ * (of one type then): equal labels are one series, summed. */
 metric_values_t *metric_values_new(metrics_t *registry, const struct metric_description *table, size_t n_rows);
 /* Counters and histograms of a thread that ends stay in the sums; gauges go. */
 void metric_values_destroy(metric_values_t **self_p);
@@ -42,7 +43,8 @@ void metric_set(metric_values_t *self, size_t row, int64_t value);      /* gauge
 void metric_change(metric_values_t *self, size_t row, int64_t amount);  /* gauges */
 void metric_observe_us(metric_values_t *self, size_t row, uint64_t us); /* histograms */
 
-/* Sum (or max) over threads of the row named so, with these labels (NULL: without); 0 when there is none. */
+/* Sum (or max) over threads of the row named so, with these labels (NULL: without); of a histogram the number of
+ * observations; 0 when there is none. */
 int64_t metrics_read(metrics_t *self, const char *name, const char *labels);
 /* Appends the whole text, names in order, HELP and TYPE once each. False: over the buffer's limit. */
 bool metrics_render(metrics_t *self, struct buffer *out);

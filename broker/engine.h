@@ -63,18 +63,21 @@ struct engine_read {
     struct span channel;
     const struct namespace_options *options;
     bool has_since;
-    struct position since; /* empty epoch: any epoch will do */
+    struct position since; /* empty epoch: any epoch will do; forward: what is above, reverse: what is below */
     bool since_is_own;     /* a broker's or a gateway's own position: evidence for what Redis lost */
     bool reverse;          /* newest first; since.offset 0 with has_since is "from the end" */
     uint32_t limit;        /* publications at most; 0: only the position */
-    size_t bytes_limit;    /* of encoded publications, 0: the engine's bound */
+    size_t bytes_limit;    /* of encoded publications, 0: the engine's bound; one is given all the same */
     uint64_t deadline_ms;
     void (*on_done)(struct engine_read *request, enum engine_outcome outcome);
     /* out: the settled position (top) and the wanted entries, read in one step. Without has_since: the oldest `limit`
      * (or newest, reverse). With another epoch than since.epoch: entries none, epoch_matches false. */
     struct position top;
     bool epoch_matches;
-    bool complete; /* every offset from since.offset+1 to top.offset (or to the limit) is there */
+    /* Every offset from since.offset+1 to top.offset (or to where a limit cut) is there. Told for forward reads with
+     * has_since; with limit 0 only since = top is complete, a since above the top never is. At most history_size
+     * publications are told, also where more are still stored. */
+    bool complete;
     uint32_t n_publications;
     payload_t **publications; /* encoded wire_publication each; borrowed for on_done: payload_ref what you keep */
     /* the engine's own */
@@ -103,7 +106,9 @@ struct engine_presence_read {
     struct span channel;
     uint64_t deadline_ms;
     void (*on_done)(struct engine_presence_read *request, enum engine_outcome outcome);
-    uint32_t n_entries; /* out, of all gateways, also of dead ones: the caller knows the leases */
+    /* out, of all gateways, also of dead ones: the caller knows the leases. In channels that nobody holds the engine
+     * may forget entries of dead leases. */
+    uint32_t n_entries;
     const struct engine_presence_entry *entries; /* borrowed for on_done */
     struct list_link link;
     void *engine_data;
@@ -112,7 +117,7 @@ struct engine_presence_read {
 /* A gateway's lease as every broker sees it. */
 struct engine_lease {
     struct span gateway_id;
-    uint64_t number; /* new when the lease had to be made anew */
+    uint64_t number; /* never 0; new when the lease had to be made anew: it lapsed, or the boot nonce is another */
     uint64_t boot_nonce;
     uint32_t connections, users, alive, dead;
 };
@@ -129,7 +134,8 @@ struct engine_events {
     void (*on_doubt)(void *context, struct span channel);
     /* As on_doubt for every held channel of the partition, presence too: it was opened anew. */
     void (*on_partition_doubt)(void *context, uint32_t partition);
-    /* All live leases, every second; the first one after a start as soon as it is known. */
+    /* All live leases, every second and when one got a new number; the first one after a start as soon as it is known,
+     * also when there are none. */
     void (*on_leases)(void *context, const struct engine_lease *leases, size_t n_leases);
     /* Is the engine of use? For health, WELCOME and beats; called at each change. reason is static text. */
     void (*on_state)(void *context, bool connected, bool pubsub_connected, const char *reason);
@@ -153,7 +159,8 @@ struct engine_methods {
     void (*presence_set)(engine_t *self, struct span channel, const struct engine_presence_entry *entry, bool silent);
     void (*presence_clear)(engine_t *self, struct span channel, struct span client);
     void (*presence_read)(engine_t *self, struct engine_presence_read *request);
-    /* Keep this gateway's lease alive for 4 s from now (called every heartbeat by the shard that keeps leases). */
+    /* Keep this gateway's lease alive for 4 s from now (called every heartbeat by the shard that keeps leases; in mode
+     * memory by every shard, each on its own engine). `number` is ignored. */
     void (*lease_renew)(engine_t *self, const struct engine_lease *lease);
     /* Before the loop sleeps: one write for everything of this turn. */
     void (*flush)(engine_t *self);

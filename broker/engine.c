@@ -1,0 +1,26 @@
+/* See engine.h. */
+#include "broker/engine.h"
+
+#include "base/check.h"
+
+const char *engine_outcome_text(enum engine_outcome outcome) {
+    switch (outcome) {
+    case ENGINE_OK:
+        return "ok";
+    case ENGINE_TEMPORARY:
+        return "temporary";
+    case ENGINE_UNKNOWN:
+        return "unknown";
+    case ENGINE_KEY_REUSED:
+        return "key reused";
+    case ENGINE_TOO_LARGE:
+        return "too large";
+    case ENGINE_CORRUPT:
+        return "corrupt";
+    case ENGINE_DENIED:
+        return "denied";
+    case ENGINE_CANCELLED:
+        return "cancelled";
+    }
+    unreachable("engine outcome %d", (int) outcome);
+}

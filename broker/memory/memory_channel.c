@@ -1,0 +1,260 @@
+/* See memory_channel.h. The stream is a ring indexed by offset: offsets are dense, so the stored ones are always
+ * (top - n_stored, top] and a lookup is an index. What can go wrong here is only our own mistake (check): room is made
+ * by the store before anything is pushed, and time is handed in. */
+#include "broker/memory/memory_channel.h"
+
+#include "base/check.h"
+
+#include <xxhash.h>
+
+enum {
+    RING_FIRST = 4,
+    /* What uthash allocates for a table's first member: 32 buckets of two words, and the table. Its later growth is
+     * small beside the members and not charged. */
+    TABLE_BYTES = 32 * 16 + 64,
+};
+
+static void charge(memory_channel_t *self, size_t bytes) {
+    self->bytes += bytes;
+    self->totals->bytes += bytes;
+}
+
+static void release(memory_channel_t *self, size_t bytes) {
+    check(self->bytes >= bytes && self->totals->bytes >= bytes, "%zu of %zu bytes", bytes, self->bytes);
+    self->bytes -= bytes;
+    self->totals->bytes -= bytes;
+}
+
+struct memory_fingerprint memory_fingerprint_of(struct span data) {
+    XXH128_hash_t hash = XXH3_128bits(data.data, data.size);
+    return (struct memory_fingerprint){hash.low64, hash.high64};
+}
+
+/* ---- the stream ---- */
+
+static size_t ring_slot(const memory_channel_t *self, uint64_t offset) {
+    return (size_t) offset & (self->ring_capacity - 1);
+}
+
+payload_t *memory_channel_at(const memory_channel_t *self, uint64_t offset) {
+    check(offset <= self->top.offset && offset + self->n_stored > self->top.offset, "offset %llu of %llu, %zu stored",
+          (unsigned long long) offset, (unsigned long long) self->top.offset, self->n_stored);
+    return self->ring[ring_slot(self, offset)];
+}
+
+static void drop_oldest(memory_channel_t *self) {
+    payload_t **slot = &self->ring[ring_slot(self, memory_channel_oldest(self))];
+    release(self, payload_footprint(*slot));
+    payload_unref(slot);
+    self->n_stored--;
+    self->totals->publications--;
+}
+
+void memory_channel_drop_history(memory_channel_t *self) {
+    while (self->n_stored > 0) {
+        drop_oldest(self);
+    }
+    release(self, self->ring_capacity * sizeof *self->ring);
+    memory_free(self->ring);
+    self->ring = NULL;
+    self->ring_capacity = 0;
+}
+
+static void grow_ring(memory_channel_t *self) {
+    size_t capacity = self->ring_capacity == 0 ? RING_FIRST : self->ring_capacity * 2;
+    payload_t **ring = memory_alloc_array(capacity, sizeof *ring);
+    for (uint64_t offset = memory_channel_oldest(self); offset <= self->top.offset; offset++) {
+        ring[offset & (capacity - 1)] = self->ring[ring_slot(self, offset)];
+    }
+    charge(self, (capacity - self->ring_capacity) * sizeof *ring);
+    memory_free(self->ring);
+    self->ring = ring;
+    self->ring_capacity = capacity;
+}
+
+size_t memory_channel_push_cost(const memory_channel_t *self, const struct namespace_options *options,
+                                size_t footprint) {
+    if (self->n_stored > 0 && self->n_stored >= (size_t) options->history_size) {
+        size_t given_back = payload_footprint(memory_channel_at(self, memory_channel_oldest(self)));
+        return footprint > given_back ? footprint - given_back : 0;
+    }
+    if (self->n_stored < self->ring_capacity) {
+        return footprint;
+    }
+    return footprint + (self->ring_capacity == 0 ? RING_FIRST : self->ring_capacity) * sizeof *self->ring;
+}
+
+void memory_channel_push(memory_channel_t *self, const struct namespace_options *options, payload_t *publication,
+                         uint64_t now_ms) {
+    check(!epoch_is_empty(&self->top.epoch), "push into a channel that is not settled");
+    while (self->n_stored > 0 && self->n_stored >= (size_t) options->history_size) {
+        drop_oldest(self);
+    }
+    if (self->n_stored == self->ring_capacity) {
+        grow_ring(self);
+    }
+    self->top.offset++;
+    self->ring[ring_slot(self, self->top.offset)] = payload_ref(publication);
+    self->n_stored++;
+    self->totals->publications++;
+    charge(self, payload_footprint(publication));
+    self->history_expires_ms = now_ms + (uint64_t) options->history_ttl_ms;
+}
+
+void memory_channel_settle(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms) {
+    memory_channel_expire(self, now_ms);
+    if (epoch_is_empty(&self->top.epoch)) {
+        self->top = (struct position){.epoch = epoch_new(), .offset = 0};
+    }
+    self->meta_ttl_ms = (uint64_t) options->history_meta_ttl_ms;
+    self->meta_expires_ms = now_ms + self->meta_ttl_ms;
+}
+
+/* ---- idempotency keys ---- */
+
+static size_t key_bytes(size_t size) {
+    return sizeof(struct memory_key) + size;
+}
+
+size_t memory_channel_key_cost(const memory_channel_t *self, struct span key) {
+    return key_bytes(key.size) + (self->keys == NULL ? TABLE_BYTES : 0);
+}
+
+static void remove_key(memory_channel_t *self, struct memory_key *key) {
+    HASH_DEL(self->keys, key);
+    list_remove(&key->by_age);
+    self->totals->keys--;
+    release(self, key_bytes(key->size) + (self->keys == NULL ? TABLE_BYTES : 0));
+    memory_free(key);
+}
+
+static void expire_keys(memory_channel_t *self, uint64_t now_ms) {
+    list_for_each_safe (link, &self->keys_by_age) {
+        struct memory_key *key = list_entry(link, struct memory_key, by_age);
+        if (now_ms < key->expires_ms) {
+            return;
+        }
+        remove_key(self, key);
+    }
+}
+
+const struct memory_key *memory_channel_find_key(memory_channel_t *self, struct span key, uint64_t now_ms) {
+    expire_keys(self, now_ms);
+    struct memory_key *found = NULL;
+    HASH_FIND(hh, self->keys, key.data, key.size, found);
+    return found;
+}
+
+void memory_channel_add_key(memory_channel_t *self, struct span key, struct memory_fingerprint fingerprint,
+                            const struct position *position, uint64_t expires_ms) {
+    charge(self, memory_channel_key_cost(self, key));
+    struct memory_key *added = memory_alloc_zero(key_bytes(key.size));
+    added->fingerprint = fingerprint;
+    added->position = *position;
+    added->expires_ms = expires_ms;
+    added->size = key.size;
+    memcpy(added->text, key.data, key.size);
+    HASH_ADD_KEYPTR(hh, self->keys, added->text, added->size, added);
+    list_push_back(&self->keys_by_age, &added->by_age);
+    self->totals->keys++;
+}
+
+/* ---- presence ---- */
+
+static size_t member_bytes(const struct memory_member *member) {
+    return sizeof *member + payload_footprint(member->bytes);
+}
+
+const struct memory_member *memory_channel_find_member(const memory_channel_t *self, struct span client) {
+    struct memory_member *found = NULL;
+    HASH_FIND(hh, self->members, client.data, client.size, found);
+    return found;
+}
+
+static void add_member(memory_channel_t *self, struct memory_member *member, size_t client_at, size_t client_size) {
+    charge(self, member_bytes(member) + (self->members == NULL ? TABLE_BYTES : 0));
+    const uint8_t *client = payload_span(member->bytes).data + client_at;
+    HASH_ADD_KEYPTR(hh, self->members, client, client_size, member);
+    self->totals->members++;
+}
+
+void memory_channel_remove_member(memory_channel_t *self, const struct memory_member *member) {
+    struct memory_member *removed = NULL;
+    HASH_FIND(hh, self->members, member->hh.key, member->hh.keylen, removed);
+    check(removed == member, "the member is not one of this channel");
+    HASH_DEL(self->members, removed);
+    self->totals->members--;
+    release(self, member_bytes(removed) + (self->members == NULL ? TABLE_BYTES : 0));
+    payload_unref(&removed->bytes);
+    memory_free(removed);
+}
+
+bool memory_channel_set_member(memory_channel_t *self, struct span client, struct span info, struct span gateway_id,
+                               uint64_t lease_number) {
+    check(client.data >= info.data && client.size <= info.size, "the client id lies in the info");
+    uint8_t *data = NULL;
+    struct memory_member *member = memory_alloc_zero(sizeof *member);
+    member->bytes = payload_new_uninitialised(info.size + gateway_id.size, &data);
+    memcpy(data, info.data, info.size);
+    if (gateway_id.size > 0) {
+        memcpy(data + info.size, gateway_id.data, gateway_id.size);
+    }
+    member->info_size = info.size;
+    member->lease_number = lease_number;
+
+    const struct memory_member *former = memory_channel_find_member(self, client);
+    if (former != NULL) {
+        memory_channel_remove_member(self, former);
+    }
+    add_member(self, member, (size_t) (client.data - info.data), client.size);
+    return former == NULL;
+}
+
+/* ---- the whole ---- */
+
+bool memory_channel_is_empty(const memory_channel_t *self) {
+    return epoch_is_empty(&self->top.epoch) && self->keys == NULL && self->members == NULL;
+}
+
+void memory_channel_expire(memory_channel_t *self, uint64_t now_ms) {
+    expire_keys(self, now_ms);
+    if (self->n_stored > 0 && now_ms >= self->history_expires_ms) {
+        memory_channel_drop_history(self);
+    }
+    if (self->holds == 0 && !epoch_is_empty(&self->top.epoch) && now_ms >= self->meta_expires_ms) {
+        memory_channel_drop_history(self);
+        self->top = (struct position){.offset = 0};
+    }
+}
+
+memory_channel_t *memory_channel_new(struct span name, struct memory_totals *totals) {
+    memory_channel_t *self = memory_alloc_zero(sizeof *self + name.size);
+    list_init(&self->in_all);
+    list_init(&self->in_idle);
+    list_init(&self->keys_by_age);
+    self->totals = totals;
+    self->name_size = name.size;
+    if (name.size > 0) {
+        memcpy(self->name, name.data, name.size);
+    }
+    totals->channels++;
+    charge(self, sizeof *self + name.size);
+    return self;
+}
+
+void memory_channel_destroy(memory_channel_t **self_p) {
+    memory_channel_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    memory_channel_drop_history(self);
+    expire_keys(self, UINT64_MAX);
+    while (self->members != NULL) {
+        memory_channel_remove_member(self, self->members);
+    }
+    release(self, sizeof *self + self->name_size);
+    check(self->bytes == 0, "%zu bytes of a channel are charged and not released", self->bytes);
+    self->totals->channels--;
+    memory_free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,134 @@
+/* One channel as the memory engine keeps it: its stream (epoch, top, the newest publications), its idempotency keys and
+ * its presence. Every byte is charged to the totals of the store it belongs to.
+ * Thread: the shard's. Times are monotonic ms. */
+#ifndef CALLBOARD_BROKER_MEMORY_CHANNEL_H
+#define CALLBOARD_BROKER_MEMORY_CHANNEL_H
+
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/namespace_options.h"
+#include "base/payload.h"
+#include "base/position.h"
+
+/* Tables abort when memory is out, as everything else does. */
+#define uthash_malloc(size)      memory_alloc(size)
+#define uthash_free(block, size) memory_free(block)
+#include <uthash.h>
+
+/* What all channels of a store hold together. */
+struct memory_totals {
+    size_t bytes;
+    size_t channels;
+    size_t publications;
+    size_t keys;
+    size_t members;
+};
+
+/* A payload's fingerprint: the same key with another one is a mistake of the publisher. */
+struct memory_fingerprint {
+    uint64_t low;
+    uint64_t high;
+};
+struct memory_fingerprint memory_fingerprint_of(struct span data);
+
+/* A known idempotency key and what its first use came to. */
+struct memory_key {
+    UT_hash_handle hh;
+    struct list_link by_age; /* in the channel's keys_by_age, oldest first */
+    struct memory_fingerprint fingerprint;
+    struct position position; /* of the first publication; empty where it had none */
+    uint64_t expires_ms;
+    size_t size;
+    uint8_t text[];
+};
+
+/* A member of the channel; its bytes are immutable and outlive a removal while someone holds a reference. */
+struct memory_member {
+    UT_hash_handle hh; /* by client id, which lies in the bytes */
+    payload_t *bytes;  /* wire_client_info, then the gateway's id */
+    size_t info_size;  /* where the gateway's id begins */
+    uint64_t lease_number;
+};
+
+static inline struct span memory_member_info(const struct memory_member *self) {
+    return span_of(payload_span(self->bytes).data, self->info_size);
+}
+static inline struct span memory_member_gateway(const struct memory_member *self) {
+    struct span bytes = payload_span(self->bytes);
+    return span_of(bytes.data + self->info_size, bytes.size - self->info_size);
+}
+
+typedef struct memory_channel memory_channel_t;
+struct memory_channel {
+    UT_hash_handle hh;            /* the store's: by name */
+    struct list_link in_all;      /* the store's: every channel, next to be swept first */
+    struct list_link in_idle;     /* the store's: neither held nor pinned, longest untouched first */
+    struct memory_totals *totals; /* the store's */
+    size_t bytes;                 /* charged for this channel */
+    uint32_t holds;               /* hold minus release */
+    uint32_t pins;                /* calls under way and events not yet delivered */
+    struct position top;          /* empty epoch: no stream yet, or forgotten */
+    payload_t **ring;             /* publications top-n_stored+1 … top, each at offset modulo ring_capacity */
+    size_t ring_capacity;         /* a power of two, or 0 */
+    size_t n_stored;
+    uint64_t history_expires_ms; /* the publications go then */
+    uint64_t meta_ttl_ms;        /* as the last call's options said */
+    uint64_t meta_expires_ms;    /* the epoch goes then, if nobody holds the channel */
+    struct memory_key *keys;     /* uthash by text */
+    struct list_link keys_by_age;
+    struct memory_member *members; /* uthash by client id */
+    size_t name_size;
+    uint8_t name[];
+};
+
+memory_channel_t *memory_channel_new(struct span name, struct memory_totals *totals);
+void memory_channel_destroy(memory_channel_t **self_p); /* it must be out of every list and table */
+static inline struct span memory_channel_name(const memory_channel_t *self) {
+    return span_of(self->name, self->name_size);
+}
+/* Holds nothing that anyone could miss. */
+bool memory_channel_is_empty(const memory_channel_t *self);
+/* Lets go of what is past its time: publications, keys, and the epoch unless the channel is held. */
+void memory_channel_expire(memory_channel_t *self, uint64_t now_ms);
+
+/* ---- the stream ---- */
+
+/* After it the channel has an epoch (a new random one where there was none or it had run out), renewed for meta ttl. */
+void memory_channel_settle(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms);
+/* Bytes that storing a publication of this footprint will add, less what the oldest gives back where it has to go. */
+size_t memory_channel_push_cost(const memory_channel_t *self, const struct namespace_options *options,
+                                size_t footprint);
+/* Stores the publication of top.offset + 1, which becomes the top; the oldest over history_size go. The channel is
+ * settled. */
+void memory_channel_push(memory_channel_t *self, const struct namespace_options *options, payload_t *publication,
+                         uint64_t now_ms);
+/* The stored publication at an offset in (top - n_stored, top]; borrowed. */
+payload_t *memory_channel_at(const memory_channel_t *self, uint64_t offset);
+static inline uint64_t memory_channel_oldest(const memory_channel_t *self) {
+    return self->top.offset - self->n_stored + 1;
+}
+/* The position stays. */
+void memory_channel_drop_history(memory_channel_t *self);
+
+/* ---- idempotency keys ---- */
+
+size_t memory_channel_key_cost(const memory_channel_t *self, struct span key);
+/* NULL: not known, or past its window. */
+const struct memory_key *memory_channel_find_key(memory_channel_t *self, struct span key, uint64_t now_ms);
+/* The key must not be known. The window is the same for all keys of a channel, so the oldest expires first. */
+void memory_channel_add_key(memory_channel_t *self, struct span key, struct memory_fingerprint fingerprint,
+                            const struct position *position, uint64_t expires_ms);
+
+/* ---- presence ---- */
+
+/* True: the client is new here. `client` is the id inside info. */
+bool memory_channel_set_member(memory_channel_t *self, struct span client, struct span info, struct span gateway_id,
+                               uint64_t lease_number);
+const struct memory_member *memory_channel_find_member(const memory_channel_t *self, struct span client);
+/* The member must be one of the channel. */
+void memory_channel_remove_member(memory_channel_t *self, const struct memory_member *member);
+static inline size_t memory_channel_members(const memory_channel_t *self) {
+    return HASH_COUNT(self->members);
+}
+
+#endif

@@ -1,0 +1,144 @@
+/* See memory_store.h.
+ *
+ *             pin, hold                     unpin or release, the last one
+ *   (absent) ───────────▶ pinned or held ─────────────────────────────────▶ idle ──▶ swept when empty,
+ *                               ▲                                             │       evicted over the budget
+ *                               └─────────────────────────────────────────────┘
+ * Being in the idle list is exactly: no hold and no pin. */
+#include "broker/memory/memory_store.h"
+
+#include "base/check.h"
+#include "base/random.h"
+
+#include <xxhash.h>
+
+static unsigned name_hash(const struct memory_store *self, struct span name) {
+    return (unsigned) XXH3_64bits_withSeed(name.data, name.size, self->hash_seed);
+}
+
+memory_channel_t *memory_store_find(const struct memory_store *self, struct span name) {
+    memory_channel_t *found = NULL;
+    HASH_FIND_BYHASHVALUE(hh, self->channels, name.data, name.size, name_hash(self, name), found);
+    return found;
+}
+
+static memory_channel_t *find_or_add(struct memory_store *self, struct span name) {
+    memory_channel_t *channel = memory_store_find(self, name);
+    if (channel == NULL) {
+        channel = memory_channel_new(name, &self->totals);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, self->channels, channel->name, channel->name_size, name_hash(self, name),
+                                    channel);
+        list_push_back(&self->all, &channel->in_all);
+    }
+    return channel;
+}
+
+static void remove_channel(struct memory_store *self, memory_channel_t *channel) {
+    HASH_DEL(self->channels, channel);
+    list_remove(&channel->in_all);
+    list_remove(&channel->in_idle);
+    memory_channel_destroy(&channel);
+}
+
+static void settle_idleness(struct memory_store *self, memory_channel_t *channel) {
+    list_remove(&channel->in_idle);
+    if (channel->holds > 0 || channel->pins > 0) {
+        return;
+    }
+    if (memory_channel_is_empty(channel)) {
+        remove_channel(self, channel);
+    } else {
+        list_push_back(&self->idle, &channel->in_idle);
+    }
+}
+
+memory_channel_t *memory_store_pin(struct memory_store *self, struct span name) {
+    memory_channel_t *channel = find_or_add(self, name);
+    memory_store_pin_again(self, channel);
+    return channel;
+}
+
+void memory_store_pin_again(struct memory_store *self, memory_channel_t *channel) {
+    channel->pins++;
+    settle_idleness(self, channel);
+}
+
+void memory_store_unpin(struct memory_store *self, memory_channel_t *channel) {
+    check(channel->pins > 0, "unpin of a channel that is not pinned");
+    channel->pins--;
+    settle_idleness(self, channel);
+}
+
+void memory_store_hold(struct memory_store *self, struct span name) {
+    memory_channel_t *channel = find_or_add(self, name);
+    channel->holds++;
+    settle_idleness(self, channel);
+}
+
+bool memory_store_release(struct memory_store *self, struct span name, uint64_t now_ms) {
+    memory_channel_t *channel = memory_store_find(self, name);
+    if (channel == NULL || channel->holds == 0) {
+        return false;
+    }
+    channel->holds--;
+    channel->meta_expires_ms = now_ms + channel->meta_ttl_ms;
+    settle_idleness(self, channel);
+    return true;
+}
+
+bool memory_store_make_room(struct memory_store *self, size_t bytes) {
+    while (self->totals.bytes + bytes > self->bytes_max) {
+        if (list_is_empty(&self->idle)) {
+            return false;
+        }
+        remove_channel(self, list_entry(self->idle.next, memory_channel_t, in_idle));
+        self->n_evicted++;
+    }
+    return true;
+}
+
+static void forget_dead_members(memory_channel_t *channel, const struct memory_leases *leases) {
+    struct memory_member *member = NULL;
+    struct memory_member *next = NULL;
+    HASH_ITER(hh, channel->members, member, next) {
+        if (!memory_leases_has(leases, memory_member_gateway(member), member->lease_number)) {
+            memory_channel_remove_member(channel, member);
+        }
+    }
+}
+
+static void sweep_channel(struct memory_store *self, memory_channel_t *channel, const struct memory_leases *leases,
+                          uint64_t now_ms) {
+    memory_channel_expire(channel, now_ms);
+    if (!list_is_linked(&channel->in_idle)) {
+        return;
+    }
+    forget_dead_members(channel, leases);
+    if (memory_channel_is_empty(channel)) {
+        remove_channel(self, channel);
+    }
+}
+
+void memory_store_sweep(struct memory_store *self, size_t n_channels, const struct memory_leases *leases,
+                        uint64_t now_ms) {
+    for (size_t i = 0; i < n_channels && !list_is_empty(&self->all); i++) {
+        struct list_link *link = list_pop_front(&self->all);
+        list_push_back(&self->all, link);
+        sweep_channel(self, list_entry(link, memory_channel_t, in_all), leases, now_ms);
+    }
+}
+
+void memory_store_init(struct memory_store *self, size_t bytes_max) {
+    *self = (struct memory_store){.hash_seed = random_u64(), .bytes_max = bytes_max};
+    list_init(&self->all);
+    list_init(&self->idle);
+}
+
+void memory_store_finish(struct memory_store *self) {
+    while (!list_is_empty(&self->all)) {
+        memory_channel_t *channel = list_entry(self->all.next, memory_channel_t, in_all);
+        check(channel->pins == 0, "a channel is pinned at the end");
+        remove_channel(self, channel);
+    }
+    check(self->totals.bytes == 0, "%zu bytes are charged and not released", self->totals.bytes);
+}

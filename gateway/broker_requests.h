@@ -49,6 +49,8 @@ broker_requests_t *broker_requests_new(const struct broker_requests_settings *se
 /* Ends every request that is left (on_done comes inside this call) and lets the links go; on_closed comes when the loop
  * holds nothing of ours any more, maybe inside the call. The hub is gone before. Nulls the caller's pointer. */
 void broker_requests_close(broker_requests_t **self_p, void (*on_closed)(void *context), void *context);
+/* For the hub, whose subscriptions ride on the same links. */
+struct broker_links *broker_requests_links(broker_requests_t *self);
 /* Told to the brokers in the heartbeats. */
 void broker_requests_set_draining(broker_requests_t *self, bool draining);
 
@@ -75,6 +77,7 @@ struct broker_request {
     enum error_code early_error;
     bool sent;    /* handed to ZeroMQ: from then on it may have happened */
     uint8_t kind; /* of its frame */
+    broker_requests_t *requests;
     struct waiting_frame *waiting;
     uint64_t started_us;
 };

@@ -1,0 +1,580 @@
+/* Directory and uplinks put together.
+ *
+ *   directory ──on_added──▶ uplink ──WELCOME──▶ judge: mode, partitions ──▶ live: ranked, listeners told
+ *       ▲                     │ lost
+ *       └──── set_gone ◀──────┴──▶ listeners told, then the ranks without it
+ *
+ * One uv_idle handle runs what was deferred, settles dying links, and keeps the loop from sleeping over batches that
+ * were opened after the uplinks' own end-of-turn flush.
+ *
+ * Failure modes:
+ * - a second broker where one is in mode memory: refused loudly, both here and to the broker; they would not know of
+ *   each other's publications.
+ * - another number of partitions than the other brokers': refused; channels would live in two places.
+ * - the same broker id under two addresses (a name with two addresses, a pod that came back under a new one): the newer
+ *   link stays, the older is parked, and dials again when the newer is lost. */
+#include "gateway/broker_links.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+
+/* What we know of one address beside its directory entry. */
+struct broker_link {
+    broker_links_t *links;
+    struct broker_entry *entry;
+    uplink_t *uplink;
+    uint8_t mode;
+    bool degraded;
+    char *parked_for; /* the broker id because of which it was parked; NULL: it was not */
+};
+
+struct broker_links {
+    struct broker_requests_settings settings; /* `config` is not valid after construction */
+    char *gateway_id;
+    char *broker_key; /* NULL: no CURVE */
+    struct curve_keys keys;
+    struct uplink_callbacks uplink_callbacks;
+    uint32_t heartbeat_ms;
+    uint32_t heartbeat_timeout_ms;
+    metric_values_t *metrics;
+    metric_values_t *uplink_metrics;
+    broker_directory_t *directory;
+    struct broker_listener listeners[BROKER_LISTENERS];
+    uv_idle_t idle;
+    struct list_link deferred;
+    bool draining;
+    enum wire_mode mode;
+    struct wire_totals totals;
+    bool totals_known;
+    uint64_t moved_counted;
+    unsigned n_open; /* closing: what libuv still holds */
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+enum links_metric { METRIC_KNOWN, METRIC_ALIVE, METRIC_MOVED, METRIC_REFUSED, METRIC_COMMANDS };
+static const struct metric_description metric_table[] = {
+    {"callboard_gateway_brokers_known", "Broker addresses that the configured endpoints stand for.", METRIC_GAUGE_MAX,
+     NULL},
+    {"callboard_gateway_brokers_alive", "Brokers with a live link, of the worker that sees most.", METRIC_GAUGE_MAX,
+     NULL},
+    {"callboard_gateway_partitions_moved_total", "Times that a partition's first broker became another one.",
+     METRIC_COUNTER, NULL},
+    {"callboard_gateway_brokers_refused_total", "Brokers that were refused for their mode or partitions.",
+     METRIC_COUNTER, NULL},
+    {"callboard_gateway_commands_total", "Commands from brokers: disconnect, unsubscribe, subscribe, refresh.",
+     METRIC_COUNTER, NULL},
+};
+
+/* ---- deferring ---- */
+
+static void run_deferred(broker_links_t *self) {
+    struct list_link now;
+    list_init(&now);
+    list_splice_back(&now, &self->deferred);
+    for (struct list_link *link = list_pop_front(&now); link != NULL; link = list_pop_front(&now)) {
+        struct broker_deferred *deferred = list_entry(link, struct broker_deferred, link);
+        deferred->run(deferred);
+    }
+}
+
+static void on_idle(uv_idle_t *idle) {
+    broker_links_t *self = idle->data;
+    list_for_each_safe (link, broker_directory_entries(self->directory)) {
+        struct broker_link *broker = list_entry(link, struct broker_entry, link)->uplink;
+        if (broker != NULL) {
+            uplink_settle(broker->uplink);
+        }
+    }
+    uv_idle_stop(idle);
+    run_deferred(self);
+}
+
+static void on_wake(void *context) {
+    broker_links_t *self = context;
+    uv_idle_start(&self->idle, on_idle);
+}
+
+void broker_links_defer(broker_links_t *self, struct broker_deferred *deferred) {
+    if (!list_is_linked(&deferred->link)) {
+        list_push_back(&self->deferred, &deferred->link);
+    }
+    on_wake(self);
+}
+
+/* ---- the live set ---- */
+
+static void update_figures(broker_links_t *self) {
+    metric_set(self->metrics, METRIC_KNOWN, (int64_t) broker_directory_known(self->directory));
+    metric_set(self->metrics, METRIC_ALIVE, (int64_t) broker_directory_alive(self->directory));
+    uint64_t moved = broker_directory_moved_total(self->directory);
+    metric_add(self->metrics, METRIC_MOVED, moved - self->moved_counted);
+    self->moved_counted = moved;
+}
+
+static void tell_ranks(broker_links_t *self) {
+    update_figures(self);
+    for (size_t i = 0; i < BROKER_LISTENERS; i++) {
+        if (self->listeners[i].context != NULL) {
+            self->listeners[i].on_ranks(self->listeners[i].context);
+        }
+    }
+}
+
+static enum wire_mode mode_of_the_live(broker_links_t *self) {
+    list_for_each (link, broker_directory_entries(self->directory)) {
+        const struct broker_entry *entry = list_entry(link, struct broker_entry, link);
+        if (entry->live) {
+            return (enum wire_mode)((const struct broker_link *) entry->uplink)->mode;
+        }
+    }
+    return (enum wire_mode) 0;
+}
+
+static void update_mode(broker_links_t *self) {
+    enum wire_mode mode = mode_of_the_live(self);
+    if (mode != self->mode) {
+        self->mode = mode;
+        self->settings.on_mode_change(self->settings.context, mode);
+    }
+}
+
+static enum uplink_judgement judge_beside(broker_links_t *self, const struct broker_entry *other,
+                                          const struct wire_welcome *welcome) {
+    const struct broker_link *link = other->uplink;
+    if (span_equal_text(welcome->broker_id, other->id)) {
+        return UPLINK_WANTED; /* the same broker: the other link is parked when this one is live */
+    }
+    if (welcome->mode == WIRE_MODE_MEMORY || link->mode == WIRE_MODE_MEMORY) {
+        log_error("second_broker_refused", log_span("broker", welcome->broker_id), log_text("linked", other->id),
+                  log_text("reason", "a broker in mode memory must be the only one: give every broker redis.url"));
+        return UPLINK_MODE_REFUSED;
+    }
+    if (welcome->partitions != broker_directory_partitions(self->directory)) {
+        log_error("broker_partitions_differ", log_span("broker", welcome->broker_id),
+                  log_u64("partitions", welcome->partitions),
+                  log_u64("others", broker_directory_partitions(self->directory)));
+        return UPLINK_MISFIT;
+    }
+    return UPLINK_WANTED;
+}
+
+static enum uplink_judgement on_welcome(void *context, uplink_t *uplink, const struct wire_welcome *welcome) {
+    broker_links_t *self = context;
+    struct broker_link *link = uplink_owner_data(uplink);
+    list_for_each (at, broker_directory_entries(self->directory)) {
+        const struct broker_entry *other = list_entry(at, struct broker_entry, link);
+        if (other == link->entry || !other->live) {
+            continue;
+        }
+        enum uplink_judgement judgement = judge_beside(self, other, welcome);
+        if (judgement != UPLINK_WANTED) {
+            metric_count(self->metrics, METRIC_REFUSED);
+            return judgement;
+        }
+    }
+    struct broker_entry *sibling = broker_directory_find_live(self->directory, welcome->broker_id, link->entry);
+    if (sibling != NULL) {
+        struct broker_link *other = sibling->uplink;
+        log_warning("broker_under_two_addresses", log_span("broker", welcome->broker_id),
+                    log_text("parked", sibling->address), log_text("kept", link->entry->address),
+                    log_bool("same_process", sibling->boot_nonce == welcome->boot_nonce));
+        memory_free(other->parked_for);
+        other->parked_for = memory_strndup(welcome->broker_id.data, welcome->broker_id.size);
+        uplink_park(other->uplink);
+    }
+    link->mode = welcome->mode;
+    link->degraded = welcome->degraded != 0;
+    broker_directory_set_partitions(self->directory, welcome->partitions);
+    broker_directory_set_live(self->directory, link->entry, welcome->broker_id, welcome->boot_nonce);
+    return UPLINK_WANTED;
+}
+
+static void on_live(void *context, uplink_t *uplink) {
+    broker_links_t *self = context;
+    for (size_t i = 0; i < BROKER_LISTENERS; i++) {
+        if (self->listeners[i].context != NULL) {
+            self->listeners[i].on_live(self->listeners[i].context, uplink);
+        }
+    }
+    update_mode(self);
+    tell_ranks(self);
+}
+
+/* Those parked because of this broker may be the way to it now. */
+static void wake_parked(broker_links_t *self, const struct broker_entry *lost) {
+    list_for_each (at, broker_directory_entries(self->directory)) {
+        struct broker_link *link = list_entry(at, struct broker_entry, link)->uplink;
+        if (link->entry != lost && link->parked_for != NULL && strcmp(link->parked_for, lost->id) == 0) {
+            memory_free(link->parked_for);
+            link->parked_for = NULL;
+            uplink_hurry(link->uplink);
+        }
+    }
+}
+
+static void on_lost(void *context, uplink_t *uplink) {
+    broker_links_t *self = context;
+    struct broker_link *link = uplink_owner_data(uplink);
+    for (size_t i = 0; i < BROKER_LISTENERS; i++) {
+        if (self->listeners[i].context != NULL) {
+            self->listeners[i].on_lost(self->listeners[i].context, uplink);
+        }
+    }
+    if (link->parked_for == NULL) {
+        wake_parked(self, link->entry);
+    }
+    broker_directory_set_gone(self->directory, link->entry); /* uplink and link may be gone now */
+    update_mode(self);
+    tell_ranks(self);
+}
+
+/* ---- frames ---- */
+
+static bool on_command(broker_links_t *self, const struct wire_frame *frame) {
+    struct wire_command command;
+    if (!wire_decode_command(frame->body, &command)) {
+        return false;
+    }
+    metric_count(self->metrics, METRIC_COMMANDS);
+    self->settings.on_command(self->settings.context, &command);
+    return true;
+}
+
+static bool on_totals(broker_links_t *self, const struct wire_frame *frame) {
+    if (!wire_decode_totals(frame->body, &self->totals)) {
+        return false;
+    }
+    self->totals_known = true;
+    return true;
+}
+
+static bool on_drain(broker_links_t *self, uplink_t *uplink, const struct wire_frame *frame) {
+    struct wire_drain drain;
+    struct broker_link *link = uplink_owner_data(uplink);
+    if (!wire_decode_drain(frame->body, &drain)) {
+        return false;
+    }
+    log_info("broker_drains", log_text("broker", link->entry->id), log_u64("within_ms", drain.within_ms));
+    broker_directory_set_draining(self->directory, link->entry);
+    tell_ranks(self);
+    return true;
+}
+
+static bool note_degraded(uplink_t *uplink, const struct wire_frame *frame) {
+    struct broker_link *link = uplink_owner_data(uplink);
+    struct wire_beat_answer answer;
+    if (!wire_decode_beat_answer(frame->body, &answer)) {
+        return false;
+    }
+    link->degraded = answer.degraded != 0;
+    return true;
+}
+
+static bool pass_on(broker_links_t *self, enum broker_listener_place place, uplink_t *uplink, uint16_t shard,
+                    const struct wire_frame *frame) {
+    const struct broker_listener *listener = &self->listeners[place];
+    if (shard == WIRE_SHARD_SWITCHBOARD) {
+        return false;
+    }
+    return listener->context == NULL || listener->on_frame(listener->context, uplink, shard, frame);
+}
+
+/* An ERROR names its subscription's handle when it answers SUBSCRIBE. */
+static bool pass_on_error(broker_links_t *self, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
+    struct wire_error error;
+    if (!wire_decode_error(frame->body, &error)) {
+        return false;
+    }
+    return pass_on(self, error.handle != 0 ? BROKER_LISTENER_HUB : BROKER_LISTENER_REQUESTS, uplink, shard, frame);
+}
+
+static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
+    broker_links_t *self = context;
+    switch (frame->kind) {
+    case WIRE_PUSH:
+    case WIRE_SUBSCRIBED:
+    case WIRE_JOIN:
+    case WIRE_LEAVE:
+    case WIRE_LAGGING:
+    case WIRE_LOST:
+    case WIRE_RESYNC:
+        return pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
+    case WIRE_BEAT_ANSWER:
+        return note_degraded(uplink, frame) && pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
+    case WIRE_PUBLISHED:
+    case WIRE_RESULT:
+        return pass_on(self, BROKER_LISTENER_REQUESTS, uplink, shard, frame);
+    case WIRE_ERROR:
+        return pass_on_error(self, uplink, shard, frame);
+    case WIRE_COMMAND:
+        return on_command(self, frame);
+    case WIRE_TOTALS:
+        return on_totals(self, frame);
+    case WIRE_DRAIN:
+        return on_drain(self, uplink, frame);
+    default: /* a number from the wire: of a frame that goes up, or of none */
+        return false;
+    }
+}
+
+static void on_sent(void *context, uplink_t *uplink, uint16_t shard) {
+    broker_links_t *self = context;
+    const struct broker_listener *listener = &self->listeners[BROKER_LISTENER_REQUESTS];
+    if (listener->context != NULL) {
+        listener->on_sent(listener->context, uplink, shard);
+    }
+}
+
+static void on_credit(void *context, uplink_t *uplink) {
+    broker_links_t *self = context;
+    (void) uplink;
+    for (size_t i = 0; i < BROKER_LISTENERS; i++) {
+        if (self->listeners[i].context != NULL) {
+            self->listeners[i].on_credit(self->listeners[i].context);
+        }
+    }
+}
+
+/* ---- heartbeats ---- */
+
+/* The lease of this gateway lives in the partition of its id, so it is renewed by the lane of that partition. */
+static bool renews_lease(const broker_links_t *self, const uplink_t *uplink, uint16_t shard) {
+    struct broker_route route;
+    return broker_links_route(self, broker_links_hash(span_of_text(self->gateway_id)), &route) &&
+           route.uplink == uplink && route.shard == shard;
+}
+
+static void fill_beat(void *context, uplink_t *uplink, uint16_t shard, struct wire_beat *beat) {
+    broker_links_t *self = context;
+    struct broker_beat_figures figures = {0};
+    self->settings.figures(self->settings.context, &figures);
+    beat->connections = figures.connections;
+    beat->users = figures.users;
+    beat->alive = figures.alive;
+    beat->dead = figures.dead;
+    beat->load_permille = figures.load_permille;
+    beat->flags = (uint8_t) ((renews_lease(self, uplink, shard) ? WIRE_BEAT_RENEW_LEASE : 0) |
+                             (self->draining ? WIRE_BEAT_DRAINING : 0));
+}
+
+void broker_links_set_draining(broker_links_t *self, bool draining) {
+    self->draining = draining;
+}
+
+/* ---- routing ---- */
+
+uint32_t broker_links_hash(struct span channel) {
+    return partition_of(channel, PARTITIONS_MAX);
+}
+
+bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struct broker_route *ret_route) {
+    uint32_t n_partitions = broker_directory_partitions(self->directory);
+    if (n_partitions == 0) {
+        return false;
+    }
+    uint32_t partition = channel_hash & (n_partitions - 1);
+    const struct broker_entry *first = broker_directory_first(self->directory, partition);
+    if (first == NULL) {
+        return false;
+    }
+    uplink_t *uplink = ((const struct broker_link *) first->uplink)->uplink;
+    if (!uplink_is_live(uplink)) {
+        return false; /* dying: on_ranks follows */
+    }
+    ret_route->uplink = uplink;
+    ret_route->shard = (uint16_t) partition_shard(partition, n_partitions, uplink_shards(uplink));
+    return true;
+}
+
+void broker_links_reset_all(broker_links_t *self) {
+    list_for_each (at, broker_directory_entries(self->directory)) {
+        uplink_reset(((struct broker_link *) list_entry(at, struct broker_entry, link)->uplink)->uplink,
+                     WIRE_RESET_OVERFLOW);
+    }
+}
+
+void broker_links_summary(const broker_links_t *self, struct broker_summary *ret_summary) {
+    *ret_summary = (struct broker_summary){.brokers_known = (uint32_t) broker_directory_known(self->directory),
+                                           .brokers_alive = (uint32_t) broker_directory_alive(self->directory),
+                                           .mode = self->mode,
+                                           .totals = self->totals,
+                                           .totals_known = self->totals_known};
+    list_for_each (at, broker_directory_entries(self->directory)) {
+        const struct broker_entry *entry = list_entry(at, struct broker_entry, link);
+        ret_summary->engine_degraded |= entry->live && ((const struct broker_link *) entry->uplink)->degraded;
+    }
+}
+
+/* ---- life ---- */
+
+static void finish_closing(void *context) {
+    broker_links_t *self = context;
+    if (--self->n_open > 0) {
+        return;
+    }
+    void (*on_closed)(void *context) = self->on_closed;
+    void *closed_context = self->closed_context;
+    metric_values_destroy(&self->metrics);
+    metric_values_destroy(&self->uplink_metrics);
+    curve_keys_wipe(&self->keys);
+    memory_free(self->broker_key);
+    memory_free(self->gateway_id);
+    memory_free(self);
+    on_closed(closed_context);
+}
+
+static void on_idle_closed(uv_handle_t *handle) {
+    finish_closing(handle->data);
+}
+
+static void on_added(void *context, struct broker_entry *entry) {
+    broker_links_t *self = context;
+    struct broker_link *link = memory_alloc_zero(sizeof *link);
+    link->links = self;
+    link->entry = entry;
+    entry->uplink = link;
+    struct uplink_settings settings = {
+        .loop = self->settings.loop,
+        .zmq_context = self->settings.zmq_context,
+        .wheel = self->settings.wheel,
+        .metrics = self->uplink_metrics,
+        .endpoint = entry->address,
+        .keys = self->broker_key != NULL ? &self->keys : NULL,
+        .broker_public_key = self->broker_key,
+        .gateway_id = self->gateway_id,
+        .worker = self->settings.worker,
+        .boot_nonce = self->settings.boot_nonce,
+        .config_hash = self->settings.config_hash,
+        .heartbeat_ms = self->heartbeat_ms,
+        .heartbeat_timeout_ms = self->heartbeat_timeout_ms,
+        .callbacks = &self->uplink_callbacks,
+        .context = self,
+    };
+    link->uplink = uplink_new(&settings);
+    uplink_set_owner_data(link->uplink, link);
+    log_debug("broker_address_added", log_text("address", entry->address));
+}
+
+static void close_link(broker_links_t *self, struct broker_entry *entry) {
+    struct broker_link *link = entry->uplink;
+    entry->uplink = NULL;
+    self->n_open++;
+    uplink_close(&link->uplink, finish_closing, self);
+    memory_free(link->parked_for);
+    memory_free(link);
+}
+
+static void on_removed(void *context, struct broker_entry *entry) {
+    log_info("broker_address_removed", log_text("address", entry->address));
+    close_link(context, entry);
+}
+
+/* "" = none; else 40 characters of Z85, or the name of a .pub file. */
+static bool read_keys(broker_links_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
+    if (config->curve_key_file[0] == '\0' && config->curve_broker_key[0] == '\0') {
+        return true;
+    }
+    if (config->curve_key_file[0] == '\0' || config->curve_broker_key[0] == '\0') {
+        snprintf(ret_error, error_size, "brokers.curve_key_file and brokers.curve_broker_key belong together");
+        return false;
+    }
+    if (!curve_keys_read(config->curve_key_file, true, &self->keys, ret_error, error_size)) {
+        return false;
+    }
+    if (strlen(config->curve_broker_key) == 40 && strchr(config->curve_broker_key, '/') == NULL) {
+        self->broker_key = memory_strdup(config->curve_broker_key);
+        return true;
+    }
+    struct curve_keys broker;
+    if (!curve_keys_read(config->curve_broker_key, false, &broker, ret_error, error_size)) {
+        return false;
+    }
+    self->broker_key = memory_strdup(broker.public_text);
+    return true;
+}
+
+/* Off this machine nothing goes in the clear. */
+static bool may_go_in_the_clear(const struct config_text_list *endpoints, char *ret_error, size_t error_size) {
+    for (size_t i = 0; i < endpoints->n; i++) {
+        if (!curve_endpoint_is_local(endpoints->texts[i])) {
+            snprintf(ret_error, error_size,
+                     "brokers.endpoints: %s is not on this machine: set brokers.curve_key_file and "
+                     "brokers.curve_broker_key",
+                     endpoints->texts[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void ignore_closed(void *context) {
+    (void) context;
+}
+
+static uint32_t positive_ms(int64_t value, uint32_t default_ms) {
+    return value > 0 && value <= UINT32_MAX ? (uint32_t) value : default_ms;
+}
+
+broker_links_t *broker_links_new(const struct broker_requests_settings *settings, char *ret_error, size_t error_size) {
+    static const struct broker_directory_callbacks directory_callbacks = {on_added, on_removed};
+    const struct gateway_config *config = settings->config;
+    broker_links_t *self = memory_alloc_zero(sizeof *self);
+    self->settings = *settings;
+    self->settings.config = NULL;
+    self->gateway_id = memory_strdup(config->id);
+    self->uplink_callbacks =
+        (struct uplink_callbacks){on_welcome, on_live, on_frame, on_sent, on_credit, fill_beat, on_lost, on_wake};
+    self->heartbeat_ms = positive_ms(config->heartbeat_ms, 500);
+    self->heartbeat_timeout_ms = positive_ms(config->heartbeat_timeout_ms, 1500);
+    self->metrics = metric_values_new(settings->metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
+    self->uplink_metrics = metric_values_new(settings->metrics, uplink_metric_table, uplink_metric_count);
+    list_init(&self->deferred);
+    uv_idle_init(settings->loop, &self->idle);
+    self->idle.data = self;
+    if (!read_keys(self, config, ret_error, error_size) ||
+        (self->broker_key == NULL && !may_go_in_the_clear(&config->brokers, ret_error, error_size))) {
+        broker_links_close(&self, ignore_closed, NULL);
+        return NULL;
+    }
+    self->directory = broker_directory_new(settings->loop, settings->wheel, &config->brokers,
+                                           positive_ms(config->resolve_interval_ms, 2000), &directory_callbacks, self,
+                                           ret_error, error_size);
+    if (self->directory == NULL) {
+        broker_links_close(&self, ignore_closed, NULL);
+        return NULL;
+    }
+    update_figures(self);
+    return self;
+}
+
+void broker_links_close(broker_links_t **self_p, void (*on_closed)(void *context), void *context) {
+    broker_links_t *self = *self_p;
+    *self_p = NULL;
+    self->on_closed = on_closed;
+    self->closed_context = context;
+    self->n_open = 2; /* idle handle, directory */
+    if (self->directory != NULL) {
+        list_for_each (at, broker_directory_entries(self->directory)) {
+            close_link(self, list_entry(at, struct broker_entry, link));
+        }
+    }
+    broker_directory_close(&self->directory, finish_closing, self);
+    uv_close((uv_handle_t *) &self->idle, on_idle_closed);
+}
+
+void broker_links_listen(broker_links_t *self, enum broker_listener_place place,
+                         const struct broker_listener *listener) {
+    self->listeners[place] = listener != NULL ? *listener : (struct broker_listener){0};
+}
+
+timer_wheel_t *broker_links_wheel(broker_links_t *self) {
+    return self->settings.wheel;
+}
+
+metrics_t *broker_links_metrics(broker_links_t *self) {
+    return self->settings.metrics;
+}

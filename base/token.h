@@ -5,6 +5,7 @@
 #ifndef CALLBOARD_BASE_TOKEN_H
 #define CALLBOARD_BASE_TOKEN_H
 
+#include "base/base64.h"
 #include "base/bytes.h"
 #include "base/json_scan.h"
 
@@ -12,7 +13,7 @@ enum { TOKEN_SECRET_MIN = 32, TOKEN_TEXT_MAX = 8192 };
 
 enum token_algorithm { TOKEN_HS256, TOKEN_HS384, TOKEN_HS512 };
 const char *token_algorithm_name(enum token_algorithm algorithm);
-bool token_algorithm_parse(struct span name, enum token_algorithm *ret_algorithm);
+bool token_algorithm_parse(struct span name, enum token_algorithm *ret_algorithm); /* case-sensitive */
 
 typedef struct token_keys token_keys_t;
 
@@ -20,36 +21,39 @@ struct token_rules {
     const char *audience; /* "" with any_audience only */
     const char *issuer;   /* "" with any_audience only */
     bool any_audience;    /* aud and iss are not asked for */
-    int64_t max_life_s;   /* exp may lie at most this far ahead; 0 = no cap */
+    int64_t max_life_s;   /* exp must be there, and lie at most this far ahead; 0 = no cap */
 };
 
-token_keys_t *token_keys_new(const struct token_rules *rules); /* copies */
-void token_keys_destroy(token_keys_t **self_p);                /* wipes */
-/* A key without kid serves tokens without kid. False: the secret is shorter than 32 bytes, or the kid is taken or
- * malformed (1–64 of A-Z a-z 0-9 . _ -); ret_error says so. */
+/* Copies. Audience and issuer are both there, or any_audience is: else the configuration was not judged, abort. */
+token_keys_t *token_keys_new(const struct token_rules *rules);
+void token_keys_destroy(token_keys_t **self_p); /* wipes */
+/* A key without kid (NULL) serves the tokens without kid, and only them. False: the secret is shorter than 32 bytes, or
+ * the kid is taken or malformed (1–64 of A-Z a-z 0-9 . _ -); ret_error says so. */
 bool token_keys_add_secret(token_keys_t *self, const char *kid, enum token_algorithm algorithm, struct span secret,
                            char *ret_error, size_t error_size);
 
 enum token_outcome {
     TOKEN_OK,
-    TOKEN_MALFORMED,   /* not three parts, bad base64url, bad JSON, crit, zip, b64, nested */
+    TOKEN_MALFORMED,   /* over TOKEN_TEXT_MAX, not three parts, bad base64url, bad JSON, crit, zip, b64, nested */
     TOKEN_UNKNOWN_KEY, /* kid or algorithm that no key has */
     TOKEN_BAD_SIGNATURE,
-    TOKEN_BAD_CLAIM, /* wrong type, missing or forbidden claim, life over the cap */
+    TOKEN_BAD_CLAIM, /* wrong type (null too), dates not whole or not below 2^53, bad base64, life over the cap */
     TOKEN_WRONG_AUDIENCE,
     TOKEN_WRONG_ISSUER,
     TOKEN_EXPIRED, /* exp passed, or nbf not reached (upstream answers both so) */
 };
 const char *token_outcome_text(enum token_outcome outcome);
 
-/* What a token said. All spans lie in `storage`. */
+/* What a token said. All spans lie in the block of `storage`, which never moves: the struct may be copied, as long as
+ * one copy is finished. Whether a claim may be there at all (channel in a connection token) is the caller's to judge.
+ */
 struct token_claims {
     struct span user;    /* sub, decoded; empty = anonymous */
     struct span channel; /* decoded; empty when absent */
     struct span client;
     bool has_channel;
     bool has_expiry;
-    int64_t expiry_s; /* exp */
+    int64_t expiry_s; /* exp, 0 when absent */
     bool has_expire_at;
     int64_t expire_at_s;        /* expire_at, 0 = never */
     int64_t issued_at_s;        /* iat, 0 when absent */
@@ -71,15 +75,10 @@ void token_claims_finish(struct token_claims *self);
 enum token_outcome token_verify(const token_keys_t *keys, struct span token, int64_t now_ms,
                                 struct token_claims *ret_claims);
 
-/* Appends a signed token: `claims` is a JSON object. For the quick start, callboardctl and tests. */
+/* Appends a signed token; `kid` may be NULL. For the quick start, callboardctl and tests. False, and nothing appended:
+ * `claims` is no JSON object within the limits, the secret is shorter than TOKEN_SECRET_MIN, the kid is malformed, or
+ * the token does not fit `out`. */
 bool token_sign(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret,
                 struct span claims);
-
-/* Strict base64url without padding (RFC 4648 section 5). */
-bool base64url_decode(struct buffer *out, struct span text);
-void base64url_encode(struct buffer *out, struct span bytes);
-/* Standard base64 with padding, for b64info and b64data. */
-bool base64_decode(struct buffer *out, struct span text);
-void base64_encode(struct buffer *out, struct span bytes);
 
 #endif

@@ -1,0 +1,468 @@
+/* See program.h.
+ *
+ *   arguments ─▶ configuration ─▶ start ─▶ running ──SIGTERM──▶ stop … stopped ─▶ last handles ─▶ exit
+ *       │2            │3            │1      ▲    │SIGHUP
+ *                                           └────┴▶ reading again: wrong → told and kept; right → reload … reloaded
+ *
+ * The environment is copied before its secrets are wiped, so that a reload reads the same. */
+#include "base/program.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { CONFIG_FILE_MAX = 256 * 1024 };
+
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
+
+/* What one reading of the configuration came to. */
+struct generation {
+    struct config_part parts[PROGRAM_TABLES_MAX];
+    void *configs[PROGRAM_TABLES_MAX];
+};
+
+struct program {
+    const struct program_description *description;
+    void *context;
+    enum action action;
+    const char *config_path; /* NULL: no file */
+    const char **settings;   /* key=value, NULL-terminated */
+    char **owned_settings;   /* those that came from shortcuts, NULL-terminated */
+    char **environment;      /* a copy */
+    struct generation *current;
+    struct generation *next; /* being taken by reload() */
+    bool reload_again;       /* SIGHUP came meanwhile */
+    bool is_stopping;
+    int exit_code;
+    uv_loop_t loop;
+    uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
+};
+
+static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+
+extern char **environ;
+
+/* ---- the command line ---- */
+
+static size_t count(char *const *texts) {
+    size_t n = 0;
+    while (texts[n] != NULL) {
+        n++;
+    }
+    return n;
+}
+
+static void add_setting(program_t *self, const char *setting) {
+    size_t n = count((char *const *) (uintptr_t) self->settings);
+    self->settings[n] = setting;
+}
+
+static void add_shortcut(program_t *self, const char *key, const char *value) {
+    size_t size = strlen(key) + 1 + strlen(value) + 1;
+    char *setting = memory_alloc(size);
+    snprintf(setting, size, "%s=%s", key, value);
+    self->owned_settings[count(self->owned_settings)] = setting;
+    add_setting(self, setting);
+}
+
+static const struct program_shortcut *find_shortcut(const program_t *self, const char *option, size_t size) {
+    for (size_t i = 0; i < self->description->n_shortcuts; i++) {
+        const struct program_shortcut *shortcut = &self->description->shortcuts[i];
+        if (strlen(shortcut->option) == size && memcmp(shortcut->option, option, size) == 0) {
+            return shortcut;
+        }
+    }
+    return NULL;
+}
+
+static bool find_action(const char *option, enum action *ret_action) {
+    static const struct {
+        const char *option;
+        enum action action;
+    } actions[] = {{"--check", ACTION_CHECK},
+                   {"--help", ACTION_HELP},
+                   {"-h", ACTION_HELP},
+                   {"--version", ACTION_VERSION},
+                   {"--config-markdown", ACTION_MARKDOWN}};
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(actions[i].option, option) == 0) {
+            *ret_action = actions[i].action;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool usage_error(const program_t *self, const char *what, const char *argument) {
+    fprintf(stderr, "%s: %s: %s; see %s --help\n", self->description->name, argument, what, self->description->name);
+    return false;
+}
+
+/* An option with a value, as --option VALUE or --option=VALUE. */
+static bool take_option(program_t *self, const char *option, size_t size, const char *value) {
+    const struct program_shortcut *shortcut = find_shortcut(self, option, size);
+    if (shortcut != NULL) {
+        add_shortcut(self, shortcut->key, value);
+    } else if (size == 8 && memcmp(option, "--config", size) == 0) {
+        self->config_path = value;
+    } else if (strchr(value, '=') == NULL) {
+        return usage_error(self, "--set wants KEY=VALUE", value);
+    } else {
+        add_setting(self, value);
+    }
+    return true;
+}
+
+static bool takes_value(const program_t *self, const char *option, size_t size) {
+    return (size == 8 && memcmp(option, "--config", size) == 0) || (size == 5 && memcmp(option, "--set", size) == 0) ||
+           find_shortcut(self, option, size) != NULL;
+}
+
+static bool read_arguments(program_t *self, int argc, char **argv) {
+    self->settings = memory_alloc_array((size_t) argc + 1, sizeof *self->settings);
+    self->owned_settings = memory_alloc_array((size_t) argc + 1, sizeof *self->owned_settings);
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i];
+        size_t size = strcspn(option, "=");
+        if (find_action(option, &self->action)) {
+            continue;
+        }
+        if (option[0] != '-') {
+            return usage_error(self, "an argument that is not an option", option);
+        }
+        if (!takes_value(self, option, size)) {
+            return usage_error(self, "unknown option", option);
+        }
+        bool is_joined = option[size] == '=';
+        if (!is_joined && i + 1 == argc) {
+            return usage_error(self, "the option needs a value", option);
+        }
+        if (!take_option(self, option, size, is_joined ? option + size + 1 : argv[++i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void print_buffer(struct buffer *text) {
+    fwrite(text->data, 1, text->size, stdout);
+    buffer_finish(text);
+}
+
+static void print_help(const program_t *self) {
+    const struct program_description *description = self->description;
+    printf("%s %s: %s\n\nUsage: %s [OPTION]…\n\n", description->name, CALLBOARD_VERSION, description->summary,
+           description->name);
+    printf("  --config FILE        settings in YAML; also CALLBOARD_CONFIG; without it the defaults, which deny all\n"
+           "  --set KEY=VALUE      one setting, over the file and the environment; may be repeated\n");
+    for (size_t i = 0; i < description->n_shortcuts; i++) {
+        const struct program_shortcut *shortcut = &description->shortcuts[i];
+        printf("  %s %-*s %s\n", shortcut->option, 18 - (int) strlen(shortcut->option), shortcut->argument,
+               shortcut->help);
+    }
+    printf("  --check              read and judge the settings, say what is wrong, and end\n"
+           "  --config-markdown    print the reference of all settings as Markdown\n"
+           "  --version            print the version\n"
+           "  --help               print this\n\n"
+           "SIGTERM drains and ends, a second one ends at once; SIGHUP reads the settings again.\n"
+           "Exit codes: 0 ended as asked, 1 could not start or did not end cleanly, 2 wrong command line, 3 wrong "
+           "settings.\n\nSettings (KEY in the file and for --set; CALLBOARD_KEY with _ for . in the environment):\n\n");
+    struct buffer text = BUFFER_EMPTY;
+    config_print_help(description->tables, description->n_tables, &text);
+    print_buffer(&text);
+}
+
+static void print_markdown(const program_t *self) {
+    struct buffer text = BUFFER_EMPTY;
+    config_print_markdown(self->description->tables, self->description->n_tables, &text);
+    print_buffer(&text);
+}
+
+/* ---- the configuration ---- */
+
+/* The value of NAME in a list of NAME=value; NULL: not there. */
+static const char *find_variable(char *const *environment, const char *name) {
+    size_t size = strlen(name);
+    for (size_t i = 0; environment[i] != NULL; i++) {
+        if (strncmp(environment[i], name, size) == 0 && environment[i][size] == '=') {
+            return environment[i] + size + 1;
+        }
+    }
+    return NULL;
+}
+
+static char *join_variable(const char *name, const char *value) {
+    size_t size = strlen(name) + 1 + strlen(value) + 1;
+    char *text = memory_alloc(size);
+    snprintf(text, size, "%s=%s", name, value);
+    return text;
+}
+
+static void copy_environment(program_t *self) {
+    const struct program_description *description = self->description;
+    size_t n = count(environ);
+    self->environment = memory_alloc_array(n + description->n_aliases + 1, sizeof *self->environment);
+    for (size_t i = 0; i < n; i++) {
+        self->environment[i] = memory_strdup(environ[i]);
+    }
+    for (size_t i = 0; i < description->n_aliases; i++) {
+        const struct program_alias *alias = &description->aliases[i];
+        const char *value = find_variable(environ, alias->variable);
+        if (value != NULL && value[0] != '\0' && find_variable(environ, alias->stands_for) == NULL) {
+            self->environment[n++] = join_variable(alias->stands_for, value);
+        }
+    }
+    if (self->config_path == NULL) {
+        const char *path = find_variable(self->environment, "CALLBOARD_CONFIG");
+        self->config_path = path != NULL && path[0] != '\0' ? path : NULL;
+    }
+}
+
+static void generation_free(program_t *self, struct generation **generation_p) {
+    struct generation *generation = *generation_p;
+    if (generation == NULL) {
+        return;
+    }
+    config_finish(generation->parts, self->description->n_tables);
+    for (size_t i = 0; i < self->description->n_tables; i++) {
+        memory_free(generation->configs[i]);
+    }
+    memory_free(generation);
+    *generation_p = NULL;
+}
+
+/* NULL: `ret_errors` says why, a line each. */
+static struct generation *read_generation(program_t *self, struct buffer *ret_errors) {
+    const struct program_description *description = self->description;
+    struct buffer file = BUFFER_EMPTY;
+    const char *reason = NULL;
+    if (self->config_path != NULL && !config_read_file(self->config_path, CONFIG_FILE_MAX, &file, &reason)) {
+        buffer_append_format(ret_errors, "%s: cannot be read: %s\n", self->config_path, reason);
+        buffer_finish(&file);
+        return NULL;
+    }
+    struct generation *generation = memory_alloc_zero(sizeof *generation);
+    for (size_t i = 0; i < description->n_tables; i++) {
+        generation->configs[i] = memory_alloc_zero(description->tables[i]->struct_size);
+        generation->parts[i] = (struct config_part){description->tables[i], generation->configs[i]};
+    }
+    const struct config_source source = {.file_name = self->config_path,
+                                         .file_text = buffer_span(&file),
+                                         .environment = (const char *const *) self->environment,
+                                         .settings = self->settings};
+    if (!config_read(generation->parts, description->n_tables, &source, ret_errors)) {
+        generation_free(self, &generation);
+    }
+    buffer_finish(&file);
+    return generation;
+}
+
+static void print_errors(const program_t *self, const struct buffer *errors) {
+    const char *line = (const char *) errors->data;
+    const char *end = line + errors->size;
+    while (line < end) {
+        const char *line_end = memchr(line, '\n', (size_t) (end - line));
+        size_t size = (size_t) ((line_end == NULL ? end : line_end) - line);
+        fprintf(stderr, "%s: %.*s\n", self->description->name, (int) size, line);
+        line += size + 1;
+    }
+}
+
+static void log_lines(enum log_level level, const char *event, const char *field, const struct buffer *text) {
+    struct span left = buffer_span(text);
+    while (left.size > 0) {
+        const uint8_t *line_end = memchr(left.data, '\n', left.size);
+        size_t size = line_end == NULL ? left.size : (size_t) (line_end - left.data);
+        LOG_AT(level, event, log_span(field, span_of(left.data, size)));
+        size_t taken = line_end == NULL ? size : size + 1;
+        left = span_of(left.data + taken, left.size - taken);
+    }
+}
+
+static void on_sighup(program_t *self) {
+    if (self->is_stopping) {
+        return;
+    }
+    if (self->next != NULL) {
+        self->reload_again = true;
+        return;
+    }
+    struct buffer text = BUFFER_EMPTY;
+    self->next = read_generation(self, &text);
+    if (self->next == NULL) {
+        log_lines(LOG_LEVEL_ERROR, "config_reload_refused", "error", &text);
+        buffer_finish(&text);
+        return;
+    }
+    buffer_clear(&text);
+    config_compare(self->current->parts, self->next->parts, self->description->n_tables, &text);
+    log_lines(LOG_LEVEL_WARNING, "config_needs_restart", "key", &text);
+    buffer_finish(&text);
+    self->description->reload(self->context, self->next->configs);
+}
+
+void program_reloaded(program_t *self) {
+    check(self->next != NULL, "there was no reload");
+    generation_free(self, &self->current);
+    self->current = self->next;
+    self->next = NULL;
+    log_info("config_reloaded", log_text("file", self->config_path == NULL ? "" : self->config_path));
+    if (self->reload_again) {
+        self->reload_again = false;
+        on_sighup(self);
+    }
+}
+
+/* ---- running ---- */
+
+uv_loop_t *program_loop(program_t *self) {
+    return &self->loop;
+}
+
+void program_ready(program_t *self, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    printf("%s ready: ", self->description->name);
+    vprintf(format, values);
+    printf("\n");
+    fflush(stdout);
+    va_end(values);
+}
+
+void program_stop(program_t *self) {
+    if (!self->is_stopping) {
+        self->is_stopping = true;
+        log_info("program_stopping", log_nothing);
+        self->description->stop(self->context);
+    }
+}
+
+static void close_signals(program_t *self) {
+    for (size_t i = 0; i < 3; i++) {
+        uv_close((uv_handle_t *) &self->signals[i], NULL);
+    }
+}
+
+void program_stopped(program_t *self, bool is_clean) {
+    self->is_stopping = true;
+    self->exit_code = is_clean ? PROGRAM_DONE : PROGRAM_FAILED;
+    close_signals(self);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    program_t *self = handle->data;
+    if (number == SIGHUP) {
+        on_sighup(self);
+    } else if (!self->is_stopping) {
+        program_stop(self);
+    } else {
+        log_error("program_killed", log_text("reason", "a second signal came while it was stopping"));
+        _exit(PROGRAM_FAILED);
+    }
+}
+
+/* Every descriptor that the administrator allows. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool start(program_t *self) {
+    sigset_t all;
+    sigset_t former;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &former);
+    char error[PROGRAM_ERROR_SIZE] = "";
+    bool started = self->description->start(self->context, self, self->current->configs, error, sizeof error);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    if (!started) {
+        fprintf(stderr, "%s: %s\n", self->description->name, error);
+        self->exit_code = PROGRAM_FAILED;
+        close_signals(self);
+    }
+    return started;
+}
+
+static int run(program_t *self) {
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    uv_loop_init(&self->loop);
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(&self->loop, &self->signals[i]);
+        self->signals[i].data = self;
+        uv_signal_start(&self->signals[i], on_signal, signal_numbers[i]);
+    }
+    start(self);
+    uv_run(&self->loop, UV_RUN_DEFAULT);
+    check(uv_loop_close(&self->loop) == 0, "handles are left on the main loop");
+    return self->exit_code;
+}
+
+static int configure_and_run(program_t *self) {
+    struct buffer errors = BUFFER_EMPTY;
+    copy_environment(self);
+    self->current = read_generation(self, &errors);
+    if (self->current == NULL) {
+        print_errors(self, &errors);
+        buffer_finish(&errors);
+        return PROGRAM_CONFIG;
+    }
+    buffer_finish(&errors);
+    if (self->action == ACTION_CHECK) {
+        printf("%s: the settings are fine\n", self->description->name);
+        return PROGRAM_DONE;
+    }
+    config_wipe_environment(self->current->parts, self->description->n_tables, environ);
+    return run(self);
+}
+
+static int act(program_t *self, int argc, char **argv) {
+    if (!read_arguments(self, argc, argv)) {
+        return PROGRAM_USAGE;
+    }
+    switch (self->action) {
+    case ACTION_HELP:
+        print_help(self);
+        return PROGRAM_DONE;
+    case ACTION_VERSION:
+        printf("%s %s\n", self->description->name, CALLBOARD_VERSION);
+        return PROGRAM_DONE;
+    case ACTION_MARKDOWN:
+        print_markdown(self);
+        return PROGRAM_DONE;
+    case ACTION_CHECK:
+    case ACTION_RUN:
+        return configure_and_run(self);
+    }
+    unreachable("action %d", (int) self->action);
+}
+
+static void free_texts(char **texts) {
+    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
+        explicit_bzero(texts[i], strlen(texts[i])); /* some are secrets */
+        memory_free(texts[i]);
+    }
+    memory_free(texts);
+}
+
+int program_run(const struct program_description *description, void *context, int argc, char **argv) {
+    check(description->n_tables <= PROGRAM_TABLES_MAX, "%zu tables", description->n_tables);
+    program_t self = {.description = description, .context = context};
+    int exit_code = act(&self, argc, argv);
+    generation_free(&self, &self.next);
+    generation_free(&self, &self.current);
+    free_texts(self.environment);
+    free_texts(self.owned_settings);
+    memory_free(self.settings);
+    return exit_code;
+}

@@ -1,0 +1,552 @@
+/* See backend_api.h.
+ *
+ *   ROUTER ─▶ on_request ─▶ method table ─▶ shard_request ─▶ shard's inbox
+ *   ROUTER ◀─ answer     ◀─ pending      ◀─ shard_reply   ◀─ shard
+ *   PULL   ─▶ on_push    ─▶ as publish, without an answer
+ *
+ * Failure modes. A request that cannot be read: answered where it has an id, counted always. A shard's inbox is full:
+ * 111 at once, definite. A shard does not answer (it always should): 120 a second after the deadline. The peer is gone
+ * or does not read: the answer is dropped and counted; the peer's retry under the same key finds the first result. */
+#include "broker/backend/backend_api.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/curve_keys.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/partition.h"
+#include "base/zmq_on_uv.h"
+#include "broker/backend/backend_methods.h"
+#include "broker/backend/backend_reply.h"
+#include "broker/backend/backend_request.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { MESSAGE_REPLY = 1, MESSAGE_NAMESPACES = 2 };
+enum {
+    SWEEP_MS = 500,
+    ANSWER_GRACE_MS = 1000,
+    STOP_DEADLINE_MS = 10000,
+    HANDSHAKE_MS = 3000,
+    LINGER_MS = 200,
+    HIGH_WATER_MARK = 10000
+};
+static const int64_t MESSAGE_SIZE_MAX = (int64_t) 4 << 20;
+static const char ZAP_DOMAIN[] = "backend";
+
+enum {
+    METRIC_REQUESTS,
+    METRIC_BAD_REQUESTS,
+    METRIC_REFUSED_BUSY,
+    METRIC_REPLIES_DROPPED,
+    METRIC_PENDING,
+    METRIC_PUSHES,
+    METRIC_PUSH_BAD,
+    METRIC_PUSH_BUSY,
+    N_METRICS
+};
+static const struct metric_description metric_table[N_METRICS] = {
+    [METRIC_REQUESTS] = {"callboard_backend_requests_total", "Backend requests that were read", METRIC_COUNTER, NULL},
+    [METRIC_BAD_REQUESTS] = {"callboard_backend_bad_requests_total",
+                             "Backend requests that were refused as malformed or unknown", METRIC_COUNTER, NULL},
+    [METRIC_REFUSED_BUSY] = {"callboard_backend_refused_busy_total",
+                             "Backend requests refused because backend.requests or a shard's inbox was at its bound",
+                             METRIC_COUNTER, NULL},
+    [METRIC_REPLIES_DROPPED] = {"callboard_backend_replies_dropped_total",
+                                "Answers whose peer was gone or did not read", METRIC_COUNTER, NULL},
+    [METRIC_PENDING] = {"callboard_backend_requests_pending", "Backend requests that wait for a shard", METRIC_GAUGE,
+                        NULL},
+    [METRIC_PUSHES] = {"callboard_backend_pushes_total", "Publications taken on the PULL endpoint", METRIC_COUNTER,
+                       NULL},
+    [METRIC_PUSH_BAD] = {"callboard_backend_push_dropped_total",
+                         "Publications of the PULL endpoint that could not be kept", METRIC_COUNTER,
+                         "reason=\"bad_request\""},
+    [METRIC_PUSH_BUSY] = {"callboard_backend_push_dropped_total",
+                          "Publications of the PULL endpoint that could not be kept", METRIC_COUNTER,
+                          "reason=\"busy\""},
+};
+
+struct namespaces_message {
+    struct actor_message message;
+    const namespace_set_t *namespaces;
+    uv_sem_t *taken;
+};
+
+struct backend_api {
+    struct backend_api_options options;
+    actor_t *actor;
+    metric_values_t *metrics;
+    void *own_context; /* with CURVE */
+    curve_zap_t *zap;
+    void *router;
+    void *pull;
+    zmq_on_uv_t *router_on_uv;
+    zmq_on_uv_t *pull_on_uv;
+    uv_timer_t sweep_timer;
+    backend_pending_t *pending;
+    struct backend_context context;
+    struct buffer text; /* scratch: decoded strings */
+    struct buffer tags; /* scratch: encoded tags */
+    struct buffer body; /* scratch: the answer */
+};
+
+/* ---- answers ---- */
+
+struct answer_to {
+    zmq_msg_t *routing;
+    bool has_delimiter;
+    struct span id;
+};
+
+static void init_frame(zmq_msg_t *frame, struct span bytes) {
+    check(zmq_msg_init_size(frame, bytes.size) == 0, "no memory for a frame of %zu bytes", bytes.size);
+    if (bytes.size > 0) {
+        memcpy(zmq_msg_data(frame), bytes.data, bytes.size);
+    }
+}
+
+/* Sends what `body` holds; takes the routing frame. */
+static void answer(backend_api_t *self, const struct answer_to *to, const char *kind) {
+    zmq_msg_t frames[6];
+    size_t n = 0;
+    zmq_msg_init(&frames[n]);
+    zmq_msg_move(&frames[n++], to->routing);
+    if (to->has_delimiter) {
+        zmq_msg_init(&frames[n++]);
+    }
+    init_frame(&frames[n++], SPAN_LITERAL("CB1"));
+    init_frame(&frames[n++], span_of_text(kind));
+    init_frame(&frames[n++], to->id);
+    init_frame(&frames[n++], buffer_span(&self->body));
+    if (zmq_on_uv_send(self->router_on_uv, frames, n) != ZMQ_SENT) {
+        metric_count(self->metrics, METRIC_REPLIES_DROPPED);
+    }
+    for (size_t i = 0; i < n; i++) {
+        zmq_msg_close(&frames[i]);
+    }
+}
+
+static void answer_error(backend_api_t *self, const struct answer_to *to, enum error_code code, const char *message) {
+    buffer_clear(&self->body);
+    backend_append_error(&self->body, code, message);
+    answer(self, to, "error");
+}
+
+/* ---- inbound ---- */
+
+static enum error_code post_to_shard(backend_api_t *self, uint32_t shard, const struct shard_request *model) {
+    struct shard_request *request = shard_request_new(model);
+    struct actor_message *message = &request->message;
+    switch (actor_post(self->options.shards[shard], &message)) {
+    case ACTOR_POSTED:
+        return ERROR_NONE;
+    case ACTOR_FULL:
+        memory_free(request);
+        metric_count(self->metrics, METRIC_REFUSED_BUSY);
+        return ERROR_TOO_MANY_REQUESTS;
+    case ACTOR_STOPPED:
+        memory_free(request);
+        return ERROR_INTERNAL;
+    }
+    return ERROR_INTERNAL;
+}
+
+static uint32_t shard_of(const backend_api_t *self, const struct backend_method *method, uint32_t part,
+                         struct span channel) {
+    if (method->kind == SHARD_REQUEST_INFO) {
+        return part;
+    }
+    return partition_shard(partition_of(channel, self->options.n_partitions), self->options.n_partitions,
+                           self->options.n_shards);
+}
+
+/* A request that was read and judged as far as it can be before a shard is asked. */
+struct judged {
+    const struct backend_method *method;
+    struct backend_params params;
+    uint32_t n_parts;
+    bool is_prepared;           /* the lone part's channel is in the model already */
+    struct shard_request model; /* of every part; its spans are the frames' or scratch */
+};
+
+static void fill_model(backend_api_t *self, const struct backend_request *request, struct judged *judged) {
+    const struct backend_params *params = &judged->params;
+    judged->model = (struct shard_request){
+        .message = {.kind = self->options.request_kind},
+        .kind = judged->method->kind,
+        .reply_kind = MESSAGE_REPLY,
+        .deadline_ms = clock_monotonic_ms() + (uint64_t) self->options.config->publish_timeout_ms,
+        .skip_history = params->skip_history,
+        .has_since = params->has_since,
+        .reverse = params->reverse,
+        .limit = params->limit,
+        .since = params->since,
+        .key = params->key,
+        .tags = params->tags,
+        .data = request->payload,
+    };
+}
+
+static bool check_payload_frame(const struct backend_method *method, const struct backend_request *request,
+                                struct backend_refusal *ret_refusal) {
+    if (method->takes_payload && !request->has_payload) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "%s needs a payload frame behind params", method->name);
+        return false;
+    }
+    if (!method->takes_payload && request->has_payload && request->payload.size > 0) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "%s takes no payload frame", method->name);
+        return false;
+    }
+    return true;
+}
+
+/* A method of one part is prepared here, so that the refusal's sentence reaches the peer; parts of a list are prepared
+ * as they go out, each answered for itself. */
+static bool judge(backend_api_t *self, const struct backend_request *request, struct judged *ret_judged,
+                  struct backend_refusal *ret_refusal) {
+    const struct backend_method *method = backend_method_find(request->method);
+    ret_judged->method = method;
+    if (method == NULL) {
+        backend_refuse(ret_refusal, ERROR_METHOD_NOT_FOUND, "no method \"%.*s\"", (int) request->method.size,
+                       (const char *) request->method.data);
+        return false;
+    }
+    if (!check_payload_frame(method, request, ret_refusal) ||
+        !backend_params_read(request->params, method->allowed, method->required, &self->text, &self->tags,
+                             &ret_judged->params, ret_refusal)) {
+        return false;
+    }
+    ret_judged->n_parts = method->count_parts(&self->context, &ret_judged->params, ret_refusal);
+    ret_judged->is_prepared = !method->answers_each_part;
+    if (ret_judged->n_parts == 0) {
+        return false;
+    }
+    fill_model(self, request, ret_judged);
+    return method->answers_each_part ||
+           method->prepare_part(&self->context, &ret_judged->params, 0, &ret_judged->model, ret_refusal);
+}
+
+/* One part to its shard, or why not. */
+static enum error_code send_part(backend_api_t *self, struct judged *judged, uint32_t part) {
+    struct backend_refusal refusal = {.code = ERROR_NONE};
+    if (!judged->is_prepared &&
+        !judged->method->prepare_part(&self->context, &judged->params, part, &judged->model, &refusal)) {
+        return refusal.code;
+    }
+    return post_to_shard(self, shard_of(self, judged->method, part, judged->model.channel), &judged->model);
+}
+
+static void finish_waiting(backend_api_t *self, struct backend_waiting *waiting) {
+    const struct backend_method *method = waiting->method;
+    struct answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
+    if (!method->answers_each_part && waiting->replies[0]->error != ERROR_NONE) {
+        answer_error(self, &to, waiting->replies[0]->error, NULL);
+    } else {
+        buffer_clear(&self->body);
+        method->append_result(&self->context, waiting, &self->body);
+        answer(self, &to, "ok");
+    }
+    backend_pending_remove(self->pending, waiting);
+    metric_set(self->metrics, METRIC_PENDING, (int64_t) backend_pending_count(self->pending));
+}
+
+/* A part that no shard will answer is answered here. */
+static void take_refused_part(backend_api_t *self, uint64_t ticket, enum error_code code) {
+    struct shard_reply model = {.ticket = ticket, .error = code};
+    struct backend_waiting *complete = backend_pending_take(self->pending, shard_reply_new(&model));
+    if (complete != NULL) {
+        finish_waiting(self, complete);
+    }
+}
+
+/* The request may be answered and gone when the last part was refused. */
+static void accept_request(backend_api_t *self, const struct backend_request *request, zmq_msg_t *routing,
+                           struct judged *judged) {
+    struct backend_waiting *waiting = backend_pending_add(self->pending, request, routing, judged->method,
+                                                          judged->n_parts, judged->model.deadline_ms + ANSWER_GRACE_MS);
+    if (waiting == NULL) {
+        struct answer_to to = {routing, request->has_delimiter, request->id};
+        metric_count(self->metrics, METRIC_REFUSED_BUSY);
+        answer_error(self, &to, ERROR_TOO_MANY_REQUESTS, "backend.requests are in flight already");
+        return;
+    }
+    judged->model.reply_to = self->actor;
+    uint64_t first_ticket = backend_pending_ticket(waiting, 0);
+    for (uint32_t part = 0; part < judged->n_parts; part++) {
+        judged->model.ticket = first_ticket + part;
+        enum error_code code = send_part(self, judged, part);
+        if (code != ERROR_NONE) {
+            take_refused_part(self, first_ticket + part, code);
+        }
+    }
+    metric_set(self->metrics, METRIC_PENDING, (int64_t) backend_pending_count(self->pending));
+}
+
+static void frame_spans(zmq_msg_t *frames, size_t n_frames, struct span *ret_spans) {
+    for (size_t i = 0; i < n_frames; i++) {
+        ret_spans[i] = span_of(zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
+    }
+}
+
+static void on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
+    backend_api_t *self = context;
+    struct span spans[ZMQ_ON_UV_FRAMES_MAX];
+    struct backend_request request;
+    struct backend_refusal refusal = {.code = ERROR_NONE};
+    struct judged judged;
+    metric_count(self->metrics, METRIC_REQUESTS);
+    if (n_frames < 2) {
+        metric_count(self->metrics, METRIC_BAD_REQUESTS);
+        return;
+    }
+    frame_spans(frames, n_frames, spans);
+    if (backend_request_read(spans + 1, n_frames - 1, &request, &refusal) && judge(self, &request, &judged, &refusal)) {
+        accept_request(self, &request, &frames[0], &judged);
+        return;
+    }
+    metric_count(self->metrics, METRIC_BAD_REQUESTS);
+    if (request.id.data != NULL) {
+        struct answer_to to = {&frames[0], request.has_delimiter, request.id};
+        answer_error(self, &to, refusal.code, refusal.message);
+    }
+}
+
+static void on_push(void *context, zmq_msg_t *frames, size_t n_frames) {
+    backend_api_t *self = context;
+    struct span spans[ZMQ_ON_UV_FRAMES_MAX];
+    struct backend_request request;
+    struct backend_refusal refusal = {.code = ERROR_NONE};
+    struct judged judged;
+    frame_spans(frames, n_frames, spans);
+    if (n_frames == 0 || !backend_request_read(spans, n_frames, &request, &refusal) ||
+        !judge(self, &request, &judged, &refusal) || judged.method->kind != SHARD_REQUEST_PUBLISH) {
+        metric_count(self->metrics, METRIC_PUSH_BAD);
+        return;
+    }
+    for (uint32_t part = 0; part < judged.n_parts; part++) {
+        enum error_code code = send_part(self, &judged, part);
+        bool is_busy = code == ERROR_TOO_MANY_REQUESTS || code == ERROR_INTERNAL;
+        metric_count(self->metrics, code == ERROR_NONE ? METRIC_PUSHES : is_busy ? METRIC_PUSH_BUSY : METRIC_PUSH_BAD);
+    }
+}
+
+/* ---- the actor ---- */
+
+static void on_message(void *context, struct actor_message *message) {
+    backend_api_t *self = context;
+    if (message->kind == MESSAGE_NAMESPACES) {
+        struct namespaces_message *change = (struct namespaces_message *) message;
+        self->context.namespaces = change->namespaces;
+        uv_sem_post(change->taken);
+        memory_free(change);
+        return;
+    }
+    check(message->kind == MESSAGE_REPLY, "message of kind %u", message->kind);
+    struct backend_waiting *complete = backend_pending_take(self->pending, (struct shard_reply *) message);
+    if (complete != NULL) {
+        finish_waiting(self, complete);
+    }
+}
+
+static void drop_message(void *context, struct actor_message *message) {
+    (void) context;
+    memory_free(message);
+}
+
+static void answer_unknown(backend_api_t *self, struct backend_waiting *waiting) {
+    struct answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
+    answer_error(self, &to, ERROR_OUTCOME_UNKNOWN, NULL);
+    backend_pending_remove(self->pending, waiting);
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    backend_api_t *self = timer->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    for (struct backend_waiting *waiting; (waiting = backend_pending_overdue(self->pending, now_ms)) != NULL;) {
+        log_error("backend_request_unanswered",
+                  log_text("method", ((const struct backend_method *) waiting->method)->name));
+        answer_unknown(self, waiting);
+    }
+}
+
+/* A bound socket, or NULL with the reason. */
+static void *bind_socket(backend_api_t *self, int type, const char *endpoint, const struct curve_keys *keys,
+                         char *ret_error, size_t error_size) {
+    void *socket = zmq_socket(self->own_context == NULL ? self->options.zmq_context : self->own_context, type);
+    int linger_ms = LINGER_MS; /* the last answers of a broker that stops still go out */
+    int one = 1;
+    int handshake_ms = HANDSHAKE_MS;
+    int high_water_mark = HIGH_WATER_MARK;
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms);
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &MESSAGE_SIZE_MAX, sizeof MESSAGE_SIZE_MAX);
+    zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE, &one, sizeof one);
+    zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water_mark, sizeof high_water_mark);
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof high_water_mark);
+    if (type == ZMQ_ROUTER) {
+        zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    }
+    if (keys != NULL && !curve_keys_apply_server(socket, keys, ZAP_DOMAIN)) {
+        snprintf(ret_error, error_size, "backend.curve_key_file: libzmq refused the key");
+        zmq_close(socket);
+        return NULL;
+    }
+    if (zmq_bind(socket, endpoint) != 0) {
+        snprintf(ret_error, error_size, "cannot listen for backends on %s: %s", endpoint, zmq_strerror(errno));
+        zmq_close(socket);
+        return NULL;
+    }
+    return socket;
+}
+
+static bool needs_keys(const struct broker_config *config) {
+    return (config->backend_endpoint[0] != '\0' && !curve_endpoint_is_local(config->backend_endpoint)) ||
+           (config->backend_pull_endpoint[0] != '\0' && !curve_endpoint_is_local(config->backend_pull_endpoint));
+}
+
+/* False: refused. *ret_with_keys tells whether CURVE is to be used. The handler runs before anything is bound. */
+static bool prepare_curve(backend_api_t *self, struct curve_keys *ret_keys, bool *ret_with_keys, char *ret_error,
+                          size_t error_size) {
+    const struct broker_config *config = self->options.config;
+    *ret_with_keys = config->backend_curve_key_file[0] != '\0';
+    if (!*ret_with_keys) {
+        if (needs_keys(config)) {
+            snprintf(ret_error, error_size,
+                     "backend.endpoint or backend.pull_endpoint is not on loopback, so backend.curve_key_file and "
+                     "backend.curve_allowed_dir are needed (callboardctl keygen)");
+            return false;
+        }
+        return true;
+    }
+    if (config->backend_curve_allowed_dir[0] == '\0') {
+        snprintf(ret_error, error_size,
+                 "backend.curve_key_file needs backend.curve_allowed_dir: the folder of the services' .pub files");
+        return false;
+    }
+    if (!curve_keys_read(config->backend_curve_key_file, true, ret_keys, ret_error, error_size)) {
+        return false;
+    }
+    self->own_context = zmq_ctx_new();
+    self->zap = curve_zap_new(self->own_context, config->backend_curve_allowed_dir, ret_error, error_size);
+    return self->zap != NULL;
+}
+
+static bool open_sockets(backend_api_t *self, char *ret_error, size_t error_size) {
+    const struct broker_config *config = self->options.config;
+    struct curve_keys keys = {.public_text = ""};
+    bool with_keys = false;
+    bool is_good = prepare_curve(self, &keys, &with_keys, ret_error, error_size);
+    if (is_good && config->backend_endpoint[0] != '\0') {
+        self->router =
+            bind_socket(self, ZMQ_ROUTER, config->backend_endpoint, with_keys ? &keys : NULL, ret_error, error_size);
+        is_good = self->router != NULL;
+    }
+    if (is_good && config->backend_pull_endpoint[0] != '\0') {
+        self->pull =
+            bind_socket(self, ZMQ_PULL, config->backend_pull_endpoint, with_keys ? &keys : NULL, ret_error, error_size);
+        is_good = self->pull != NULL;
+    }
+    curve_keys_wipe(&keys);
+    return is_good;
+}
+
+static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
+    backend_api_t *self = context;
+    static const struct zmq_on_uv_callbacks router_callbacks = {.on_message = on_request};
+    static const struct zmq_on_uv_callbacks pull_callbacks = {.on_message = on_push};
+    self->actor = actor;
+    if (!open_sockets(self, ret_error, error_size)) {
+        return false;
+    }
+    if (self->router != NULL) {
+        self->router_on_uv = zmq_on_uv_new(actor_loop(actor), self->router, &router_callbacks, self, 0);
+    }
+    if (self->pull != NULL) {
+        self->pull_on_uv = zmq_on_uv_new(actor_loop(actor), self->pull, &pull_callbacks, self, 0);
+    }
+    uv_timer_init(actor_loop(actor), &self->sweep_timer);
+    self->sweep_timer.data = self;
+    uv_timer_start(&self->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);
+    return true;
+}
+
+static void on_stop(void *context) {
+    backend_api_t *self = context;
+    for (struct backend_waiting *waiting; (waiting = backend_pending_overdue(self->pending, UINT64_MAX)) != NULL;) {
+        answer_unknown(self, waiting);
+    }
+    if (self->router_on_uv != NULL) {
+        zmq_on_uv_close(&self->router_on_uv, NULL, NULL);
+    }
+    if (self->pull_on_uv != NULL) {
+        zmq_on_uv_close(&self->pull_on_uv, NULL, NULL);
+    }
+    uv_close((uv_handle_t *) &self->sweep_timer, NULL);
+}
+
+/* ---- life ---- */
+
+backend_api_t *backend_api_new(const struct backend_api_options *options, char *ret_error, size_t error_size) {
+    static const struct actor_callbacks callbacks = {
+        .on_start = on_start, .on_message = on_message, .on_stop = on_stop, .drop_message = drop_message};
+    backend_api_t *self = memory_alloc_zero(sizeof *self);
+    self->options = *options;
+    self->context = (struct backend_context){
+        .broker_id = options->broker_id,
+        .engine = options->engine,
+        .namespaces = options->namespaces,
+        .n_shards = options->n_shards,
+        .publication_bytes_max = (uint64_t) options->config->publication_bytes_max,
+    };
+    self->metrics = metric_values_new(options->metrics, metric_table, N_METRICS);
+    self->pending = backend_pending_new((size_t) options->config->backend_requests_max);
+    struct actor_limits limits = ACTOR_LIMITS_DEFAULT;
+    if (actor_new("backend_api", &callbacks, self, &limits, ret_error, error_size) == NULL) {
+        self->actor = NULL;
+        backend_api_destroy(&self);
+    }
+    return self;
+}
+
+void backend_api_destroy(backend_api_t **self_p) {
+    backend_api_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    actor_destroy(&self->actor, STOP_DEADLINE_MS);
+    if (self->router != NULL) {
+        zmq_close(self->router);
+    }
+    if (self->pull != NULL) {
+        zmq_close(self->pull);
+    }
+    curve_zap_destroy(&self->zap);
+    if (self->own_context != NULL) {
+        zmq_ctx_term(self->own_context);
+    }
+    backend_pending_destroy(&self->pending);
+    metric_values_destroy(&self->metrics);
+    buffer_finish(&self->text);
+    buffer_finish(&self->tags);
+    buffer_finish(&self->context.item);
+    buffer_finish(&self->body);
+    memory_free(self);
+    *self_p = NULL;
+}
+
+void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces) {
+    uv_sem_t taken;
+    uv_sem_init(&taken, 0);
+    struct namespaces_message *change = memory_alloc_zero(sizeof *change);
+    *change = (struct namespaces_message){
+        .message = {.kind = MESSAGE_NAMESPACES, .bytes = sizeof *change}, .namespaces = namespaces, .taken = &taken};
+    struct actor_message *message = &change->message;
+    if (actor_post_control(self->actor, &message) == ACTOR_POSTED) {
+        uv_sem_wait(&taken);
+    } else {
+        memory_free(change);
+    }
+    uv_sem_destroy(&taken);
+}

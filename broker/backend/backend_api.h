@@ -1,0 +1,37 @@
+/* The backend API: an actor with a ROUTER socket for requests and a PULL socket for publications that nobody waits for.
+ * It decodes, judges, hands each request to the shard of its channel, and answers when the shard did.
+ * docs/backend-api.md. Thread: new and destroy on the owner's; everything else on the actor's own. */
+#ifndef CALLBOARD_BROKER_BACKEND_API_H
+#define CALLBOARD_BROKER_BACKEND_API_H
+
+#include "base/actor.h"
+#include "base/metrics.h"
+#include "base/namespace_options.h"
+#include "broker/broker_config.h"
+
+typedef struct backend_api backend_api_t;
+
+struct backend_api_options {
+    void *zmq_context; /* used where no CURVE is asked for; with keys the API makes one of its own, for its own ZAP
+                          handler */
+    const struct broker_config *config;
+    const char *broker_id;
+    const namespace_set_t *namespaces;
+    metrics_t *metrics;
+    actor_t *const *shards; /* n_shards, alive until the API is destroyed */
+    uint32_t n_shards;
+    uint32_t n_partitions;
+    uint32_t request_kind; /* of the actor_message that a shard takes a struct shard_request by */
+    const char *engine;    /* "memory" or "redis", for info */
+};
+
+/* NULL: ret_error says what is wrong (endpoint, keys missing off loopback, port taken) and how to mend it. Both
+ * endpoints empty: an API that only exists. */
+backend_api_t *backend_api_new(const struct backend_api_options *options, char *ret_error, size_t error_size);
+/* Unanswered requests get error 120 (outcome unknown) first. Accepts NULL. Before the shards are destroyed. */
+void backend_api_destroy(backend_api_t **self_p);
+/* SIGHUP: other namespaces from the next request on; the old set may be destroyed when this returns. Any thread but the
+ * actor's. */
+void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces);
+
+#endif

@@ -1,0 +1,26 @@
+/* Bodies of replies and events, as JSON. Pure. docs/backend-api.md "Reply", "Methods".
+ * Thread: any. */
+#ifndef CALLBOARD_BROKER_BACKEND_REPLY_H
+#define CALLBOARD_BROKER_BACKEND_REPLY_H
+
+#include "base/bytes.h"
+#include "base/error_code.h"
+#include "base/wire.h"
+#include "broker/shard_request.h"
+
+/* {"code","reason","message","temporary","definite"}; message NULL or "": the list's. */
+void backend_append_error(struct buffer *out, enum error_code code, const char *message);
+/* {"offset","epoch","duplicate"} and, where it is so, "durable":false */
+void backend_append_published(struct buffer *out, const struct shard_reply *reply);
+/* {"publications":[…],"offset","epoch"} */
+void backend_append_history(struct buffer *out, const struct shard_reply *reply);
+/* {"presence":{client:{…}}} */
+void backend_append_presence(struct buffer *out, const struct shard_reply *reply);
+void backend_append_presence_stats(struct buffer *out, const struct shard_reply *reply);
+/* {"type":"publication","channel",…}, without the payload */
+void backend_append_event(struct buffer *out, const char *type, struct span channel, const struct epoch *epoch,
+                          const struct wire_publication *publication);
+/* {"user","client","conn_info"?,"chan_info"?} */
+void backend_append_client_info(struct buffer *out, const struct wire_client_info *info);
+
+#endif

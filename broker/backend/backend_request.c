@@ -1,0 +1,300 @@
+/* See backend_request.h. Reading goes from the outside in: frames, then the envelope's bounds, then the JSON of params,
+ * then each parameter by the table at the bottom; the first mistake ends it with a sentence for whoever wrote the
+ * request. */
+#include "broker/backend/backend_request.h"
+
+#include "base/channel_name.h"
+#include "base/wire.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void backend_refuse(struct backend_refusal *refusal, enum error_code code, const char *format, ...) {
+    va_list values;
+    va_start(values, format);
+    refusal->code = code;
+    vsnprintf(refusal->message, sizeof refusal->message, format, values);
+    va_end(values);
+}
+
+static bool check_envelope(const struct backend_request *request, struct span version,
+                           struct backend_refusal *ret_refusal) {
+    if (!span_equal_text(version, "CB1")) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST,
+                       "the version frame must be CB1; frames are: version, method, id, params, payload");
+    } else if (request->method.size == 0 || request->method.size > BACKEND_METHOD_MAX) {
+        backend_refuse(ret_refusal, ERROR_METHOD_NOT_FOUND, "the method frame must have 1 to %d bytes",
+                       BACKEND_METHOD_MAX);
+    } else if (request->id.size > BACKEND_ID_MAX) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "the id frame has %zu bytes; at most %d are echoed",
+                       request->id.size, BACKEND_ID_MAX);
+    } else if (request->params.size > BACKEND_PARAMS_MAX) {
+        backend_refuse(ret_refusal, ERROR_TOO_LARGE, "params has %zu bytes, at most %d are read", request->params.size,
+                       BACKEND_PARAMS_MAX);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+bool backend_request_read(const struct span *frames, size_t n_frames, struct backend_request *ret_request,
+                          struct backend_refusal *ret_refusal) {
+    *ret_request = (struct backend_request){.id = SPAN_EMPTY};
+    ret_request->has_delimiter = n_frames > 0 && frames[0].size == 0;
+    size_t first = ret_request->has_delimiter ? 1 : 0;
+    size_t n = n_frames - first;
+    if (n < 3 || n > 5) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST,
+                       "%zu frames; a request has version, method, id, then params and payload where needed", n);
+        return false;
+    }
+    static const uint8_t nothing[1] = {0};
+    ret_request->method = frames[first + 1];
+    ret_request->id = frames[first + 2];
+    if (ret_request->id.size == 0) {
+        ret_request->id.data = nothing; /* an empty id is an id: it can be answered */
+    }
+    ret_request->params = n > 3 ? frames[first + 3] : SPAN_EMPTY;
+    ret_request->has_payload = n > 4;
+    ret_request->payload = n > 4 ? frames[first + 4] : SPAN_EMPTY;
+    bool is_good = check_envelope(ret_request, frames[first], ret_refusal);
+    if (!is_good && ret_request->id.size > BACKEND_ID_MAX) {
+        ret_request->id = SPAN_EMPTY;
+    }
+    return is_good;
+}
+
+/* ---- parameters ---- */
+
+struct params_reader {
+    struct buffer *text;
+    struct buffer *tags;
+    struct backend_params *params;
+    struct backend_refusal *refusal;
+};
+
+/* The decoded text of a string value. `text` was reserved for all of params, so earlier spans into it stay where they
+ * are. */
+static bool read_text(struct params_reader *reader, const char *name, struct json_value value, size_t size_max,
+                      struct span *ret_text) {
+    size_t start = reader->text->size;
+    if (value.type != JSON_STRING || !json_decode_string(value, reader->text)) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be a string without \\u0000", name);
+        return false;
+    }
+    *ret_text = span_of(reader->text->data + start, reader->text->size - start);
+    if (ret_text->size > size_max) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s has %zu bytes, at most %zu are allowed", name,
+                       ret_text->size, size_max);
+        return false;
+    }
+    return true;
+}
+
+static bool check_channel(struct span channel, struct backend_refusal *refusal) {
+    switch (channel_name_check(channel)) {
+    case CHANNEL_NAME_OK:
+        return true;
+    case CHANNEL_NAME_EMPTY:
+        backend_refuse(refusal, ERROR_BAD_REQUEST, "the channel is empty");
+        return false;
+    case CHANNEL_NAME_TOO_LONG:
+        backend_refuse(refusal, ERROR_BAD_REQUEST, "the channel has %zu bytes, at most %d are allowed", channel.size,
+                       CHANNEL_NAME_MAX);
+        return false;
+    case CHANNEL_NAME_BAD_BYTE:
+        backend_refuse(refusal, ERROR_BAD_REQUEST,
+                       "the channel has a byte that is not allowed: names are 0x21 to 0x7E without {}*?[]\\\"'`");
+        return false;
+    }
+    return false;
+}
+
+static bool read_channel(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_text(reader, name, value, SIZE_MAX, &reader->params->channel) &&
+           check_channel(reader->params->channel, reader->refusal);
+}
+
+static bool read_channels(struct params_reader *reader, const char *name, struct json_value value) {
+    if (value.type != JSON_ARRAY) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be a list of strings", name);
+        return false;
+    }
+    reader->params->channels = value;
+    return true;
+}
+
+static bool read_key(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_text(reader, name, value, BACKEND_KEY_MAX, &reader->params->key);
+}
+
+static bool read_tags(struct params_reader *reader, const char *name, struct json_value value) {
+    struct json_iterator members = json_iterate(value);
+    struct json_value key;
+    struct json_value text;
+    if (value.type != JSON_OBJECT) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be an object of strings", name);
+        return false;
+    }
+    for (unsigned n = 0; json_next(&members, &key, &text); n++) {
+        struct wire_tag tag;
+        if (n == BACKEND_TAGS_MAX) {
+            backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s has more than %d members", name,
+                           BACKEND_TAGS_MAX);
+            return false;
+        }
+        if (!read_text(reader, "tags", key, BACKEND_KEY_MAX, &tag.key) ||
+            !read_text(reader, "tags", text, 1024, &tag.value)) {
+            return false;
+        }
+        wire_append_tag(reader->tags, &tag);
+    }
+    reader->params->tags = buffer_span(reader->tags);
+    return true;
+}
+
+static bool read_bool(struct params_reader *reader, const char *name, struct json_value value, bool *ret_value) {
+    if (!json_to_bool(value, ret_value)) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be true or false", name);
+        return false;
+    }
+    return true;
+}
+
+static bool read_skip_history(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_bool(reader, name, value, &reader->params->skip_history);
+}
+
+static bool read_reverse(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_bool(reader, name, value, &reader->params->reverse);
+}
+
+static bool read_limit(struct params_reader *reader, const char *name, struct json_value value) {
+    uint64_t limit;
+    if (!json_to_u64(value, &limit) || limit > BACKEND_HISTORY_LIMIT_MAX) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be a whole number from 0 to %d", name,
+                       BACKEND_HISTORY_LIMIT_MAX);
+        return false;
+    }
+    reader->params->limit = (uint32_t) limit;
+    return true;
+}
+
+static bool read_since(struct params_reader *reader, const char *name, struct json_value value) {
+    uint64_t offset = 0;
+    struct span epoch = SPAN_EMPTY;
+    struct json_value epoch_value = json_member(value, "epoch");
+    if (value.type != JSON_OBJECT || !json_to_u64(json_member(value, "offset"), &offset) || offset > OFFSET_MAX) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be {\"offset\": number, \"epoch\": text}",
+                       name);
+        return false;
+    }
+    if (epoch_value.type != JSON_NONE && !read_text(reader, "since.epoch", epoch_value, BACKEND_KEY_MAX, &epoch)) {
+        return false;
+    }
+    reader->params->has_since = true;
+    reader->params->since = (struct position){.epoch = epoch_from(epoch), .offset = offset};
+    return true;
+}
+
+static const struct {
+    const char *name;
+    unsigned param;
+    bool (*read)(struct params_reader *reader, const char *name, struct json_value value);
+} param_table[] = {
+    {"channel", BACKEND_PARAM_CHANNEL, read_channel},
+    {"channels", BACKEND_PARAM_CHANNELS, read_channels},
+    {"idempotency_key", BACKEND_PARAM_KEY, read_key},
+    {"tags", BACKEND_PARAM_TAGS, read_tags},
+    {"skip_history", BACKEND_PARAM_SKIP_HISTORY, read_skip_history},
+    {"since", BACKEND_PARAM_SINCE, read_since},
+    {"limit", BACKEND_PARAM_LIMIT, read_limit},
+    {"reverse", BACKEND_PARAM_REVERSE, read_reverse},
+};
+enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
+
+/* The row of this name among the allowed ones; -1 without. */
+static int find_param(struct json_value name, unsigned allowed) {
+    for (int i = 0; i < N_PARAMS; i++) {
+        if ((param_table[i].param & allowed) != 0 && json_name_is(name, param_table[i].name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static bool scan_params(struct span params, struct json_value *ret_object, struct backend_refusal *ret_refusal) {
+    struct json_limits limits = {.depth = 8, .tokens = 8192, .names = 128};
+    struct json_error error;
+    if (params.size == 0) {
+        *ret_object = (struct json_value){JSON_OBJECT, SPAN_LITERAL("{}")};
+        return true;
+    }
+    if (json_scan(params, &limits, ret_object, &error) != JSON_OK) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params is not JSON: %s at byte %zu",
+                       json_outcome_text(error.outcome), error.offset);
+        return false;
+    }
+    if (ret_object->type != JSON_OBJECT) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params must be a JSON object");
+        return false;
+    }
+    return true;
+}
+
+static bool check_required(unsigned required, unsigned seen, struct backend_refusal *refusal) {
+    for (int i = 0; i < N_PARAMS; i++) {
+        if ((param_table[i].param & required & ~seen) != 0) {
+            backend_refuse(refusal, ERROR_BAD_REQUEST, "params.%s is missing", param_table[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool backend_params_read(struct span params, unsigned allowed, unsigned required, struct buffer *text,
+                         struct buffer *tags, struct backend_params *ret_params, struct backend_refusal *ret_refusal) {
+    struct params_reader reader = {text, tags, ret_params, ret_refusal};
+    struct json_value object;
+    *ret_params = (struct backend_params){.limit = BACKEND_HISTORY_LIMIT_DEFAULT};
+    buffer_clear(text);
+    buffer_clear(tags);
+    if (!scan_params(params, &object, ret_refusal) || !buffer_reserve(text, params.size)) {
+        return false;
+    }
+    struct json_iterator members = json_iterate(object);
+    struct json_value name;
+    struct json_value value;
+    unsigned seen = 0;
+    while (json_next(&members, &name, &value)) {
+        int row = find_param(name, allowed);
+        if (row < 0) {
+            backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params.%.*s is not known to this method",
+                           (int) name.text.size - 2, (const char *) name.text.data + 1);
+            return false;
+        }
+        if ((seen & param_table[row].param) != 0) {
+            backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params.%s stands twice", param_table[row].name);
+            return false;
+        }
+        seen |= param_table[row].param;
+        if (value.type != JSON_NULL && !param_table[row].read(&reader, param_table[row].name, value)) {
+            return false;
+        }
+        if (value.type == JSON_NULL) {
+            seen &= ~param_table[row].param; /* null is as good as absent */
+        }
+    }
+    return check_required(required, seen, ret_refusal);
+}
+
+bool backend_channel_read(struct json_value value, struct buffer *text, struct span *ret_channel,
+                          struct backend_refusal *ret_refusal) {
+    buffer_clear(text);
+    if (value.type != JSON_STRING || !json_decode_string(value, text)) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params.channels must be a list of strings");
+        return false;
+    }
+    *ret_channel = buffer_span(text);
+    return check_channel(*ret_channel, ret_refusal);
+}

@@ -1,0 +1,77 @@
+/* A backend request as frames and as parameters: bytes in, a struct or a named mistake out. Pure.
+ * docs/backend-api.md "Request", "Methods". Spans point into the frames, or into the caller's scratch buffers.
+ * Thread: any. */
+#ifndef CALLBOARD_BROKER_BACKEND_REQUEST_H
+#define CALLBOARD_BROKER_BACKEND_REQUEST_H
+
+#include "base/bytes.h"
+#include "base/error_code.h"
+#include "base/json_scan.h"
+#include "base/position.h"
+
+enum {
+    BACKEND_ID_MAX = 64,
+    BACKEND_METHOD_MAX = 64,
+    BACKEND_PARAMS_MAX = 256 * 1024,
+    BACKEND_CHANNELS_MAX = 1000,
+    BACKEND_KEY_MAX = 255
+};
+enum { BACKEND_TAGS_MAX = 64, BACKEND_HISTORY_LIMIT_DEFAULT = 100, BACKEND_HISTORY_LIMIT_MAX = 10000 };
+
+/* Why a request is refused: a code of the list and one sentence that says what, where, how to mend. */
+struct backend_refusal {
+    enum error_code code; /* ERROR_NONE: none */
+    char message[256];
+};
+
+struct backend_request {
+    bool has_delimiter; /* mirrored in the reply */
+    struct span method;
+    struct span id;
+    struct span params;
+    struct span payload;
+    bool has_payload;
+};
+
+/* Reads the frames behind the routing id. False: refused; then `id` and `has_delimiter` are set where they could be
+ * read, and ret_request->id.data is NULL where they could not (nobody can be answered). */
+bool backend_request_read(const struct span *frames, size_t n_frames, struct backend_request *ret_request,
+                          struct backend_refusal *ret_refusal);
+
+/* What may stand in params; each method names those it takes. Unknown names are refused, so that a typo is seen. */
+enum backend_param {
+    BACKEND_PARAM_CHANNEL = 1 << 0,
+    BACKEND_PARAM_CHANNELS = 1 << 1,
+    BACKEND_PARAM_KEY = 1 << 2,
+    BACKEND_PARAM_TAGS = 1 << 3,
+    BACKEND_PARAM_SKIP_HISTORY = 1 << 4,
+    BACKEND_PARAM_SINCE = 1 << 5,
+    BACKEND_PARAM_LIMIT = 1 << 6,
+    BACKEND_PARAM_REVERSE = 1 << 7,
+};
+
+struct backend_params {
+    struct span channel;
+    struct json_value channels; /* list of strings */
+    struct span key;
+    struct span tags; /* wire_tags */
+    bool skip_history;
+    bool has_since;
+    struct position since;
+    uint32_t limit;
+    bool reverse;
+};
+
+/* `text` and `tags` are scratch for decoded strings and encoded tags; they are cleared, and must live as long as
+ * ret_params. The channel names are checked too. */
+bool backend_params_read(struct span params, unsigned allowed, unsigned required, struct buffer *text,
+                         struct buffer *tags, struct backend_params *ret_params, struct backend_refusal *ret_refusal);
+
+/* One channel name of a list, decoded into `text` (which is cleared) and checked. */
+bool backend_channel_read(struct json_value value, struct buffer *text, struct span *ret_channel,
+                          struct backend_refusal *ret_refusal);
+
+void backend_refuse(struct backend_refusal *refusal, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

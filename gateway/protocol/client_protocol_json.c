@@ -8,8 +8,8 @@
  * wire_publication or wire_client_info is a broker's bug: what cannot be read is left out. */
 #include "gateway/protocol/client_protocol_json.h"
 
+#include "base/base64.h"
 #include "base/check.h"
-#include "base/token.h"
 
 #define put(out, literal) ((void) buffer_append((out), ("" literal), sizeof(literal) - 1))
 

@@ -355,8 +355,8 @@ void actor_destroy(actor_t **self_p, uint32_t deadline_ms) {
     if (self == NULL) {
         return;
     }
-    *self_p = NULL;
     actor_stop(self, deadline_ms);
+    *self_p = NULL; /* only now: on_stop may have read the owner's pointer */
     free_actor(self);
 }
 

@@ -1,7 +1,7 @@
 /* The internal HTTP listener of each program on lws: a table of GET paths → handlers. Answers are small and whole.
- * Only GET and HEAD; 404, 405 and `Connection: close` for everything else; optional bearer token (compared in constant
- * time). The same answering code serves a gateway's public port: http_service_answer_on. Thread: that of the uv loop it
- * was made on. */
+ * Only GET and HEAD; 400, 401, 404, 405 with `Connection: close` for everything else; optional bearer token (compared
+ * in constant time). A gateway's public port answers with the same code: http_service_answer, http_service_send.
+ * Thread: that of the uv loop it was made on. */
 #ifndef CALLBOARD_BASE_HTTP_SERVICE_H
 #define CALLBOARD_BASE_HTTP_SERVICE_H
 
@@ -22,6 +22,7 @@ struct http_endpoint {
     const char *path; /* exact, without query */
     void (*handle)(void *context, struct http_answer *answer);
     void *context;
+    bool without_token; /* for probes: answered to everybody who reaches the port */
 };
 
 typedef struct http_service http_service_t;
@@ -38,14 +39,21 @@ struct http_service_options {
 http_service_t *http_service_new(uv_loop_t *loop, const struct http_service_options *options, char *ret_error,
                                  size_t error_size);
 int http_service_port(const http_service_t *self);
-/* Closes; on_closed when the loop holds nothing of it any more. Nulls the caller's pointer. */
+/* Closes; on_closed (may be NULL) when the loop holds nothing of it any more. Nulls the caller's pointer, accepts NULL.
+ * Not from a handler. */
 void http_service_close(http_service_t **self_p, void (*on_closed)(void *context), void *context);
 
-/* For the HTTP callback of another vhost (LWS_CALLBACK_HTTP and LWS_CALLBACK_HTTP_WRITEABLE, LWS_CALLBACK_CLOSED_HTTP):
- * answers from `endpoints`, or 404. `state_p` is a pointer in the connection's user space that starts as NULL and is
- * freed by the call for CLOSED_HTTP. Returns what the lws callback must return. `path` is only read with
- * LWS_CALLBACK_HTTP. */
-int http_service_answer_on(struct lws *wsi, enum lws_callback_reasons reason, const char *path,
-                           const struct http_endpoint *endpoints, size_t n_endpoints, void **state_p);
+/* --- for LWS_CALLBACK_HTTP of another vhost; both return what the lws callback must return --- */
+
+/* Answers from the table: 404 when the path is not there. No token is asked. */
+int http_service_answer(struct lws *wsi, const char *path, const struct http_endpoint *endpoints, size_t n_endpoints);
+/* False when the request may not be served at all (method, missing Host, a body): *ret_result is the answer's result.
+ */
+bool http_service_accepts(struct lws *wsi, int *ret_result);
+/* Sends a whole answer; `body` is used instead of answer->body, which stays untouched. Statuses from 400 on, but 503,
+ * close the connection. */
+int http_service_send(struct lws *wsi, const struct http_answer *answer, struct span body);
+/* "Forbidden" for 403. */
+const char *http_status_text(unsigned status);
 
 #endif

@@ -1,27 +1,43 @@
-/* The callbacks that every vhost's protocols[0] needs with libwebsockets 4.1.6 (security.md S14–S17), in one place:
- * CONNECT and raw adoption are closed, a bad Upgrade never reaches lws's own compare, HTTP/2 stays off, the WebSocket
- * handshake is checked strictly (GET, version 13, a key of 24 characters once, Host present).
+/* What every use of libwebsockets 4.1.6 must do, in one place (security.md S14–S17): CONNECT and raw adoption are
+ * closed, a bad Upgrade never reaches lws's own compare, HTTP/2 stays off, the WebSocket handshake is checked strictly
+ * (GET, one version 13, one key of 24 characters, one Host). And how a context on a foreign libuv loop is closed.
  * Thread: the lws context's. */
 #ifndef CALLBOARD_BASE_LWS_GUARD_H
 #define CALLBOARD_BASE_LWS_GUARD_H
 
 #include <libwebsockets.h>
 #include <stdbool.h>
+#include <uv.h>
 
+/* PASS: not a matter of the guard, go on. Anything else: return -1 from the lws callback. */
 enum lws_guard_verdict {
-    LWS_GUARD_PASS,  /* not a matter of the guard: go on */
-    LWS_GUARD_CLOSE, /* return -1 from the lws callback */
+    LWS_GUARD_PASS,
+    LWS_GUARD_RAW,     /* CONNECT, or whatever else made lws take the connection as raw */
+    LWS_GUARD_UPGRADE, /* an Upgrade to something that is not websocket */
+    LWS_GUARD_METHOD,  /* WebSocket handshake: not GET */
+    LWS_GUARD_HOST,    /* WebSocket handshake: no Host, or two */
+    LWS_GUARD_VERSION, /* WebSocket handshake: the version is not 13 */
+    LWS_GUARD_KEY,     /* WebSocket handshake: no key of 24 characters, or two keys */
 };
+enum { LWS_GUARD_VERDICTS = LWS_GUARD_KEY + 1 };
 
-/* Call first in the lws callback, for every reason. Never touches `in` of HTTP_CONFIRM_UPGRADE. */
+/* Call first in the lws callback of protocols[0] (and any other), for every reason. Never touches `in` of
+ * HTTP_CONFIRM_UPGRADE. */
 enum lws_guard_verdict lws_guard_check(struct lws *wsi, enum lws_callback_reasons reason);
+/* For a metric's label and the log. */
+const char *lws_guard_verdict_text(enum lws_guard_verdict verdict);
 
-/* Sets what guards need in the creation info: ALPN http/1.1, no HTTP/2, header pool, timeouts, no extensions, the
- * all-zero idle policy. Call it before your own settings. */
-void lws_guard_prepare_info(struct lws_context_creation_info *info);
+/* Sets what guards need in the zeroed creation info: the libuv loop, ALPN http/1.1, header pool, timeouts, no
+ * extensions, the all-zero idle policy, no listening socket (sockets are adopted). lws's own log goes to ours at level
+ * debug. Call it before your own settings. `loops` (one pointer) is borrowed for the creation. */
+void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]);
 
-/* Why the last LWS_GUARD_CLOSE of this thread was said, for a metric and the log: "connect_method", "upgrade",
- * "version", "key", "host"… Never NULL. */
-const char *lws_guard_last_reason(void);
+/* The one value of a header: false when it is absent, there twice, empty, or does not fit (`size` with the NUL). */
+bool lws_guard_copy_single_header(struct lws *wsi, enum lws_token_indexes token, char *ret_text, int size);
+
+/* Closes every connection of the context and frees it once the loop has let go of its handles; on_closed (may be NULL)
+ * is called then. Not from inside an lws callback. Nulls the caller's pointer; NULL is accepted and closed at once. */
+void lws_guard_close_context(struct lws_context **context_p, uv_loop_t *loop, void (*on_closed)(void *context),
+                             void *context);
 
 #endif

@@ -1,0 +1,293 @@
+/* A request comes in LWS_CALLBACK_HTTP, its headers parsed; the whole answer is made, and written at once. What the
+ * kernel does not take lws keeps and sends on.
+ *
+ * Failure modes: more than CONNECTIONS_MAX connections → closed at accept. A slow or silent peer → lws's timeouts
+ * (5 s for headers, SEND_TIMEOUT_S to take an answer). A request that is not one of ours → 4xx and close. */
+#include "base/http_service.h"
+
+#include "base/check.h"
+#include "base/lws_guard.h"
+#include "base/memory.h"
+#include "base/tcp_listener.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_MAX = 256,
+    SEND_TIMEOUT_S = 30,
+    TOKEN_MAX = 512,
+    ANSWER_MAX = 64 * 1024 * 1024,
+    TX_BYTES = 65536,
+    RX_BYTES = 1024
+};
+
+struct http_service {
+    struct http_service_options options;
+    char *bearer_token; /* NULL: none asked */
+    uv_loop_t *loop;
+    tcp_listener_t *listener;
+    int port;
+    struct lws_context *lws;
+    struct lws_vhost *vhost;
+    unsigned n_connections;
+    unsigned n_to_close;
+    void (*on_closed)(void *context);
+    void *closed_context;
+};
+
+/* --- answering --- */
+
+const char *http_status_text(unsigned status) {
+    static const struct {
+        unsigned status;
+        const char *text;
+    } texts[] = {
+        {200, "OK"},        {400, "Bad Request"},        {401, "Unauthorized"},          {403, "Forbidden"},
+        {404, "Not Found"}, {405, "Method Not Allowed"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].status == status) {
+            return texts[i].text;
+        }
+    }
+    return "Status";
+}
+
+static bool closes_connection(unsigned status) {
+    return status >= 400 && status != 503;
+}
+
+static void append_answer(struct buffer *out, const struct http_answer *answer, struct span body, bool with_body) {
+    buffer_append_format(out, "HTTP/1.1 %u %s\r\n", answer->status, http_status_text(answer->status));
+    if (answer->content_type != NULL) {
+        buffer_append_format(out, "Content-Type: %s\r\n", answer->content_type);
+    }
+    if (answer->extra_header != NULL) {
+        buffer_append_format(out, "%s\r\n", answer->extra_header);
+    }
+    buffer_append_format(out, "Content-Length: %zu\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
+                         body.size);
+    buffer_append_text(out, closes_connection(answer->status) ? "Connection: close\r\n\r\n" : "\r\n");
+    if (with_body) {
+        buffer_append_span(out, body);
+    }
+}
+
+int http_service_send(struct lws *wsi, const struct http_answer *answer, struct span body) {
+    struct buffer out;
+    buffer_init(&out, ANSWER_MAX);
+    append_answer(&out, answer, body, lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) <= 0);
+    check(!out.overflow, "an HTTP answer of %zu bytes", body.size);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
+    int written = lws_write(wsi, out.data, out.size, LWS_WRITE_HTTP_HEADERS);
+    bool taken = written >= 0 && (size_t) written == out.size;
+    buffer_finish(&out);
+    if (!taken || closes_connection(answer->status)) {
+        return -1;
+    }
+    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+}
+
+static int refuse(struct lws *wsi, unsigned status, const char *extra_header) {
+    struct http_answer answer = {.status = status, .content_type = "text/plain", .extra_header = extra_header};
+    char body[64];
+    int size = snprintf(body, sizeof(body), "%u %s\n", status, http_status_text(status));
+    return http_service_send(wsi, &answer, span_of(body, (size_t) size));
+}
+
+static bool has_body(struct lws *wsi) {
+    char length[8];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0) {
+        return true;
+    }
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0) {
+        return false;
+    }
+    return !lws_guard_copy_single_header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, length, sizeof(length)) ||
+           strcmp(length, "0") != 0;
+}
+
+static bool has_host(struct lws *wsi) {
+    char host[256];
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host));
+}
+
+bool http_service_accepts(struct lws *wsi, int *ret_result) {
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 && lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) <= 0) {
+        *ret_result = refuse(wsi, 405, "Allow: GET, HEAD");
+        return false;
+    }
+    if (!has_host(wsi) || has_body(wsi)) {
+        *ret_result = refuse(wsi, 400, NULL);
+        return false;
+    }
+    return true;
+}
+
+static const struct http_endpoint *find_endpoint(const char *path, const struct http_endpoint *endpoints, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(endpoints[i].path, path) == 0) {
+            return &endpoints[i];
+        }
+    }
+    return NULL;
+}
+
+static int answer_from(struct lws *wsi, const struct http_endpoint *endpoint) {
+    struct http_answer answer = {.status = 200, .content_type = "application/json"};
+    buffer_init(&answer.body, ANSWER_MAX / 2);
+    endpoint->handle(endpoint->context, &answer);
+    check(!answer.body.overflow, "the answer of %s is too large", endpoint->path);
+    int result = http_service_send(wsi, &answer, buffer_span(&answer.body));
+    buffer_finish(&answer.body);
+    return result;
+}
+
+int http_service_answer(struct lws *wsi, const char *path, const struct http_endpoint *endpoints, size_t n_endpoints) {
+    int result;
+    if (!http_service_accepts(wsi, &result)) {
+        return result;
+    }
+    const struct http_endpoint *endpoint = find_endpoint(path, endpoints, n_endpoints);
+    return endpoint == NULL ? refuse(wsi, 404, NULL) : answer_from(wsi, endpoint);
+}
+
+/* --- the listener of its own --- */
+
+/* Constant time in the token; its length may show. */
+static bool is_authorized(const http_service_t *self, struct lws *wsi) {
+    static const char scheme[] = "Bearer ";
+    char value[sizeof(scheme) + TOKEN_MAX];
+    if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, value, sizeof(value)) ||
+        strncmp(value, scheme, sizeof(scheme) - 1) != 0) {
+        return false;
+    }
+    const char *token = value + sizeof(scheme) - 1;
+    size_t size = strlen(self->bearer_token);
+    return strlen(token) == size && CRYPTO_memcmp(token, self->bearer_token, size) == 0;
+}
+
+static int on_request(http_service_t *self, struct lws *wsi, const char *path) {
+    int result;
+    if (!http_service_accepts(wsi, &result)) {
+        return result;
+    }
+    const struct http_endpoint *endpoint = find_endpoint(path, self->options.endpoints, self->options.n_endpoints);
+    bool is_open = endpoint != NULL && endpoint->without_token;
+    if (self->bearer_token != NULL && !is_open && !is_authorized(self, wsi)) {
+        return refuse(wsi, 401, "WWW-Authenticate: Bearer");
+    }
+    return endpoint == NULL ? refuse(wsi, 404, NULL) : answer_from(wsi, endpoint);
+}
+
+static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
+    (void) user;
+    (void) size;
+    if (lws_guard_check(wsi, reason) != LWS_GUARD_PASS) {
+        return -1;
+    }
+    http_service_t *self = lws_context_user(lws_get_context(wsi));
+    if (reason == LWS_CALLBACK_HTTP) {
+        return on_request(self, wsi, in);
+    }
+    if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
+        return -1; /* no WebSocket here */
+    }
+    if (reason == LWS_CALLBACK_WSI_CREATE) {
+        self->n_connections++;
+    } else if (reason == LWS_CALLBACK_WSI_DESTROY) {
+        self->n_connections--;
+    }
+    return 0;
+}
+
+static void on_accept(void *context, int descriptor, const struct sockaddr_storage *peer) {
+    (void) peer;
+    http_service_t *self = context;
+    if (self->n_connections >= CONNECTIONS_MAX) {
+        close(descriptor);
+        return;
+    }
+    lws_adopt_socket_vhost(self->vhost, descriptor); /* closes the descriptor when it fails */
+}
+
+/* --- life cycle --- */
+
+static bool create_context(http_service_t *self) {
+    static const struct lws_protocols protocols[] = {
+        {.name = "http", .callback = on_lws_event, .rx_buffer_size = RX_BYTES, .tx_packet_size = TX_BYTES},
+        {.name = NULL},
+    };
+    void *loops[1] = {self->loop};
+    struct lws_context_creation_info info = {0};
+    lws_guard_prepare_info(&info, loops);
+    info.protocols = protocols;
+    info.user = self;
+    self->lws = lws_create_context(&info);
+    self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
+    return self->vhost != NULL;
+}
+
+static void free_service(http_service_t *self) {
+    memory_free(self->bearer_token);
+    memory_free(self);
+}
+
+http_service_t *http_service_new(uv_loop_t *loop, const struct http_service_options *options, char *ret_error,
+                                 size_t error_size) {
+    http_service_t *self = memory_alloc_zero(sizeof(*self));
+    self->options = *options;
+    self->loop = loop;
+    if (options->bearer_token != NULL && options->bearer_token[0] != '\0') {
+        self->bearer_token = memory_strdup(options->bearer_token);
+    }
+    struct tcp_listener_options listen_on = {
+        .address = options->address, .port = options->port, .on_accept = on_accept, .context = self};
+    self->listener = tcp_listener_new(loop, &listen_on, ret_error, error_size);
+    if (self->listener == NULL) {
+        free_service(self);
+        return NULL;
+    }
+    self->port = tcp_listener_port(self->listener);
+    if (!create_context(self)) {
+        snprintf(ret_error, error_size,
+                 "libwebsockets made no context for the HTTP listener; is libwebsockets-evlib-uv installed?");
+        http_service_close(&self, NULL, NULL);
+        return NULL;
+    }
+    return self;
+}
+
+int http_service_port(const http_service_t *self) {
+    return self->port;
+}
+
+static void on_part_closed(void *context) {
+    http_service_t *self = context;
+    self->n_to_close--;
+    if (self->n_to_close != 0) {
+        return;
+    }
+    void (*on_closed)(void *) = self->on_closed;
+    void *closed_context = self->closed_context;
+    free_service(self);
+    if (on_closed != NULL) {
+        on_closed(closed_context);
+    }
+}
+
+void http_service_close(http_service_t **self_p, void (*on_closed)(void *context), void *context) {
+    http_service_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    *self_p = NULL;
+    self->on_closed = on_closed;
+    self->closed_context = context;
+    self->n_to_close = 2;
+    tcp_listener_close(&self->listener, on_part_closed, self);
+    lws_guard_close_context(&self->lws, self->loop, on_part_closed, self);
+}

@@ -1,0 +1,178 @@
+/* Why each guard is there:
+ *  - CONNECT turns into a raw connection bound to protocols[0], past every HTTP filter and without a timeout (S14).
+ *  - After a keep-alive GET a bad Upgrade is compared in freed memory, by lws itself when no callback refuses it first;
+ *    the `in` of that callback may be freed as well (S15). Upgrade: h2c would reach the HTTP/2 stack (S16).
+ *  - lws accepts any version and any key that is not empty (S17).
+ *
+ * Closing on a foreign loop takes three steps: lws_context_destroy closes the connections and starts closing handles;
+ * the loop has to finish that; a second lws_context_destroy frees. Called too early the second one frees handles that
+ * libuv still holds, and lws has no callback for the moment. Its static handles carry the context in `data` (that is
+ * what lws_libuv_static_refcount_add documents) and go last, so the moment is when the loop holds none of them. */
+#include "base/lws_guard.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+    KEY_LENGTH = 24,
+    HEADER_POOL = 1024,   /* connections that may be sending headers at once; 4 KiB each, allocated on demand */
+    HEADER_BYTES = 4096,  /* all kept headers of one request */
+    HEADER_TIMEOUT_S = 5, /* to send a whole request */
+    KEEP_ALIVE_TIMEOUT_S = 5,
+    SERVICE_BYTES = 16384, /* one buffer a context */
+    CLOSE_POLL_MS = 1
+};
+
+/* --- the guards --- */
+
+bool lws_guard_copy_single_header(struct lws *wsi, enum lws_token_indexes token, char *ret_text, int size) {
+    int length = lws_hdr_total_length(wsi, token);
+    if (length <= 0 || length >= size || lws_hdr_fragment_length(wsi, token, 1) > 0) {
+        return false;
+    }
+    return lws_hdr_copy(wsi, ret_text, size, token) == length;
+}
+
+static bool is_header_text(struct lws *wsi, enum lws_token_indexes token, const char *text) {
+    char value[32];
+    return lws_guard_copy_single_header(wsi, token, value, sizeof(value)) && strcasecmp(value, text) == 0;
+}
+
+static enum lws_guard_verdict check_handshake(struct lws *wsi) {
+    char key[KEY_LENGTH + 2];
+    char host[256];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0) {
+        return LWS_GUARD_METHOD;
+    }
+    if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host))) {
+        return LWS_GUARD_HOST;
+    }
+    if (!is_header_text(wsi, WSI_TOKEN_VERSION, "13")) {
+        return LWS_GUARD_VERSION;
+    }
+    if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_KEY, key, sizeof(key)) || strlen(key) != KEY_LENGTH) {
+        return LWS_GUARD_KEY;
+    }
+    return LWS_GUARD_PASS;
+}
+
+enum lws_guard_verdict lws_guard_check(struct lws *wsi, enum lws_callback_reasons reason) {
+    if (reason == LWS_CALLBACK_RAW_ADOPT || reason == LWS_CALLBACK_RAW_CONNECTED || reason == LWS_CALLBACK_RAW_RX ||
+        reason == LWS_CALLBACK_RAW_WRITEABLE) {
+        return LWS_GUARD_RAW;
+    }
+    if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
+        return is_header_text(wsi, WSI_TOKEN_UPGRADE, "websocket") ? LWS_GUARD_PASS : LWS_GUARD_UPGRADE;
+    }
+    if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
+        return check_handshake(wsi);
+    }
+    return LWS_GUARD_PASS;
+}
+
+const char *lws_guard_verdict_text(enum lws_guard_verdict verdict) {
+    switch (verdict) {
+    case LWS_GUARD_PASS:
+        return "pass";
+    case LWS_GUARD_RAW:
+        return "raw";
+    case LWS_GUARD_UPGRADE:
+        return "upgrade";
+    case LWS_GUARD_METHOD:
+        return "method";
+    case LWS_GUARD_HOST:
+        return "host";
+    case LWS_GUARD_VERSION:
+        return "version";
+    case LWS_GUARD_KEY:
+        return "key";
+    }
+    return "unknown";
+}
+
+/* --- creation --- */
+
+static void on_lws_log(int level, const char *line) {
+    (void) level;
+    size_t size = strlen(line);
+    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
+        size--;
+    }
+    log_debug("libwebsockets", log_span("line", span_of(line, size)));
+}
+
+void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]) {
+    /* All zero: lws's own idle timer, O(n) in connections, stays off; pings are ours. */
+    static const lws_retry_bo_t no_idle_policy;
+    /* What lws calls errors are mostly a peer's mistakes. */
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    info->port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info->options = LWS_SERVER_OPTION_LIBUV;
+    info->foreign_loops = loops;
+    info->alpn = "http/1.1";
+    info->max_http_header_pool = HEADER_POOL;
+    info->max_http_header_data = HEADER_BYTES;
+    info->timeout_secs = HEADER_TIMEOUT_S;
+    info->keepalive_timeout = KEEP_ALIVE_TIMEOUT_S;
+    info->retry_and_idle_policy = &no_idle_policy;
+    info->pt_serv_buf_size = SERVICE_BYTES;
+    info->gid = -1;
+    info->uid = -1;
+}
+
+/* --- closing --- */
+
+struct closing_context {
+    struct lws_context *lws;
+    uv_timer_t timer;
+    void (*on_closed)(void *context);
+    void *context;
+    bool found;
+};
+
+static void on_timer_closed(uv_handle_t *handle) {
+    struct closing_context *self = handle->data;
+    lws_context_destroy(self->lws);
+    if (self->on_closed != NULL) {
+        self->on_closed(self->context);
+    }
+    memory_free(self);
+}
+
+static void look_at_handle(uv_handle_t *handle, void *argument) {
+    struct closing_context *self = argument;
+    if (handle->data == self->lws) {
+        self->found = true;
+    }
+}
+
+static void on_close_poll(uv_timer_t *timer) {
+    struct closing_context *self = timer->data;
+    self->found = false;
+    uv_walk(timer->loop, look_at_handle, self);
+    if (!self->found) {
+        uv_close((uv_handle_t *) timer, on_timer_closed);
+    }
+}
+
+void lws_guard_close_context(struct lws_context **context_p, uv_loop_t *loop, void (*on_closed)(void *context),
+                             void *context) {
+    if (*context_p == NULL) {
+        if (on_closed != NULL) {
+            on_closed(context);
+        }
+        return;
+    }
+    struct closing_context *self = memory_alloc_zero(sizeof(*self));
+    self->lws = *context_p;
+    self->on_closed = on_closed;
+    self->context = context;
+    *context_p = NULL;
+    lws_context_destroy(self->lws);
+    uv_timer_init(loop, &self->timer);
+    self->timer.data = self;
+    uv_timer_start(&self->timer, on_close_poll, CLOSE_POLL_MS, CLOSE_POLL_MS);
+}

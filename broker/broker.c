@@ -1,0 +1,254 @@
+/* Builds the parts in the order in which they may call each other, and takes them down in the reverse:
+ *
+ *   new:      switchboard (allocated) → shards with their engines → switchboard listens
+ *   destroy:  switchboard quiet (shards hear nothing more) → shards end, engines close → switchboard ends
+ *
+ * Failure modes: whatever cannot be made undoes what was, and says which setting to mend. */
+#include "broker/broker.h"
+
+#include "base/check.h"
+#include "base/curve_keys.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/partition.h"
+#include "base/random.h"
+#include "broker/engine_memory.h"
+#include "broker/switchboard.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { SHARDS_MAX = 16 };
+
+struct broker {
+    struct broker_options options;
+    const struct broker_config *config;
+    namespace_set_t *namespaces;
+    switchboard_t *switchboard;
+    shard_t **shards;
+    uint32_t n_shards;
+    uint64_t boot_nonce;
+    struct curve_keys curve_keys;
+    curve_zap_t *zap;
+    atomic_bool draining;
+};
+
+/* ---- engines ---- */
+
+static engine_t *make_memory_engine(void *context, const struct engine_options *options, char *ret_error,
+                                    size_t error_size) {
+    (void) ret_error;
+    (void) error_size;
+    const struct broker_config *config = ((broker_t *) context)->config;
+    struct engine_memory_limits limits = ENGINE_MEMORY_LIMITS_DEFAULT;
+    limits.bytes_max = (size_t) config->memory_bytes_max / options->n_shards;
+    limits.key_ttl_ms = (uint64_t) config->key_ttl_ms;
+    limits.lease_ms = (uint64_t) config->lease_ms;
+    return engine_memory_new(options, &limits);
+}
+
+/* ---- building ---- */
+
+static uint32_t shards_of(const struct broker_config *config) {
+    if (config->shards > 0) {
+        return (uint32_t) config->shards;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (uint32_t) cores;
+}
+
+static bool has_endpoint(const struct broker_options *options) {
+    return !options->no_endpoint && options->config->endpoint != NULL && options->config->endpoint[0] != '\0';
+}
+
+/* Off the loopback nobody links without a key; and the handler that judges keys runs before anything is bound. */
+static bool prepare_curve(broker_t *self, char *ret_error, size_t error_size) {
+    const struct broker_config *config = self->config;
+    if (!has_endpoint(&self->options)) {
+        return true;
+    }
+    if (config->curve_key_file[0] == '\0') {
+        if (curve_endpoint_is_local(config->endpoint)) {
+            return true;
+        }
+        snprintf(ret_error, error_size,
+                 "broker.endpoint %s is not on the loopback: it needs broker.curve_key_file and "
+                 "broker.curve_allowed_dir (make keys with: callboardctl keygen)",
+                 config->endpoint);
+        return false;
+    }
+    if (!curve_keys_read(config->curve_key_file, true, &self->curve_keys, ret_error, error_size)) {
+        return false;
+    }
+    self->zap = curve_zap_new(self->options.zmq_context, config->curve_allowed_dir, ret_error, error_size);
+    return self->zap != NULL;
+}
+
+static bool make_shards(broker_t *self, char *ret_error, size_t error_size) {
+    self->shards = memory_alloc_array(self->n_shards, sizeof *self->shards);
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        struct shard_options options = {
+            .index = i,
+            .n_shards = self->n_shards,
+            .config = self->config,
+            .namespaces = self->namespaces,
+            .metrics = self->options.metrics,
+            .boot_nonce = self->boot_nonce,
+            .batch_close = self->zap == NULL ? WIRE_BATCH_CLOSE : WIRE_BATCH_CLOSE_CURVE,
+            .uplink = {switchboard_post_batch, switchboard_post_reset, self->switchboard},
+            .make_engine = self->options.make_engine,
+            .engine_context = self->options.engine_context,
+        };
+        self->shards[i] = shard_new(&options, ret_error, error_size);
+        if (self->shards[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static switchboard_t *make_switchboard(const broker_t *self) {
+    return switchboard_new(&(struct switchboard_options){
+        .zmq_context = self->options.zmq_context,
+        .config = self->config,
+        .metrics = self->options.metrics,
+        .n_shards = self->n_shards,
+        .endpoint = has_endpoint(&self->options) ? self->config->endpoint : NULL,
+        .inproc_endpoint = self->options.inproc_endpoint,
+        .boot_nonce = self->boot_nonce,
+        .config_hash = namespace_set_hash(self->namespaces),
+        .curve_keys = self->zap == NULL ? NULL : &self->curve_keys,
+    });
+}
+
+static bool build(broker_t *self, char *ret_error, size_t error_size) {
+    if (!prepare_curve(self, ret_error, error_size)) {
+        return false;
+    }
+    self->switchboard = make_switchboard(self);
+    return make_shards(self, ret_error, error_size) &&
+           switchboard_start(self->switchboard, self->shards, ret_error, error_size);
+}
+
+static void choose_engine(broker_t *self) {
+    if (self->options.make_engine != NULL) {
+        return;
+    }
+    self->options.make_engine = make_memory_engine;
+    self->options.engine_context = self;
+}
+
+broker_t *broker_new(const struct broker_options *options, char *ret_error, size_t error_size) {
+    broker_t *self = memory_alloc_zero(sizeof *self);
+    self->options = *options;
+    self->config = options->config;
+    self->n_shards = shards_of(options->config);
+    self->boot_nonce = random_u64();
+    self->namespaces = namespace_set_new(&options->config->namespaces);
+    choose_engine(self);
+    if (!build(self, ret_error, error_size)) {
+        broker_destroy(&self);
+        return NULL;
+    }
+    log_info("broker_started", log_text("broker", self->config->id), log_u64("shards", self->n_shards),
+             log_text("endpoint", switchboard_endpoint(self->switchboard)),
+             log_text("engine", self->config->redis_url[0] == '\0' ? "memory" : "redis"));
+    return self;
+}
+
+void broker_destroy(broker_t **self_p) {
+    broker_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    if (self->switchboard != NULL) {
+        switchboard_quiet(self->switchboard);
+    }
+    for (uint32_t i = 0; self->shards != NULL && i < self->n_shards; i++) {
+        shard_destroy(&self->shards[i]);
+    }
+    switchboard_destroy(&self->switchboard);
+    curve_zap_destroy(&self->zap);
+    curve_keys_wipe(&self->curve_keys);
+    namespace_set_destroy(&self->namespaces);
+    memory_free(self->shards);
+    memory_free(self);
+    *self_p = NULL;
+}
+
+/* ---- draining ---- */
+
+void broker_drain(broker_t *self) {
+    if (atomic_exchange(&self->draining, true)) {
+        return;
+    }
+    log_info("broker_draining", log_u64("window_ms", (uint64_t) self->config->drain_window_ms));
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        shard_post_drain(self->shards[i]);
+    }
+    switchboard_post_drain(self->switchboard, (uint32_t) self->config->drain_window_ms);
+}
+
+bool broker_is_drained(const broker_t *self) {
+    struct broker_status status;
+    broker_read_status(self, &status);
+    return status.draining && status.subscriptions == 0 && status.operations == 0;
+}
+
+/* ---- seen from outside ---- */
+
+uint32_t broker_shards(const broker_t *self) {
+    return self->n_shards;
+}
+
+actor_t *broker_shard(const broker_t *self, uint32_t index) {
+    check(index < self->n_shards, "shard %u of %u", index, self->n_shards);
+    return shard_actor(self->shards[index]);
+}
+
+actor_t *broker_shard_for(const broker_t *self, struct span channel) {
+    uint32_t n_partitions = (uint32_t) self->config->partitions;
+    return broker_shard(self, partition_shard(partition_of(channel, n_partitions), n_partitions, self->n_shards));
+}
+
+const namespace_set_t *broker_namespaces(const broker_t *self) {
+    return self->namespaces;
+}
+
+static void add_shard(const broker_t *self, uint32_t index, struct broker_status *status) {
+    struct shard_figures figures;
+    shard_read_figures(self->shards[index], &figures);
+    uint64_t stalled_ms = actor_stalled_ms(shard_actor(self->shards[index]));
+    status->mode = figures.mode;
+    status->engine_connected &= figures.engine_connected;
+    status->pubsub_connected &= figures.pubsub_connected;
+    status->stalled_ms = stalled_ms > status->stalled_ms ? stalled_ms : status->stalled_ms;
+    status->channels += figures.channels;
+    status->subscriptions += figures.subscriptions;
+    status->operations += figures.operations;
+    if (figures.gateways > status->gateways) {
+        status->gateways = figures.gateways;
+        status->connections = figures.connections;
+        status->users = figures.users;
+    }
+}
+
+void broker_read_status(const broker_t *self, struct broker_status *ret_status) {
+    struct switchboard_figures figures;
+    switchboard_read_figures(self->switchboard, &figures);
+    *ret_status = (struct broker_status){.id = self->config->id,
+                                         .shards = self->n_shards,
+                                         .engine_connected = true,
+                                         .pubsub_connected = true,
+                                         .draining = atomic_load(&self->draining),
+                                         .stalled_ms = figures.stalled_ms,
+                                         .links = figures.peers};
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        add_shard(self, i, ret_status);
+    }
+}
+
+const char *broker_endpoint(const broker_t *self) {
+    return switchboard_endpoint(self->switchboard);
+}

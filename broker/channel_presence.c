@@ -1,0 +1,108 @@
+/* A channel's members: loaded once, kept by the engine's events, loaded again where something is in doubt, and swept of
+ * those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a retry, a move or a second
+ * answer to RESYNC is silent. */
+#include "base/clock.h"
+#include "broker/channel_parts.h"
+#include "broker/shard_metrics.h"
+
+enum { SWEEP_FOR_MS = 3 * PRESENCE_GRACE_MS };
+
+static bool is_alive(void *context, struct span gateway_id, uint64_t lease_number) {
+    return gateway_leases_is_alive(context, gateway_id, lease_number);
+}
+
+static struct presence_lives lives_of(const struct channel *self) {
+    return (struct presence_lives){is_alive, (void *) (uintptr_t) self->set->options.leases};
+}
+
+static void on_gone(void *context, struct span client, struct span info, bool in_store) {
+    struct channel *self = context;
+    metric_count(self->set->options.metrics, SHARD_MEMBERS_SWEPT);
+    if (in_store) {
+        /* The engine tells the leaving to everyone, us too. */
+        self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), client);
+        return;
+    }
+    channel_tell_members(self, false, info);
+    presence_leave(self->presence, client);
+}
+
+static void on_read(struct channel *self, const struct engine_presence_read *read) {
+    uint64_t now_ms = clock_monotonic_ms();
+    bool tell = presence_was_ready(self->presence);
+    for (uint32_t i = 0; i < read->n_entries; i++) {
+        if (presence_load(self->presence, &read->entries[i], now_ms) && tell) {
+            channel_tell_members(self, true, read->entries[i].info);
+        }
+    }
+    presence_end_load(self->presence, now_ms);
+    self->sweep_until_ms = now_ms + SWEEP_FOR_MS;
+    if (self->sweep_until_ms > self->set->sweep_until_ms) {
+        self->set->sweep_until_ms = self->sweep_until_ms;
+    }
+    if (tell) {
+        struct presence_lives lives = lives_of(self);
+        presence_sweep(self->presence, &lives, now_ms, on_gone, self);
+    }
+}
+
+static void on_read_done(struct engine_presence_read *read, enum engine_outcome outcome) {
+    struct channel *self = list_entry(read, struct channel, presence_read);
+    self->set->presence_reads_out--;
+    if (self->set->closing) {
+        return;
+    }
+    if (outcome == ENGINE_OK) {
+        on_read(self, read);
+    } else {
+        presence_fail_load(self->presence);
+    }
+    if (self->n_subscriptions == 0) {
+        channel_settle(self);
+    }
+}
+
+void channel_load_presence(struct channel *self) {
+    if (self->presence == NULL) {
+        self->presence = presence_new();
+    }
+    if (presence_is_loading(self->presence)) {
+        return;
+    }
+    presence_begin_load(self->presence);
+    self->presence_read = (struct engine_presence_read){
+        .channel = channel_name(self),
+        .deadline_ms = clock_monotonic_ms() + (uint64_t) self->set->options.config->publish_timeout_ms,
+        .on_done = on_read_done};
+    self->set->presence_reads_out++;
+    self->set->engine->methods->presence_read(self->set->engine, &self->presence_read);
+}
+
+/* Whoever seems dead is looked up again before it is taken out: its gateway may have set it under a new lease. */
+void channel_sweep_presence(struct channel *self, uint64_t now_ms) {
+    if (self->presence == NULL || presence_is_loading(self->presence)) {
+        return;
+    }
+    struct presence_lives lives = lives_of(self);
+    if (!presence_was_ready(self->presence) || presence_needs_sweep(self->presence, &lives, now_ms)) {
+        channel_load_presence(self);
+    }
+}
+
+void channel_on_presence(channel_t *self, bool joined, const struct engine_presence_entry *entry, uint64_t now_ms) {
+    struct wire_client_info info;
+    if (!wire_read_client_info(entry->info, &info)) {
+        return;
+    }
+    bool changed = true;
+    if (self->presence != NULL) {
+        changed = joined ? presence_join(self->presence, entry, now_ms) : presence_leave(self->presence, info.client);
+    }
+    if (changed) {
+        channel_tell_members(self, joined, entry->info);
+    }
+}
+
+const presence_t *channel_presence(const channel_t *self) {
+    return self->presence != NULL && presence_is_ready(self->presence) ? self->presence : NULL;
+}

@@ -1,0 +1,35 @@
+/* The recent publications of a channel in memory: offsets first … last without a hole, encoded as wire_publication.
+ * Bounded in publications and bytes, and by the shard's quota for all tails; the oldest go first. An empty tail still
+ * knows where it stands only through its channel's cursor. Thread: the shard's. */
+#ifndef CALLBOARD_BROKER_CHANNEL_TAIL_H
+#define CALLBOARD_BROKER_CHANNEL_TAIL_H
+
+#include "base/payload.h"
+#include "base/quota.h"
+
+struct channel_tail {
+    payload_t **ring; /* capacity is a power of two; NULL while empty */
+    uint32_t capacity;
+    uint32_t begin; /* index of the oldest */
+    uint32_t count;
+    uint64_t first;     /* offset of the oldest, when count > 0 */
+    size_t bytes;       /* charged */
+    uint32_t count_max; /* 0: keeps nothing */
+    size_t bytes_max;
+    struct quota *quota;
+};
+
+void channel_tail_init(struct channel_tail *self, uint32_t count_max, size_t bytes_max, struct quota *quota);
+void channel_tail_finish(struct channel_tail *self); /* empties */
+void channel_tail_clear(struct channel_tail *self);
+/* Takes a reference. `offset` is last + 1, else the tail starts anew with it. Drops the oldest over a bound; what alone
+ * is over a bound leaves the tail empty. False: the quota of all tails refused, the tail is empty. */
+bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *publication);
+/* Puts one before the oldest, offset == first - 1 of a tail that is not empty, as long as the bounds allow it. */
+bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication);
+/* NULL: not there. Borrowed. */
+payload_t *channel_tail_at(const struct channel_tail *self, uint64_t offset);
+/* The oldest offset; `cursor` + 1 when it is empty. */
+uint64_t channel_tail_first(const struct channel_tail *self, uint64_t cursor);
+
+#endif

@@ -1,0 +1,304 @@
+/* See the header. What is in flight is wire_lane's business; here is what waits to go.
+ *
+ *   replies ──────────────▶ open batch ──8 KiB, or end of turn, with credit──▶ sealed, sent
+ *   pushes ──with credit──▶     │
+ *   LAGGING ◀── to_tell ◀── no credit
+ *
+ * Failure modes: a peer that does not acknowledge lags (pushes) and then is broken (replies); it never makes memory
+ * grow. LAGGING is told only when at least RESUME of the credit is free, so that a slow peer does not flap. */
+#include "broker/gateway_peer.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+enum {
+    RESERVE_FRAMES = 256, /* of the credit, kept for control frames */
+    RESUME_FRAMES = 1024, /* free credit at which a lagging peer is told to come back */
+};
+#define RESERVE_BYTES ((size_t) 64 << 10)
+#define RESUME_BYTES  ((size_t) 2 << 20)
+#define SMALL_REPLY   ((size_t) 1024)
+
+struct gateway_peer {
+    struct gateway_peer_options options;
+    char *gateway_id;
+    wire_lane_t *lane;
+    struct buffer batch; /* begun, maybe without a frame yet */
+    uint32_t n_frames;   /* in it */
+    bool begun;
+    bool broken;
+    struct list_link dirty;
+    struct list_link subscriptions;
+    struct list_link changed;
+    struct list_link to_tell;
+    struct subscription *by_handle;
+    uint32_t n_subscriptions;
+    struct gateway_peer_notes notes;
+};
+
+gateway_peer_t *gateway_peer_new(const struct gateway_peer_options *options) {
+    gateway_peer_t *self = memory_alloc_zero(sizeof *self);
+    self->options = *options;
+    self->gateway_id = memory_strndup(options->gateway_id.data, options->gateway_id.size);
+    self->options.gateway_id = span_of(self->gateway_id, options->gateway_id.size);
+    self->lane = wire_lane_new(options->link_epoch, options->shard, WIRE_CREDIT_FRAMES, WIRE_CREDIT_BYTES,
+                               WIRE_CREDIT_FRAMES, WIRE_CREDIT_BYTES);
+    wire_lane_speak(self->lane, options->version);
+    self->batch = BUFFER_EMPTY;
+    list_init(&self->dirty);
+    list_init(&self->subscriptions);
+    list_init(&self->changed);
+    list_init(&self->to_tell);
+    return self;
+}
+
+void gateway_peer_destroy(gateway_peer_t **self_p) {
+    gateway_peer_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    while (!list_is_empty(&self->subscriptions)) {
+        struct subscription *subscription = gateway_peer_first(self);
+        gateway_peer_unsubscribe(&subscription);
+    }
+    list_remove(&self->dirty);
+    wire_lane_destroy(&self->lane);
+    buffer_finish(&self->batch);
+    memory_free(self->gateway_id);
+    memory_free(self);
+    *self_p = NULL;
+}
+
+uint32_t gateway_peer_number(const gateway_peer_t *self) {
+    return self->options.number;
+}
+
+uint64_t gateway_peer_link_epoch(const gateway_peer_t *self) {
+    return self->options.link_epoch;
+}
+
+struct span gateway_peer_gateway_id(const gateway_peer_t *self) {
+    return self->options.gateway_id;
+}
+
+uint32_t gateway_peer_worker(const gateway_peer_t *self) {
+    return self->options.worker;
+}
+
+uint64_t gateway_peer_boot_nonce(const gateway_peer_t *self) {
+    return self->options.boot_nonce;
+}
+
+gateway_peer_t *gateway_peer_from_dirty(struct list_link *link) {
+    return list_entry(link, gateway_peer_t, dirty);
+}
+
+struct gateway_peer_notes *gateway_peer_notes(gateway_peer_t *self) {
+    return &self->notes;
+}
+
+static void make_dirty(gateway_peer_t *self) {
+    if (!list_is_linked(&self->dirty)) {
+        list_push_back(self->options.dirty, &self->dirty);
+    }
+}
+
+/* ---- in ---- */
+
+enum wire_lane_outcome gateway_peer_receive(gateway_peer_t *self, const struct wire_batch_header *header) {
+    enum wire_lane_outcome outcome = wire_lane_receive(self->lane, header);
+    if (self->n_frames > 0 || !list_is_empty(&self->to_tell)) {
+        make_dirty(self); /* its acks may have brought credit */
+    }
+    return outcome;
+}
+
+void gateway_peer_consumed(gateway_peer_t *self, uint32_t n_frames, size_t bytes) {
+    wire_lane_consumed(self->lane, n_frames, bytes);
+    if (wire_lane_ack_is_due(self->lane)) {
+        make_dirty(self);
+    }
+}
+
+/* ---- out ---- */
+
+struct buffer *gateway_peer_batch(gateway_peer_t *self) {
+    if (!self->begun) {
+        wire_batch_begin(&self->batch);
+        self->begun = true;
+    }
+    return &self->batch;
+}
+
+static bool has_credit_for(const gateway_peer_t *self, uint32_t n_frames, size_t bytes) {
+    return wire_lane_has_credit(self->lane, self->n_frames + n_frames, self->batch.size + bytes);
+}
+
+static void send_batch(gateway_peer_t *self) {
+    wire_lane_seal(self->lane, &self->batch, self->n_frames);
+    self->options.send(self->options.context, self, &self->batch);
+    self->begun = false;
+    self->n_frames = 0;
+}
+
+/* One more frame stands in the open batch. */
+static void note_frame(gateway_peer_t *self) {
+    self->n_frames++;
+    if (self->batch.size >= self->options.batch_close && has_credit_for(self, 0, 0)) {
+        send_batch(self);
+        return;
+    }
+    make_dirty(self);
+}
+
+void gateway_peer_added(gateway_peer_t *self, bool encoded) {
+    if (!encoded) {
+        self->broken = true;
+        make_dirty(self);
+        return;
+    }
+    note_frame(self);
+}
+
+bool gateway_peer_is_broken(const gateway_peer_t *self) {
+    return self->broken;
+}
+
+bool gateway_peer_has_room(const gateway_peer_t *self, size_t bytes) {
+    return bytes <= SMALL_REPLY || (self->batch.size + bytes + RESERVE_BYTES <= WIRE_BATCH_MAX &&
+                                    has_credit_for(self, 1 + RESERVE_FRAMES, bytes + RESERVE_BYTES));
+}
+
+bool gateway_peer_push(gateway_peer_t *self, struct subscription *subscription, struct span publication) {
+    size_t bytes = WIRE_FRAME_HEADER_SIZE + sizeof(uint32_t) + publication.size;
+    if (!has_credit_for(self, 1 + RESERVE_FRAMES, bytes + RESERVE_BYTES) ||
+        !wire_append_push(gateway_peer_batch(self), subscription->handle, publication)) {
+        return false;
+    }
+    if (!list_is_linked(&subscription->changed)) {
+        list_push_back(&self->changed, &subscription->changed);
+    }
+    note_frame(self);
+    return true;
+}
+
+bool gateway_peer_tell_member(gateway_peer_t *self, const struct subscription *subscription, bool joined,
+                              struct span info) {
+    if (!has_credit_for(self, 1 + RESERVE_FRAMES, info.size + SMALL_REPLY + RESERVE_BYTES)) {
+        return false;
+    }
+    struct buffer *batch = gateway_peer_batch(self);
+    bool encoded = joined ? wire_encode_join(batch, &(struct wire_join){subscription->handle, info})
+                          : wire_encode_leave(batch, &(struct wire_leave){subscription->handle, info});
+    if (encoded) {
+        note_frame(self);
+    }
+    return encoded;
+}
+
+void gateway_peer_lag(gateway_peer_t *self, struct subscription *subscription) {
+    subscription->state = SUBSCRIPTION_LAGGING;
+    list_remove(&subscription->changed);
+    list_push_back(&self->to_tell, &subscription->to_tell);
+    make_dirty(self);
+}
+
+void gateway_peer_forget_lag(struct subscription *subscription) {
+    list_remove(&subscription->to_tell);
+}
+
+static void tell_lagging(gateway_peer_t *self) {
+    if (list_is_empty(&self->to_tell) || !has_credit_for(self, RESUME_FRAMES, RESUME_BYTES)) {
+        return;
+    }
+    while (!list_is_empty(&self->to_tell) && has_credit_for(self, 1 + RESERVE_FRAMES, RESERVE_BYTES)) {
+        struct list_link *link = list_pop_front(&self->to_tell);
+        struct subscription *subscription = list_entry(link, struct subscription, to_tell);
+        gateway_peer_added(self,
+                           wire_encode_lagging(gateway_peer_batch(self), &(struct wire_lagging){subscription->handle}));
+    }
+}
+
+void gateway_peer_flush(gateway_peer_t *self) {
+    tell_lagging(self);
+    list_remove(&self->dirty);
+    if (self->n_frames > 0 && has_credit_for(self, 0, 0)) {
+        send_batch(self);
+    }
+    if (wire_lane_ack_is_due(self->lane)) {
+        struct buffer ack = BUFFER_EMPTY;
+        wire_batch_begin(&ack);
+        wire_lane_seal_ack(self->lane, &ack);
+        self->options.send(self->options.context, self, &ack);
+    }
+}
+
+/* ---- beats ---- */
+
+static bool append_top(const struct subscription *subscription, struct buffer *out) {
+    if (subscription->state != SUBSCRIPTION_LIVE || *subscription->top == 0) {
+        return false;
+    }
+    buffer_append_u32(out, subscription->handle);
+    buffer_append_u64(out, *subscription->top);
+    return true;
+}
+
+uint32_t gateway_peer_append_tops(gateway_peer_t *self, uint32_t n_walk, uint32_t n_max, struct buffer *out) {
+    uint32_t n = 0;
+    while (n < n_max && !list_is_empty(&self->changed)) {
+        struct list_link *link = list_pop_front(&self->changed);
+        n += append_top(list_entry(link, struct subscription, changed), out);
+    }
+    for (uint32_t i = 0; i < n_walk && n < n_max && !list_is_empty(&self->subscriptions); i++) {
+        struct list_link *link = list_pop_front(&self->subscriptions);
+        list_push_back(&self->subscriptions, link);
+        n += append_top(list_entry(link, struct subscription, of_peer), out);
+    }
+    return n;
+}
+
+/* ---- subscriptions ---- */
+
+struct subscription *gateway_peer_find(gateway_peer_t *self, uint32_t handle) {
+    struct subscription *found = NULL;
+    HASH_FIND(by_handle, self->by_handle, &handle, sizeof handle, found);
+    return found;
+}
+
+struct subscription *gateway_peer_subscribe(gateway_peer_t *self, uint32_t handle) {
+    struct subscription *subscription = memory_alloc_zero(sizeof *subscription);
+    subscription->handle = handle;
+    subscription->peer = self;
+    list_init(&subscription->of_channel);
+    list_init(&subscription->changed);
+    list_init(&subscription->to_tell);
+    list_init(&subscription->waiting);
+    list_init(&subscription->of_peer);
+    list_push_back(&self->subscriptions, &subscription->of_peer);
+    HASH_ADD(by_handle, self->by_handle, handle, sizeof subscription->handle, subscription);
+    self->n_subscriptions++;
+    return subscription;
+}
+
+void gateway_peer_unsubscribe(struct subscription **subscription_p) {
+    struct subscription *subscription = *subscription_p;
+    gateway_peer_t *self = subscription->peer;
+    check(subscription->channel == NULL, "handle %u is still in its channel", subscription->handle);
+    HASH_DELETE(by_handle, self->by_handle, subscription);
+    list_remove(&subscription->of_peer);
+    list_remove(&subscription->changed);
+    list_remove(&subscription->to_tell);
+    self->n_subscriptions--;
+    memory_free(subscription);
+    *subscription_p = NULL;
+}
+
+struct subscription *gateway_peer_first(gateway_peer_t *self) {
+    return list_is_empty(&self->subscriptions) ? NULL
+                                               : list_entry(self->subscriptions.next, struct subscription, of_peer);
+}
+
+uint32_t gateway_peer_subscriptions(const gateway_peer_t *self) {
+    return self->n_subscriptions;
+}

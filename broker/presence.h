@@ -1,0 +1,60 @@
+/* Who is in a channel, in memory: client id → user, info, gateway and its lease number. Loaded once from the engine,
+ * then kept by its events; so stats and pages cost no engine call. Counts clients and distinct users.
+ *
+ *   EMPTY ──presence_begin_load──▶ LOADING ──presence_load, presence_end_load──▶ READY ──begin_load──▶ LOADING …
+ *
+ * Events during a load win over what it brings: who left meanwhile does not come back with it. After a load of a READY
+ * table, who was not in it is in doubt, and gone when GRACE passed without an event for it. Thread: the shard's. */
+#ifndef CALLBOARD_BROKER_PRESENCE_H
+#define CALLBOARD_BROKER_PRESENCE_H
+
+#include "base/bytes.h"
+#include "broker/engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct presence presence_t;
+
+enum { PRESENCE_GRACE_MS = 5000 };
+
+presence_t *presence_new(void);
+void presence_destroy(presence_t **self_p);
+bool presence_is_ready(const presence_t *self);
+bool presence_is_loading(const presence_t *self);
+/* READY, LOADING with the members of before, or the first load is still out? */
+bool presence_was_ready(const presence_t *self);
+
+/* An event. True: it changed who is here (tell JOIN or LEAVE). Malformed info changes nothing. */
+bool presence_join(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+bool presence_leave(presence_t *self, struct span client);
+
+void presence_begin_load(presence_t *self);
+/* One entry of the load; as presence_join, but not for who left since presence_begin_load. */
+bool presence_load(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+void presence_end_load(presence_t *self, uint64_t now_ms);
+void presence_fail_load(presence_t *self);
+
+struct presence_stats {
+    uint32_t clients;
+    uint32_t users;
+};
+struct presence_stats presence_count(const presence_t *self);
+
+/* Does this gateway live under this lease? */
+struct presence_lives {
+    bool (*is_alive)(void *context, struct span gateway_id, uint64_t lease_number);
+    void *context;
+};
+/* Is anybody here whose gateway's lease is dead, or in doubt, longer than the grace? Then load again, and sweep. */
+bool presence_needs_sweep(const presence_t *self, const struct presence_lives *lives, uint64_t now_ms);
+/* Calls on_gone for each of those; it may call presence_leave for that client. in_store: the engine still has it. */
+void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
+                    void (*on_gone)(void *context, struct span client, struct span info, bool in_store), void *context);
+
+/* Appends each member's wire_client_info, sized. Returns how many; false in *ret_fits: over the buffer's limit. */
+uint32_t presence_append(const presence_t *self, struct buffer *out, bool *ret_fits);
+/* Bytes of memory, for a gauge. */
+size_t presence_footprint(const presence_t *self);
+
+#endif

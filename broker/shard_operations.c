@@ -1,0 +1,479 @@
+/* Requests that end with one answer: publish, history, presence. They come as frames of a gateway or as messages of
+ * another actor (the backend API), are judged once, handed to the engine, and answered to wherever they came from.
+ *
+ *   judge (name, namespace, bounds, drain) ──no──▶ answer with a code
+ *     └─yes─▶ operation ──▶ engine ──completion, exactly once──▶ answer
+ *
+ * Failure modes: the peer is gone when the answer comes → nobody is told, the publication stays; too many operations
+ * wait (broker.inbox_messages, broker.inbox_bytes) → TOO_MANY_REQUESTS at once; the engine is away → temporary, except
+ * that a history which the tail covers is answered from there. */
+#include "base/channel_name.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "broker/shard_parts.h"
+
+enum { HISTORY_MAX = 1000 };
+
+struct operation {
+    struct shard *shard;
+    struct list_link link;
+    enum shard_request_kind kind;
+    struct operation_origin origin;
+    uint64_t started_us;
+    size_t bytes; /* charged */
+    union {
+        struct engine_append append;
+        struct engine_read read;
+        struct engine_remove remove;
+        struct engine_presence_read presence;
+    } engine;
+    size_t channel_size;
+    char channel[]; /* for completions that look it up again */
+};
+
+static struct span operation_channel(const struct operation *operation) {
+    return span_of(operation->channel, operation->channel_size);
+}
+
+/* ---- answers ---- */
+
+static void answer_error(gateway_peer_t *peer, uint32_t request, enum error_code code, bool temporary) {
+    const struct error_description *description = error_describe(code);
+    struct wire_error frame = {.request = request,
+                               .code = (uint16_t) code,
+                               .flags = (uint8_t) ((temporary ? WIRE_ERROR_TEMPORARY : 0) |
+                                                   (description->definite ? 0 : WIRE_ERROR_UNKNOWN_OUTCOME)),
+                               .message = span_of_text(description->message)};
+    gateway_peer_added(peer, wire_encode_error(gateway_peer_batch(peer), &frame));
+}
+
+static void answer_published(gateway_peer_t *peer, uint32_t request, const struct shard_reply *reply) {
+    struct wire_published frame = {.request = request,
+                                   .flags = (uint8_t) ((reply->duplicate ? WIRE_PUBLISHED_DUPLICATE : 0) |
+                                                       (reply->not_durable ? WIRE_PUBLISHED_NOT_DURABLE : 0)),
+                                   .epoch = reply->position.epoch,
+                                   .offset = reply->position.offset};
+    gateway_peer_added(peer, wire_encode_published(gateway_peer_batch(peer), &frame));
+}
+
+static uint8_t kind_of_frame(enum shard_request_kind kind) {
+    switch (kind) {
+    case SHARD_REQUEST_PUBLISH:
+        return WIRE_PUBLISH;
+    case SHARD_REQUEST_HISTORY:
+        return WIRE_HISTORY;
+    case SHARD_REQUEST_HISTORY_REMOVE:
+        return WIRE_HISTORY_REMOVE;
+    case SHARD_REQUEST_PRESENCE:
+        return WIRE_PRESENCE;
+    case SHARD_REQUEST_PRESENCE_STATS:
+        return WIRE_PRESENCE_STATS;
+    case SHARD_REQUEST_INFO:
+        break;
+    }
+    unreachable("no frame for request %d", (int) kind);
+}
+
+static void answer_result(gateway_peer_t *peer, uint32_t request, const struct shard_reply *reply) {
+    if (!gateway_peer_has_room(peer, reply->bytes.size)) {
+        answer_error(peer, request, ERROR_TOO_MANY_REQUESTS, true);
+        return;
+    }
+    struct wire_result frame = {.request = request,
+                                .of = kind_of_frame(reply->kind),
+                                .epoch = reply->position.epoch,
+                                .offset = reply->position.offset,
+                                .n = reply->n,
+                                .m = reply->m,
+                                .bytes = reply->bytes};
+    gateway_peer_added(peer, wire_encode_result(gateway_peer_batch(peer), &frame));
+}
+
+static void answer_peer(struct shard *self, const struct operation_origin *origin, const struct shard_reply *reply,
+                        bool temporary) {
+    gateway_peer_t *peer = shard_find_peer(self, origin->peer);
+    if (peer == NULL || origin->request == 0) {
+        return;
+    }
+    if (reply->error != ERROR_NONE) {
+        answer_error(peer, origin->request, reply->error, temporary);
+    } else if (reply->kind == SHARD_REQUEST_PUBLISH) {
+        answer_published(peer, origin->request, reply);
+    } else {
+        answer_result(peer, origin->request, reply);
+    }
+}
+
+static void answer_actor(struct shard *self, const struct operation_origin *origin, struct shard_reply *model) {
+    model->message.kind = origin->reply_kind;
+    model->ticket = origin->ticket;
+    model->shard = self->options.index;
+    struct shard_reply *reply = shard_reply_new(model);
+    struct actor_message *message = &reply->message;
+    if (actor_post_control(origin->reply_to, &message) != ACTOR_POSTED) {
+        memory_free(reply);
+    }
+}
+
+static void answer(struct shard *self, const struct operation_origin *origin, struct shard_reply *reply,
+                   bool temporary) {
+    if (origin->peer != 0) {
+        answer_peer(self, origin, reply, temporary);
+    } else if (origin->reply_to != NULL) {
+        answer_actor(self, origin, reply);
+    }
+}
+
+static void refuse(struct shard *self, enum shard_request_kind kind, const struct operation_origin *origin,
+                   enum error_code code) {
+    struct shard_reply reply = {.kind = kind, .error = code};
+    answer(self, origin, &reply, error_describe(code)->temporary);
+}
+
+/* ---- operations ---- */
+
+static bool has_room(const struct shard *self, size_t bytes) {
+    const struct broker_config *config = self->options.config;
+    return self->n_operations < (uint64_t) config->inbox_messages &&
+           self->operations_quota.used + bytes <= (size_t) config->inbox_bytes;
+}
+
+static struct operation *operation_new(struct shard *self, const struct shard_request *request,
+                                       const struct operation_origin *origin) {
+    struct operation *operation = memory_alloc_zero(sizeof *operation + request->channel.size);
+    operation->shard = self;
+    operation->kind = request->kind;
+    operation->origin = *origin;
+    operation->started_us = clock_monotonic_us();
+    operation->bytes = sizeof *operation + request->data.size;
+    operation->channel_size = request->channel.size;
+    memcpy(operation->channel, request->channel.data, request->channel.size);
+    quota_charge_anyway(&self->operations_quota, operation->bytes);
+    self->n_operations++;
+    list_init(&operation->link);
+    list_push_back(&self->operations, &operation->link);
+    return operation;
+}
+
+static void operation_destroy(struct operation *operation) {
+    struct shard *self = operation->shard;
+    quota_release(&self->operations_quota, operation->bytes);
+    self->n_operations--;
+    list_remove(&operation->link);
+    memory_free(operation);
+}
+
+static void finish(struct operation *operation, struct shard_reply *reply, bool temporary) {
+    reply->kind = operation->kind;
+    answer(operation->shard, &operation->origin, reply, temporary);
+    operation_destroy(operation);
+}
+
+/* What an outcome is called outside; for appends a cancelled one may have happened. */
+static enum error_code code_of(enum engine_outcome outcome, bool is_append, bool *ret_temporary) {
+    *ret_temporary = false;
+    switch (outcome) {
+    case ENGINE_OK:
+        return ERROR_NONE;
+    case ENGINE_TEMPORARY:
+        *ret_temporary = true;
+        return ERROR_INTERNAL;
+    case ENGINE_UNKNOWN:
+        *ret_temporary = true;
+        return is_append ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
+    case ENGINE_CANCELLED:
+        *ret_temporary = true;
+        return is_append ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
+    case ENGINE_KEY_REUSED:
+        return ERROR_KEY_REUSED;
+    case ENGINE_TOO_LARGE:
+        return ERROR_TOO_LARGE;
+    case ENGINE_CORRUPT:
+    case ENGINE_DENIED:
+        return ERROR_INTERNAL;
+    }
+    unreachable("outcome %d", (int) outcome);
+}
+
+static uint64_t deadline_of(const struct shard *self, const struct shard_request *request) {
+    uint64_t latest = clock_monotonic_ms() + (uint64_t) self->options.config->publish_timeout_ms;
+    return request->deadline_ms != 0 && request->deadline_ms < latest ? request->deadline_ms : latest;
+}
+
+/* ---- publish ---- */
+
+static void count_publish(struct shard *self, enum engine_outcome outcome, bool duplicate) {
+    switch (outcome) {
+    case ENGINE_OK:
+        metric_count(self->metrics, duplicate ? SHARD_PUBLISH_DUPLICATE : SHARD_PUBLISH_OK);
+        break;
+    case ENGINE_TEMPORARY:
+        metric_count(self->metrics, SHARD_PUBLISH_TEMPORARY);
+        break;
+    case ENGINE_UNKNOWN:
+    case ENGINE_CANCELLED:
+        metric_count(self->metrics, SHARD_PUBLISH_UNKNOWN);
+        break;
+    case ENGINE_KEY_REUSED:
+    case ENGINE_TOO_LARGE:
+    case ENGINE_CORRUPT:
+    case ENGINE_DENIED:
+        metric_count(self->metrics, SHARD_PUBLISH_REFUSED);
+        break;
+    }
+}
+
+static void on_appended(struct engine_append *append, enum engine_outcome outcome) {
+    struct operation *operation = list_entry(append, struct operation, engine.append);
+    struct shard *self = operation->shard;
+    bool temporary = false;
+    struct shard_reply reply = {.error = code_of(outcome, true, &temporary)};
+    if (outcome == ENGINE_OK) {
+        reply.position = append->position;
+        reply.duplicate = append->duplicate;
+        reply.not_durable = append->not_durable;
+    }
+    count_publish(self, outcome, append->duplicate);
+    metric_observe_us(self->metrics, SHARD_PUBLISH_SECONDS, clock_monotonic_us() - operation->started_us);
+    finish(operation, &reply, temporary);
+}
+
+static void publish(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
+                    const struct namespace_options *options, bool overload) {
+    if (overload || !has_room(self, request->data.size)) {
+        metric_count(self->metrics, SHARD_PUBLISH_OVERLOAD);
+        refuse(self, request->kind, origin, ERROR_TOO_MANY_REQUESTS);
+        return;
+    }
+    size_t bytes = request->data.size + request->tags.size;
+    if (bytes > (size_t) self->options.config->publication_bytes_max) {
+        metric_count(self->metrics, SHARD_PUBLISH_REFUSED);
+        refuse(self, request->kind, origin, ERROR_TOO_LARGE);
+        return;
+    }
+    if (self->draining) {
+        metric_count(self->metrics, SHARD_PUBLISH_TEMPORARY);
+        refuse(self, request->kind, origin, ERROR_INTERNAL);
+        return;
+    }
+    struct operation *operation = operation_new(self, request, origin);
+    if (namespace_has_history(options) && !request->skip_history) {
+        channel_set_expect(self->channels, request->channel, options);
+    }
+    operation->engine.append = (struct engine_append){.channel = operation_channel(operation),
+                                                      .options = options,
+                                                      .key = request->key,
+                                                      .data = request->data,
+                                                      .info = request->info,
+                                                      .tags = request->tags,
+                                                      .skip_history = request->skip_history,
+                                                      .deadline_ms = deadline_of(self, request),
+                                                      .on_done = on_appended};
+    engine_append(self->engine, &operation->engine.append);
+}
+
+/* ---- history ---- */
+
+static void append_publications(struct shard *self, const struct engine_read *read, struct shard_reply *reply) {
+    buffer_clear(&self->scratch);
+    for (uint32_t i = 0; i < read->n_publications; i++) {
+        buffer_append_span(&self->scratch, payload_span(read->publications[i]));
+    }
+    reply->n = read->n_publications;
+    reply->bytes = buffer_span(&self->scratch);
+}
+
+/* The engine is away: what the tail has is still true. */
+static bool read_from_tail(struct shard *self, const struct engine_read *read, struct shard_reply *reply) {
+    const channel_t *channel = channel_set_find(self->channels, read->channel);
+    if (channel == NULL || read->reverse || (!read->has_since && read->limit > 0)) {
+        return false;
+    }
+    struct position since = read->has_since ? read->since : channel_cursor(channel);
+    buffer_clear(&self->scratch);
+    if (!channel_read_tail(channel, &since, read->limit, read->bytes_limit, &self->scratch, &reply->n)) {
+        return false;
+    }
+    reply->position = channel_cursor(channel);
+    reply->bytes = buffer_span(&self->scratch);
+    return true;
+}
+
+static void on_history(struct engine_read *read, enum engine_outcome outcome) {
+    struct operation *operation = list_entry(read, struct operation, engine.read);
+    struct shard *self = operation->shard;
+    bool temporary = false;
+    struct shard_reply reply = {.error = code_of(outcome, false, &temporary)};
+    if (outcome == ENGINE_OK && read->has_since && !epoch_is_empty(&read->since.epoch) && !read->epoch_matches) {
+        reply.error = ERROR_UNRECOVERABLE_POSITION;
+        reply.position = read->top;
+    } else if (outcome == ENGINE_OK) {
+        reply.position = read->top;
+        append_publications(self, read, &reply);
+    } else if (outcome == ENGINE_TEMPORARY && read_from_tail(self, read, &reply)) {
+        reply.error = ERROR_NONE;
+    }
+    finish(operation, &reply, temporary);
+}
+
+static void history(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
+                    const struct namespace_options *options) {
+    if (!namespace_has_history(options)) {
+        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
+        return;
+    }
+    struct operation *operation = operation_new(self, request, origin);
+    operation->engine.read = (struct engine_read){
+        .channel = operation_channel(operation),
+        .options = options,
+        .has_since = request->has_since,
+        .since = request->since,
+        .reverse = request->reverse,
+        .limit = request->limit < HISTORY_MAX ? request->limit : HISTORY_MAX,
+        .bytes_limit = (size_t) self->options.config->recovery_bytes_max,
+        .deadline_ms = deadline_of(self, request),
+        .on_done = on_history,
+    };
+    engine_read(self->engine, &operation->engine.read);
+}
+
+static void on_removed(struct engine_remove *remove, enum engine_outcome outcome) {
+    struct operation *operation = list_entry(remove, struct operation, engine.remove);
+    bool temporary = false;
+    struct shard_reply reply = {.error = code_of(outcome, true, &temporary)};
+    if (outcome == ENGINE_OK) {
+        reply.position = remove->top;
+    }
+    finish(operation, &reply, temporary);
+}
+
+static void remove_history(struct shard *self, const struct shard_request *request,
+                           const struct operation_origin *origin, const struct namespace_options *options) {
+    if (!namespace_has_history(options)) {
+        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
+        return;
+    }
+    struct operation *operation = operation_new(self, request, origin);
+    operation->engine.remove = (struct engine_remove){.channel = operation_channel(operation),
+                                                      .options = options,
+                                                      .deadline_ms = deadline_of(self, request),
+                                                      .on_done = on_removed};
+    self->engine->methods->remove_history(self->engine, &operation->engine.remove);
+}
+
+/* ---- presence ---- */
+
+static void fill_presence(struct shard *self, const presence_t *presence, bool stats, struct shard_reply *reply) {
+    struct presence_stats count = presence_count(presence);
+    reply->n = count.clients;
+    if (stats) {
+        reply->m = count.users;
+        return;
+    }
+    bool fits = true;
+    buffer_clear(&self->scratch);
+    self->scratch.limit = WIRE_FRAME_MAX - 1024;
+    presence_append(presence, &self->scratch, &fits);
+    self->scratch.limit = 0;
+    reply->bytes = fits ? buffer_span(&self->scratch) : SPAN_EMPTY;
+    reply->error = fits ? ERROR_NONE : ERROR_TOO_LARGE;
+}
+
+static void on_presence_read(struct engine_presence_read *read, enum engine_outcome outcome) {
+    struct operation *operation = list_entry(read, struct operation, engine.presence);
+    struct shard *self = operation->shard;
+    bool temporary = false;
+    struct shard_reply reply = {.error = code_of(outcome, false, &temporary)};
+    presence_t *presence = presence_new();
+    for (uint32_t i = 0; outcome == ENGINE_OK && i < read->n_entries; i++) {
+        const struct engine_presence_entry *entry = &read->entries[i];
+        if (gateway_leases_is_alive(self->leases, entry->gateway_id, entry->lease_number)) {
+            presence_join(presence, entry, 0);
+        }
+    }
+    if (outcome == ENGINE_OK) {
+        fill_presence(self, presence, operation->kind == SHARD_REQUEST_PRESENCE_STATS, &reply);
+    }
+    finish(operation, &reply, temporary);
+    presence_destroy(&presence);
+}
+
+static void read_presence(struct shard *self, const struct shard_request *request,
+                          const struct operation_origin *origin, const struct namespace_options *options) {
+    if (!options->presence) {
+        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
+        return;
+    }
+    const channel_t *channel = channel_set_find(self->channels, request->channel);
+    const presence_t *presence = channel == NULL ? NULL : channel_presence(channel);
+    if (presence != NULL) {
+        struct shard_reply reply = {.kind = request->kind};
+        fill_presence(self, presence, request->kind == SHARD_REQUEST_PRESENCE_STATS, &reply);
+        answer(self, origin, &reply, false);
+        return;
+    }
+    struct operation *operation = operation_new(self, request, origin);
+    operation->engine.presence = (struct engine_presence_read){.channel = operation_channel(operation),
+                                                               .deadline_ms = deadline_of(self, request),
+                                                               .on_done = on_presence_read};
+    self->engine->methods->presence_read(self->engine, &operation->engine.presence);
+}
+
+/* ---- all of them ---- */
+
+static void inform(struct shard *self, const struct operation_origin *origin) {
+    struct wire_totals totals = gateway_leases_totals(self->leases);
+    struct shard_reply reply = {.kind = SHARD_REQUEST_INFO,
+                                .n = (uint32_t) channel_set_count(self->channels),
+                                .m = HASH_CNT(by_number, self->peers),
+                                .gateways = totals.gateways,
+                                .connections = totals.connections,
+                                .users = totals.users,
+                                .engine_connected = self->engine->methods->is_connected(self->engine)};
+    answer(self, origin, &reply, false);
+}
+
+/* What is wrong with the request itself. */
+static enum error_code judge(const struct shard *self, const struct shard_request *request,
+                             const struct namespace_options **ret_options) {
+    if (channel_name_check(request->channel) != CHANNEL_NAME_OK || !shard_owns(self, request->channel)) {
+        return ERROR_BAD_REQUEST;
+    }
+    *ret_options = namespace_set_find(self->options.namespaces, request->channel);
+    return *ret_options == NULL ? ERROR_UNKNOWN_CHANNEL : ERROR_NONE;
+}
+
+void shard_operate(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
+                   bool overload) {
+    if (request->kind == SHARD_REQUEST_INFO) {
+        inform(self, origin);
+        return;
+    }
+    const struct namespace_options *options = NULL;
+    enum error_code code = judge(self, request, &options);
+    if (code == ERROR_NONE && request->kind != SHARD_REQUEST_PUBLISH && !has_room(self, 0)) {
+        code = ERROR_TOO_MANY_REQUESTS;
+    }
+    if (code != ERROR_NONE) {
+        refuse(self, request->kind, origin, code);
+        return;
+    }
+    switch (request->kind) {
+    case SHARD_REQUEST_PUBLISH:
+        publish(self, request, origin, options, overload);
+        break;
+    case SHARD_REQUEST_HISTORY:
+        history(self, request, origin, options);
+        break;
+    case SHARD_REQUEST_HISTORY_REMOVE:
+        remove_history(self, request, origin, options);
+        break;
+    case SHARD_REQUEST_PRESENCE:
+    case SHARD_REQUEST_PRESENCE_STATS:
+        read_presence(self, request, origin, options);
+        break;
+    case SHARD_REQUEST_INFO:
+        break;
+    }
+}

@@ -1,0 +1,68 @@
+/* What the files of a shard share (shard.c, shard_frames.c, shard_operations.c) and nobody else includes.
+ * Thread: the shard's. */
+#ifndef CALLBOARD_BROKER_SHARD_PARTS_H
+#define CALLBOARD_BROKER_SHARD_PARTS_H
+
+#include "base/quota.h"
+#include "broker/channel.h"
+#include "broker/shard.h"
+#include "broker/shard_metrics.h"
+#include "broker/shard_request.h"
+
+#include <stdatomic.h>
+
+struct shard_peer_entry {
+    UT_hash_handle by_number;
+    uint32_t number;
+    gateway_peer_t *peer;
+};
+
+struct shard {
+    struct shard_options options;
+    actor_t *actor;
+    metric_values_t *metrics;
+    struct engine_options engine_options;
+    engine_t *engine;
+    channel_set_t *channels;
+    gateway_leases_t *leases;
+    struct shard_peer_entry *peers;
+    struct list_link dirty; /* peers to be flushed at the end of the turn */
+    struct list_link operations;
+    struct quota operations_quota;
+    uint32_t n_operations;
+    struct buffer scratch; /* bytes of an answer */
+    uint32_t *doubtful;    /* partitions opened anew in this turn: RESYNC */
+    uint32_t n_doubtful;
+    uint64_t totals_ms;       /* when TOTALS went out last */
+    uint32_t n_subscriptions; /* of all peers */
+    bool draining;
+    uv_timer_t timer;
+
+    /* For other threads. */
+    atomic_bool engine_connected;
+    atomic_bool pubsub_connected;
+    atomic_int mode;
+    atomic_uint_fast64_t seen_peers, seen_channels, seen_subscriptions, seen_operations;
+    atomic_uint_fast64_t seen_gateways, seen_connections, seen_users;
+};
+
+/* shard.c */
+gateway_peer_t *shard_find_peer(const struct shard *self, uint32_t number);
+void shard_fail_peer(struct shard *self, gateway_peer_t *peer, enum wire_reset_reason reason);
+bool shard_owns(const struct shard *self, struct span channel);
+
+/* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */
+bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct wire_frame *frame, bool overload);
+
+/* shard_operations.c: what ends with one answer, for gateways (peer, request) and for other actors (reply_to). */
+struct operation_origin {
+    uint32_t peer; /* 0: not from a gateway */
+    uint32_t request;
+    actor_t *reply_to; /* NULL and no peer: nobody wants to know */
+    uint32_t reply_kind;
+    uint64_t ticket;
+};
+void shard_operate(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
+                   bool overload);
+
+#endif

@@ -173,12 +173,13 @@ static void upgrades_to_anything_but_websocket_are_closed(void **state) {
     (void) state;
     struct fixture self = {0};
     start(&self);
-    assert_closed(&self, LWS_GUARD_UPGRADE, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n");
+    /* On a new connection lws answers 403 to a word it does not know, before it asks. */
+    assert_not_upgraded(&self, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n");
     assert_closed(&self, LWS_GUARD_UPGRADE,
                   "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
                   "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n");
-    assert_not_upgraded(
-        &self, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n");
+    assert_closed(&self, LWS_GUARD_UPGRADE,
+                  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n");
     assert_not_upgraded(&self,
                         "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
                         "Upgrade: websocketwebsocketwebsocketwebsocketwebsocketwebsocketwebsocketwebsocket\r\n\r\n");

@@ -1,21 +1,14 @@
-/* The session's way in and way out.
+/* A session's life and its way out: replies and pushes into the outbox, one write a turn, closing, being freed.
  *
- * In: a whole message → its commands one after another, each decoded, dispatched by a table, answered at once or when
- * hub or broker have answered. A command must wait where it would overtake another: when commands_in_flight are on
- * their way, and when a subscribe of the same channel is. Then the rest of the message and every later message are
- * kept, the transport stops reading, and the flush after an answer goes on with them; so the order is the client's.
- * Out: replies of one message are gathered in one buffer, newline-separated, and become one frame; what the hub
- * delivers is a shared frame already. Both go to the outbox in the order in which they came about. The flush writes
- * once.
+ * Replies of one message are gathered in one buffer, newline-separated, and become one frame; what the hub delivers is
+ * a shared frame already. Both go to the outbox in the order in which they came about. The flush goes on with commands
+ * that had to wait (session_messages.c), writes once, and then closes what is to be closed: it leaves every channel and
+ * cancels every request there, so never while the hub walks its members.
  *
  * Failure modes:
- *  - The client's mistakes: error replies or disconnects as in client-protocol.md 7–11.
- *  - More than commands_per_second (burst twice that): error 111. A second in which that happened is a strike; the
- * third strike before the client has been quiet long enough for its whole burst closes with 3013.
  *  - The outbox is at its bound, or the transport has not taken its backlog for write_stall: 3008. A single reply may
  * be larger than the bound, if nothing else waits: else a client that must recover much could never do so.
- *  - The connection dies: session_on_closed leaves every channel and cancels every request.
- *  - Too much kept while reading is paused (the transport may hand over what it had read already): 3013. */
+ *  - The connection dies: session_on_closed does what the flush would have done. */
 #include "gateway/session/session_commands.h"
 
 #include "base/check.h"
@@ -27,93 +20,9 @@
 #include <xxhash.h>
 
 enum {
-    US_PER_SECOND = 1000000,
-    BURST_SECONDS = 2,
-    STRIKES_MAX = 3,
     GATHER_BYTES = 64 * 1024,
     BUFFER_KEPT_BYTES = 256 * 1024, /* a shared buffer that grew over this is given back after use */
-    DEFERRED_MESSAGES_MAX = 4,      /* times client.message_size_max */
 };
-
-struct deferred_message {
-    struct list_link link;
-    size_t at; /* what was handled already */
-    size_t size;
-    uint8_t bytes[];
-};
-
-/* ---- metrics ---- */
-
-#define COMMAND_ROW(kind, label)                                                                                       \
-    [SESSION_METRIC_COMMANDS + (kind)] = {"callboard_client_commands_total", "Commands received from clients.",        \
-                                          METRIC_COUNTER, "command=\"" label "\""}
-#define DISCONNECT_ROW(name, code, reason)                                                                             \
-    [SESSION_METRIC_DISCONNECT_##name] = {"callboard_client_disconnects_total", "Connections closed by the gateway.",  \
-                                          METRIC_COUNTER, "code=\"" #code "\",reason=\"" reason "\""},
-
-const struct metric_description session_metric_table[] = {
-    [SESSION_METRIC_CONNECTIONS] = {"callboard_client_connections", "Connections whose connect command was accepted.",
-                                    METRIC_GAUGE, NULL},
-    [SESSION_METRIC_DEAD] = {"callboard_client_connections_dead", "Connections that owe a pong.", METRIC_GAUGE, NULL},
-    [SESSION_METRIC_SUBSCRIPTIONS] = {"callboard_client_subscriptions", "Subscriptions of all connections.",
-                                      METRIC_GAUGE, NULL},
-    COMMAND_ROW(CLIENT_COMMAND_PONG, "pong"),
-    COMMAND_ROW(CLIENT_COMMAND_CONNECT, "connect"),
-    COMMAND_ROW(CLIENT_COMMAND_PING, "ping"),
-    COMMAND_ROW(CLIENT_COMMAND_SUBSCRIBE, "subscribe"),
-    COMMAND_ROW(CLIENT_COMMAND_UNSUBSCRIBE, "unsubscribe"),
-    COMMAND_ROW(CLIENT_COMMAND_PUBLISH, "publish"),
-    COMMAND_ROW(CLIENT_COMMAND_PRESENCE, "presence"),
-    COMMAND_ROW(CLIENT_COMMAND_PRESENCE_STATS, "presence_stats"),
-    COMMAND_ROW(CLIENT_COMMAND_HISTORY, "history"),
-    COMMAND_ROW(CLIENT_COMMAND_RPC, "rpc"),
-    COMMAND_ROW(CLIENT_COMMAND_SEND, "send"),
-    COMMAND_ROW(CLIENT_COMMAND_REFRESH, "refresh"),
-    COMMAND_ROW(CLIENT_COMMAND_SUB_REFRESH, "sub_refresh"),
-    [SESSION_METRIC_ERRORS] = {"callboard_client_errors_total", "Error replies to clients.", METRIC_COUNTER, NULL},
-    [SESSION_METRIC_RATE_LIMITED] = {"callboard_client_rate_limited_total",
-                                     "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
-    [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
-                                 "Messages kept because an earlier command was not done.", METRIC_COUNTER, NULL},
-    [SESSION_METRIC_RECOVERIES] = {"callboard_client_recoveries_total", "Subscriptions that asked to recover.",
-                                   METRIC_COUNTER, "result=\"recovered\""},
-    [SESSION_METRIC_RECOVERIES_FAILED] = {"callboard_client_recoveries_total", "Subscriptions that asked to recover.",
-                                          METRIC_COUNTER, "result=\"failed\""},
-    [SESSION_METRIC_SUBSCRIPTIONS_LOST] = {"callboard_client_subscriptions_ended_total",
-                                           "Subscriptions ended by the gateway.", METRIC_COUNTER,
-                                           "reason=\"insufficient state\""},
-    [SESSION_METRIC_SUBSCRIPTIONS_EXPIRED] = {"callboard_client_subscriptions_ended_total",
-                                              "Subscriptions ended by the gateway.", METRIC_COUNTER,
-                                              "reason=\"subscription expired\""},
-    DISCONNECT_CODES(DISCONNECT_ROW)};
-const size_t session_metric_count = SESSION_METRICS;
-
-void session_count(const session_t *self, enum session_metric row) {
-    if (self->environment->metrics != NULL) {
-        metric_count(self->environment->metrics, row);
-    }
-}
-
-void session_count_change(const session_t *self, enum session_metric row, int64_t amount) {
-    if (self->environment->metrics != NULL) {
-        metric_change(self->environment->metrics, row, amount);
-    }
-}
-
-static void count_disconnect(const session_t *self, enum disconnect_code code) {
-    switch (code) {
-    case DISCONNECT_NORMAL:
-    case DISCONNECT_POLICY:
-    case DISCONNECT_TOO_BIG:
-        return; /* the transport's */
-#define COUNT_DISCONNECT(name, number, reason)                                                                         \
-    case DISCONNECT_##name:                                                                                            \
-        session_count(self, SESSION_METRIC_DISCONNECT_##name);                                                         \
-        return;
-        DISCONNECT_CODES(COUNT_DISCONNECT)
-#undef COUNT_DISCONNECT
-    }
-}
 
 /* ---- what has to be sent ---- */
 
@@ -127,7 +36,7 @@ void session_disconnect(session_t *self, enum disconnect_code code) {
     if (self->state == SESSION_CLOSING) {
         return;
     }
-    count_disconnect(self, code);
+    session_count_disconnect(self, code);
     log_debug("session_closes", log_u64("code", code), log_text("reason", disconnect_reason(code)));
     self->state = SESSION_CLOSING;
     self->close_code = (uint16_t) code;
@@ -139,9 +48,6 @@ void session_disconnect(session_t *self, enum disconnect_code code) {
 
 static void queue(session_t *self, payload_t *framed, uint32_t bytes_max) {
     struct session_environment *environment = self->environment;
-    if (self->state == SESSION_CLOSING) {
-        return;
-    }
     if (outbox_push(&self->outbox, framed, bytes_max, (uint32_t) environment->config->outbox_frames,
                     &environment->outbox_budget) == OUTBOX_OVER_LIMIT) {
         session_disconnect(self, DISCONNECT_SLOW);
@@ -155,17 +61,20 @@ static uint32_t outbox_limit(const session_t *self) {
 }
 
 void session_queue(session_t *self, payload_t *framed) {
-    queue(self, framed, outbox_limit(self));
+    if (self->state != SESSION_CLOSING) {
+        queue(self, framed, outbox_limit(self));
+    }
 }
 
-static void give_back_if_large(struct buffer *buffer) {
+void session_clear_buffer(struct buffer *buffer) {
     buffer_clear(buffer);
     if (buffer->capacity > BUFFER_KEPT_BYTES) {
         buffer_finish(buffer);
     }
 }
 
-static void queue_replies(session_t *self) {
+/* Also after a mistake that ends the session: what was answered before it is owed. */
+void session_queue_replies(session_t *self) {
     struct buffer *replies = &self->environment->replies;
     if (replies->size == 0) {
         return;
@@ -173,7 +82,7 @@ static void queue_replies(session_t *self) {
     payload_t *framed = self->transport->methods->frame(self->codec->encoding, buffer_span(replies));
     queue(self, framed, outbox_is_empty(&self->outbox) ? UINT32_MAX : outbox_limit(self));
     payload_unref(&framed);
-    give_back_if_large(replies);
+    session_clear_buffer(replies);
 }
 
 struct buffer *session_begin_reply(session_t *self) {
@@ -187,7 +96,7 @@ struct buffer *session_begin_reply(session_t *self) {
 /* Outside of a message the reply stands alone. */
 void session_end_reply(session_t *self) {
     if (self->environment->handled != self) {
-        queue_replies(self);
+        session_queue_replies(self);
     }
 }
 
@@ -279,219 +188,6 @@ void session_command_done(session_t *self) {
     }
 }
 
-/* ---- messages ---- */
-
-static const struct {
-    void (*handle)(session_t *self, const struct client_command *command);
-} commands[] = {
-    [CLIENT_COMMAND_PONG] = {session_handle_pong},
-    [CLIENT_COMMAND_CONNECT] = {session_handle_connect},
-    [CLIENT_COMMAND_PING] = {session_handle_ping},
-    [CLIENT_COMMAND_SUBSCRIBE] = {session_handle_subscribe},
-    [CLIENT_COMMAND_UNSUBSCRIBE] = {session_handle_unsubscribe},
-    [CLIENT_COMMAND_PUBLISH] = {session_handle_publish},
-    [CLIENT_COMMAND_PRESENCE] = {session_handle_presence},
-    [CLIENT_COMMAND_PRESENCE_STATS] = {session_handle_presence_stats},
-    [CLIENT_COMMAND_HISTORY] = {session_handle_history},
-    [CLIENT_COMMAND_RPC] = {session_handle_rpc},
-    [CLIENT_COMMAND_SEND] = {session_handle_send},
-    [CLIENT_COMMAND_REFRESH] = {session_handle_refresh},
-    [CLIENT_COMMAND_SUB_REFRESH] = {session_handle_sub_refresh},
-};
-
-/* The channel a command must find settled; a subscribe needs none, it is refused where another is on its way. */
-static struct span channel_to_settle(const struct client_command *command) {
-    switch (command->kind) {
-    case CLIENT_COMMAND_UNSUBSCRIBE:
-    case CLIENT_COMMAND_PRESENCE:
-    case CLIENT_COMMAND_PRESENCE_STATS:
-        return command->body.channel;
-    case CLIENT_COMMAND_PUBLISH:
-        return command->body.publish.channel;
-    case CLIENT_COMMAND_HISTORY:
-        return command->body.history.channel;
-    case CLIENT_COMMAND_SUB_REFRESH:
-        return command->body.sub_refresh.channel;
-    case CLIENT_COMMAND_PONG:
-    case CLIENT_COMMAND_CONNECT:
-    case CLIENT_COMMAND_PING:
-    case CLIENT_COMMAND_SUBSCRIBE:
-    case CLIENT_COMMAND_RPC:
-    case CLIENT_COMMAND_SEND:
-    case CLIENT_COMMAND_REFRESH:
-        return SPAN_EMPTY;
-    }
-    return SPAN_EMPTY;
-}
-
-static bool must_wait(const session_t *self, const struct client_command *command) {
-    if (self->n_in_flight == 0 || command->kind == CLIENT_COMMAND_PONG) {
-        return false;
-    }
-    if (self->n_in_flight >= self->environment->config->commands_in_flight) {
-        return true;
-    }
-    struct span channel = channel_to_settle(command);
-    const struct subscription *subscription = channel.size == 0 ? NULL : session_find_subscription(self, channel);
-    return subscription != NULL && subscription->is_joining;
-}
-
-/* One strike a second at most: a client that sends its burst in one message gets 111 for what is over it, not the door.
- */
-static void count_strike(session_t *self, uint64_t now_us) {
-    if (self->strikes > 0 && now_us - self->strike_us < US_PER_SECOND) {
-        return;
-    }
-    self->strike_us = now_us;
-    self->strikes++;
-    if (self->strikes == STRIKES_MAX) {
-        session_disconnect(self, DISCONNECT_TOO_MANY_REQUESTS);
-    }
-}
-
-/* False: over the rate, answered. */
-static bool take_rate(session_t *self, const struct client_command *command) {
-    int64_t per_second = self->environment->config->commands_per_second;
-    if (per_second <= 0 || command->kind == CLIENT_COMMAND_PONG || self->state != SESSION_CONNECTED) {
-        return true;
-    }
-    uint64_t now_us = clock_monotonic_us();
-    if (self->rate_us <= now_us) {
-        self->rate_us = now_us;
-        self->strikes = 0;
-    }
-    uint64_t next_us = self->rate_us + US_PER_SECOND / (uint64_t) per_second;
-    if (next_us <= now_us + (uint64_t) BURST_SECONDS * US_PER_SECOND) {
-        self->rate_us = next_us;
-        return true;
-    }
-    session_count(self, SESSION_METRIC_RATE_LIMITED);
-    count_strike(self, now_us);
-    if (self->state == SESSION_CONNECTED && command->id > 0) {
-        session_reply_error(self, command->id, ERROR_TOO_MANY_REQUESTS);
-    }
-    return false;
-}
-
-static void dispatch(session_t *self, const struct client_command *command) {
-    session_count(self, (enum session_metric)(SESSION_METRIC_COMMANDS + (unsigned) command->kind));
-    if (self->state == SESSION_NEW && command->kind != CLIENT_COMMAND_CONNECT) {
-        session_disconnect(self, DISCONNECT_BAD_REQUEST);
-        return;
-    }
-    if (take_rate(self, command)) {
-        commands[command->kind].handle(self, command);
-    }
-}
-
-/* After an error reply to connect the rest of its message is not run: the SDK sends its subscribes along, and they are
- * no mistake. */
-static bool goes_on(const session_t *self) {
-    return self->state == SESSION_NEW || self->state == SESSION_CONNECTED;
-}
-
-/* Handles command after command; false when the one at the cursor must wait. */
-static bool handle_commands(session_t *self, struct cursor *message) {
-    struct session_environment *environment = self->environment;
-    while (goes_on(self)) {
-        struct cursor before = *message;
-        struct client_command command;
-        buffer_clear(&environment->decoded);
-        enum client_decode_outcome outcome = self->codec->decode_next(message, &environment->decoded, &command);
-        if (outcome == CLIENT_DECODE_END) {
-            return true;
-        }
-        if (outcome == CLIENT_DECODE_BAD) {
-            session_disconnect(self, DISCONNECT_BAD_REQUEST);
-        } else if (must_wait(self, &command)) {
-            *message = before;
-            return false;
-        } else {
-            dispatch(self, &command);
-        }
-    }
-    return true;
-}
-
-/* With its replies in one frame. */
-static bool handle_message(session_t *self, struct cursor *message) {
-    self->environment->handled = self;
-    bool done = handle_commands(self, message);
-    self->environment->handled = NULL;
-    give_back_if_large(&self->environment->decoded);
-    queue_replies(self);
-    return done;
-}
-
-static void pause_reading(session_t *self, bool pause) {
-    if (self->is_paused != pause) {
-        self->is_paused = pause;
-        self->transport->methods->pause_reading(self->transport, pause);
-    }
-}
-
-static bool may_defer(const session_t *self, size_t size) {
-    size_t limit = (size_t) self->environment->config->message_size_max * DEFERRED_MESSAGES_MAX;
-    return size <= limit - self->deferred_bytes && quota_charge(&self->environment->outbox_budget, size);
-}
-
-static void defer(session_t *self, struct span rest) {
-    if (!may_defer(self, rest.size)) {
-        session_disconnect(self, DISCONNECT_TOO_MANY_REQUESTS);
-        return;
-    }
-    session_count(self, SESSION_METRIC_DEFERRED);
-    struct deferred_message *message = memory_alloc(sizeof *message + rest.size);
-    message->at = 0;
-    message->size = rest.size;
-    memcpy(message->bytes, rest.data, rest.size);
-    list_init(&message->link);
-    list_push_back(&self->deferred, &message->link);
-    self->deferred_bytes += (uint32_t) rest.size;
-    pause_reading(self, true);
-}
-
-static void drop_deferred(session_t *self, struct deferred_message *message) {
-    list_remove(&message->link);
-    self->deferred_bytes -= (uint32_t) message->size;
-    quota_release(&self->environment->outbox_budget, message->size);
-    memory_free(message);
-}
-
-void session_on_message(session_t *self, struct span message) {
-    if (self->state == SESSION_CLOSING) {
-        return;
-    }
-    if (self->state == SESSION_REFUSED || message.size == 0) {
-        session_disconnect(self, DISCONNECT_BAD_REQUEST);
-        return;
-    }
-    if (!list_is_empty(&self->deferred)) {
-        defer(self, message);
-        return;
-    }
-    struct cursor cursor = cursor_of(message);
-    if (!handle_message(self, &cursor)) {
-        defer(self, span_of(cursor.at, cursor.left));
-    }
-}
-
-/* Goes on with what had to wait, as far as it may. */
-static void resume(session_t *self) {
-    while (!list_is_empty(&self->deferred) && goes_on(self)) {
-        struct deferred_message *message = list_entry(self->deferred.next, struct deferred_message, link);
-        struct cursor cursor = cursor_of(span_of(message->bytes + message->at, message->size - message->at));
-        if (!handle_message(self, &cursor)) {
-            message->at = message->size - cursor.left;
-            return;
-        }
-        drop_deferred(self, message);
-    }
-    if (goes_on(self)) {
-        pause_reading(self, false);
-    }
-}
-
 /* ---- the flush ---- */
 
 /* The connection is beyond hope: session_on_closed follows. */
@@ -568,17 +264,13 @@ static void release(session_t *self) {
         broker_request_cancel(self->environment->brokers, &request->broker);
         session_request_finish(&request);
     }
-    while (!list_is_empty(&self->deferred)) {
-        drop_deferred(self, list_entry(self->deferred.next, struct deferred_message, link));
-    }
+    session_drop_deferred(self);
     outbox_finish(&self->outbox, &self->environment->outbox_budget);
     uncount(self);
 }
 
 static void flush(session_t *self) {
-    if (goes_on(self)) {
-        resume(self);
-    }
+    session_resume(self);
     write_out(self);
     list_remove(&self->dirty); /* now: all of the above may have marked it again */
     if (self->state == SESSION_CLOSING && !self->is_released) {

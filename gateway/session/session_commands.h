@@ -115,6 +115,17 @@ void session_request_finish(struct session_request **request_p);
 /* A command in flight is done: at the flush the next deferred one may follow. */
 void session_command_done(session_t *self);
 
+/* Frames the gathered replies as one message. */
+void session_queue_replies(session_t *self);
+/* Empties a shared buffer, and gives its memory back when it grew large. */
+void session_clear_buffer(struct buffer *buffer);
+
+/* ---- messages (session_messages.c) ---- */
+
+/* Goes on with what had to wait, as far as it may. */
+void session_resume(session_t *self);
+void session_drop_deferred(session_t *self);
+
 /* ---- deadlines (session_deadlines.c) ---- */
 
 void session_init_deadlines(session_t *self);
@@ -175,7 +186,7 @@ void session_handle_pong(session_t *self, const struct client_command *command);
 void session_handle_refresh(session_t *self, const struct client_command *command);
 void session_handle_sub_refresh(session_t *self, const struct client_command *command);
 
-/* ---- metrics: rows of session_metric_table ---- */
+/* ---- metrics (session_metrics.c): rows of session_metric_table ---- */
 
 enum session_metric {
     SESSION_METRIC_CONNECTIONS,
@@ -195,6 +206,7 @@ enum session_metric {
 #undef SESSION_METRIC_DISCONNECT
         SESSION_METRICS,
 };
+void session_count_disconnect(const session_t *self, enum disconnect_code code);
 void session_count(const session_t *self, enum session_metric row);
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount);
 

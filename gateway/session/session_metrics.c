@@ -1,0 +1,73 @@
+/* What sessions count, described where it is counted. Without metric values (tests) nothing is. */
+#include "gateway/session/session_commands.h"
+
+#define COMMAND_ROW(kind, label)                                                                                       \
+    [SESSION_METRIC_COMMANDS + (kind)] = {"callboard_client_commands_total", "Commands received from clients.",        \
+                                          METRIC_COUNTER, "command=\"" label "\""}
+#define DISCONNECT_ROW(name, code, reason)                                                                             \
+    [SESSION_METRIC_DISCONNECT_##name] = {"callboard_client_disconnects_total", "Connections closed by the gateway.",  \
+                                          METRIC_COUNTER, "code=\"" #code "\",reason=\"" reason "\""},
+
+const struct metric_description session_metric_table[] = {
+    [SESSION_METRIC_CONNECTIONS] = {"callboard_client_connections", "Connections whose connect command was accepted.",
+                                    METRIC_GAUGE, NULL},
+    [SESSION_METRIC_DEAD] = {"callboard_client_connections_dead", "Connections that owe a pong.", METRIC_GAUGE, NULL},
+    [SESSION_METRIC_SUBSCRIPTIONS] = {"callboard_client_subscriptions", "Subscriptions of all connections.",
+                                      METRIC_GAUGE, NULL},
+    COMMAND_ROW(CLIENT_COMMAND_PONG, "pong"),
+    COMMAND_ROW(CLIENT_COMMAND_CONNECT, "connect"),
+    COMMAND_ROW(CLIENT_COMMAND_PING, "ping"),
+    COMMAND_ROW(CLIENT_COMMAND_SUBSCRIBE, "subscribe"),
+    COMMAND_ROW(CLIENT_COMMAND_UNSUBSCRIBE, "unsubscribe"),
+    COMMAND_ROW(CLIENT_COMMAND_PUBLISH, "publish"),
+    COMMAND_ROW(CLIENT_COMMAND_PRESENCE, "presence"),
+    COMMAND_ROW(CLIENT_COMMAND_PRESENCE_STATS, "presence_stats"),
+    COMMAND_ROW(CLIENT_COMMAND_HISTORY, "history"),
+    COMMAND_ROW(CLIENT_COMMAND_RPC, "rpc"),
+    COMMAND_ROW(CLIENT_COMMAND_SEND, "send"),
+    COMMAND_ROW(CLIENT_COMMAND_REFRESH, "refresh"),
+    COMMAND_ROW(CLIENT_COMMAND_SUB_REFRESH, "sub_refresh"),
+    [SESSION_METRIC_ERRORS] = {"callboard_client_errors_total", "Error replies to clients.", METRIC_COUNTER, NULL},
+    [SESSION_METRIC_RATE_LIMITED] = {"callboard_client_rate_limited_total",
+                                     "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
+    [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
+                                 "Messages kept because an earlier command was not done.", METRIC_COUNTER, NULL},
+    [SESSION_METRIC_RECOVERIES] = {"callboard_client_recoveries_total", "Subscriptions that asked to recover.",
+                                   METRIC_COUNTER, "result=\"recovered\""},
+    [SESSION_METRIC_RECOVERIES_FAILED] = {"callboard_client_recoveries_total", "Subscriptions that asked to recover.",
+                                          METRIC_COUNTER, "result=\"failed\""},
+    [SESSION_METRIC_SUBSCRIPTIONS_LOST] = {"callboard_client_subscriptions_ended_total",
+                                           "Subscriptions ended by the gateway.", METRIC_COUNTER,
+                                           "reason=\"insufficient state\""},
+    [SESSION_METRIC_SUBSCRIPTIONS_EXPIRED] = {"callboard_client_subscriptions_ended_total",
+                                              "Subscriptions ended by the gateway.", METRIC_COUNTER,
+                                              "reason=\"subscription expired\""},
+    DISCONNECT_CODES(DISCONNECT_ROW)};
+const size_t session_metric_count = SESSION_METRICS;
+
+void session_count(const session_t *self, enum session_metric row) {
+    if (self->environment->metrics != NULL) {
+        metric_count(self->environment->metrics, row);
+    }
+}
+
+void session_count_change(const session_t *self, enum session_metric row, int64_t amount) {
+    if (self->environment->metrics != NULL) {
+        metric_change(self->environment->metrics, row, amount);
+    }
+}
+
+void session_count_disconnect(const session_t *self, enum disconnect_code code) {
+    switch (code) {
+    case DISCONNECT_NORMAL:
+    case DISCONNECT_POLICY:
+    case DISCONNECT_TOO_BIG:
+        return; /* the transport's */
+#define COUNT_DISCONNECT(name, number, reason)                                                                         \
+    case DISCONNECT_##name:                                                                                            \
+        session_count(self, SESSION_METRIC_DISCONNECT_##name);                                                         \
+        return;
+        DISCONNECT_CODES(COUNT_DISCONNECT)
+#undef COUNT_DISCONNECT
+    }
+}

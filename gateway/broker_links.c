@@ -39,6 +39,7 @@ struct broker_links {
     struct uplink_callbacks uplink_callbacks;
     uint32_t heartbeat_ms;
     uint32_t heartbeat_timeout_ms;
+    uint32_t move_grace_ms;
     metric_values_t *metrics;
     metric_values_t *uplink_metrics;
     broker_directory_t *directory;
@@ -530,6 +531,7 @@ broker_links_t *broker_links_new(const struct broker_requests_settings *settings
         (struct uplink_callbacks){on_welcome, on_live, on_frame, on_sent, on_credit, fill_beat, on_lost, on_wake};
     self->heartbeat_ms = positive_ms(config->heartbeat_ms, 500);
     self->heartbeat_timeout_ms = positive_ms(config->heartbeat_timeout_ms, 1500);
+    self->move_grace_ms = positive_ms(config->move_grace_ms, 10000);
     self->metrics = metric_values_new(settings->metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
     self->uplink_metrics = metric_values_new(settings->metrics, uplink_metric_table, uplink_metric_count);
     list_init(&self->deferred);
@@ -571,10 +573,10 @@ void broker_links_listen(broker_links_t *self, enum broker_listener_place place,
     self->listeners[place] = listener != NULL ? *listener : (struct broker_listener){0};
 }
 
-timer_wheel_t *broker_links_wheel(broker_links_t *self) {
-    return self->settings.wheel;
+uint32_t broker_links_partitions(const broker_links_t *self) {
+    return broker_directory_partitions(self->directory);
 }
 
-metrics_t *broker_links_metrics(broker_links_t *self) {
-    return self->settings.metrics;
+uint64_t broker_links_move_grace_ms(const broker_links_t *self) {
+    return self->move_grace_ms;
 }

@@ -40,6 +40,8 @@ bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struc
 /* What routing needs to know of a name, whatever the number of partitions will be. */
 uint32_t broker_links_hash(struct span channel);
 
+uint32_t broker_links_partitions(const broker_links_t *self); /* 0: not known yet */
+
 /* Runs `run` once in this turn or the next, outside of everybody's calls. Harmless when it waits already. */
 struct broker_deferred {
     struct list_link link; /* list_init it */
@@ -51,7 +53,6 @@ void broker_links_defer(broker_links_t *self, struct broker_deferred *deferred);
 void broker_links_reset_all(broker_links_t *self);
 void broker_links_set_draining(broker_links_t *self, bool draining);
 void broker_links_summary(const broker_links_t *self, struct broker_summary *ret_summary);
-timer_wheel_t *broker_links_wheel(broker_links_t *self);
-metrics_t *broker_links_metrics(broker_links_t *self);
+uint64_t broker_links_move_grace_ms(const broker_links_t *self);
 
 #endif

@@ -1,0 +1,142 @@
+/* What the hub's files share: hub.c (table, joining, events and their actions), hub_fanout.c (encode once, deliver),
+ * hub_waiting.c (whom an answer admits, whose since is asked next), hub_presence.c. Nobody else includes this.
+ * Thread: the worker's. */
+#ifndef CALLBOARD_GATEWAY_HUB_INTERNAL_H
+#define CALLBOARD_GATEWAY_HUB_INTERNAL_H
+
+#include "base/backoff.h"
+#include "gateway/broker_links.h"
+#include "gateway/channel_subscription.h"
+#include "gateway/hub.h"
+#include "gateway/key_table.h"
+
+enum hub_member_state { HUB_MEMBER_OUT, HUB_MEMBER_WAITING, HUB_MEMBER_JOINED };
+
+enum hub_metric {
+    HUB_METRIC_CHANNELS,
+    HUB_METRIC_MEMBERS,
+    HUB_METRIC_WAITING,
+    HUB_METRIC_PUSHES,
+    HUB_METRIC_DELIVERIES,
+    HUB_METRIC_RETIRED,
+    HUB_METRIC_ODD,
+    HUB_METRIC_SUBSCRIBES,
+    HUB_METRIC_MOVES,
+    HUB_METRIC_LAGGING,
+    HUB_METRIC_BEHIND,
+    HUB_METRIC_LOST,
+    HUB_METRIC_JOINS_FAILED,
+    HUB_METRIC_RECOVERED,
+    HUB_METRIC_NOT_RECOVERED,
+};
+
+struct hub {
+    broker_links_t *links;
+    timer_wheel_t *wheel;
+    metric_values_t *metrics;
+    struct hub_callbacks callbacks;
+    uint64_t grace_ms;
+    struct key_table channels; /* XXH64 of the name → hub_channel, those of one hash chained */
+    struct key_table handles;  /* handle → hub_channel */
+    uint32_t last_handle;
+    uint32_t last_request;
+    size_t n_channels;
+    size_t n_members;
+    struct list_link woken;    /* someone came or the last one left: looked at outside of the sessions' calls */
+    struct list_link starved;  /* their SUBSCRIBE waits for a link or its credit */
+    struct list_link movers;   /* another broker ranks first: they move while its credit lasts */
+    struct list_link resync;   /* presence to be told again, while credit lasts */
+    struct list_link suspects; /* a top above W was told */
+    struct broker_deferred working;
+    struct buffer encoded; /* scratch: one message of one encoding */
+    struct buffer slices;  /* scratch: where each publication of an answer starts */
+};
+
+struct hub_channel {
+    hub_t *hub;
+    struct hub_channel *same_hash;
+    uint64_t hash;
+    struct subscription subscription;
+    /* the handle and where it is known */
+    uplink_t *uplink; /* valid while handle is not 0 */
+    uint16_t shard;
+    uint32_t handle;
+    uint32_t request; /* of the SUBSCRIBE that is out */
+    bool asked_since;
+    struct position asked;
+    /* sessions */
+    struct hub_member **members; /* NULL: a hole, while fan-outs are under way */
+    uint32_t n_slots;
+    uint32_t n_members;
+    uint32_t capacity;
+    uint32_t fanning_out; /* depth */
+    struct list_link waiting;
+    uint32_t n_waiting;
+    /* which since failed last and which succeeded: the next one is chosen between (hub_waiting.c) */
+    uint64_t failed_since;
+    /* presence */
+    uint32_t n_present;
+    uint32_t resync_at;
+    struct buffer clears; /* sized client infos to be cleared when there is a handle again */
+    /* memberships in the hub's lists, timers */
+    struct list_link woken;
+    struct list_link starved;
+    struct list_link mover;
+    struct list_link resync;
+    struct list_link suspect;
+    uint64_t suspected_top;
+    struct backoff backoff;
+    struct timer_entry retry;
+    struct timer_entry grace;
+    struct timer_entry patience; /* the earliest deadline of those who wait */
+    size_t name_size;
+    char name[];
+};
+
+static inline struct span hub_channel_name(const struct hub_channel *channel) {
+    return span_of(channel->name, channel->name_size);
+}
+
+/* An answer to SUBSCRIBE as far as it concerns those who wait. */
+struct hub_answer {
+    bool has_since;
+    struct position since; /* that was asked for */
+    bool recovered;
+    struct position position;
+    uint32_t n_publications;
+    struct span publications;
+};
+
+/* ---- hub.c ---- */
+void hub_add_member(struct hub_channel *channel, struct hub_member *member);
+void hub_count(hub_t *self, enum hub_metric metric);
+void hub_work_later(hub_t *self);
+
+/* ---- hub_fanout.c ---- */
+void hub_fan_out_publication(struct hub_channel *channel, const struct wire_publication *publication);
+void hub_fan_out_presence(struct hub_channel *channel, bool joined, const struct wire_client_info *info);
+void hub_fan_out_lost(struct hub_channel *channel, const struct position *position);
+/* Takes the holes out when no fan-out is under way. */
+void hub_compact(struct hub_channel *channel);
+
+/* ---- hub_waiting.c ---- */
+/* Are the publications since+1 … offset, one after another, and as many as said? */
+bool hub_answer_is_dense(const struct hub_answer *answer);
+/* Admits whom the answer answers (NULL: who needs none). Members may leave or come inside. */
+void hub_admit(struct hub_channel *channel, const struct hub_answer *answer);
+void hub_fail_waiting(struct hub_channel *channel, enum error_code code);
+/* Those whose deadline has passed. */
+void hub_fail_impatient(struct hub_channel *channel, uint64_t now_ms);
+/* The since to ask for next; false: nobody who waits has one. */
+bool hub_pick_since(const struct hub_channel *channel, struct position *ret_since);
+
+/* ---- hub_presence.c ---- */
+/* The member leaves with its presence set. */
+void hub_presence_drop(struct hub_channel *channel, struct hub_member *member);
+/* The channel has a live handle: what could not be cleared before, and with `anew` every member's presence again. */
+void hub_presence_renew(struct hub_channel *channel, bool anew);
+/* Tells presence again while credit lasts. */
+void hub_presence_work(hub_t *self);
+bool hub_presence_on_resync(hub_t *self, const uplink_t *uplink, struct span body);
+
+#endif

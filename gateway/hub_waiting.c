@@ -1,0 +1,225 @@
+/* Sessions that wait to join, and what an answer means to each.
+ *
+ * One SUBSCRIBE is out at a time, for one since; its answer serves everyone whom it can: recovered since s to P serves
+ * all with s ≤ since ≤ P by slices, for the history is read once for a thousand sessions that come back together. Not
+ * recovered at s is also the answer of those below s. What is left is asked next: after a refusal the middle of what is
+ * left, so that the end of the history is found in a few steps.
+ *
+ * No broker is needed for: no since; since = W; a since of another epoch (it can only be "no" here, and "no" is never
+ * wrong: the session starts from W); a channel without history. */
+#include "gateway/hub_internal.h"
+
+#include "base/check.h"
+
+bool hub_answer_is_dense(const struct hub_answer *answer) {
+    struct cursor cursor = cursor_of(answer->publications);
+    struct wire_publication publication;
+    uint64_t expected = answer->since.offset;
+    for (uint32_t i = 0; i < answer->n_publications; i++) {
+        if (!wire_read_publication(&cursor, &publication) || publication.offset != ++expected) {
+            return false;
+        }
+    }
+    return cursor_is_done(&cursor) && expected == answer->position.offset &&
+           epoch_equal(&answer->since.epoch, &answer->position.epoch);
+}
+
+/* Where each publication of a dense answer starts, as offsets into it. */
+static void index_publications(struct buffer *ret_starts, const struct hub_answer *answer) {
+    buffer_clear(ret_starts);
+    struct cursor cursor = cursor_of(answer->publications);
+    struct wire_publication publication;
+    for (uint32_t i = 0; i < answer->n_publications; i++) {
+        buffer_append_u32(ret_starts, (uint32_t) (answer->publications.size - cursor.left));
+        wire_read_publication(&cursor, &publication);
+    }
+}
+
+static struct span publications_above(const struct buffer *starts, const struct hub_answer *answer, uint64_t offset) {
+    uint64_t skipped = offset - answer->since.offset;
+    if (skipped >= answer->n_publications) {
+        return SPAN_EMPTY;
+    }
+    struct cursor cursor = cursor_of(span_of(starts->data + skipped * 4, 4));
+    uint32_t start = cursor_u32(&cursor);
+    return span_of(answer->publications.data + start, answer->publications.size - start);
+}
+
+static void join(struct hub_channel *channel, struct hub_member *member, const struct hub_joined *joined) {
+    hub_t *hub = channel->hub;
+    list_remove(&member->waiting);
+    channel->n_waiting--;
+    metric_change(hub->metrics, HUB_METRIC_WAITING, -1);
+    if (member->has_since) {
+        hub_count(hub, joined->recovered ? HUB_METRIC_RECOVERED : HUB_METRIC_NOT_RECOVERED);
+    }
+    hub_add_member(channel, member);
+    hub->callbacks.on_joined(member, joined); /* the member may be gone now */
+}
+
+static void join_at_w(struct hub_channel *channel, struct hub_member *member, bool recovered) {
+    const struct subscription *subscription = &channel->subscription;
+    join(channel, member,
+         &(struct hub_joined){.has_history = subscription->has_history,
+                              .position = subscription->at,
+                              .recovered = recovered && subscription->has_history});
+}
+
+/* What can be said without asking. */
+static bool admit_now(struct hub_channel *channel, struct hub_member *member) {
+    const struct subscription *subscription = &channel->subscription;
+    if (!subscription->has_history || !member->has_since) {
+        join_at_w(channel, member, false);
+        return true;
+    }
+    if (position_equal(&member->since, &subscription->at)) {
+        join_at_w(channel, member, true);
+        return true;
+    }
+    if (!epoch_is_empty(&member->since.epoch) && !epoch_equal(&member->since.epoch, &subscription->at.epoch)) {
+        join_at_w(channel, member, false);
+        return true;
+    }
+    return false;
+}
+
+enum verdict { VERDICT_RECOVERED, VERDICT_NOT_RECOVERED, VERDICT_NONE };
+
+static enum verdict judge(const struct hub_answer *answer, const struct position *since) {
+    if (!answer->has_since || !epoch_equal(&answer->since.epoch, &since->epoch)) {
+        return VERDICT_NONE;
+    }
+    if (answer->recovered) {
+        bool is_inside = since->offset >= answer->since.offset && since->offset <= answer->position.offset;
+        return is_inside ? VERDICT_RECOVERED : VERDICT_NONE;
+    }
+    if (since->offset == answer->since.offset) {
+        return VERDICT_NOT_RECOVERED;
+    }
+    bool asked_is_ahead = answer->since.offset > answer->position.offset;
+    bool shares_fate = asked_is_ahead ? since->offset > answer->since.offset : since->offset < answer->since.offset;
+    return shares_fate ? VERDICT_NOT_RECOVERED : VERDICT_NONE;
+}
+
+static void admit_by(struct hub_channel *channel, struct hub_member *member, const struct hub_answer *answer) {
+    switch (judge(answer, &member->since)) {
+    case VERDICT_NONE:
+        return;
+    case VERDICT_NOT_RECOVERED:
+        join_at_w(channel, member, false);
+        return;
+    case VERDICT_RECOVERED:
+        join(channel, member,
+             &(struct hub_joined){.has_history = true,
+                                  .position = channel->subscription.at,
+                                  .recovered = true,
+                                  .n_publications = (uint32_t) (answer->position.offset - member->since.offset),
+                                  .publications =
+                                      publications_above(&channel->hub->slices, answer, member->since.offset)});
+        return;
+    }
+}
+
+static void note_outcome(struct hub_channel *channel, const struct hub_answer *answer) {
+    if (answer->has_since) {
+        channel->failed_since = answer->recovered ? 0 : answer->since.offset;
+    }
+}
+
+/* Each member that waits now is looked at once; who comes inside stands in the list again. */
+void hub_admit(struct hub_channel *channel, const struct hub_answer *answer) {
+    struct list_link now;
+    list_init(&now);
+    list_splice_back(&now, &channel->waiting);
+    if (answer != NULL) {
+        note_outcome(channel, answer);
+        if (answer->recovered) {
+            index_publications(&channel->hub->slices, answer);
+        }
+    }
+    while (!list_is_empty(&now)) {
+        struct hub_member *member = list_entry(now.next, struct hub_member, waiting);
+        list_remove(&member->waiting);
+        list_push_back(&channel->waiting, &member->waiting);
+        if (!admit_now(channel, member) && answer != NULL) {
+            admit_by(channel, member, answer);
+        }
+    }
+}
+
+static void fail_member(struct hub_channel *channel, struct hub_member *member, enum error_code code) {
+    list_remove(&member->waiting);
+    channel->n_waiting--;
+    metric_change(channel->hub->metrics, HUB_METRIC_WAITING, -1);
+    hub_count(channel->hub, HUB_METRIC_JOINS_FAILED);
+    member->state = HUB_MEMBER_OUT;
+    member->channel = NULL;
+    channel->hub->callbacks.on_join_failed(member, code);
+}
+
+void hub_fail_waiting(struct hub_channel *channel, enum error_code code) {
+    struct list_link now;
+    list_init(&now);
+    list_splice_back(&now, &channel->waiting);
+    while (!list_is_empty(&now)) {
+        fail_member(channel, list_entry(now.next, struct hub_member, waiting), code);
+    }
+}
+
+void hub_fail_impatient(struct hub_channel *channel, uint64_t now_ms) {
+    struct list_link now;
+    list_init(&now);
+    list_splice_back(&now, &channel->waiting);
+    while (!list_is_empty(&now)) {
+        struct hub_member *member = list_entry(now.next, struct hub_member, waiting);
+        if (member->deadline_ms <= now_ms) {
+            fail_member(channel, member, ERROR_INTERNAL);
+            continue;
+        }
+        list_remove(&member->waiting);
+        list_push_back(&channel->waiting, &member->waiting);
+    }
+}
+
+/* The smallest since at or above `floor` among those of the first one's epoch; NULL: there is none. */
+static const struct hub_member *smallest_from(const struct hub_channel *channel, const struct epoch *epoch,
+                                              uint64_t floor) {
+    const struct hub_member *smallest = NULL;
+    list_for_each (link, &channel->waiting) {
+        const struct hub_member *member = list_entry(link, struct hub_member, waiting);
+        if (member->has_since && epoch_equal(&member->since.epoch, epoch) && member->since.offset >= floor &&
+            (smallest == NULL || member->since.offset < smallest->since.offset)) {
+            smallest = member;
+        }
+    }
+    return smallest;
+}
+
+static const struct hub_member *first_with_since(const struct hub_channel *channel) {
+    list_for_each (link, &channel->waiting) {
+        const struct hub_member *member = list_entry(link, struct hub_member, waiting);
+        if (member->has_since) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+bool hub_pick_since(const struct hub_channel *channel, struct position *ret_since) {
+    const struct hub_member *first = first_with_since(channel);
+    if (first == NULL) {
+        return false;
+    }
+    const struct hub_member *pick = NULL;
+    uint64_t top = channel->subscription.at.offset;
+    if (channel->failed_since != 0 && channel->failed_since < top) {
+        uint64_t middle = channel->failed_since + (top - channel->failed_since) / 2;
+        pick = smallest_from(channel, &first->since.epoch, middle);
+    }
+    if (pick == NULL) {
+        pick = smallest_from(channel, &first->since.epoch, 0);
+    }
+    check(pick != NULL, "the first one is one of its epoch");
+    *ret_since = pick->since;
+    return true;
+}

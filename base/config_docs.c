@@ -151,8 +151,9 @@ static void append_wrapped(struct buffer *out, const char *text) {
     buffer_append_char(out, '\n');
 }
 
-static void print_help_of(const struct config_key *key, struct buffer *out) {
-    buffer_append_format(out, "  %s  (", key->path);
+/* `list` is "items[]." for the keys of a section, else "". */
+static void print_help_of(const char *list, const struct config_key *key, struct buffer *out) {
+    buffer_append_format(out, "  %s%s  (", list, key->path);
     append_type(out, key);
     if ((key->flags & CONFIG_REQUIRED) != 0) {
         buffer_append_text(out, "; required");
@@ -161,6 +162,16 @@ static void print_help_of(const struct config_key *key, struct buffer *out) {
     }
     buffer_append_text(out, ")\n");
     append_wrapped(out, key->help);
+}
+
+static void print_help_of_section(const struct config_key *list, struct buffer *out) {
+    struct buffer prefix = BUFFER_EMPTY;
+    buffer_append_format(&prefix, "%s[].", list->path);
+    buffer_append_char(&prefix, '\0');
+    for (size_t i = 0; i < list->section->n_keys; i++) {
+        print_help_of((const char *) prefix.data, &list->section->keys[i], out);
+    }
+    buffer_finish(&prefix);
 }
 
 void config_print_help(const struct config_table *const *tables, size_t n_tables, struct buffer *out) {
@@ -174,10 +185,9 @@ void config_print_help(const struct config_table *const *tables, size_t n_tables
             if (is_in_earlier_table(tables, i, key->path)) {
                 continue;
             }
-            print_help_of(key, out);
-            for (size_t n = 0; key->type == CONFIG_SECTION_LIST && n < key->section->n_keys; n++) {
-                buffer_append_format(out, "    %s[]", key->path);
-                print_help_of(&key->section->keys[n], out);
+            print_help_of("", key, out);
+            if (key->type == CONFIG_SECTION_LIST) {
+                print_help_of_section(key, out);
             }
         }
     }

@@ -32,10 +32,11 @@ struct program {
     const struct program_description *description;
     void *context;
     enum action action;
-    const char *config_path; /* NULL: no file */
-    const char **settings;   /* key=value, NULL-terminated */
-    char **owned_settings;   /* those that came from shortcuts, NULL-terminated */
-    char **environment;      /* a copy */
+    const char *config_path;  /* NULL: no file */
+    const char **settings;    /* key=value, NULL-terminated */
+    char **owned_settings;    /* those that came from shortcuts, NULL-terminated */
+    char **environment;       /* a copy */
+    struct generation *first; /* what was started with */
     struct generation *current;
     struct generation *next; /* being taken by reload() */
     bool reload_again;       /* SIGHUP came meanwhile */
@@ -310,7 +311,9 @@ static void on_sighup(program_t *self) {
 
 void program_reloaded(program_t *self) {
     check(self->next != NULL, "there was no reload");
-    generation_free(self, &self->current);
+    if (self->current != self->first) {
+        generation_free(self, &self->current);
+    }
     self->current = self->next;
     self->next = NULL;
     log_info("config_reloaded", log_text("file", self->config_path == NULL ? "" : self->config_path));
@@ -417,6 +420,7 @@ static int configure_and_run(program_t *self) {
         buffer_finish(&errors);
         return PROGRAM_CONFIG;
     }
+    self->first = self->current;
     buffer_finish(&errors);
     if (self->action == ACTION_CHECK) {
         printf("%s: the settings are fine\n", self->description->name);
@@ -460,7 +464,10 @@ int program_run(const struct program_description *description, void *context, in
     program_t self = {.description = description, .context = context};
     int exit_code = act(&self, argc, argv);
     generation_free(&self, &self.next);
-    generation_free(&self, &self.current);
+    if (self.current != self.first) {
+        generation_free(&self, &self.current);
+    }
+    generation_free(&self, &self.first);
     free_texts(self.environment);
     free_texts(self.owned_settings);
     memory_free(self.settings);

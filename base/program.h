@@ -43,10 +43,12 @@ struct program_description {
     size_t n_shortcuts;
     const struct program_alias *aliases;
     size_t n_aliases;
-    /* Starts everything. configs[i] is the struct of tables[i]; it lives until a reload was taken or the program ends.
-     * False: `ret_error` says what, where and how to mend it; whatever was started is closing. */
+    /* Starts everything. configs[i] is the struct of tables[i]; these first ones live until the program ends, so what
+     * cannot be reloaded may keep them. False: `ret_error` says what, where and how to mend it; whatever was started is
+     * closing. */
     bool (*start)(void *context, program_t *program, void *const *configs, char *ret_error, size_t error_size);
-    /* New configuration, verified. Call program_reloaded when nothing refers to the old one any more. */
+    /* New configuration, verified; it lives until the next one was taken. Call program_reloaded when nothing refers to
+     * the one of the last reload any more. */
     void (*reload)(void *context, void *const *configs);
     /* Drain and close. Call program_stopped when it is done; the loop then runs until no handle is left. */
     void (*stop)(void *context);

@@ -1,7 +1,8 @@
 /* Builds the parts in the order in which they may call each other, and takes them down in the reverse:
  *
- *   new:      switchboard (allocated) → shards with their engines → switchboard listens
- *   destroy:  switchboard quiet (shards hear nothing more) → shards end, engines close → switchboard ends
+ *   new:      switchboard (allocated) → shards with their engines → switchboard listens → backend API
+ *   destroy:  backend API ends → switchboard quiet (shards hear nothing more) → shards end, engines close →
+ *             switchboard ends
  *
  * Failure modes: whatever cannot be made undoes what was, and says which setting to mend. */
 #include "broker/broker.h"
@@ -12,6 +13,7 @@
 #include "base/memory.h"
 #include "base/partition.h"
 #include "base/random.h"
+#include "broker/backend/backend_api.h"
 #include "broker/engine_memory.h"
 #include "broker/switchboard.h"
 
@@ -19,7 +21,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SHARDS_MAX = 16 };
+enum { SHARDS_MAX = 16, INPROC_ENDPOINT_SIZE = 64 };
 
 struct broker {
     struct broker_options options;
@@ -31,6 +33,8 @@ struct broker {
     uint64_t boot_nonce;
     struct curve_keys curve_keys;
     curve_zap_t *zap;
+    backend_api_t *backend_api;
+    char own_inproc_endpoint[INPROC_ENDPOINT_SIZE]; /* where the embedder gave none: the backend API subscribes there */
     atomic_bool draining;
 };
 
@@ -122,13 +126,34 @@ static switchboard_t *make_switchboard(const broker_t *self) {
     });
 }
 
+static bool make_backend_api(broker_t *self, char *ret_error, size_t error_size) {
+    struct backend_api_options options = {
+        .zmq_context = self->options.zmq_context,
+        .config = self->config,
+        .broker_id = self->config->id,
+        .switchboard_endpoint = self->options.inproc_endpoint,
+        .namespaces = self->namespaces,
+        .metrics = self->options.metrics,
+        .n_shards = self->n_shards,
+        .n_partitions = (uint32_t) self->config->partitions,
+        .request_kind = SHARD_MESSAGE_REQUEST,
+        .engine = self->config->redis_url[0] == '\0' ? "memory" : "redis",
+    };
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        options.shards[i] = shard_actor(self->shards[i]);
+    }
+    self->backend_api = backend_api_new(&options, ret_error, error_size);
+    return self->backend_api != NULL;
+}
+
 static bool build(broker_t *self, char *ret_error, size_t error_size) {
     if (!prepare_curve(self, ret_error, error_size)) {
         return false;
     }
     self->switchboard = make_switchboard(self);
     return make_shards(self, ret_error, error_size) &&
-           switchboard_start(self->switchboard, self->shards, ret_error, error_size);
+           switchboard_start(self->switchboard, self->shards, ret_error, error_size) &&
+           make_backend_api(self, ret_error, error_size);
 }
 
 static void choose_engine(broker_t *self) {
@@ -146,6 +171,11 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
     self->n_shards = shards_of(options->config);
     self->boot_nonce = random_u64();
     self->namespaces = namespace_set_new(&options->config->namespaces);
+    if (self->options.inproc_endpoint == NULL) {
+        snprintf(self->own_inproc_endpoint, sizeof self->own_inproc_endpoint, "inproc://callboard-switchboard-%016llx",
+                 (unsigned long long) self->boot_nonce);
+        self->options.inproc_endpoint = self->own_inproc_endpoint;
+    }
     choose_engine(self);
     if (!build(self, ret_error, error_size)) {
         broker_destroy(&self);
@@ -162,6 +192,7 @@ void broker_destroy(broker_t **self_p) {
     if (self == NULL) {
         return;
     }
+    backend_api_destroy(&self->backend_api);
     if (self->switchboard != NULL) {
         switchboard_quiet(self->switchboard);
     }

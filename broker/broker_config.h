@@ -49,7 +49,8 @@ struct broker_config {
     char *backend_pull_endpoint; /* backend.pull_endpoint, tcp://127.0.0.1:7711; "" = off */
     char *backend_curve_key_file;
     char *backend_curve_allowed_dir;
-    int64_t backend_requests_max; /* backend.requests, in flight a process, 65536: 111 */
+    int64_t backend_requests_max;      /* backend.requests, in flight a process, 65536: 111 */
+    int64_t backend_subscriptions_max; /* backend.subscriptions, a process, 10000: 106 */
     /* internal HTTP */
     char *internal_address; /* internal.address, 127.0.0.1 */
     int64_t internal_port;  /* internal.port, 9001 */

@@ -11,30 +11,21 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/curve_keys.h"
-#include "base/json_scan.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partition.h"
 #include "base/zmq_on_uv.h"
+#include "broker/backend/backend_link.h"
 #include "broker/backend/backend_methods.h"
 #include "broker/backend/backend_reply.h"
 #include "broker/backend/backend_request.h"
+#include "broker/backend/backend_sockets.h"
+#include "broker/backend/backend_subscriptions.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 enum { MESSAGE_REPLY = 1, MESSAGE_NAMESPACES = 2 };
-enum {
-    SWEEP_MS = 500,
-    ANSWER_GRACE_MS = 1000,
-    STOP_DEADLINE_MS = 10000,
-    HANDSHAKE_MS = 3000,
-    LINGER_MS = 200,
-    HIGH_WATER_MARK = 10000
-};
-static const int64_t MESSAGE_SIZE_MAX = (int64_t) 4 << 20;
-static const char ZAP_DOMAIN[] = "backend";
+enum { SWEEP_MS = 100, ANSWER_GRACE_MS = 1000, STOP_DEADLINE_MS = 10000 };
 
 enum {
     METRIC_REQUESTS,
@@ -42,6 +33,9 @@ enum {
     METRIC_REFUSED_BUSY,
     METRIC_REPLIES_DROPPED,
     METRIC_PENDING,
+    METRIC_SUBSCRIPTIONS,
+    METRIC_EVENTS,
+    METRIC_EVENTS_BEHIND,
     METRIC_PUSHES,
     METRIC_PUSH_BAD,
     METRIC_PUSH_BUSY,
@@ -58,6 +52,14 @@ static const struct metric_description metric_table[N_METRICS] = {
                                 "Answers whose peer was gone or did not read", METRIC_COUNTER, NULL},
     [METRIC_PENDING] = {"callboard_backend_requests_pending", "Backend requests that wait for a shard", METRIC_GAUGE,
                         NULL},
+    [METRIC_SUBSCRIPTIONS] = {"callboard_backend_subscriptions",
+                              "Subscriptions of backend services, at most backend.subscriptions", METRIC_GAUGE, NULL},
+    [METRIC_EVENTS] = {"callboard_backend_events_total", "Events sent to subscribed backend services", METRIC_COUNTER,
+                       NULL},
+    [METRIC_EVENTS_BEHIND] =
+        {"callboard_backend_events_behind_total",
+         "Times a subscribed service did not read, so that its subscription went on later from its position",
+         METRIC_COUNTER, NULL},
     [METRIC_PUSHES] = {"callboard_backend_pushes_total", "Publications taken on the PULL endpoint", METRIC_COUNTER,
                        NULL},
     [METRIC_PUSH_BAD] = {"callboard_backend_push_dropped_total",
@@ -78,13 +80,13 @@ struct backend_api {
     struct backend_api_options options;
     actor_t *actor;
     metric_values_t *metrics;
-    void *own_context; /* with CURVE */
-    curve_zap_t *zap;
-    void *router;
-    void *pull;
+    struct backend_sockets sockets;
     zmq_on_uv_t *router_on_uv;
     zmq_on_uv_t *pull_on_uv;
+    char link_id[256];
     uv_timer_t sweep_timer;
+    backend_link_t *link;                   /* NULL without a ROUTER */
+    backend_subscriptions_t *subscriptions; /* as well */
     backend_pending_t *pending;
     struct backend_context context;
     struct buffer text; /* scratch: decoded strings */
@@ -107,9 +109,10 @@ static void init_frame(zmq_msg_t *frame, struct span bytes) {
     }
 }
 
-/* Sends what `body` holds; takes the routing frame. */
-static void answer(backend_api_t *self, const struct answer_to *to, const char *kind) {
-    zmq_msg_t frames[6];
+/* Sends what `body` holds, and a payload where there is one; takes the routing frame. */
+static enum zmq_send_result send_answer(backend_api_t *self, const struct answer_to *to, const char *kind,
+                                        const struct span *payload) {
+    zmq_msg_t frames[7];
     size_t n = 0;
     zmq_msg_init(&frames[n]);
     zmq_msg_move(&frames[n++], to->routing);
@@ -120,11 +123,19 @@ static void answer(backend_api_t *self, const struct answer_to *to, const char *
     init_frame(&frames[n++], span_of_text(kind));
     init_frame(&frames[n++], to->id);
     init_frame(&frames[n++], buffer_span(&self->body));
-    if (zmq_on_uv_send(self->router_on_uv, frames, n) != ZMQ_SENT) {
-        metric_count(self->metrics, METRIC_REPLIES_DROPPED);
+    if (payload != NULL) {
+        init_frame(&frames[n++], *payload);
     }
+    enum zmq_send_result result = zmq_on_uv_send(self->router_on_uv, frames, n);
     for (size_t i = 0; i < n; i++) {
         zmq_msg_close(&frames[i]);
+    }
+    return result;
+}
+
+static void answer(backend_api_t *self, const struct answer_to *to, const char *kind) {
+    if (send_answer(self, to, kind, NULL) != ZMQ_SENT) {
+        metric_count(self->metrics, METRIC_REPLIES_DROPPED);
     }
 }
 
@@ -284,6 +295,93 @@ static void accept_request(backend_api_t *self, const struct backend_request *re
     metric_set(self->metrics, METRIC_PENDING, (int64_t) backend_pending_count(self->pending));
 }
 
+/* ---- subscriptions: the API's own answer, over its link to the switchboard ---- */
+
+static void init_answer(struct answer_to *to, zmq_msg_t *routing, const struct backend_subscriber *subscriber) {
+    init_frame(routing, subscriber->routing);
+    *to = (struct answer_to){routing, subscriber->has_delimiter, subscriber->id};
+}
+
+static void on_subscribed(void *context, const struct backend_subscriber *subscriber, enum error_code code,
+                          const struct position *position) {
+    backend_api_t *self = context;
+    zmq_msg_t routing;
+    struct answer_to to;
+    init_answer(&to, &routing, subscriber);
+    if (code != ERROR_NONE) {
+        answer_error(self, &to, code, NULL);
+        return;
+    }
+    buffer_clear(&self->body);
+    backend_append_position(&self->body, position);
+    answer(self, &to, "ok");
+}
+
+static enum backend_event_result on_event(void *context, const struct backend_subscriber *subscriber, const char *type,
+                                          struct span channel, const struct position *position,
+                                          const struct wire_publication *publication) {
+    backend_api_t *self = context;
+    zmq_msg_t routing;
+    struct answer_to to;
+    init_answer(&to, &routing, subscriber);
+    buffer_clear(&self->body);
+    backend_append_event(&self->body, type, channel, position, publication);
+    switch (send_answer(self, &to, "event", publication == NULL ? NULL : &publication->data)) {
+    case ZMQ_SENT:
+        metric_count(self->metrics, METRIC_EVENTS);
+        return BACKEND_EVENT_SENT;
+    case ZMQ_FULL:
+        metric_count(self->metrics, METRIC_EVENTS_BEHIND);
+        return BACKEND_EVENT_FULL;
+    case ZMQ_UNROUTABLE:
+    case ZMQ_SEND_FAILED:
+        return BACKEND_EVENT_GONE;
+    }
+    return BACKEND_EVENT_GONE;
+}
+
+static void answer_subscription(backend_api_t *self, const struct backend_request *request, zmq_msg_t *routing,
+                                const struct judged *judged) {
+    struct answer_to to = {routing, request->has_delimiter, request->id};
+    struct backend_subscriber subscriber = {span_of(zmq_msg_data(routing), zmq_msg_size(routing)), request->id,
+                                            request->has_delimiter};
+    const struct position *since = judged->params.has_since ? &judged->params.since : NULL;
+    enum error_code code = ERROR_NONE;
+    if (judged->method->handling == BACKEND_UNSUBSCRIBE) {
+        backend_unsubscribe(self->subscriptions, subscriber.routing, judged->params.channel);
+        buffer_clear(&self->body);
+        buffer_append_text(&self->body, "{}");
+        answer(self, &to, "ok");
+        return;
+    }
+    code = backend_subscribe(self->subscriptions, &subscriber, judged->params.channel, since);
+    if (code != ERROR_NONE) {
+        answer_error(self, &to, code, NULL);
+    }
+}
+
+static void on_link_up(void *context) {
+    backend_api_t *self = context;
+    backend_subscriptions_on_up(self->subscriptions);
+}
+
+static void on_link_down(void *context) {
+    backend_api_t *self = context;
+    backend_subscriptions_on_down(self->subscriptions);
+}
+
+static void on_link_drain(void *context) {
+    backend_api_t *self = context;
+    backend_subscriptions_end(self->subscriptions);
+}
+
+static void on_link_frame(void *context, const struct wire_frame *frame) {
+    backend_api_t *self = context;
+    backend_subscriptions_on_frame(self->subscriptions, frame);
+}
+
+/* ---- inbound ---- */
+
 static void frame_spans(zmq_msg_t *frames, size_t n_frames, struct span *ret_spans) {
     for (size_t i = 0; i < n_frames; i++) {
         ret_spans[i] = span_of(zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]));
@@ -303,7 +401,11 @@ static void on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
     }
     frame_spans(frames, n_frames, spans);
     if (backend_request_read(spans + 1, n_frames - 1, &request, &refusal) && judge(self, &request, &judged, &refusal)) {
-        accept_request(self, &request, &frames[0], &judged);
+        if (judged.method->handling == BACKEND_BY_SHARD) {
+            accept_request(self, &request, &frames[0], &judged);
+        } else {
+            answer_subscription(self, &request, &frames[0], &judged);
+        }
         return;
     }
     metric_count(self->metrics, METRIC_BAD_REQUESTS);
@@ -369,87 +471,47 @@ static void on_sweep(uv_timer_t *timer) {
                   log_text("method", ((const struct backend_method *) waiting->method)->name));
         answer_unknown(self, waiting);
     }
+    if (self->subscriptions != NULL) {
+        backend_subscriptions_tick(self->subscriptions);
+        metric_set(self->metrics, METRIC_SUBSCRIPTIONS, (int64_t) backend_subscriptions_count(self->subscriptions));
+    }
 }
 
-/* A bound socket, or NULL with the reason. */
-static void *bind_socket(backend_api_t *self, int type, const char *endpoint, const struct curve_keys *keys,
-                         char *ret_error, size_t error_size) {
-    void *socket = zmq_socket(self->own_context == NULL ? self->options.zmq_context : self->own_context, type);
-    int linger_ms = LINGER_MS; /* the last answers of a broker that stops still go out */
-    int one = 1;
-    int handshake_ms = HANDSHAKE_MS;
-    int high_water_mark = HIGH_WATER_MARK;
-    zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
-    zmq_setsockopt(socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms);
-    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &MESSAGE_SIZE_MAX, sizeof MESSAGE_SIZE_MAX);
-    zmq_setsockopt(socket, ZMQ_TCP_KEEPALIVE, &one, sizeof one);
-    zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water_mark, sizeof high_water_mark);
-    zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof high_water_mark);
-    if (type == ZMQ_ROUTER) {
-        zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+static void on_flush(void *context) {
+    backend_api_t *self = context;
+    if (self->link != NULL) {
+        backend_link_flush(self->link);
     }
-    if (keys != NULL && !curve_keys_apply_server(socket, keys, ZAP_DOMAIN)) {
-        snprintf(ret_error, error_size, "backend.curve_key_file: libzmq refused the key");
-        zmq_close(socket);
-        return NULL;
-    }
-    if (zmq_bind(socket, endpoint) != 0) {
-        snprintf(ret_error, error_size, "cannot listen for backends on %s: %s", endpoint, zmq_strerror(errno));
-        zmq_close(socket);
-        return NULL;
-    }
-    return socket;
 }
 
-static bool needs_keys(const struct broker_config *config) {
-    return (config->backend_endpoint[0] != '\0' && !curve_endpoint_is_local(config->backend_endpoint)) ||
-           (config->backend_pull_endpoint[0] != '\0' && !curve_endpoint_is_local(config->backend_pull_endpoint));
+static void on_link_closed(void *context) {
+    (void) context;
 }
 
-/* False: refused. *ret_with_keys tells whether CURVE is to be used. The handler runs before anything is bound. */
-static bool prepare_curve(backend_api_t *self, struct curve_keys *ret_keys, bool *ret_with_keys, char *ret_error,
-                          size_t error_size) {
-    const struct broker_config *config = self->options.config;
-    *ret_with_keys = config->backend_curve_key_file[0] != '\0';
-    if (!*ret_with_keys) {
-        if (needs_keys(config)) {
-            snprintf(ret_error, error_size,
-                     "backend.endpoint or backend.pull_endpoint is not on loopback, so backend.curve_key_file and "
-                     "backend.curve_allowed_dir are needed (callboardctl keygen)");
-            return false;
-        }
-        return true;
-    }
-    if (config->backend_curve_allowed_dir[0] == '\0') {
-        snprintf(ret_error, error_size,
-                 "backend.curve_key_file needs backend.curve_allowed_dir: the folder of the services' .pub files");
-        return false;
-    }
-    if (!curve_keys_read(config->backend_curve_key_file, true, ret_keys, ret_error, error_size)) {
-        return false;
-    }
-    self->own_context = zmq_ctx_new();
-    self->zap = curve_zap_new(self->own_context, config->backend_curve_allowed_dir, ret_error, error_size);
-    return self->zap != NULL;
-}
-
-static bool open_sockets(backend_api_t *self, char *ret_error, size_t error_size) {
-    const struct broker_config *config = self->options.config;
-    struct curve_keys keys = {.public_text = ""};
-    bool with_keys = false;
-    bool is_good = prepare_curve(self, &keys, &with_keys, ret_error, error_size);
-    if (is_good && config->backend_endpoint[0] != '\0') {
-        self->router =
-            bind_socket(self, ZMQ_ROUTER, config->backend_endpoint, with_keys ? &keys : NULL, ret_error, error_size);
-        is_good = self->router != NULL;
-    }
-    if (is_good && config->backend_pull_endpoint[0] != '\0') {
-        self->pull =
-            bind_socket(self, ZMQ_PULL, config->backend_pull_endpoint, with_keys ? &keys : NULL, ret_error, error_size);
-        is_good = self->pull != NULL;
-    }
-    curve_keys_wipe(&keys);
-    return is_good;
+static void start_subscriptions(backend_api_t *self) {
+    snprintf(self->link_id, sizeof self->link_id, "backend-api@%.200s", self->options.broker_id);
+    struct backend_link_options link_options = {
+        .loop = actor_loop(self->actor),
+        .zmq_context = self->options.zmq_context,
+        .endpoint = self->options.switchboard_endpoint,
+        .id = self->link_id,
+        .heartbeat_ms = (uint32_t) self->options.config->heartbeat_ms,
+        .on_up = on_link_up,
+        .on_down = on_link_down,
+        .on_drain = on_link_drain,
+        .on_frame = on_link_frame,
+        .context = self,
+    };
+    self->link = backend_link_new(&link_options);
+    check(self->link != NULL, "no socket to %s", self->options.switchboard_endpoint);
+    struct backend_subscriptions_options options = {
+        .link = self->link,
+        .subscriptions_max = (size_t) self->options.config->backend_subscriptions_max,
+        .on_subscribed = on_subscribed,
+        .on_event = on_event,
+        .context = self,
+    };
+    self->subscriptions = backend_subscriptions_new(&options);
 }
 
 static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
@@ -457,14 +519,15 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     static const struct zmq_on_uv_callbacks router_callbacks = {.on_message = on_request};
     static const struct zmq_on_uv_callbacks pull_callbacks = {.on_message = on_push};
     self->actor = actor;
-    if (!open_sockets(self, ret_error, error_size)) {
+    if (!backend_sockets_open(&self->sockets, self->options.config, self->options.zmq_context, ret_error, error_size)) {
         return false;
     }
-    if (self->router != NULL) {
-        self->router_on_uv = zmq_on_uv_new(actor_loop(actor), self->router, &router_callbacks, self, 0);
+    if (self->sockets.router != NULL) {
+        self->router_on_uv = zmq_on_uv_new(actor_loop(actor), self->sockets.router, &router_callbacks, self, 0);
+        start_subscriptions(self);
     }
-    if (self->pull != NULL) {
-        self->pull_on_uv = zmq_on_uv_new(actor_loop(actor), self->pull, &pull_callbacks, self, 0);
+    if (self->sockets.pull != NULL) {
+        self->pull_on_uv = zmq_on_uv_new(actor_loop(actor), self->sockets.pull, &pull_callbacks, self, 0);
     }
     uv_timer_init(actor_loop(actor), &self->sweep_timer);
     self->sweep_timer.data = self;
@@ -476,6 +539,11 @@ static void on_stop(void *context) {
     backend_api_t *self = context;
     for (struct backend_waiting *waiting; (waiting = backend_pending_overdue(self->pending, UINT64_MAX)) != NULL;) {
         answer_unknown(self, waiting);
+    }
+    if (self->link != NULL) {
+        backend_subscriptions_end(self->subscriptions);
+        backend_link_flush(self->link);
+        backend_link_close(&self->link, on_link_closed, NULL);
     }
     if (self->router_on_uv != NULL) {
         zmq_on_uv_close(&self->router_on_uv, NULL, NULL);
@@ -489,8 +557,11 @@ static void on_stop(void *context) {
 /* ---- life ---- */
 
 backend_api_t *backend_api_new(const struct backend_api_options *options, char *ret_error, size_t error_size) {
-    static const struct actor_callbacks callbacks = {
-        .on_start = on_start, .on_message = on_message, .on_stop = on_stop, .drop_message = drop_message};
+    static const struct actor_callbacks callbacks = {.on_start = on_start,
+                                                     .on_message = on_message,
+                                                     .on_flush = on_flush,
+                                                     .on_stop = on_stop,
+                                                     .drop_message = drop_message};
     backend_api_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
     self->context = (struct backend_context){
@@ -516,16 +587,8 @@ void backend_api_destroy(backend_api_t **self_p) {
         return;
     }
     actor_destroy(&self->actor, STOP_DEADLINE_MS);
-    if (self->router != NULL) {
-        zmq_close(self->router);
-    }
-    if (self->pull != NULL) {
-        zmq_close(self->pull);
-    }
-    curve_zap_destroy(&self->zap);
-    if (self->own_context != NULL) {
-        zmq_ctx_term(self->own_context);
-    }
+    backend_sockets_close(&self->sockets);
+    backend_subscriptions_destroy(&self->subscriptions);
     backend_pending_destroy(&self->pending);
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->text);

@@ -11,14 +11,17 @@
 
 typedef struct backend_api backend_api_t;
 
+enum { BACKEND_SHARDS_MAX = 16 };
+
 struct backend_api_options {
     void *zmq_context; /* used where no CURVE is asked for; with keys the API makes one of its own, for its own ZAP
                           handler */
     const struct broker_config *config;
     const char *broker_id;
+    const char *switchboard_endpoint; /* inproc, in zmq_context: for subscriptions */
     const namespace_set_t *namespaces;
     metrics_t *metrics;
-    actor_t *const *shards; /* n_shards, alive until the API is destroyed */
+    actor_t *shards[BACKEND_SHARDS_MAX]; /* n_shards, alive until the API is destroyed */
     uint32_t n_shards;
     uint32_t n_partitions;
     uint32_t request_kind; /* of the actor_message that a shard takes a struct shard_request by */

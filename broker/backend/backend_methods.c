@@ -155,7 +155,7 @@ static void append_presence_stats(const struct backend_context *context, const s
     backend_append_presence_stats(body, waiting->replies[0]);
 }
 
-static void append_removed(const struct backend_context *context, const struct backend_waiting *waiting,
+static void append_nothing(const struct backend_context *context, const struct backend_waiting *waiting,
                            struct buffer *body) {
     (void) context;
     (void) waiting;
@@ -191,19 +191,24 @@ static void append_info(const struct backend_context *context, const struct back
 
 enum { PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY };
 static const struct backend_method methods[] = {
-    {"publish", BACKEND_PARAM_CHANNEL | PUBLISH_PARAMS, BACKEND_PARAM_CHANNEL, true, SHARD_REQUEST_PUBLISH, false,
-     one_part, prepare_publish, append_published},
-    {"broadcast", BACKEND_PARAM_CHANNELS | PUBLISH_PARAMS, BACKEND_PARAM_CHANNELS, true, SHARD_REQUEST_PUBLISH, true,
-     count_channels, prepare_broadcast, append_broadcast},
-    {"history", BACKEND_PARAM_CHANNEL | BACKEND_PARAM_SINCE | BACKEND_PARAM_LIMIT | BACKEND_PARAM_REVERSE,
-     BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_HISTORY, false, one_part, prepare_channel, append_history},
-    {"history_remove", BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_HISTORY_REMOVE, false,
-     one_part, prepare_channel, append_removed},
-    {"presence", BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_PRESENCE, false, one_part,
-     prepare_channel, append_presence},
-    {"presence_stats", BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_PRESENCE_STATS, false,
-     one_part, prepare_channel, append_presence_stats},
-    {"info", 0, 0, false, SHARD_REQUEST_INFO, true, every_shard, prepare_nothing, append_info},
+    {"publish", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL | PUBLISH_PARAMS, BACKEND_PARAM_CHANNEL, true,
+     SHARD_REQUEST_PUBLISH, false, one_part, prepare_publish, append_published},
+    {"broadcast", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNELS | PUBLISH_PARAMS, BACKEND_PARAM_CHANNELS, true,
+     SHARD_REQUEST_PUBLISH, true, count_channels, prepare_broadcast, append_broadcast},
+    {"history", BACKEND_BY_SHARD,
+     BACKEND_PARAM_CHANNEL | BACKEND_PARAM_SINCE | BACKEND_PARAM_LIMIT | BACKEND_PARAM_REVERSE, BACKEND_PARAM_CHANNEL,
+     false, SHARD_REQUEST_HISTORY, false, one_part, prepare_channel, append_history},
+    {"history_remove", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false,
+     SHARD_REQUEST_HISTORY_REMOVE, false, one_part, prepare_channel, append_nothing},
+    {"presence", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_PRESENCE, false,
+     one_part, prepare_channel, append_presence},
+    {"presence_stats", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false,
+     SHARD_REQUEST_PRESENCE_STATS, false, one_part, prepare_channel, append_presence_stats},
+    {"subscribe", BACKEND_SUBSCRIBE, BACKEND_PARAM_CHANNEL | BACKEND_PARAM_SINCE, BACKEND_PARAM_CHANNEL, false,
+     SHARD_REQUEST_INFO, false, one_part, prepare_channel, append_nothing},
+    {"unsubscribe", BACKEND_UNSUBSCRIBE, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_INFO, false,
+     one_part, prepare_channel, append_nothing},
+    {"info", BACKEND_BY_SHARD, 0, 0, false, SHARD_REQUEST_INFO, true, every_shard, prepare_nothing, append_info},
 };
 
 const struct backend_method *backend_method_find(struct span name) {

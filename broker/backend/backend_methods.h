@@ -21,8 +21,12 @@ struct backend_context {
     struct json_iterator channels; /* a broadcast's list: parts are prepared in order */
 };
 
+/* Who answers: the shards of the channels, or the API itself. */
+enum backend_handling { BACKEND_BY_SHARD, BACKEND_SUBSCRIBE, BACKEND_UNSUBSCRIBE };
+
 struct backend_method {
     const char *name;
+    enum backend_handling handling;
     unsigned allowed; /* enum backend_param */
     unsigned required;
     bool takes_payload;

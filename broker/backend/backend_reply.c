@@ -21,6 +21,12 @@ static void append_position(struct buffer *out, const struct position *position)
     buffer_append_json_string(out, epoch_span(&position->epoch));
 }
 
+void backend_append_position(struct buffer *out, const struct position *position) {
+    buffer_append_char(out, '{');
+    append_position(out, position);
+    buffer_append_char(out, '}');
+}
+
 void backend_append_published(struct buffer *out, const struct shard_reply *reply) {
     buffer_append_char(out, '{');
     append_position(out, &reply->position);
@@ -125,14 +131,13 @@ void backend_append_presence_stats(struct buffer *out, const struct shard_reply 
     buffer_append_format(out, "{\"num_clients\":%u,\"num_users\":%u}", reply->n, reply->m);
 }
 
-void backend_append_event(struct buffer *out, const char *type, struct span channel, const struct epoch *epoch,
+void backend_append_event(struct buffer *out, const char *type, struct span channel, const struct position *position,
                           const struct wire_publication *publication) {
     buffer_append_format(out, "{\"type\":\"%s\",\"channel\":", type);
     buffer_append_json_string(out, channel);
+    buffer_append_char(out, ',');
+    append_position(out, position);
     if (publication != NULL) {
-        struct position position = {.epoch = *epoch, .offset = publication->offset};
-        buffer_append_char(out, ',');
-        append_position(out, &position);
         append_about(out, publication);
     }
     buffer_append_char(out, '}');

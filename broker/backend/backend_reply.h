@@ -12,13 +12,15 @@
 void backend_append_error(struct buffer *out, enum error_code code, const char *message);
 /* {"offset","epoch","duplicate"} and, where it is so, "durable":false */
 void backend_append_published(struct buffer *out, const struct shard_reply *reply);
+/* {"offset","epoch"} */
+void backend_append_position(struct buffer *out, const struct position *position);
 /* {"publications":[…],"offset","epoch"} */
 void backend_append_history(struct buffer *out, const struct shard_reply *reply);
 /* {"presence":{client:{…}}} */
 void backend_append_presence(struct buffer *out, const struct shard_reply *reply);
 void backend_append_presence_stats(struct buffer *out, const struct shard_reply *reply);
-/* {"type":"publication","channel",…}, without the payload */
-void backend_append_event(struct buffer *out, const char *type, struct span channel, const struct epoch *epoch,
+/* {"type","channel","offset","epoch",…}, without the payload; publication NULL: none */
+void backend_append_event(struct buffer *out, const char *type, struct span channel, const struct position *position,
                           const struct wire_publication *publication);
 /* {"user","client","conn_info"?,"chan_info"?} */
 void backend_append_client_info(struct buffer *out, const struct wire_client_info *info);

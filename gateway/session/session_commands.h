@@ -41,8 +41,8 @@ struct session {
     uint64_t rate_us;        /* when the commands so far would be done at the allowed rate; monotonic */
     uint64_t strike_us;      /* when the last strike was counted */
     uint32_t deferred_bytes; /* charged to the environment's budget */
-    uint16_t n_subscriptions;
-    uint16_t n_in_flight; /* requests and joining subscriptions */
+    uint32_t n_subscriptions;
+    uint32_t n_in_flight; /* requests and joining subscriptions */
     uint16_t close_code;
     uint8_t strikes;
     uint8_t state;       /* enum session_state */
@@ -191,14 +191,11 @@ void session_handle_sub_refresh(session_t *self, const struct client_command *co
 enum session_metric {
     SESSION_METRIC_CONNECTIONS,
     SESSION_METRIC_DEAD,
-    SESSION_METRIC_SUBSCRIPTIONS,
     SESSION_METRIC_COMMANDS,
     SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
     SESSION_METRIC_ERRORS,
     SESSION_METRIC_RATE_LIMITED,
     SESSION_METRIC_DEFERRED,
-    SESSION_METRIC_RECOVERIES,
-    SESSION_METRIC_RECOVERIES_FAILED,
     SESSION_METRIC_SUBSCRIPTIONS_LOST,
     SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,
 #define SESSION_METRIC_DISCONNECT(name, code, reason) SESSION_METRIC_DISCONNECT_##name,

@@ -37,7 +37,6 @@ void session_drop_subscription(struct subscription **subscription_p) {
     hub_leave(hub, &subscription->member);
     list_remove(&subscription->link);
     self->n_subscriptions--;
-    session_count_change(self, SESSION_METRIC_SUBSCRIPTIONS, -1);
     if (subscription->is_joining) {
         session_command_done(self);
     }
@@ -101,15 +100,14 @@ static payload_t *info_of(const struct subscription *subscription) {
     return subscription->info == NULL ? subscription->session->info : subscription->info;
 }
 
-/* A second time for the same member exchanges the info, and nobody is told that it came. */
+/* A second time for the same member exchanges the info; the broker tells a join only where there was no entry. */
 static void stand_in_presence(struct subscription *subscription) {
     if (!subscription->has_presence && !subscription->tells_join_leave) {
         return;
     }
-    bool comes = !subscription->stands_in_presence;
     subscription->stands_in_presence = true;
     hub_presence_set(subscription->session->environment->hub, &subscription->member, info_of(subscription),
-                     comes && subscription->tells_join_leave);
+                     subscription->tells_join_leave);
 }
 
 void session_set_chan_info(struct subscription *subscription, struct span chan_info) {
@@ -185,9 +183,6 @@ static void on_joined(struct hub_member *member, const struct hub_joined *joined
     subscription->positioned = subscription->positioned && joined->has_history;
     subscription->is_recovering = subscription->is_recovering && joined->has_history;
     bool recovered = subscription->is_recovering && joined->recovered;
-    if (subscription->is_recovering) {
-        session_count(self, recovered ? SESSION_METRIC_RECOVERIES : SESSION_METRIC_RECOVERIES_FAILED);
-    }
     if (subscription->is_recovering && !recovered && subscription->fails_unrecovered) {
         fail(subscription, ERROR_UNRECOVERABLE_POSITION);
         return;
@@ -299,7 +294,6 @@ static struct subscription *subscription_new(session_t *self, const struct clien
     list_push_back(&self->subscriptions, &subscription->link);
     self->n_subscriptions++;
     self->n_in_flight++;
-    session_count_change(self, SESSION_METRIC_SUBSCRIPTIONS, 1);
     return subscription;
 }
 

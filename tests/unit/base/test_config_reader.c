@@ -489,6 +489,29 @@ static void unknown_variables_of_ours_are_refused_others_ignored(void **state) {
     expect_variable_error("CALLBOARD_NO_EQUALS", "");
 }
 
+static void variables_that_kubernetes_sets_for_services_are_no_settings(void **state) {
+    (void) state;
+    static const char *const variables[] = {
+        "CALLBOARD_SERVICE_HOST=10.0.0.1",
+        "CALLBOARD_SERVICE_PORT=8000",
+        "CALLBOARD_SERVICE_PORT_HTTP=8000",
+        "CALLBOARD_PORT=tcp://10.0.0.1:8000",
+        "CALLBOARD_PORT_8000_TCP=tcp://10.0.0.1:8000",
+        "CALLBOARD_PORT_8000_TCP_PROTO=tcp",
+        "CALLBOARD_PORT_8000_TCP_PORT=8000",
+        "CALLBOARD_PORT_8000_TCP_ADDR=10.0.0.1",
+        "CALLBOARD_BROKER_SERVICE_HOST=10.0.0.1",
+        "CALLBOARD_BROKER_PORT_7700_TCP=tcp://10.0.0.1:7700",
+        "CALLBOARD_HTTP_PORT=tcp://10.0.0.1:8000",
+    };
+    for (size_t i = 0; i < N_OF(variables); i++) {
+        expect_variable_error(variables[i], "");
+    }
+    expect_variable_error("CALLBOARD_HTTP_PORT=http://x",
+                          "environment: CALLBOARD_HTTP_PORT: \"http://x\" is not a whole number; write decimal digits "
+                          "only\n");
+}
+
 static void unknown_settings_are_refused(void **state) {
     (void) state;
     expect_setting_error("http.prot=1", "--set http.prot: there is no such key; did you mean http.port?\n");
@@ -766,6 +789,7 @@ int main(void) {
         cmocka_unit_test(a_value_of_another_shape_is_refused),
         cmocka_unit_test(a_rule_across_fields_points_at_the_place_of_the_value),
         cmocka_unit_test(unknown_variables_of_ours_are_refused_others_ignored),
+        cmocka_unit_test(variables_that_kubernetes_sets_for_services_are_no_settings),
         cmocka_unit_test(unknown_settings_are_refused),
         cmocka_unit_test(a_secret_comes_from_the_file_that_its_key_with_file_names),
         cmocka_unit_test(a_secret_file_is_relative_to_the_folder_of_the_configuration),

@@ -249,6 +249,9 @@ static void SIGHUP_reads_the_settings_again_secrets_of_the_environment_too(void 
     assert_non_null(line);
     assert_non_null(strstr(line, "toy.port"));
     assert_non_null(process_wait_event(toy, "config_reloaded", PATIENCE_MS));
+    rewrite_file(path, "toy:\n  greeting: three\n");
+    process_signal(toy, SIGHUP);
+    assert_non_null(process_wait_text(toy, PROCESS_STDERR, "\"greeting\":\"three\"", PATIENCE_MS));
     process_signal(toy, SIGTERM);
     assert_exit(&toy, PROGRAM_DONE);
     unlink(path);

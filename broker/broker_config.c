@@ -1,0 +1,193 @@
+/* The broker's settings: one row a key, then the rules between them. */
+#include "broker/broker_config.h"
+
+#include "base/curve_keys.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
+
+#define SECOND INT64_C(1000)
+#define HOUR   (3600 * SECOND)
+#define KIB    INT64_C(1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+
+#define KEY(key_path, key_type, field, ...)                                                                            \
+    { .path = (key_path), .type = (key_type), .offset = offsetof(struct broker_config, field), __VA_ARGS__ }
+#define RANGE(from, to) .minimum = (from), .maximum = (to)
+#define RELOADABLE      .flags = CONFIG_RELOADABLE
+
+static const struct config_key keys[] = {
+    KEY("broker.id", CONFIG_TEXT, id, RANGE(0, 128),
+        .help = "Its name among the brokers: gateways rank them by it, so it must outlive a restart and be its own. "
+                "Empty: the host name."),
+    KEY("broker.shards", CONFIG_INT, shards, RANGE(0, 64), .default_text = "0",
+        .help = "Threads that own channels. 0: as many as the cores this process may use, at most 16."),
+    KEY("broker.partitions", CONFIG_INT, partitions, RANGE(1, 65536), .default_text = "256",
+        .help = "Slices of the channels, a power of two; the same in all brokers, and fixed for the data in Redis."),
+    KEY("broker.endpoint", CONFIG_TEXT, endpoint, RANGE(1, 255), .default_text = "tcp://127.0.0.1:7700",
+        .help = "Where gateways connect: tcp://address:port."),
+    KEY("broker.curve_key_file", CONFIG_TEXT, curve_key_file, RANGE(0, 4096),
+        .help = "The brokers' key pair (callboardctl keygen). Needed where broker.endpoint is reached from other "
+                "machines."),
+    KEY("broker.curve_allowed_dir", CONFIG_TEXT, curve_allowed_dir, RANGE(0, 4096),
+        .help = "Folder of the public keys (*.pub) of the gateways that may connect; read again when it changes."),
+    KEY("broker.heartbeat", CONFIG_DURATION, heartbeat_ms, RANGE(50, 60 * SECOND), .default_text = "500ms",
+        .help = "How often a link to a gateway says that it lives."),
+    KEY("broker.peer_timeout", CONFIG_DURATION, peer_timeout_ms, RANGE(100, 600 * SECOND), .default_text = "4s",
+        .help = "A gateway that is silent for so long is dropped with its subscriptions. Above broker.heartbeat."),
+    KEY("broker.lease", CONFIG_DURATION, lease_ms, RANGE(500, 600 * SECOND), .default_text = "4s",
+        .help = "How long presence outlives the gateway that reported it."),
+    KEY("broker.inbox_messages", CONFIG_INT, inbox_messages, RANGE(64, 10000000), .default_text = "65536",
+        .help = "Messages waiting for one shard; at the bound publishers are told error 111."),
+    KEY("broker.inbox_bytes", CONFIG_BYTES, inbox_bytes, RANGE(1 * MIB, 64 * GIB), .default_text = "64MiB",
+        .help = "Bytes waiting for one shard; at the bound publishers are told error 111."),
+    KEY("broker.tail_messages", CONFIG_INT, tail_messages_max, RANGE(0, 1000000), .default_text = "1024",
+        .help = "Newest publications of a channel held in memory for those who come back; the oldest goes."),
+    KEY("broker.tail_bytes", CONFIG_BYTES, tail_bytes_max, RANGE(0, 16 * GIB), .default_text = "4MiB",
+        .help = "Bytes of these publications for each channel; the oldest goes."),
+    KEY("broker.tail_idle", CONFIG_DURATION, tail_idle_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "60s",
+        .help = "A channel without subscribers and publications for so long leaves memory (not the history)."),
+    KEY("broker.tails_bytes", CONFIG_BYTES, tails_bytes_max, RANGE(1 * MIB, 1024 * GIB), .default_text = "256MiB",
+        .help =
+            "Bytes of such publications in one shard; at the bound the tail that was not used for longest goes, and "
+            "recovery reads the history."),
+    KEY("memory.bytes", CONFIG_BYTES, memory_bytes_max, RANGE(1 * MIB, 1024 * GIB), .default_text = "512MiB",
+        .help = "What the memory engine may hold; at the bound idle channels are forgotten, longest unused first, and "
+                "then publishers are told error 111."),
+    KEY("broker.recovery_publications", CONFIG_INT, recovery_publications_max, RANGE(1, 100000), .default_text = "300",
+        .help =
+            "Publications that a subscriber may have missed and still gets all of; above it is told that it was not "
+            "recovered."),
+    KEY("broker.recovery_bytes", CONFIG_BYTES, recovery_bytes_max, RANGE(1 * KIB, 16 * MIB), .default_text = "1MiB",
+        .help = "Their bytes; above it is told that it was not recovered."),
+    KEY("broker.publication_bytes", CONFIG_BYTES, publication_bytes_max, RANGE(1 * KIB, 16 * MIB),
+        .default_text = "1MiB", .help = "Larger publications are refused with error 124."),
+    KEY("broker.publish_timeout", CONFIG_DURATION, publish_timeout_ms, RANGE(50, 600 * SECOND), .default_text = "2s",
+        .help = "How long storing a publication is tried while Redis is away; then it is refused."),
+    KEY("broker.idempotency_window", CONFIG_DURATION, key_ttl_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "5m",
+        .help = "How long an idempotency key is remembered: the same key again is answered with the first result."),
+
+    KEY("redis.url", CONFIG_TEXT, redis_url, RANGE(0, 1024), .flags = CONFIG_PASSWORD_URL,
+        .help = "redis://host:port. Empty: everything is kept in memory by this one broker. A password inside is taken "
+                "from the environment only; elsewhere use redis.password_file."),
+    KEY("redis.password", CONFIG_SECRET, redis_password, RANGE(0, 4096), .help = "The password for Redis."),
+    KEY("redis.user", CONFIG_TEXT, redis_user, RANGE(0, 255),
+        .help = "The user for Redis (ACL). Empty: the default user."),
+    KEY("redis.prefix", CONFIG_TEXT, redis_prefix, RANGE(1, 32), .default_text = "cb",
+        .help = "What all keys and topics begin with: letters, digits, dashes, underlines. One for each data set."),
+    KEY("redis.pipeline_commands", CONFIG_INT, redis_pipeline_commands, RANGE(1, 1000000), .default_text = "1024",
+        .help = "Commands on their way to one Redis connection; at the bound publishers are told error 111."),
+    KEY("redis.pipeline_bytes", CONFIG_BYTES, redis_pipeline_bytes, RANGE(64 * KIB, 1 * GIB), .default_text = "8MiB",
+        .help = "Bytes on their way to one Redis connection; at the bound publishers are told error 111."),
+    KEY("redis.command_timeout", CONFIG_DURATION, redis_command_timeout_ms, RANGE(50, 600 * SECOND),
+        .default_text = "2s", .help = "A connection whose answer takes longer is dropped and made anew."),
+    KEY("redis.reply_bytes", CONFIG_BYTES, redis_reply_bytes, RANGE(1 * MIB, 1 * GIB), .default_text = "64MiB",
+        .help = "A connection with a larger answer is dropped and made anew."),
+    KEY("redis.held_batches", CONFIG_INT, redis_held_batches, RANGE(1, 100000), .default_text = "1024",
+        .help = "Batches of a partition that came too early and wait for the one before; more are dropped, and the "
+                "channels are healed from the history."),
+    KEY("redis.held_bytes", CONFIG_BYTES, redis_held_bytes, RANGE(64 * KIB, 1 * GIB), .default_text = "4MiB",
+        .help = "Their bytes, with the same end."),
+    KEY("redis.batch_publications", CONFIG_INT, redis_batch_publications, RANGE(1, 10000), .default_text = "256",
+        .help = "Publications in one script call; more wait for the next."),
+    KEY("redis.loads", CONFIG_INT, redis_loads, RANGE(1, 10000), .default_text = "64",
+        .help = "Channels read at once after Redis came back; the others wait."),
+    KEY("redis.topic_idle", CONFIG_DURATION, redis_topic_idle_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "60s",
+        .help = "How long a partition's topic is listened to after its last use."),
+
+    KEY("backend.endpoint", CONFIG_TEXT, backend_endpoint, RANGE(0, 255), .default_text = "tcp://127.0.0.1:7710",
+        .help = "Where backend services connect for requests: tcp://address:port. Empty: off."),
+    KEY("backend.pull_endpoint", CONFIG_TEXT, backend_pull_endpoint, RANGE(0, 255),
+        .default_text = "tcp://127.0.0.1:7711",
+        .help = "Where backend services push publications without an answer. Empty: off."),
+    KEY("backend.curve_key_file", CONFIG_TEXT, backend_curve_key_file, RANGE(0, 4096),
+        .help = "The key pair that backend services know (callboardctl keygen). Needed where the endpoints are reached "
+                "from other machines."),
+    KEY("backend.curve_allowed_dir", CONFIG_TEXT, backend_curve_allowed_dir, RANGE(0, 4096),
+        .help = "Folder of the public keys (*.pub) of the services that may connect; read again when it changes."),
+    KEY("backend.requests", CONFIG_INT, backend_requests_max, RANGE(1, 10000000), .default_text = "65536",
+        .help = "Requests without an answer yet, of all services together; one more is answered with error 111."),
+
+    KEY("internal.address", CONFIG_TEXT, internal_address, RANGE(1, 255), .default_text = "127.0.0.1",
+        .help = "Address of the internal listener: metrics, health, stats. Never a public one."),
+    KEY("internal.port", CONFIG_INT, internal_port, RANGE(0, 65535), .default_text = "9001",
+        .help = "Port of the internal listener. 0: a free one, which the start message names."),
+    KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
+        .help = "What is asked for as a bearer token there, but for health checks. Empty: nothing is asked for."),
+    KEY("drain.window", CONFIG_DURATION, drain_window_ms, RANGE(0, 1 * HOUR), .default_text = "5s",
+        .help = "After SIGTERM: how long handing its channels over to other brokers may take."),
+    KEY("log.level", CONFIG_CHOICE, log_level, RELOADABLE, .choices = log_levels, .default_text = "info",
+        .help = "What is logged: this and what is worse."),
+    KEY("log.rate", CONFIG_INT, log_rate, RELOADABLE, RANGE(1, 1000000), .default_text = "10",
+        .help = "Lines a second of one event; more are counted, and the count is logged."),
+    KEY("namespaces", CONFIG_SECTION_LIST, namespaces, RELOADABLE, .section = &namespace_options_table,
+        .help = "What channels keep and allow; the same in gateways and brokers."),
+};
+
+/* ---- rules ---- */
+
+/* An endpoint that others can reach needs keys, and keys need the list of who may come. */
+static void verify_curve(const char *endpoint, const char *endpoint_path, const char *key_file, const char *key_path,
+                         const char *allowed_dir, const char *allowed_path, const char *prefix,
+                         config_errors_t *errors) {
+    if (endpoint[0] != '\0' && key_file[0] == '\0' && !curve_endpoint_is_local(endpoint)) {
+        config_error(errors, prefix, endpoint_path,
+                     "can be reached from other machines, so it must be encrypted; set %s and %s, or use 127.0.0.1",
+                     key_path, allowed_path);
+    }
+    if (key_file[0] != '\0' && allowed_dir[0] == '\0') {
+        config_error(errors, prefix, allowed_path, "is needed with %s: without it nobody could connect", key_path);
+    }
+}
+
+static void verify_endpoints(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
+    verify_curve(self->endpoint, "broker.endpoint", self->curve_key_file, "broker.curve_key_file",
+                 self->curve_allowed_dir, "broker.curve_allowed_dir", prefix, errors);
+    verify_curve(self->backend_endpoint, "backend.endpoint", self->backend_curve_key_file, "backend.curve_key_file",
+                 self->backend_curve_allowed_dir, "backend.curve_allowed_dir", prefix, errors);
+    verify_curve(self->backend_pull_endpoint, "backend.pull_endpoint", self->backend_curve_key_file,
+                 "backend.curve_key_file", self->backend_curve_allowed_dir, "backend.curve_allowed_dir", prefix,
+                 errors);
+}
+
+static bool is_prefix_byte(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+static void verify_redis(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
+    bool is_url = strncmp(self->redis_url, "redis", 5) == 0 && strstr(self->redis_url, "://") != NULL;
+    if (self->redis_url[0] != '\0' && !is_url) {
+        config_error(errors, prefix, "redis.url", "must be a URL like redis://host:6379 or rediss://host:6379");
+    }
+    for (const char *c = self->redis_prefix; *c != '\0'; c++) {
+        if (!is_prefix_byte(*c)) {
+            config_error(errors, prefix, "redis.prefix", "must be letters, digits, dashes and underlines only");
+            return;
+        }
+    }
+}
+
+static void verify(const void *target, const char *prefix, config_errors_t *errors) {
+    const struct broker_config *self = target;
+    if ((self->partitions & (self->partitions - 1)) != 0) {
+        config_error(errors, prefix, "broker.partitions", "must be a power of two, like 256");
+    }
+    if (self->peer_timeout_ms <= self->heartbeat_ms) {
+        config_error(errors, prefix, "broker.peer_timeout",
+                     "must be above broker.heartbeat, else every gateway is dropped at once");
+    }
+    verify_endpoints(self, prefix, errors);
+    verify_redis(self, prefix, errors);
+    namespace_set_verify(&self->namespaces, prefix, errors);
+}
+
+const struct config_table broker_config_table = {
+    .title = "Broker",
+    .keys = keys,
+    .n_keys = sizeof keys / sizeof keys[0],
+    .struct_size = sizeof(struct broker_config),
+    .verify = verify,
+};

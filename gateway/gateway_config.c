@@ -1,0 +1,224 @@
+/* The gateway's settings: one row a key, then the rules between them. */
+#include "gateway/gateway_config.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL};     /* as enum token_algorithm */
+static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
+
+enum { TOKEN_SECRET_BYTES_MIN = 32, ENDPOINTS_MAX = 64 };
+
+#define SECOND INT64_C(1000)
+#define HOUR   (3600 * SECOND)
+#define KIB    INT64_C(1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+
+#define KEY(key_path, key_type, field, ...)                                                                            \
+    { .path = (key_path), .type = (key_type), .offset = offsetof(struct gateway_config, field), __VA_ARGS__ }
+#define RANGE(from, to) .minimum = (from), .maximum = (to)
+#define RELOADABLE      .flags = CONFIG_RELOADABLE
+
+static const struct config_key keys[] = {
+    KEY("gateway.id", CONFIG_TEXT, id, RANGE(0, 128),
+        .help = "Its name in links, logs and stats. Empty: host name and process id."),
+    KEY("gateway.workers", CONFIG_INT, workers, RANGE(0, 256), .default_text = "0",
+        .help = "Threads that serve connections. 0: as many as the cores this process may use."),
+
+    KEY("http.address", CONFIG_TEXT, http_address, RANGE(1, 255), .default_text = "0.0.0.0",
+        .help = "Address of the public listener."),
+    KEY("http.port", CONFIG_INT, http_port, RANGE(0, 65535), .default_text = "8000",
+        .help = "Port of the public listener. 0: a free one, which the start message names."),
+    KEY("http.websocket_path", CONFIG_TEXT, websocket_path, RANGE(1, 255), .default_text = "/connection/websocket",
+        .help = "Where WebSockets are upgraded. What is asked for elsewhere and is no page of ours is answered 404."),
+    KEY("http.allowed_origins", CONFIG_TEXT_LIST, allowed_origins, RANGE(1, 255), RELOADABLE,
+        .help = "Pages that may connect, each as scheme://host[:port]; https://*.example.com allows one label for the "
+                "star. Empty: only pages of the same host. Others are refused with 403."),
+    KEY("http.require_origin", CONFIG_BOOL, require_origin, RELOADABLE,
+        .help = "Refuse who sends no Origin header, too: browsers always do, other programs mostly do not."),
+    KEY("http.public_health_details", CONFIG_BOOL, public_health_details,
+        .help = "Answer /ws/stats and /health/redis on the public port too."),
+    KEY("http.demo", CONFIG_BOOL, demo, .help = "Serve the demo page at /."),
+
+    KEY("internal.address", CONFIG_TEXT, internal_address, RANGE(1, 255), .default_text = "127.0.0.1",
+        .help = "Address of the internal listener: metrics, health, stats. Never a public one."),
+    KEY("internal.port", CONFIG_INT, internal_port, RANGE(0, 65535), .default_text = "9000",
+        .help = "Port of the internal listener. 0: a free one, which the start message names."),
+    KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
+        .help = "What is asked for as a bearer token there, but for health checks. Empty: nothing is asked for."),
+
+    KEY("token.algorithm", CONFIG_CHOICE, token_algorithm, RELOADABLE, .choices = token_algorithms,
+        .help = "The one algorithm that connection and subscription tokens must be signed with."),
+    KEY("token.secret", CONFIG_SECRET, token_secret, RELOADABLE, RANGE(TOKEN_SECRET_BYTES_MIN, 4096),
+        .help = "The secret that tokens are signed with. Empty: no token is accepted."),
+    KEY("token.audience", CONFIG_TEXT, token_audience, RELOADABLE, RANGE(0, 255),
+        .help = "What aud of a token must name. Needed with a secret, unless token.any_audience."),
+    KEY("token.issuer", CONFIG_TEXT, token_issuer, RELOADABLE, RANGE(0, 255),
+        .help = "What iss of a token must be. Needed with a secret, unless token.any_audience."),
+    KEY("token.any_audience", CONFIG_BOOL, token_any_audience, RELOADABLE,
+        .help = "Accept tokens whatever aud and iss they have, also those made for other services with this secret."),
+    KEY("token.max_life", CONFIG_DURATION, token_max_life_ms, RELOADABLE, RANGE(0, 366 * 24 * HOUR),
+        .default_text = "24h",
+        .help = "Tokens that expire later than this from now, or never, are refused. 0: no such bound."),
+
+    KEY("client.allow_anonymous_connect_without_token", CONFIG_BOOL, allow_anonymous, RELOADABLE,
+        .help = "Let clients without a token connect, as the user with the empty id. Otherwise they are closed with "
+                "3501."),
+    KEY("client.ping_interval", CONFIG_DURATION, ping_interval_ms, RELOADABLE, RANGE(1 * SECOND, 1 * HOUR),
+        .default_text = "25s", .help = "How often each client is sent a ping."),
+    KEY("client.pong_timeout", CONFIG_DURATION, pong_timeout_ms, RELOADABLE, RANGE(0, 1 * HOUR), .default_text = "8s",
+        .help = "How long its answer may take; then the connection is closed with 3012. Below client.ping_interval. 0: "
+                "no answer is asked for."),
+    KEY("client.connect_timeout", CONFIG_DURATION, connect_timeout_ms, RELOADABLE, RANGE(100, 1 * HOUR),
+        .default_text = "10s",
+        .help = "How long a new connection may take to send its connect command; then it is closed with 3502."),
+    KEY("client.message_timeout", CONFIG_DURATION, message_timeout_ms, RELOADABLE, RANGE(100, 1 * HOUR),
+        .default_text = "10s",
+        .help =
+            "How long a message may take from its first byte to its last; then the connection is closed with 1008."),
+    KEY("client.message_size_max", CONFIG_BYTES, message_size_max, RELOADABLE, RANGE(1 * KIB, 16 * MIB),
+        .default_text = "64KiB", .help = "Larger messages of clients close the connection with 1009."),
+    KEY("client.message_fragments_max", CONFIG_INT, message_fragments_max, RELOADABLE, RANGE(1, 65536),
+        .default_text = "128", .help = "Messages in more fragments close the connection with 1008."),
+    KEY("client.channels_max", CONFIG_INT, channels_max, RELOADABLE, RANGE(1, 100000), .default_text = "128",
+        .help = "Subscriptions of one connection; one more is answered with error 106."),
+    KEY("client.commands_in_flight", CONFIG_INT, commands_in_flight, RELOADABLE, RANGE(1, 10000), .default_text = "32",
+        .help = "Commands of one connection without an answer yet; at the bound nothing more is read from it."),
+    KEY("client.commands_per_second", CONFIG_INT, commands_per_second, RELOADABLE, RANGE(1, 1000000),
+        .default_text = "100",
+        .help = "Commands a second of one connection, twice as many in a burst. Those above are answered with error "
+                "111, the third time the connection is closed with 3013."),
+    KEY("client.outbox_bytes", CONFIG_BYTES, outbox_bytes, RELOADABLE, RANGE(16 * KIB, 1 * GIB), .default_text = "1MiB",
+        .help = "Bytes waiting for a slow connection; at the bound it is closed with 3008, reconnects and recovers."),
+    KEY("client.outbox_frames", CONFIG_INT, outbox_frames, RELOADABLE, RANGE(16, 1000000), .default_text = "4096",
+        .help = "Frames waiting for a slow connection; at the bound it is closed with 3008."),
+    KEY("client.write_stall", CONFIG_DURATION, write_stall_ms, RELOADABLE, RANGE(100, 1 * HOUR), .default_text = "10s",
+        .help = "A connection that takes nothing for so long while something waits is closed with 3008."),
+    KEY("client.expired_close_delay", CONFIG_DURATION, expired_close_delay_ms, RELOADABLE, RANGE(0, 1 * HOUR),
+        .default_text = "25s",
+        .help = "How long a client may take to send a fresh token after the old one expired; then it is closed with "
+                "3005."),
+    KEY("client.history_limit_max", CONFIG_INT, history_limit_max, RELOADABLE, RANGE(1, 10000), .default_text = "300",
+        .help = "Publications in one answer to a client's history request; who asks for more gets so many."),
+    KEY("client.connections_max", CONFIG_INT, connections_max, RELOADABLE, RANGE(0, 10000000), .default_text = "0",
+        .help = "Connections of this process; more are refused when they come, with 503. 0: as many as its descriptors "
+                "allow, less 64."),
+    KEY("client.handshakes_per_source", CONFIG_INT, handshakes_per_source, RELOADABLE, RANGE(0, 1000000),
+        .default_text = "0",
+        .help =
+            "New connections a second from one source (an IPv4 address, an IPv6 /64), five times as many in a burst; "
+            "more are closed when they come. 0: no bound, right behind a proxy that hides the sources."),
+
+    KEY("brokers.endpoints", CONFIG_TEXT_LIST, brokers, RANGE(1, 255), .default_text = "tcp://127.0.0.1:7700",
+        .help = "Where the brokers are: tcp://host:port. Every address of a host name is a broker."),
+    KEY("brokers.resolve_interval", CONFIG_DURATION, resolve_interval_ms, RANGE(100, 1 * HOUR), .default_text = "2s",
+        .help = "How often host names are resolved again."),
+    KEY("brokers.heartbeat", CONFIG_DURATION, heartbeat_ms, RANGE(50, 60 * SECOND), .default_text = "500ms",
+        .help = "How often a link says that it lives."),
+    KEY("brokers.heartbeat_timeout", CONFIG_DURATION, heartbeat_timeout_ms, RANGE(100, 600 * SECOND),
+        .default_text = "1500ms",
+        .help = "A link that is silent for so long is lost: its channels move to other brokers. Above "
+                "brokers.heartbeat."),
+    KEY("brokers.request_timeout", CONFIG_DURATION, request_timeout_ms, RANGE(100, 600 * SECOND), .default_text = "2s",
+        .help = "How long an answer of a broker may take; then the client is told a temporary error."),
+    KEY("brokers.move_grace", CONFIG_DURATION, move_grace_ms, RANGE(0, 600 * SECOND), .default_text = "10s",
+        .help = "How long a channel may be without a broker before its subscribers are told to subscribe again."),
+    KEY("brokers.curve_key_file", CONFIG_TEXT, curve_key_file, RANGE(0, 4096),
+        .help = "The gateway's own key pair (callboardctl keygen). Needed for brokers that are not on this machine."),
+    KEY("brokers.curve_broker_key", CONFIG_TEXT, curve_broker_key, RANGE(0, 4096),
+        .help = "The brokers' public key: 40 characters, or the name of a .pub file."),
+
+    KEY("drain.delay", CONFIG_DURATION, drain_delay_ms, RANGE(0, 600 * SECOND), .default_text = "5s",
+        .help =
+            "After SIGTERM: how long it says that it is not ready while it still serves, so that load balancers look "
+            "elsewhere."),
+    KEY("drain.window", CONFIG_DURATION, drain_window_ms, RANGE(0, 1 * HOUR), .default_text = "20s",
+        .help = "Then: how long closing takes. Connections are closed evenly with 3001; a broker hands its channels "
+                "over."),
+
+    KEY("log.level", CONFIG_CHOICE, log_level, RELOADABLE, .choices = log_levels, .default_text = "info",
+        .help = "What is logged: this and what is worse."),
+    KEY("log.rate", CONFIG_INT, log_rate, RELOADABLE, RANGE(1, 1000000), .default_text = "10",
+        .help = "Lines a second of one event; more are counted, and the count is logged."),
+
+    KEY("namespaces", CONFIG_SECTION_LIST, namespaces, RELOADABLE, .section = &namespace_options_table,
+        .help = "What channels allow. Everything is denied unless it is allowed here."),
+};
+
+/* ---- rules ---- */
+
+static void verify_token(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    if (self->token_secret[0] == '\0' || self->token_any_audience) {
+        return;
+    }
+    static const char remedy[] = "is needed with token.secret, so that tokens made for other services do not open this "
+                                 "one; set it, or say token.any_audience: true";
+    if (self->token_audience[0] == '\0') {
+        config_error(errors, prefix, "token.audience", "%s", remedy);
+    }
+    if (self->token_issuer[0] == '\0') {
+        config_error(errors, prefix, "token.issuer", "%s", remedy);
+    }
+}
+
+/* scheme://host[:port] and nothing behind; a star only as the whole first label. */
+static bool is_origin(const char *text) {
+    const char *slashes = strstr(text, "://");
+    if (slashes == NULL || slashes == text) {
+        return false;
+    }
+    const char *host = slashes + 3;
+    if (strncmp(host, "*.", 2) == 0) {
+        host += 2;
+    }
+    return host[0] != '\0' && strpbrk(host, "/?#@* ") == NULL;
+}
+
+static void verify_http(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    if (self->websocket_path[0] != '/') {
+        config_error(errors, prefix, "http.websocket_path", "must begin with /");
+    }
+    for (size_t i = 0; i < self->allowed_origins.n; i++) {
+        const char *origin = self->allowed_origins.texts[i];
+        if (!is_origin(origin)) {
+            config_error(errors, prefix, "http.allowed_origins",
+                         "%s is no origin; write scheme://host or scheme://host:port, like https://app.example.com",
+                         origin);
+        }
+    }
+}
+
+static void verify_brokers(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    if (self->brokers.n == 0 || self->brokers.n > ENDPOINTS_MAX) {
+        config_error(errors, prefix, "brokers.endpoints", "must name 1 to %d brokers", ENDPOINTS_MAX);
+    }
+    if (self->heartbeat_timeout_ms <= self->heartbeat_ms) {
+        config_error(errors, prefix, "brokers.heartbeat_timeout",
+                     "must be above brokers.heartbeat, else every link is lost at once");
+    }
+    bool has_own_key = self->curve_key_file[0] != '\0';
+    if (has_own_key != (self->curve_broker_key[0] != '\0')) {
+        config_error(errors, prefix, has_own_key ? "brokers.curve_broker_key" : "brokers.curve_key_file",
+                     "is needed too: an encrypted link takes the gateway's own key pair and the brokers' public key");
+    }
+}
+
+static void verify(const void *target, const char *prefix, config_errors_t *errors) {
+    const struct gateway_config *self = target;
+    verify_http(self, prefix, errors);
+    verify_token(self, prefix, errors);
+    if (self->pong_timeout_ms >= self->ping_interval_ms) {
+        config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");
+    }
+    verify_brokers(self, prefix, errors);
+    namespace_set_verify(&self->namespaces, prefix, errors);
+}
+
+const struct config_table gateway_config_table = {
+    .title = "Gateway",
+    .keys = keys,
+    .n_keys = sizeof keys / sizeof keys[0],
+    .struct_size = sizeof(struct gateway_config),
+    .verify = verify,
+};

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/curve_keys.h"
+#include "base/curve_zap.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partition.h"

@@ -5,6 +5,7 @@
 #define CALLBOARD_BROKER_BACKEND_SOCKETS_H
 
 #include "base/curve_keys.h"
+#include "base/curve_zap.h"
 #include "broker/broker_config.h"
 
 struct backend_sockets {

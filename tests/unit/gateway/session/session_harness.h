@@ -25,11 +25,11 @@ enum { WALL_START_S = 1800000000, CALLS_MAX = 4096 };
 
 static uint64_t test_now_us;
 
-static uint64_t test_monotonic_us(void) {
+static inline uint64_t test_monotonic_us(void) {
     return test_now_us;
 }
 
-static int64_t test_wall_ms(void) {
+static inline int64_t test_wall_ms(void) {
     return (int64_t) WALL_START_S * 1000 + (int64_t) (test_now_us / 1000) - 1000000;
 }
 
@@ -45,7 +45,7 @@ struct test_transport {
     bool paused;
 };
 
-static enum transport_write test_write(struct transport *base, struct span framed) {
+static inline enum transport_write test_write(struct transport *base, struct span framed) {
     struct test_transport *self = (struct test_transport *) base;
     assert_int_equal(self->close_code, 0);
     self->n_writes++;
@@ -54,7 +54,7 @@ static enum transport_write test_write(struct transport *base, struct span frame
 }
 
 /* A frame ends in a line feed; between the replies inside one stands " + ". */
-static payload_t *test_frame(enum client_encoding encoding, struct span message) {
+static inline payload_t *test_frame(enum client_encoding encoding, struct span message) {
     assert_int_equal(encoding, CLIENT_ENCODING_JSON);
     struct buffer framed = BUFFER_EMPTY;
     for (size_t i = 0; i < message.size; i++) {
@@ -67,14 +67,14 @@ static payload_t *test_frame(enum client_encoding encoding, struct span message)
     return payload;
 }
 
-static void test_close(struct transport *base, uint16_t code, const char *reason) {
+static inline void test_close(struct transport *base, uint16_t code, const char *reason) {
     struct test_transport *self = (struct test_transport *) base;
     assert_int_equal(self->close_code, 0);
     self->close_code = code;
     snprintf(self->close_reason, sizeof self->close_reason, "%s", reason);
 }
 
-static void test_pause(struct transport *base, bool pause) {
+static inline void test_pause(struct transport *base, bool pause) {
     struct test_transport *self = (struct test_transport *) base;
     assert_true(self->paused != pause);
     self->paused = pause;
@@ -124,7 +124,7 @@ struct span hub_member_channel(const struct hub_member *member) {
     return member->channel == NULL ? SPAN_EMPTY : span_of_text(member->channel->name);
 }
 
-static void tell_info(char *text, size_t size, struct span bytes) {
+static inline void tell_info(char *text, size_t size, struct span bytes) {
     struct wire_client_info info = {.user = SPAN_EMPTY};
     assert_true(bytes.size == 0 || wire_read_client_info(bytes, &info));
     snprintf(text, size, "%.*s|%.*s|%.*s|%.*s", (int) info.user.size, (const char *) info.user.data,
@@ -146,7 +146,7 @@ void hub_presence_clear(hub_t *self, struct hub_member *member) {
 }
 
 /* The newest join of that channel. */
-static struct hub_channel *hub_call(const char *channel) {
+static inline struct hub_channel *hub_call(const char *channel) {
     for (unsigned i = n_hub_calls; i > 0; i--) {
         if (strcmp(hub_calls[i - 1].name, channel) == 0) {
             return &hub_calls[i - 1];
@@ -173,7 +173,7 @@ struct broker_call {
 static struct broker_call broker_calls[CALLS_MAX];
 static unsigned n_broker_calls;
 
-static struct broker_call *note_call(struct broker_request *request, const char *what, struct span channel) {
+static inline struct broker_call *note_call(struct broker_request *request, const char *what, struct span channel) {
     assert_true(n_broker_calls < CALLS_MAX);
     struct broker_call *call = &broker_calls[n_broker_calls++];
     *call = (struct broker_call){.request = request, .what = what};
@@ -219,7 +219,7 @@ void broker_request_cancel(broker_requests_t *self, struct broker_request *reque
     }
 }
 
-static struct broker_call *last_call(void) {
+static inline struct broker_call *last_call(void) {
     assert_true(n_broker_calls > 0);
     return &broker_calls[n_broker_calls - 1];
 }
@@ -240,14 +240,14 @@ struct test {
 
 static struct test t;
 
-static struct namespace_options *add_namespace(const char *name) {
+static inline struct namespace_options *add_namespace(const char *name) {
     struct namespace_options *options = &t.namespaces[t.list.n++];
     *options = (struct namespace_options){.name = (char *) name};
     return options;
 }
 
 /* The open one: no name, everything allowed to users who are known. */
-static void allow_everything(struct namespace_options *options) {
+static inline void allow_everything(struct namespace_options *options) {
     options->allow_subscribe_for_client = true;
     options->allow_publish_for_client = true;
     options->allow_presence_for_client = true;
@@ -259,7 +259,7 @@ static void allow_everything(struct namespace_options *options) {
     options->history_ttl_ms = 60000;
 }
 
-static void add_namespaces(void) {
+static inline void add_namespaces(void) {
     allow_everything(add_namespace(""));
     struct namespace_options *plain = add_namespace("plain"); /* no features */
     plain->allow_subscribe_for_client = true;
@@ -294,12 +294,12 @@ static const struct gateway_config config_of_test = {
     .request_timeout_ms = 2000,
 };
 
-static void open_session(void) {
+static inline void open_session(void) {
     t.transport = (struct test_transport){.base = {&test_methods}, .answer = TRANSPORT_TAKEN};
     t.session = session_new(&t.environment, &t.transport.base, CLIENT_ENCODING_JSON);
 }
 
-static int set_up(void **state) {
+static inline int set_up(void **state) {
     (void) state;
     char error[256];
     memset(&t, 0, sizeof t);
@@ -324,12 +324,12 @@ static int set_up(void **state) {
     return 0;
 }
 
-static void close_session(void) {
+static inline void close_session(void) {
     session_on_closed(&t.session);
     buffer_finish(&t.transport.written);
 }
 
-static int tear_down(void **state) {
+static inline int tear_down(void **state) {
     (void) state;
     close_session();
     assert_int_equal(t.environment.outbox_budget.used, 0);
@@ -352,17 +352,17 @@ static int tear_down(void **state) {
 
 /* ---- what tests do ---- */
 
-static void flush(void) {
+static inline void flush(void) {
     session_flush_dirty(&t.environment);
 }
 
 /* One message of the client, and the end of the turn. */
-static void receive(const char *message) {
+static inline void receive(const char *message) {
     session_on_message(t.session, span_of_text(message));
     flush();
 }
 
-static void pass_ms(uint64_t ms) {
+static inline void pass_ms(uint64_t ms) {
     for (uint64_t passed = 0; passed < ms; passed += 10) {
         test_now_us += 10000;
         timer_wheel_advance(t.environment.wheel, clock_monotonic_ms());
@@ -370,7 +370,7 @@ static void pass_ms(uint64_t ms) {
     }
 }
 
-static void replace_all(char *text, const char *what, const char *with) {
+static inline void replace_all(char *text, const char *what, const char *with) {
     size_t length = strlen(what);
     for (char *at = strstr(text, what); length > 0 && at != NULL; at = strstr(at + strlen(with), what)) {
         memmove(at + strlen(with), at + length, strlen(at + length) + 1);
@@ -379,7 +379,7 @@ static void replace_all(char *text, const char *what, const char *with) {
 }
 
 /* What was written since the last time; the client id reads ID. */
-static const char *written(void) {
+static inline const char *written(void) {
     static char text[1 << 16];
     struct buffer *bytes = &t.transport.written;
     assert_true(bytes->size < sizeof text);
@@ -396,21 +396,21 @@ static const char *written(void) {
     return text;
 }
 
-static void assert_written(const char *expected) {
+static inline void assert_written(const char *expected) {
     assert_string_equal(written(), expected);
 }
 
-static void assert_closed(int code, const char *reason) {
+static inline void assert_closed(int code, const char *reason) {
     assert_int_equal(t.transport.close_code, code);
     assert_string_equal(t.transport.close_reason, reason);
 }
 
-static void assert_open(void) {
+static inline void assert_open(void) {
     assert_int_equal(t.transport.close_code, 0);
 }
 
 /* A signed token; $EXP is a minute from now, $PAST a minute ago. Valid until the next but seven. */
-static const char *token(const char *claims) {
+static inline const char *token(const char *claims) {
     static char tokens[8][2048];
     static unsigned next;
     char *text = tokens[next++ % 8];
@@ -428,21 +428,21 @@ static const char *token(const char *claims) {
     return text;
 }
 
-static void receive_with_token(const char *format, const char *signed_token) {
+static inline void receive_with_token(const char *format, const char *signed_token) {
     char message[4096];
     snprintf(message, sizeof message, format, signed_token);
     receive(message);
 }
 
 /* User 42, with conn_info {"n":"Ann"}. */
-static void connect_user(void) {
+static inline void connect_user(void) {
     receive_with_token("{\"id\":1,\"connect\":{\"token\":\"%s\"}}", token("{\"sub\":\"42\",\"info\":{\"n\":\"Ann\"}}"));
     assert_written("{\"id\":1,\"connect\":{\"client\":\"ID\",\"version\":\"" CALLBOARD_VERSION
                    "\",\"ping\":25,\"pong\":true}}\n");
 }
 
 /* The hub's answer: live at this position. NULL epoch: a channel without history. */
-static void join(const char *channel, const char *epoch, uint64_t offset) {
+static inline void join(const char *channel, const char *epoch, uint64_t offset) {
     struct hub_channel *call = hub_call(channel);
     struct hub_joined joined = {.has_history = epoch != NULL, .position.offset = offset};
     joined.position.epoch = epoch_from(span_of_text(epoch));
@@ -451,7 +451,8 @@ static void join(const char *channel, const char *epoch, uint64_t offset) {
     flush();
 }
 
-static void join_recovered(const char *channel, const char *epoch, uint64_t offset, uint32_t n, struct span missed) {
+static inline void join_recovered(const char *channel, const char *epoch, uint64_t offset, uint32_t n,
+                                  struct span missed) {
     struct hub_channel *call = hub_call(channel);
     struct hub_joined joined = {
         .has_history = true, .position.offset = offset, .recovered = true, .n_publications = n, .publications = missed};
@@ -461,14 +462,14 @@ static void join_recovered(const char *channel, const char *epoch, uint64_t offs
     flush();
 }
 
-static void deliver(const char *channel, const char *push) {
+static inline void deliver(const char *channel, const char *push) {
     payload_t *framed = test_frame(CLIENT_ENCODING_JSON, span_of_text(push));
     t.environment.to_hub.deliver(hub_call(channel)->member, framed);
     payload_unref(&framed);
 }
 
 /* Subscribes to a channel without features and takes the reply away. */
-static void subscribe_plainly(const char *channel) {
+static inline void subscribe_plainly(const char *channel) {
     char message[512];
     snprintf(message, sizeof message, "{\"id\":2,\"subscribe\":{\"channel\":\"%s\"}}", channel);
     receive(message);
@@ -476,7 +477,7 @@ static void subscribe_plainly(const char *channel) {
     assert_written("{\"id\":2,\"subscribe\":{}}\n");
 }
 
-static void answer(struct broker_call *call, const struct broker_answer *with) {
+static inline void answer(struct broker_call *call, const struct broker_answer *with) {
     struct broker_request *request = call->request;
     assert_non_null(request);
     call->request = NULL;
@@ -484,7 +485,7 @@ static void answer(struct broker_call *call, const struct broker_answer *with) {
     flush();
 }
 
-static void answer_fine(struct broker_call *call) {
+static inline void answer_fine(struct broker_call *call) {
     answer(call, &(struct broker_answer){.error = ERROR_NONE});
 }
 

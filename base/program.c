@@ -126,9 +126,7 @@ static bool takes_value(const program_t *self, const char *option, size_t size) 
            find_shortcut(self, option, size) != NULL;
 }
 
-static bool read_arguments(program_t *self, int argc, char **argv) {
-    self->settings = memory_alloc_array((size_t) argc + 1, sizeof *self->settings);
-    self->owned_settings = memory_alloc_array((size_t) argc + 1, sizeof *self->owned_settings);
+static bool read_options(program_t *self, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
         size_t size = strcspn(option, "=");
@@ -148,6 +146,20 @@ static bool read_arguments(program_t *self, int argc, char **argv) {
         if (!take_option(self, option, size, is_joined ? option + size + 1 : argv[++i])) {
             return false;
         }
+    }
+    return true;
+}
+
+static bool read_arguments(program_t *self, int argc, char **argv) {
+    const char *const *fixed = self->description->fixed_settings;
+    size_t n_fixed = fixed == NULL ? 0 : count((char *const *) (uintptr_t) fixed);
+    self->settings = memory_alloc_array((size_t) argc + n_fixed + 1, sizeof *self->settings);
+    self->owned_settings = memory_alloc_array((size_t) argc + 1, sizeof *self->owned_settings);
+    if (!read_options(self, argc, argv)) {
+        return false;
+    }
+    for (size_t i = 0; i < n_fixed; i++) {
+        add_setting(self, fixed[i]);
     }
     return true;
 }
@@ -411,6 +423,16 @@ static int run(program_t *self) {
     return self->exit_code;
 }
 
+/* They may hold what is a secret under our own name. */
+static void wipe_aliases(const struct program_description *description) {
+    for (size_t i = 0; i < description->n_aliases; i++) {
+        char *value = (char *) (uintptr_t) find_variable(environ, description->aliases[i].variable);
+        if (value != NULL) {
+            memset(value, 'x', strlen(value));
+        }
+    }
+}
+
 static int configure_and_run(program_t *self) {
     struct buffer errors = BUFFER_EMPTY;
     copy_environment(self);
@@ -427,6 +449,7 @@ static int configure_and_run(program_t *self) {
         return PROGRAM_DONE;
     }
     config_wipe_environment(self->current->parts, self->description->n_tables, environ);
+    wipe_aliases(self->description);
     return run(self);
 }
 

@@ -43,6 +43,7 @@ struct program_description {
     size_t n_shortcuts;
     const struct program_alias *aliases;
     size_t n_aliases;
+    const char *const *fixed_settings; /* key=value, NULL-terminated: over everything else; NULL: none */
     /* Starts everything. configs[i] is the struct of tables[i]; these first ones live until the program ends, so what
      * cannot be reloaded may keep them. False: `ret_error` says what, where and how to mend it; whatever was started is
      * closing. */

@@ -460,6 +460,7 @@ static void node_start(struct bench *bench, size_t i) {
                                            .broker_id = broker_ids[i],
                                            .boot_nonce = random_u64(),
                                            .metrics = bench->metrics,
+                                           .namespaces = bench->namespaces,
                                            .events = &events,
                                            .context = node};
     const struct engine_wishes wishes = {.key_ttl_ms = KEY_TTL_MS};
@@ -547,6 +548,7 @@ int bench_setup(void **state) {
     bench->timer.data = bench;
     uv_prepare_start(&bench->prepare, on_prepare);
     bench->metrics = metrics_new();
+    bench->namespaces = namespace_set_new(&(struct config_section_list){.items = &bench->history, .n = 1});
     node_start(bench, 0);
     return 0;
 }
@@ -575,6 +577,7 @@ int bench_teardown(void **state) {
     for (size_t i = 0; i < bench->n_names; i++) {
         buffer_finish(&bench->names[i]);
     }
+    namespace_set_destroy(&bench->namespaces);
     metrics_destroy(&bench->metrics);
     memory_free(bench);
     return 0;

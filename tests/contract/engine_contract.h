@@ -114,6 +114,7 @@ struct bench {
     bool timer_fired;
     char prefix[16];
     metrics_t *metrics;
+    namespace_set_t *namespaces; /* only `history`, without a name */
     char no_name[1];
     struct node nodes[BENCH_NODES];
     struct list_link ops;

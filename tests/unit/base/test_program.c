@@ -22,6 +22,7 @@ struct toy_config {
     int64_t port;
     char *greeting;
     char *secret;
+    char *fixed;
 };
 
 static const struct config_key toy_keys[] = {
@@ -29,8 +30,10 @@ static const struct config_key toy_keys[] = {
     {"toy.greeting", CONFIG_TEXT, CONFIG_RELOADABLE, offsetof(struct toy_config, greeting), "hello", 0, 0, NULL, NULL,
      "What it says."},
     {"toy.secret", CONFIG_SECRET, 0, offsetof(struct toy_config, secret), "", 0, 0, NULL, NULL, "A secret."},
+    {"toy.fixed", CONFIG_TEXT, 0, offsetof(struct toy_config, fixed), "free", 0, 0, NULL, NULL,
+     "What it cannot change."},
 };
-static const struct config_table toy_table = {"Toy", toy_keys, 3, sizeof(struct toy_config), NULL};
+static const struct config_table toy_table = {"Toy", toy_keys, 4, sizeof(struct toy_config), NULL};
 static const struct config_table *const toy_tables[] = {&toy_table};
 
 struct toy {
@@ -43,6 +46,10 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
     self->program = program;
     if (config->port == 13) {
         snprintf(ret_error, error_size, "port 13 brings bad luck; set toy.port to another one");
+        return false;
+    }
+    if (strcmp(config->fixed, "fixed") != 0) {
+        snprintf(ret_error, error_size, "toy.fixed is %s", config->fixed);
         return false;
     }
     program_ready(program, "port %lld, %s, %s", (long long) config->port, config->greeting, config->secret);
@@ -68,6 +75,7 @@ static void toy_stop(void *context) {
 static int be_toy(int argc, char **argv) {
     static const struct program_shortcut shortcuts[] = {{"--greet", "TEXT", "toy.greeting", "what it says"}};
     static const struct program_alias aliases[] = {{"TOY_PORT", "CALLBOARD_TOY_PORT"}};
+    static const char *const fixed[] = {"toy.fixed=fixed", NULL};
     const struct program_description description = {.name = "toy",
                                                     .summary = "a toy",
                                                     .tables = toy_tables,
@@ -76,6 +84,7 @@ static int be_toy(int argc, char **argv) {
                                                     .n_shortcuts = 1,
                                                     .aliases = aliases,
                                                     .n_aliases = 1,
+                                                    .fixed_settings = fixed,
                                                     .start = toy_start,
                                                     .reload = toy_reload,
                                                     .stop = toy_stop};
@@ -150,6 +159,31 @@ static void the_command_line_is_above_the_environment_and_that_above_the_file(vo
     process_stop(&toy);
     unlink(path);
     memory_free(path);
+}
+
+static void nothing_is_above_a_fixed_setting(void **state) {
+    (void) state;
+    const char *const settings[] = {"CALLBOARD_TOY_FIXED=env", NULL};
+    process_t *toy = start_toy(settings, "--set", "toy.fixed=other");
+    assert_ready(toy, "toy ready: port 8000, hello, ");
+    process_stop(&toy);
+}
+
+static void the_environment_that_others_may_read_has_no_secret(void **state) {
+    (void) state;
+    const char *const settings[] = {"CALLBOARD_TOY_SECRET=quite-secret", "TOY_PORT=7777", NULL};
+    process_t *toy = start_toy(settings, NULL);
+    assert_ready(toy, "toy ready: port 7777, hello, quite-secret");
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/environ", (int) process_pid(toy));
+    struct buffer text = BUFFER_EMPTY;
+    const char *reason = NULL;
+    assert_true(config_read_file(path, 1 << 20, &text, &reason));
+    assert_true(text.size > 0);
+    assert_null(memmem(text.data, text.size, "quite-secret", 12));
+    assert_null(memmem(text.data, text.size, "7777", 4));
+    buffer_finish(&text);
+    process_stop(&toy);
 }
 
 static void a_shortcut_sets_its_key_and_an_alias_its_variable(void **state) {
@@ -304,6 +338,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(without_anything_the_defaults_hold_and_SIGTERM_ends_it_with_0),
         cmocka_unit_test(SIGINT_ends_it_too),
         cmocka_unit_test(the_command_line_is_above_the_environment_and_that_above_the_file),
+        cmocka_unit_test(nothing_is_above_a_fixed_setting),
+        cmocka_unit_test(the_environment_that_others_may_read_has_no_secret),
         cmocka_unit_test(a_shortcut_sets_its_key_and_an_alias_its_variable),
         cmocka_unit_test(our_own_variable_is_above_its_alias),
         cmocka_unit_test(CALLBOARD_CONFIG_names_the_file),

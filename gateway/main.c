@@ -62,7 +62,7 @@ static void reload(void *context, void *const *configs) {
     struct gateway_program *self = context;
     char error[PROGRAM_ERROR_SIZE];
     if (!gateway_reload(self->gateway, configs[0], error, sizeof(error))) {
-        fprintf(stderr, "callboard-gateway: not reloaded: %s\n", error);
+        program_reload_refused(self->program, error);
         return;
     }
     program_reloaded(self->program);

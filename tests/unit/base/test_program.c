@@ -58,7 +58,7 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
 
 static void toy_reload(void *context, void *const *configs) {
     const struct toy_config *config = configs[0];
-    if (strcmp(config->greeting, "no") == 0) {
+    if (strcmp(config->greeting, "never") == 0) {
         program_reload_refused(((struct toy *) context)->program, "the toy does not like it");
         return;
     }
@@ -318,7 +318,7 @@ static void a_reload_that_a_part_refuses_is_told_and_the_next_one_is_taken(void 
     char *path = write_file("toy:\n  greeting: one\n");
     process_t *toy = start_toy(NULL, "--config", path);
     assert_ready(toy, "toy ready: port 8000, one, ");
-    rewrite_file(path, "toy:\n  greeting: no\n");
+    rewrite_file(path, "toy:\n  greeting: never\n");
     process_signal(toy, SIGHUP);
     const char *line = process_wait_event(toy, "config_reload_refused", PATIENCE_MS);
     assert_non_null(line);

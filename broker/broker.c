@@ -26,6 +26,7 @@ enum { SHARDS_MAX = 16, INPROC_ENDPOINT_SIZE = 64 };
 
 struct broker {
     struct broker_options options;
+    char *id;
     const struct broker_config *config;
     namespace_set_t *namespaces;
     switchboard_t *switchboard;
@@ -63,6 +64,15 @@ static uint32_t shards_of(const struct broker_config *config) {
     return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (uint32_t) cores;
 }
 
+/* A pod's host name survives its restart, and with it the broker's rank for its partitions. */
+static char *id_of(const struct broker_config *config) {
+    char name[256] = "";
+    if (config->id[0] != '\0') {
+        return memory_strdup(config->id);
+    }
+    return memory_strdup(gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "broker");
+}
+
 static bool has_endpoint(const struct broker_options *options) {
     return !options->no_endpoint && options->config->endpoint != NULL && options->config->endpoint[0] != '\0';
 }
@@ -96,6 +106,7 @@ static bool make_shards(broker_t *self, char *ret_error, size_t error_size) {
         struct shard_options options = {
             .index = i,
             .n_shards = self->n_shards,
+            .broker_id = self->id,
             .config = self->config,
             .namespaces = self->namespaces,
             .metrics = self->options.metrics,
@@ -118,6 +129,7 @@ static switchboard_t *make_switchboard(const broker_t *self) {
         .zmq_context = self->options.zmq_context,
         .config = self->config,
         .metrics = self->options.metrics,
+        .broker_id = self->id,
         .n_shards = self->n_shards,
         .endpoint = has_endpoint(&self->options) ? self->config->endpoint : NULL,
         .inproc_endpoint = self->options.inproc_endpoint,
@@ -131,7 +143,7 @@ static bool make_backend_api(broker_t *self, char *ret_error, size_t error_size)
     struct backend_api_options options = {
         .zmq_context = self->options.zmq_context,
         .config = self->config,
-        .broker_id = self->config->id,
+        .broker_id = self->id,
         .switchboard_endpoint = self->options.inproc_endpoint,
         .namespaces = self->namespaces,
         .metrics = self->options.metrics,
@@ -169,6 +181,7 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
     broker_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
     self->config = options->config;
+    self->id = id_of(options->config);
     self->n_shards = shards_of(options->config);
     self->boot_nonce = random_u64();
     self->namespaces = namespace_set_new(&options->config->namespaces);
@@ -182,7 +195,7 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
         broker_destroy(&self);
         return NULL;
     }
-    log_info("broker_started", log_text("broker", self->config->id), log_u64("shards", self->n_shards),
+    log_info("broker_started", log_text("id", self->id), log_u64("shards", self->n_shards),
              log_text("endpoint", switchboard_endpoint(self->switchboard)),
              log_text("engine", self->config->redis_url[0] == '\0' ? "memory" : "redis"));
     return self;
@@ -205,6 +218,7 @@ void broker_destroy(broker_t **self_p) {
     curve_keys_wipe(&self->curve_keys);
     namespace_set_destroy(&self->namespaces);
     memory_free(self->shards);
+    memory_free(self->id);
     memory_free(self);
     *self_p = NULL;
 }
@@ -259,6 +273,7 @@ static void add_shard(const broker_t *self, uint32_t index, struct broker_status
     status->channels += figures.channels;
     status->subscriptions += figures.subscriptions;
     status->operations += figures.operations;
+    status->draining &= figures.draining;
     if (figures.gateways > status->gateways) {
         status->gateways = figures.gateways;
         status->connections = figures.connections;
@@ -269,7 +284,7 @@ static void add_shard(const broker_t *self, uint32_t index, struct broker_status
 void broker_read_status(const broker_t *self, struct broker_status *ret_status) {
     struct switchboard_figures figures;
     switchboard_read_figures(self->switchboard, &figures);
-    *ret_status = (struct broker_status){.id = self->config->id,
+    *ret_status = (struct broker_status){.id = self->id,
                                          .shards = self->n_shards,
                                          .engine_connected = true,
                                          .pubsub_connected = true,

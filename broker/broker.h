@@ -48,7 +48,7 @@ struct broker_status {
     enum wire_mode mode;
     bool engine_connected; /* all shards' */
     bool pubsub_connected;
-    bool draining;
+    bool draining;       /* every shard knows it */
     uint64_t stalled_ms; /* of the actor that came round longest ago */
     uint64_t links;      /* gateway workers */
     uint64_t channels;

@@ -184,8 +184,30 @@ static void on_request(struct shard *self, struct shard_request *request) {
     shard_operate(self, request, &origin, false);
 }
 
+static void publish_figures(struct shard *self) {
+    struct wire_totals totals = gateway_leases_totals(self->leases);
+    uint64_t subscriptions = 0;
+    for (struct shard_peer_entry *entry = self->peers; entry != NULL; entry = entry->by_number.next) {
+        subscriptions += gateway_peer_subscriptions(entry->peer);
+    }
+    atomic_store(&self->seen_peers, HASH_CNT(by_number, self->peers));
+    atomic_store(&self->seen_channels, channel_set_count(self->channels));
+    atomic_store(&self->seen_subscriptions, subscriptions);
+    atomic_store(&self->seen_operations, self->n_operations);
+    atomic_store(&self->seen_gateways, totals.gateways);
+    atomic_store(&self->seen_connections, totals.connections);
+    atomic_store(&self->seen_users, totals.users);
+    atomic_store(&self->engine_connected, self->engine->methods->is_connected(self->engine));
+    metric_set(self->metrics, SHARD_OPERATIONS, self->n_operations);
+    metric_set(self->metrics, SHARD_OPERATIONS_BYTES, (int64_t) self->operations_quota.used);
+    metric_set(self->metrics, SHARD_INBOX_MESSAGES, (int64_t) actor_inbox_messages(self->actor));
+    metric_set(self->metrics, SHARD_INBOX_BYTES, (int64_t) actor_inbox_bytes(self->actor));
+}
+
 static void on_drain(struct shard *self) {
     self->draining = true;
+    publish_figures(self);
+    atomic_store(&self->seen_draining, true);
 }
 
 static void drop_message(void *context, struct actor_message *message) {
@@ -364,26 +386,6 @@ static const struct engine_events engine_events = {.on_publication = on_publicat
 
 /* ---- end of turn ---- */
 
-static void publish_figures(struct shard *self) {
-    struct wire_totals totals = gateway_leases_totals(self->leases);
-    uint64_t subscriptions = 0;
-    for (struct shard_peer_entry *entry = self->peers; entry != NULL; entry = entry->by_number.next) {
-        subscriptions += gateway_peer_subscriptions(entry->peer);
-    }
-    atomic_store(&self->seen_peers, HASH_CNT(by_number, self->peers));
-    atomic_store(&self->seen_channels, channel_set_count(self->channels));
-    atomic_store(&self->seen_subscriptions, subscriptions);
-    atomic_store(&self->seen_operations, self->n_operations);
-    atomic_store(&self->seen_gateways, totals.gateways);
-    atomic_store(&self->seen_connections, totals.connections);
-    atomic_store(&self->seen_users, totals.users);
-    atomic_store(&self->engine_connected, self->engine->methods->is_connected(self->engine));
-    metric_set(self->metrics, SHARD_OPERATIONS, self->n_operations);
-    metric_set(self->metrics, SHARD_OPERATIONS_BYTES, (int64_t) self->operations_quota.used);
-    metric_set(self->metrics, SHARD_INBOX_MESSAGES, (int64_t) actor_inbox_messages(self->actor));
-    metric_set(self->metrics, SHARD_INBOX_BYTES, (int64_t) actor_inbox_bytes(self->actor));
-}
-
 static void resync_doubtful(struct shard *self) {
     if (self->n_doubtful == 0) {
         return;
@@ -437,7 +439,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
                                                    .shard = options->index,
                                                    .n_shards = options->n_shards,
                                                    .n_partitions = (uint32_t) options->config->partitions,
-                                                   .broker_id = options->config->id,
+                                                   .broker_id = options->broker_id,
                                                    .boot_nonce = options->boot_nonce,
                                                    .metrics = options->metrics,
                                                    .namespaces = options->namespaces,
@@ -526,6 +528,7 @@ actor_t *shard_actor(const shard_t *self) {
 }
 
 void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) {
+    bool draining = atomic_load(&self->seen_draining); /* first: the others are then not older */
     *ret_figures = (struct shard_figures){.engine_connected = atomic_load(&self->engine_connected),
                                           .pubsub_connected = atomic_load(&self->pubsub_connected),
                                           .mode = (enum wire_mode) atomic_load(&self->mode),
@@ -533,6 +536,7 @@ void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) 
                                           .channels = atomic_load(&self->seen_channels),
                                           .subscriptions = atomic_load(&self->seen_subscriptions),
                                           .operations = atomic_load(&self->seen_operations),
+                                          .draining = draining,
                                           .gateways = atomic_load(&self->seen_gateways),
                                           .connections = atomic_load(&self->seen_connections),
                                           .users = atomic_load(&self->seen_users)};

@@ -36,6 +36,7 @@ struct shard_uplink {
 struct shard_options {
     uint32_t index;
     uint32_t n_shards;
+    const char *broker_id;
     const struct broker_config *config; /* lives as long as the shard, as everything here */
     const namespace_set_t *namespaces;
     metrics_t *metrics;
@@ -79,6 +80,7 @@ struct shard_figures {
     uint64_t channels;
     uint64_t subscriptions;
     uint64_t operations; /* requests that wait for the engine */
+    bool draining;       /* and the figures above were read since */
     /* of the whole cluster, from the gateways' leases; only shard 0's are current everywhere */
     uint64_t gateways, connections, users;
 };

@@ -41,6 +41,7 @@ struct shard {
     /* For other threads. */
     atomic_bool engine_connected;
     atomic_bool pubsub_connected;
+    atomic_bool seen_draining;
     atomic_int mode;
     atomic_uint_fast64_t seen_peers, seen_channels, seen_subscriptions, seen_operations;
     atomic_uint_fast64_t seen_gateways, seen_connections, seen_users;

@@ -273,7 +273,7 @@ static void send_welcome(switchboard_t *self, struct peer *peer) {
     enum wire_mode mode = WIRE_MODE_MEMORY;
     bool degraded = is_degraded(self, &mode);
     struct wire_welcome welcome = {.version = peer->version,
-                                   .broker_id = span_of_text(config->id),
+                                   .broker_id = span_of_text(self->options.broker_id),
                                    .boot_nonce = self->options.boot_nonce,
                                    .shards = (uint16_t) self->options.n_shards,
                                    .partitions = (uint32_t) config->partitions,
@@ -597,7 +597,7 @@ static void set_options(switchboard_t *self) {
     set_option(socket, ZMQ_ROUTER_MANDATORY, 1);
     set_option(socket, ZMQ_SNDHWM, mark);
     set_option(socket, ZMQ_RCVHWM, mark);
-    set_option(socket, ZMQ_IPV6, 1);
+    set_option(socket, ZMQ_IPV6, self->options.endpoint != NULL && strchr(self->options.endpoint, '[') != NULL);
     set_option(socket, ZMQ_TCP_KEEPALIVE, 1);
     set_option(socket, ZMQ_TCP_KEEPALIVE_IDLE, 5);
     set_option(socket, ZMQ_TCP_KEEPALIVE_INTVL, 2);
@@ -627,16 +627,13 @@ static bool open_socket(switchboard_t *self, char *ret_error, size_t error_size)
         snprintf(ret_error, error_size, "this libzmq does not take CURVE keys");
         return false;
     }
-    if (!bind_to(self, options->endpoint, ret_error, error_size) ||
-        !bind_to(self, options->inproc_endpoint, ret_error, error_size)) {
+    if (!bind_to(self, options->inproc_endpoint, ret_error, error_size) ||
+        !bind_to(self, options->endpoint, ret_error, error_size)) {
         return false;
     }
-    size_t size = sizeof self->endpoint;
-    bool is_last = options->endpoint != NULL && options->inproc_endpoint == NULL;
-    if (is_last) {
+    if (options->endpoint != NULL) {
+        size_t size = sizeof self->endpoint;
         zmq_getsockopt(self->socket, ZMQ_LAST_ENDPOINT, self->endpoint, &size);
-    } else if (options->endpoint != NULL) {
-        snprintf(self->endpoint, sizeof self->endpoint, "%s", options->endpoint);
     }
     return true;
 }

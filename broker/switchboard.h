@@ -15,6 +15,7 @@ struct switchboard_options {
     void *zmq_context;
     const struct broker_config *config;
     metrics_t *metrics;
+    const char *broker_id;
     uint32_t n_shards;
     const char *endpoint;        /* NULL: none but the next */
     const char *inproc_endpoint; /* NULL: none; gateways of this process */

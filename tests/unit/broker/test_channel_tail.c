@@ -1,0 +1,153 @@
+/* The tail: offsets without a hole, bounded in count, bytes and by the quota of all tails. */
+#include "broker/channel_tail.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct quota quota;
+static struct channel_tail tail;
+
+static int set_up(void **state) {
+    (void) state;
+    quota_init(&quota, 0, NULL);
+    channel_tail_init(&tail, 8, 100000, &quota);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    channel_tail_finish(&tail);
+    assert_int_equal(quota.used, 0);
+    return 0;
+}
+
+static bool append(uint64_t offset) {
+    char text[32];
+    snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
+    payload_t *payload = payload_new(span_of_text(text));
+    bool kept = channel_tail_append(&tail, offset, payload);
+    payload_unref(&payload);
+    return kept;
+}
+
+static void append_range(uint64_t first, uint64_t last) {
+    for (uint64_t offset = first; offset <= last; offset++) {
+        assert_true(append(offset));
+    }
+}
+
+static void expect_range(uint64_t first, uint64_t last) {
+    assert_null(channel_tail_at(&tail, first - 1));
+    assert_null(channel_tail_at(&tail, last + 1));
+    for (uint64_t offset = first; offset <= last; offset++) {
+        char text[32];
+        snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
+        payload_t *payload = channel_tail_at(&tail, offset);
+        assert_non_null(payload);
+        assert_true(span_equal_text(payload_span(payload), text));
+    }
+}
+
+static void an_empty_tail_begins_behind_the_cursor(void **state) {
+    (void) state;
+    assert_int_equal(channel_tail_first(&tail, 41), 42);
+    assert_null(channel_tail_at(&tail, 41));
+}
+
+static void appended_publications_are_found_by_offset(void **state) {
+    (void) state;
+    append_range(5, 9);
+    expect_range(5, 9);
+    assert_int_equal(channel_tail_first(&tail, 9), 5);
+}
+
+static void over_its_count_the_oldest_go(void **state) {
+    (void) state;
+    append_range(1, 100);
+    expect_range(93, 100);
+    assert_int_equal(tail.count, 8);
+}
+
+static void over_its_bytes_the_oldest_go(void **state) {
+    (void) state;
+    payload_t *payload = payload_new(SPAN_LITERAL("publication 1"));
+    tail.bytes_max = 3 * payload_footprint(payload);
+    payload_unref(&payload);
+    append_range(1, 5);
+    expect_range(3, 5);
+    assert_true(tail.bytes <= tail.bytes_max);
+}
+
+static void what_alone_is_over_the_bytes_leaves_it_empty(void **state) {
+    (void) state;
+    append_range(1, 3);
+    tail.bytes_max = 4;
+    assert_true(append(4));
+    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_first(&tail, 4), 5);
+}
+
+static void a_hole_starts_it_anew(void **state) {
+    (void) state;
+    append_range(1, 3);
+    append_range(7, 8);
+    expect_range(7, 8);
+}
+
+static void over_the_quota_of_all_tails_it_is_given_up(void **state) {
+    (void) state;
+    append_range(1, 3);
+    quota.limit = quota.used;
+    assert_false(append(4));
+    assert_int_equal(tail.count, 0);
+    assert_int_equal(quota.used, 0);
+    assert_true(append(5));
+}
+
+static bool prepend(uint64_t offset) {
+    char text[32];
+    snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
+    payload_t *payload = payload_new(span_of_text(text));
+    bool kept = channel_tail_prepend(&tail, offset, payload);
+    payload_unref(&payload);
+    return kept;
+}
+
+static void older_ones_are_put_before_as_far_as_the_bound_allows(void **state) {
+    (void) state;
+    append_range(10, 12);
+    for (uint64_t offset = 9; offset >= 5; offset--) {
+        assert_true(prepend(offset));
+    }
+    expect_range(5, 12);
+    assert_false(prepend(4));
+    append_range(13, 20);
+    expect_range(13, 20);
+}
+
+static void with_a_bound_of_nothing_it_keeps_nothing(void **state) {
+    (void) state;
+    tail.count_max = 0;
+    assert_true(append(1));
+    assert_int_equal(tail.count, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_empty_tail_begins_behind_the_cursor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(appended_publications_are_found_by_offset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_its_count_the_oldest_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_its_bytes_the_oldest_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_alone_is_over_the_bytes_leaves_it_empty, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hole_starts_it_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_the_quota_of_all_tails_it_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(older_ones_are_put_before_as_far_as_the_bound_allows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(with_a_bound_of_nothing_it_keeps_nothing, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,243 @@
+/* Members of a channel: events change them once, loads fill and confirm, the dead are found after their grace. */
+#include "broker/presence.h"
+
+#include "broker/gateway_leases.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static presence_t *presence;
+static struct buffer info;
+static char gone[256];
+
+static int set_up(void **state) {
+    (void) state;
+    presence = presence_new();
+    buffer_init(&info, 0);
+    gone[0] = '\0';
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    presence_destroy(&presence);
+    buffer_finish(&info);
+    return 0;
+}
+
+static struct engine_presence_entry entry_of(const char *client, const char *user, uint64_t lease_number) {
+    buffer_clear(&info);
+    wire_append_client_info(&info,
+                            &(struct wire_client_info){.client = span_of_text(client), .user = span_of_text(user)});
+    return (struct engine_presence_entry){
+        .info = buffer_span(&info), .gateway_id = SPAN_LITERAL("g1"), .lease_number = lease_number};
+}
+
+static bool join(const char *client, const char *user) {
+    struct engine_presence_entry entry = entry_of(client, user, 1);
+    return presence_join(presence, &entry, 1000);
+}
+
+static bool load(const char *client, const char *user, uint64_t now_ms) {
+    struct engine_presence_entry entry = entry_of(client, user, 1);
+    return presence_load(presence, &entry, now_ms);
+}
+
+static bool leave(const char *client) {
+    return presence_leave(presence, span_of_text(client));
+}
+
+static void expect_count(uint32_t clients, uint32_t users) {
+    struct presence_stats stats = presence_count(presence);
+    assert_int_equal(stats.clients, clients);
+    assert_int_equal(stats.users, users);
+}
+
+static bool nobody_lives(void *context, struct span gateway_id, uint64_t lease_number) {
+    (void) context;
+    (void) gateway_id;
+    (void) lease_number;
+    return false;
+}
+
+static bool lease_two_lives(void *context, struct span gateway_id, uint64_t lease_number) {
+    (void) context;
+    return span_equal_text(gateway_id, "g1") && lease_number == 2;
+}
+
+static void note_gone(void *context, struct span client, struct span member, bool in_store) {
+    (void) context;
+    (void) member;
+    strncat(gone, (const char *) client.data, client.size);
+    strcat(gone, in_store ? "+ " : "- ");
+}
+
+static void clients_and_distinct_users_are_counted(void **state) {
+    (void) state;
+    assert_true(join("c1", "ann"));
+    assert_true(join("c2", "ann"));
+    assert_true(join("c3", ""));
+    expect_count(3, 2);
+    assert_true(leave("c1"));
+    expect_count(2, 2);
+    assert_true(leave("c2"));
+    expect_count(1, 1);
+}
+
+static void a_second_join_or_leave_changes_nothing(void **state) {
+    (void) state;
+    assert_true(join("c1", "ann"));
+    assert_false(join("c1", "ann"));
+    expect_count(1, 1);
+    assert_true(leave("c1"));
+    assert_false(leave("c1"));
+    expect_count(0, 0);
+}
+
+static void malformed_info_changes_nothing(void **state) {
+    (void) state;
+    struct engine_presence_entry entry = {.info = SPAN_LITERAL("no info"), .gateway_id = SPAN_LITERAL("g1")};
+    assert_false(presence_join(presence, &entry, 1000));
+    expect_count(0, 0);
+}
+
+static void events_during_a_load_win(void **state) {
+    (void) state;
+    presence_begin_load(presence);
+    assert_true(presence_is_loading(presence));
+    assert_true(join("new", "ann"));
+    assert_false(leave("left"));
+    assert_false(load("left", "bob", 1000)); /* it was read before it left */
+    assert_true(load("there", "cid", 1000));
+    assert_false(load("new", "ann", 1000));
+    presence_end_load(presence, 1000);
+    assert_true(presence_is_ready(presence));
+    expect_count(2, 2);
+}
+
+static void who_left_and_came_back_during_a_load_is_there(void **state) {
+    (void) state;
+    presence_begin_load(presence);
+    leave("c1");
+    assert_true(join("c1", "ann"));
+    presence_end_load(presence, 1000);
+    expect_count(1, 1);
+}
+
+static void a_failed_load_leaves_it_as_it_was(void **state) {
+    (void) state;
+    join("c1", "ann");
+    presence_begin_load(presence);
+    presence_fail_load(presence);
+    assert_false(presence_is_ready(presence));
+    expect_count(1, 1);
+}
+
+static void members_of_a_dead_lease_go_after_their_grace(void **state) {
+    (void) state;
+    struct presence_lives lives = {nobody_lives, NULL};
+    join("c1", "ann");
+    assert_false(presence_needs_sweep(presence, &lives, 1000 + PRESENCE_GRACE_MS - 1));
+    assert_true(presence_needs_sweep(presence, &lives, 1000 + PRESENCE_GRACE_MS));
+    presence_sweep(presence, &lives, 1000 + PRESENCE_GRACE_MS, note_gone, NULL);
+    assert_string_equal(gone, "c1+ ");
+}
+
+static void a_load_brings_the_new_lease_of_a_member(void **state) {
+    (void) state;
+    struct presence_lives lives = {lease_two_lives, NULL};
+    join("c1", "ann");
+    assert_true(presence_needs_sweep(presence, &lives, 60000));
+    presence_begin_load(presence);
+    struct engine_presence_entry entry = entry_of("c1", "ann", 2);
+    assert_false(presence_load(presence, &entry, 60000));
+    presence_end_load(presence, 60000);
+    assert_false(presence_needs_sweep(presence, &lives, 90000));
+    expect_count(1, 1);
+}
+
+static bool everybody_lives(void *context, struct span gateway_id, uint64_t lease_number) {
+    (void) context;
+    (void) gateway_id;
+    (void) lease_number;
+    return true;
+}
+
+static void who_a_load_does_not_know_is_in_doubt_until_confirmed_or_gone(void **state) {
+    (void) state;
+    struct presence_lives lives = {everybody_lives, NULL};
+    join("c1", "ann");
+    join("c2", "bob");
+    presence_begin_load(presence);
+    presence_end_load(presence, 10000); /* the store was lost */
+    expect_count(2, 2);
+    assert_false(presence_needs_sweep(presence, &lives, 10001));
+    struct engine_presence_entry entry = entry_of("c1", "ann", 1);
+    assert_false(presence_join(presence, &entry, 12000)); /* RESYNC brought it back: no JOIN */
+    assert_true(presence_needs_sweep(presence, &lives, 10000 + PRESENCE_GRACE_MS));
+    presence_sweep(presence, &lives, 10000 + PRESENCE_GRACE_MS, note_gone, NULL);
+    assert_string_equal(gone, "c2- ");
+}
+
+static void every_member_is_appended_within_the_bound(void **state) {
+    (void) state;
+    join("c1", "ann");
+    join("c2", "bob");
+    struct buffer out = BUFFER_EMPTY;
+    bool fits = false;
+    assert_int_equal(presence_append(presence, &out, &fits), 2);
+    assert_true(fits);
+    struct cursor cursor = cursor_of(buffer_span(&out));
+    for (int i = 0; i < 2; i++) {
+        struct wire_client_info member;
+        assert_true(wire_read_client_info(cursor_sized(&cursor), &member));
+    }
+    assert_true(cursor_is_done(&cursor));
+    buffer_clear(&out);
+    out.limit = 20;
+    presence_append(presence, &out, &fits);
+    assert_false(fits);
+    buffer_finish(&out);
+}
+
+static void leases_say_who_lives(void **state) {
+    (void) state;
+    gateway_leases_t *leases = gateway_leases_new();
+    assert_true(gateway_leases_is_alive(leases, SPAN_LITERAL("g1"), 9)); /* nothing is known yet */
+    struct engine_lease list[] = {{.gateway_id = SPAN_LITERAL("g1"), .number = 5, .connections = 3, .users = 2}};
+    assert_true(gateway_leases_update(leases, list, 1));
+    assert_false(gateway_leases_update(leases, list, 1));
+    assert_true(gateway_leases_is_alive(leases, SPAN_LITERAL("g1"), 5));
+    assert_true(gateway_leases_is_alive(leases, SPAN_LITERAL("g1"), 0));
+    assert_false(gateway_leases_is_alive(leases, SPAN_LITERAL("g1"), 4));
+    assert_false(gateway_leases_is_alive(leases, SPAN_LITERAL("g2"), 0));
+    assert_int_equal(gateway_leases_totals(leases).connections, 3);
+    list[0].number = 6;
+    assert_true(gateway_leases_update(leases, list, 1));
+    assert_true(gateway_leases_update(leases, NULL, 0));
+    assert_false(gateway_leases_is_alive(leases, SPAN_LITERAL("g1"), 6));
+    gateway_leases_destroy(&leases);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(clients_and_distinct_users_are_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_second_join_or_leave_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(malformed_info_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_during_a_load_win, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_left_and_came_back_during_a_load_is_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_load_leaves_it_as_it_was, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(members_of_a_dead_lease_go_after_their_grace, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_load_brings_the_new_lease_of_a_member, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_a_load_does_not_know_is_in_doubt_until_confirmed_or_gone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(every_member_is_appended_within_the_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(leases_say_who_lives, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

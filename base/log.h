@@ -7,33 +7,12 @@
 #ifndef CALLBOARD_BASE_LOG_H
 #define CALLBOARD_BASE_LOG_H
 
-#include "base/bytes.h"
+#include "base/log_line.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
-
-enum log_field_type { LOG_FIELD_NONE, LOG_FIELD_TEXT, LOG_FIELD_SPAN, LOG_FIELD_U64, LOG_FIELD_I64, LOG_FIELD_BOOL };
-
-struct log_field {
-    const char *name;
-    enum log_field_type type;
-    union {
-        const char *text;
-        struct span span;
-        uint64_t u64;
-        int64_t i64;
-        bool boolean;
-    } value;
-};
-
-#define log_text(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_TEXT, .value.text = (v)})
-#define log_span(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_SPAN, .value.span = (v)})
-#define log_u64(field, v)  ((struct log_field){.name = (field), .type = LOG_FIELD_U64, .value.u64 = (v)})
-#define log_i64(field, v)  ((struct log_field){.name = (field), .type = LOG_FIELD_I64, .value.i64 = (v)})
-#define log_bool(field, v) ((struct log_field){.name = (field), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
-#define log_nothing        ((struct log_field){.name = NULL, .type = LOG_FIELD_NONE})
 
 #define LOG_AT(level, event, ...)                                                                                      \
     log_write((level), (event), (const struct log_field[]){__VA_ARGS__},                                               \

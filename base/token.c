@@ -7,8 +7,7 @@
  *     2. kid names the key (none: the key without kid); it is only looked up in our table
  *     3. alg must be, byte for byte, the one algorithm this key has
  *                 |
- *              5. only now the payload is looked at: strict base64url, strict JSON, types
- *              6. iss and aud, 7. exp and nbf, 8. the cap on a token's life
+ *              5. only now the payload is looked at: strict base64url, strict JSON, claims (base/token_claims.c)
  *
  * Happy path: the claims are handed out as spans of one block that belongs to them.
  *
@@ -17,6 +16,7 @@
  * aborts: no answer would be right. Secrets live only inside OpenSSL's contexts, which are wiped when freed. */
 #include "base/token.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/memory.h"
 
@@ -29,8 +29,6 @@
 
 enum { KID_MAX = 64, SIGNATURE_MAX = 64 };
 
-#define NUMERIC_DATE_MAX ((int64_t) 9007199254740991) /* 2^53 - 1 */
-
 struct key {
     char kid[KID_MAX + 1]; /* "" = for tokens without kid */
     enum token_algorithm algorithm;
@@ -38,10 +36,9 @@ struct key {
 };
 
 struct token_keys {
-    char *audience;
+    struct token_rules rules;
+    char *audience; /* what the rules point to */
     char *issuer;
-    bool any_audience;
-    int64_t max_life_s;
     struct key *keys;
     size_t n_keys;
 };
@@ -69,37 +66,17 @@ bool token_algorithm_parse(struct span name, enum token_algorithm *ret_algorithm
     return false;
 }
 
-const char *token_outcome_text(enum token_outcome outcome) {
-    switch (outcome) {
-    case TOKEN_OK:
-        return "valid";
-    case TOKEN_MALFORMED:
-        return "malformed";
-    case TOKEN_UNKNOWN_KEY:
-        return "unknown key or algorithm";
-    case TOKEN_BAD_SIGNATURE:
-        return "bad signature";
-    case TOKEN_BAD_CLAIM:
-        return "bad claim";
-    case TOKEN_WRONG_AUDIENCE:
-        return "wrong audience";
-    case TOKEN_WRONG_ISSUER:
-        return "wrong issuer";
-    case TOKEN_EXPIRED:
-        return "expired or not yet valid";
-    }
-    unreachable("token outcome %d", (int) outcome);
-}
-
 /* ---- keys ---- */
 
 token_keys_t *token_keys_new(const struct token_rules *rules) {
     token_keys_t *self = memory_alloc_zero(sizeof *self);
     self->audience = memory_strdup(rules->audience == NULL ? "" : rules->audience);
     self->issuer = memory_strdup(rules->issuer == NULL ? "" : rules->issuer);
-    self->any_audience = rules->any_audience;
-    self->max_life_s = rules->max_life_s;
-    check(self->any_audience || (self->audience[0] != '\0' && self->issuer[0] != '\0'),
+    self->rules = (struct token_rules){.audience = self->audience,
+                                       .issuer = self->issuer,
+                                       .any_audience = rules->any_audience,
+                                       .max_life_s = rules->max_life_s};
+    check(rules->any_audience || (self->audience[0] != '\0' && self->issuer[0] != '\0'),
           "token rules without audience and issuer, and without any_audience");
     return self;
 }
@@ -326,159 +303,6 @@ static enum token_outcome verify_parts(const token_keys_t *self, const struct pa
     return outcome == TOKEN_OK ? verify_signature(key, parts) : outcome;
 }
 
-/* ---- claims ---- */
-
-/* Reading claims, until one is bad. */
-struct reading {
-    struct json_value object;
-    struct token_claims *claims;
-    bool is_bad;
-};
-
-/* A string, decoded behind what the storage holds. */
-static struct span read_text(struct reading *reading, struct json_value value) {
-    struct buffer *storage = &reading->claims->storage;
-    size_t before = storage->size;
-    if (!json_decode_string(value, storage)) {
-        reading->is_bad = true;
-        return SPAN_EMPTY;
-    }
-    return span_of(storage->data + before, storage->size - before);
-}
-
-/* A string claim; empty when absent. */
-static struct span take_text(struct reading *reading, const char *name, bool *ret_is_there) {
-    struct json_value value = json_member(reading->object, name);
-    *ret_is_there = value.type != JSON_NONE;
-    return *ret_is_there ? read_text(reading, value) : SPAN_EMPTY;
-}
-
-/* A string claim in standard base64, decoded. */
-static struct span take_binary(struct reading *reading, const char *name) {
-    bool is_there = false;
-    struct span text = take_text(reading, name, &is_there);
-    struct buffer *storage = &reading->claims->storage;
-    size_t before = storage->size;
-    if (!is_there) {
-        return SPAN_EMPTY;
-    }
-    if (!base64_decode(storage, text)) {
-        reading->is_bad = true;
-        return SPAN_EMPTY;
-    }
-    return span_of(storage->data + before, storage->size - before);
-}
-
-/* Seconds since 1970, whole, from 0 to 2^53 - 1. */
-static int64_t take_date(struct reading *reading, const char *name, bool *ret_is_there) {
-    struct json_value value = json_member(reading->object, name);
-    int64_t seconds = 0;
-    *ret_is_there = value.type != JSON_NONE;
-    if (*ret_is_there && (!json_to_i64(value, &seconds) || seconds < 0 || seconds > NUMERIC_DATE_MAX)) {
-        reading->is_bad = true;
-    }
-    return seconds;
-}
-
-static struct json_value take_object(struct reading *reading, const char *name) {
-    struct json_value value = json_member(reading->object, name);
-    if (value.type != JSON_NONE && value.type != JSON_OBJECT) {
-        reading->is_bad = true;
-    }
-    return value;
-}
-
-static struct json_value take_text_list(struct reading *reading, const char *name) {
-    struct json_value value = json_member(reading->object, name);
-    if (value.type != JSON_NONE && value.type != JSON_ARRAY) {
-        reading->is_bad = true;
-        return value;
-    }
-    struct json_iterator iterator = json_iterate(value);
-    struct json_value no_name;
-    struct json_value element;
-    while (json_next(&iterator, &no_name, &element)) {
-        read_text(reading, element); /* judged only */
-    }
-    return value;
-}
-
-static void read_claims(struct reading *reading) {
-    struct token_claims *claims = reading->claims;
-    bool is_there = false;
-    claims->user = take_text(reading, "sub", &is_there);
-    claims->channel = take_text(reading, "channel", &claims->has_channel);
-    claims->client = take_text(reading, "client", &is_there);
-    claims->jti = take_text(reading, "jti", &is_there);
-    claims->expiry_s = take_date(reading, "exp", &claims->has_expiry);
-    claims->expire_at_s = take_date(reading, "expire_at", &claims->has_expire_at);
-    claims->issued_at_s = take_date(reading, "iat", &is_there);
-    claims->info = json_member(reading->object, "info");
-    claims->info_binary = take_binary(reading, "b64info");
-    claims->data = json_member(reading->object, "data");
-    claims->data_binary = take_binary(reading, "b64data");
-    claims->channels = take_text_list(reading, "channels");
-    claims->subs = take_object(reading, "subs");
-    claims->meta = take_object(reading, "meta");
-    claims->override = take_object(reading, "override");
-}
-
-/* Is `wanted` the string, or one of the strings of the list? */
-static bool audience_has(struct reading *reading, struct json_value audience, const char *wanted) {
-    if (audience.type != JSON_ARRAY) {
-        return span_equal_text(read_text(reading, audience), wanted);
-    }
-    bool is_found = false;
-    struct json_iterator iterator = json_iterate(audience);
-    struct json_value no_name;
-    struct json_value element;
-    while (json_next(&iterator, &no_name, &element)) {
-        is_found = span_equal_text(read_text(reading, element), wanted) || is_found;
-    }
-    return is_found;
-}
-
-static enum token_outcome judge_audience(const token_keys_t *self, struct reading *reading) {
-    struct json_value audience = json_member(reading->object, "aud");
-    bool has_issuer = false;
-    struct span issuer = take_text(reading, "iss", &has_issuer);
-    bool is_ours = audience.type != JSON_NONE && audience_has(reading, audience, self->audience);
-    if (reading->is_bad) {
-        return TOKEN_BAD_CLAIM;
-    }
-    if (self->any_audience) {
-        return TOKEN_OK;
-    }
-    if (!has_issuer || !span_equal_text(issuer, self->issuer)) {
-        return TOKEN_WRONG_ISSUER;
-    }
-    return is_ours ? TOKEN_OK : TOKEN_WRONG_AUDIENCE;
-}
-
-/* All dates are below 2^53, so nothing here overflows. */
-static enum token_outcome judge_dates(const token_keys_t *self, struct reading *reading, int64_t now_ms) {
-    const struct token_claims *claims = reading->claims;
-    bool has_not_before = false;
-    int64_t not_before_s = take_date(reading, "nbf", &has_not_before);
-    int64_t now_s = now_ms / 1000;
-    if (reading->is_bad) {
-        return TOKEN_BAD_CLAIM;
-    }
-    if ((claims->has_expiry && claims->expiry_s <= now_s) || (has_not_before && not_before_s > now_s)) {
-        return TOKEN_EXPIRED;
-    }
-    bool is_over_cap = self->max_life_s > 0 && (!claims->has_expiry || claims->expiry_s - now_s > self->max_life_s);
-    return is_over_cap ? TOKEN_BAD_CLAIM : TOKEN_OK;
-}
-
-static enum token_outcome judge_claims(const token_keys_t *self, struct json_value object, int64_t now_ms,
-                                       struct token_claims *claims) {
-    struct reading reading = {.object = object, .claims = claims};
-    read_claims(&reading);
-    enum token_outcome outcome = judge_audience(self, &reading);
-    return outcome == TOKEN_OK ? judge_dates(self, &reading, now_ms) : outcome;
-}
-
 /* Spans point into the storage, so it must never move: its room is the payload, every string of it decoded (at most
  * as long together), and the base64 among them decoded (shorter). */
 static void reserve_storage(struct buffer *storage, struct span payload) {
@@ -502,8 +326,9 @@ enum token_outcome token_verify(const token_keys_t *keys, struct span token, int
     struct json_value object;
     reserve_storage(&claims.storage, parts.payload);
     const uint8_t *block = claims.storage.data;
-    outcome = decode_object(&claims.storage, parts.payload, &object) ? judge_claims(keys, object, now_ms, &claims)
-                                                                     : TOKEN_MALFORMED;
+    outcome = decode_object(&claims.storage, parts.payload, &object)
+                  ? token_claims_read(&keys->rules, object, now_ms, &claims)
+                  : TOKEN_MALFORMED;
     check(claims.storage.data == block, "a token's storage moved");
     if (outcome != TOKEN_OK) {
         token_claims_finish(&claims);
@@ -511,11 +336,6 @@ enum token_outcome token_verify(const token_keys_t *keys, struct span token, int
     }
     *ret_claims = claims;
     return TOKEN_OK;
-}
-
-void token_claims_finish(struct token_claims *self) {
-    buffer_finish(&self->storage);
-    memset(self, 0, sizeof *self);
 }
 
 /* ---- signing ---- */

@@ -322,7 +322,7 @@ static void a_place_taken_over_tells_its_count_first(void **state) {
 
 static void many_contexts(void) {
     for (int i = 0; i < 20; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "context_%d", i);
         log_set_context(name, "value");
     }

@@ -217,21 +217,29 @@ void wire_broker_await_link(wire_broker_t *self) {
     }
 }
 
-struct wire_frame wire_broker_expect(wire_broker_t *self, enum wire_kind kind, uint16_t *ret_shard) {
+static struct kept_frame *next_frame(wire_broker_t *self, const char *what) {
     uint64_t deadline_ms = clock_monotonic_ms() + WIRE_BROKER_DEADLINE_MS;
     while (list_is_empty(&self->frames)) {
-        poll_before(self, deadline_ms, wire_kind_name((uint8_t) kind));
+        poll_before(self, deadline_ms, what);
     }
     memory_free(self->handed_out);
     self->handed_out = list_entry(list_pop_front(&self->frames), struct kept_frame, link);
-    if (self->handed_out->frame.kind != kind) {
-        fail_msg("%s came, %s was expected", wire_kind_name(self->handed_out->frame.kind),
-                 wire_kind_name((uint8_t) kind));
+    return self->handed_out;
+}
+
+struct wire_frame wire_broker_expect_any(wire_broker_t *self) {
+    return next_frame(self, "a frame")->frame;
+}
+
+struct wire_frame wire_broker_expect(wire_broker_t *self, enum wire_kind kind, uint16_t *ret_shard) {
+    const struct kept_frame *kept = next_frame(self, wire_kind_name((uint8_t) kind));
+    if (kept->frame.kind != kind) {
+        fail_msg("%s came, %s was expected", wire_kind_name(kept->frame.kind), wire_kind_name((uint8_t) kind));
     }
     if (ret_shard != NULL) {
-        *ret_shard = self->handed_out->shard;
+        *ret_shard = kept->shard;
     }
-    return self->handed_out->frame;
+    return kept->frame;
 }
 
 bool wire_broker_has_frame(wire_broker_t *self) {

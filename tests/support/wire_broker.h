@@ -50,6 +50,7 @@ void wire_broker_await_link(wire_broker_t *self);
 /* The next frame that is neither HELLO nor BEAT, which must be of this kind; the shard it came on in *ret_shard (may be
  * NULL). Valid until the next call. */
 struct wire_frame wire_broker_expect(wire_broker_t *self, enum wire_kind kind, uint16_t *ret_shard);
+struct wire_frame wire_broker_expect_any(wire_broker_t *self);
 /* Has such a frame come (after a few turns)? */
 bool wire_broker_has_frame(wire_broker_t *self);
 

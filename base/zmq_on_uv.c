@@ -204,6 +204,17 @@ static void send_rest(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames) {
     }
 }
 
+static void free_bytes(void *bytes, void *hint) {
+    (void) hint;
+    handover_acquire(bytes);
+    memory_free(bytes);
+}
+
+void zmq_on_uv_frame_take(zmq_msg_t *ret_frame, void *bytes, size_t size) {
+    handover_release(bytes);
+    check(zmq_msg_init_data(ret_frame, bytes, size, free_bytes, NULL) == 0, "message of %zu bytes", size);
+}
+
 enum zmq_send_result zmq_on_uv_send(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames) {
     check(n_frames > 0 && !self->closing, "%zu frames on a%s socket", n_frames, self->closing ? " closing" : "n open");
     for (size_t i = 0; i < n_frames; i++) {

@@ -41,6 +41,9 @@ enum zmq_send_result {
     ZMQ_UNROUTABLE,  /* ROUTER with mandatory: no such peer; the frames stay */
     ZMQ_SEND_FAILED, /* errno tells; the frames stay */
 };
+/* A frame of bytes that memory_free frees, without a copy; they are the message's from now on, and freed on whichever
+ * thread lets go of it last. */
+void zmq_on_uv_frame_take(zmq_msg_t *ret_frame, void *bytes, size_t size);
 /* Sends all frames as one message, without blocking. */
 enum zmq_send_result zmq_on_uv_send(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames);
 

@@ -1,8 +1,8 @@
 /* Builds the parts in the order in which they may call each other, and takes them down in the reverse:
  *
  *   new:      switchboard (allocated) → shards with their engines → switchboard listens → backend API
- *   destroy:  backend API ends → switchboard quiet (shards hear nothing more) → shards end, engines close →
- *             switchboard ends
+ *   destroy:  backend API stops → switchboard quiet (shards hear nothing more) → shards end, engines close →
+ *             backend API and switchboard end
  *
  * Failure modes: whatever cannot be made undoes what was, and says which setting to mend. */
 #include "broker/broker.h"
@@ -28,7 +28,10 @@ struct broker {
     struct broker_options options;
     char *id;
     const struct broker_config *config;
-    namespace_set_t *namespaces;
+    namespace_set_t *namespaces;       /* the first: engines may know it */
+    namespace_set_t *later_namespaces; /* of the last reload, NULL: none */
+    namespace_set_t *old_namespaces;   /* still in use while a reload is under way */
+    uint32_t reload;
     switchboard_t *switchboard;
     shard_t **shards;
     uint32_t n_shards;
@@ -52,6 +55,14 @@ static engine_t *make_memory_engine(void *context, const struct engine_options *
     limits.key_ttl_ms = (uint64_t) config->key_ttl_ms;
     limits.lease_ms = (uint64_t) config->lease_ms;
     return engine_memory_new(options, &limits);
+}
+
+static engine_t *make_redis_engine(void *context, const struct engine_options *options, char *ret_error,
+                                   size_t error_size) {
+    (void) context;
+    (void) options;
+    snprintf(ret_error, error_size, "redis.url is set, but this build has no Redis engine; leave it empty");
+    return NULL;
 }
 
 /* ---- building ---- */
@@ -173,7 +184,7 @@ static void choose_engine(broker_t *self) {
     if (self->options.make_engine != NULL) {
         return;
     }
-    self->options.make_engine = make_memory_engine;
+    self->options.make_engine = self->config->redis_url[0] == '\0' ? make_memory_engine : make_redis_engine;
     self->options.engine_context = self;
 }
 
@@ -206,16 +217,19 @@ void broker_destroy(broker_t **self_p) {
     if (self == NULL) {
         return;
     }
-    backend_api_destroy(&self->backend_api);
+    backend_api_stop(self->backend_api); /* shards may still answer it: it goes when they are gone */
     if (self->switchboard != NULL) {
         switchboard_quiet(self->switchboard);
     }
     for (uint32_t i = 0; self->shards != NULL && i < self->n_shards; i++) {
         shard_destroy(&self->shards[i]);
     }
+    backend_api_destroy(&self->backend_api);
     switchboard_destroy(&self->switchboard);
     curve_zap_destroy(&self->zap);
     curve_keys_wipe(&self->curve_keys);
+    namespace_set_destroy(&self->later_namespaces);
+    namespace_set_destroy(&self->old_namespaces);
     namespace_set_destroy(&self->namespaces);
     memory_free(self->shards);
     memory_free(self->id);
@@ -242,6 +256,31 @@ bool broker_is_drained(const broker_t *self) {
     return status.draining && status.subscriptions == 0 && status.operations == 0;
 }
 
+/* ---- reloading ---- */
+
+void broker_reload(broker_t *self, const struct broker_config *config) {
+    check(self->old_namespaces == NULL, "two reloads at once");
+    self->old_namespaces = self->later_namespaces;
+    self->later_namespaces = namespace_set_new(&config->namespaces);
+    self->reload++;
+    backend_api_reload(self->backend_api, self->later_namespaces);
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        shard_post_reload(self->shards[i], self->later_namespaces, self->reload);
+    }
+}
+
+bool broker_finish_reload(broker_t *self) {
+    for (uint32_t i = 0; i < self->n_shards; i++) {
+        struct shard_figures figures;
+        shard_read_figures(self->shards[i], &figures);
+        if (figures.reloads != self->reload) {
+            return false;
+        }
+    }
+    namespace_set_destroy(&self->old_namespaces);
+    return true;
+}
+
 /* ---- seen from outside ---- */
 
 uint32_t broker_shards(const broker_t *self) {
@@ -259,7 +298,7 @@ actor_t *broker_shard_for(const broker_t *self, struct span channel) {
 }
 
 const namespace_set_t *broker_namespaces(const broker_t *self) {
-    return self->namespaces;
+    return self->later_namespaces != NULL ? self->later_namespaces : self->namespaces;
 }
 
 static void add_shard(const broker_t *self, uint32_t index, struct broker_status *status) {

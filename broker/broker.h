@@ -34,6 +34,13 @@ void broker_drain(broker_t *self);
 /* Draining, and no subscription and no request is left? */
 bool broker_is_drained(const broker_t *self);
 
+/* Namespaces of another reading of the configuration count from now on; nothing else of it is read. `config` lives
+ * until the next reload is through, or the broker ends. Not while one is under way. */
+void broker_reload(broker_t *self, const struct broker_config *config);
+/* Does nothing refer to the configuration of the reload before (not the first, which broker_new got) any more? Once it
+ * is true, it frees what it had made of that one. Poll it after broker_reload. */
+bool broker_finish_reload(broker_t *self);
+
 /* ---- for the backend API ---- */
 uint32_t broker_shards(const broker_t *self);
 actor_t *broker_shard(const broker_t *self, uint32_t index);

@@ -35,6 +35,18 @@ static uint32_t tail_count_max(const channel_set_t *set, const struct namespace_
     return (uint32_t) (options->history_size < most ? options->history_size : most);
 }
 
+/* What a namespace that is gone leaves behind. */
+static const struct namespace_options closed_options = {.name = NULL};
+
+void channel_take_options(struct channel *self, const struct namespace_options *options) {
+    bool had_history = namespace_has_history(self->options);
+    self->options = options == NULL ? &closed_options : options;
+    self->tail.count_max = tail_count_max(self->set, self->options);
+    if (had_history && !namespace_has_history(self->options)) {
+        channel_on_doubt(self); /* the load tells that there are no positions any more */
+    }
+}
+
 static void on_due(struct timer_entry *entry) {
     struct channel *self = list_entry(entry, struct channel, due);
     struct channel_event event = {.kind = CHANNEL_ON_TIME, .wanted = self->n_subscriptions > 0};
@@ -298,6 +310,7 @@ void channel_send_load(struct channel *self) {
     }
     read->since_is_own = read->has_since && own;
     self->reading = true;
+    self->read_generation = self->set->generation;
     self->loads_sent++;
     self->set->loads_out++;
     metric(self, SHARD_LOADS);

@@ -37,6 +37,11 @@ void channel_set_flush(channel_set_t *self);
 /* Gateways came, went or have new leases: whose members are dead is swept. */
 void channel_set_on_leases_changed(channel_set_t *self, uint64_t now_ms);
 void channel_set_on_partition_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms);
+/* Other namespaces: every channel has its options from there from now on. A channel whose namespace is gone keeps and
+ * allows nothing any more; its gateways unsubscribe. */
+void channel_set_reload(channel_set_t *self, const namespace_set_t *namespaces);
+/* Does no read under way refer to options of before the last reload? */
+bool channel_set_is_reloaded(const channel_set_t *self);
 channel_t *channel_set_find(const channel_set_t *self, struct span name); /* NULL: not here */
 size_t channel_set_count(const channel_set_t *self);
 /* Own publication of a channel with history: the tail shall have it. Does nothing where memory is short. */

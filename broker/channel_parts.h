@@ -41,6 +41,7 @@ struct channel {
     struct position load_since;
     uint32_t loads_sent;
     bool reading;
+    uint32_t read_generation; /* the set's, when it was sent */
     struct channel_load loaded;
 
     /* Publications that wait for the load. */
@@ -73,6 +74,7 @@ struct channel_set {
     uint64_t sweep_until_ms;
     uint64_t swept_ms;
     struct buffer scratch; /* an answer's publications */
+    uint32_t generation;   /* counts reloads */
     bool closing;
 };
 
@@ -84,6 +86,7 @@ bool channel_step(struct channel *self, const struct channel_event *event, paylo
 /* Behind every outer call: nobody there any more? False: the channel is gone. */
 bool channel_settle(struct channel *self);
 void channel_send_load(struct channel *self);
+void channel_take_options(struct channel *self, const struct namespace_options *options);
 void channel_tell_members(struct channel *self, bool joined, struct span info);
 
 /* channel_answer.c */

@@ -78,6 +78,26 @@ void channel_set_expect(channel_set_t *self, struct span name, const struct name
     channel_settle(channel_new(self, name, options));
 }
 
+/* ---- reloading ---- */
+
+void channel_set_reload(channel_set_t *self, const namespace_set_t *namespaces) {
+    struct channel *channel = NULL;
+    struct channel *next = NULL;
+    self->generation++;
+    HASH_ITER(by_name, self->by_name, channel, next) {
+        channel_take_options(channel, namespace_set_find(namespaces, channel_name(channel)));
+    }
+}
+
+bool channel_set_is_reloaded(const channel_set_t *self) {
+    for (const struct channel *channel = self->by_name; channel != NULL; channel = channel->by_name.next) {
+        if (channel->reading && channel->read_generation != self->generation) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- timers ---- */
 
 static void send_loads(channel_set_t *self) {

@@ -36,6 +36,8 @@ enum engine_outcome {
 };
 const char *engine_outcome_text(enum engine_outcome outcome);
 
+/* Options of a request are borrowed until its completion, those of hold for the call: a reload replaces them. */
+
 /* ---- appending ---- */
 struct engine_append {
     /* in */

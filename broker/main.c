@@ -20,7 +20,8 @@ struct main {
     metrics_t *metrics;
     broker_t *broker;
     admin_http_t *http;
-    uv_timer_t watch; /* while draining */
+    uv_timer_t watch;        /* while draining */
+    uv_timer_t reload_watch; /* while a reload is under way */
     uint64_t drain_until_ms;
 };
 
@@ -56,6 +57,7 @@ static void on_watch(uv_timer_t *timer) {
         return;
     }
     uv_close((uv_handle_t *) &self->watch, NULL);
+    uv_close((uv_handle_t *) &self->reload_watch, NULL);
     admin_http_close(&self->http, on_http_closed, self);
 }
 
@@ -70,10 +72,19 @@ static void stop(void *context) {
 
 /* ---- running ---- */
 
+static void on_reload_watch(uv_timer_t *timer) {
+    struct main *self = timer->data;
+    if (broker_finish_reload(self->broker)) {
+        uv_timer_stop(&self->reload_watch);
+        program_reloaded(self->program);
+    }
+}
+
 static void reload(void *context, void *const *configs) {
     struct main *self = context;
     apply_log(configs[0]);
-    program_reloaded(self->program);
+    broker_reload(self->broker, configs[0]);
+    uv_timer_start(&self->reload_watch, on_reload_watch, WATCH_MS, WATCH_MS);
 }
 
 static bool start(void *context, program_t *program, void *const *configs, char *ret_error, size_t error_size) {
@@ -94,6 +105,8 @@ static bool start(void *context, program_t *program, void *const *configs, char 
         finish(self);
         return false;
     }
+    uv_timer_init(program_loop(program), &self->reload_watch);
+    self->reload_watch.data = self;
     struct broker_status status;
     broker_read_status(self->broker, &status);
     log_set_context("broker", status.id);

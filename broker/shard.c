@@ -34,6 +34,12 @@ struct drain_message {
     struct actor_message message;
 };
 
+struct reload_message {
+    struct actor_message message;
+    const namespace_set_t *namespaces;
+    uint32_t number;
+};
+
 /* ---- peers ---- */
 
 static struct shard_peer_entry *find_entry(const struct shard *self, uint32_t number) {
@@ -210,6 +216,20 @@ static void on_drain(struct shard *self) {
     atomic_store(&self->seen_draining, true);
 }
 
+static void on_reload(struct shard *self, const struct reload_message *message) {
+    self->options.namespaces = message->namespaces;
+    self->reload = message->number;
+    channel_set_reload(self->channels, message->namespaces);
+}
+
+/* What began before the reload still has the old options. */
+static void follow_reload(struct shard *self) {
+    if (atomic_load(&self->seen_reload) != self->reload && shard_operations_are_behind(self, self->reload) &&
+        channel_set_is_reloaded(self->channels)) {
+        atomic_store(&self->seen_reload, self->reload);
+    }
+}
+
 static void drop_message(void *context, struct actor_message *message) {
     (void) context;
     if (message->kind == SHARD_MESSAGE_BATCH) {
@@ -235,6 +255,9 @@ static void on_message(void *context, struct actor_message *message) {
         break;
     case SHARD_MESSAGE_DRAIN:
         on_drain(self);
+        break;
+    case SHARD_MESSAGE_RELOAD:
+        on_reload(self, (struct reload_message *) (void *) message);
         break;
     }
     drop_message(context, message);
@@ -285,6 +308,15 @@ void shard_post_drain(shard_t *self) {
     struct drain_message *message = memory_alloc_zero(sizeof *message);
     message->message.kind = SHARD_MESSAGE_DRAIN;
     message->message.bytes = sizeof *message;
+    post(self, &message->message);
+}
+
+void shard_post_reload(shard_t *self, const namespace_set_t *namespaces, uint32_t number) {
+    struct reload_message *message = memory_alloc_zero(sizeof *message);
+    message->message.kind = SHARD_MESSAGE_RELOAD;
+    message->message.bytes = sizeof *message;
+    message->namespaces = namespaces;
+    message->number = number;
     post(self, &message->message);
 }
 
@@ -426,6 +458,7 @@ static void on_flush(void *context) {
 static void on_tick(uv_timer_t *timer) {
     struct shard *self = timer->data;
     channel_set_tick(self->channels, clock_monotonic_ms());
+    follow_reload(self);
     publish_figures(self);
 }
 
@@ -536,6 +569,7 @@ void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) 
                                           .channels = atomic_load(&self->seen_channels),
                                           .subscriptions = atomic_load(&self->seen_subscriptions),
                                           .operations = atomic_load(&self->seen_operations),
+                                          .reloads = atomic_load(&self->seen_reload),
                                           .draining = draining,
                                           .gateways = atomic_load(&self->seen_gateways),
                                           .connections = atomic_load(&self->seen_connections),

@@ -22,6 +22,7 @@ enum shard_message_kind {
     SHARD_MESSAGE_PEER_LEFT,
     SHARD_MESSAGE_REQUEST,
     SHARD_MESSAGE_DRAIN,
+    SHARD_MESSAGE_RELOAD,
 };
 
 /* What a shard needs of the switchboard. Called on the shard's thread. */
@@ -70,6 +71,8 @@ void shard_post_peer_left(shard_t *self, uint32_t number);
 void shard_post_batch(shard_t *self, uint32_t peer, zmq_msg_t *batch);
 /* No new subscriptions and publishes from now on. */
 void shard_post_drain(shard_t *self);
+/* Other namespaces; the old ones are in use until figures.reloads says this number. */
+void shard_post_reload(shard_t *self, const namespace_set_t *namespaces, uint32_t number);
 
 /* ---- seen from outside ---- */
 struct shard_figures {
@@ -80,6 +83,7 @@ struct shard_figures {
     uint64_t channels;
     uint64_t subscriptions;
     uint64_t operations; /* requests that wait for the engine */
+    uint32_t reloads;    /* the last reload that is through */
     bool draining;       /* and the figures above were read since */
     /* of the whole cluster, from the gateways' leases; only shard 0's are current everywhere */
     uint64_t gateways, connections, users;

@@ -21,7 +21,8 @@ struct operation {
     enum shard_request_kind kind;
     struct operation_origin origin;
     uint64_t started_us;
-    size_t bytes; /* charged */
+    size_t bytes;    /* charged */
+    uint32_t reload; /* the last one when it began: its options are from there */
     union {
         struct engine_append append;
         struct engine_read read;
@@ -146,6 +147,7 @@ static struct operation *operation_new(struct shard *self, const struct shard_re
     operation->kind = request->kind;
     operation->origin = *origin;
     operation->started_us = clock_monotonic_us();
+    operation->reload = self->reload;
     operation->bytes = sizeof *operation + request->data.size;
     operation->channel_size = request->channel.size;
     memcpy(operation->channel, request->channel.data, request->channel.size);
@@ -154,6 +156,12 @@ static struct operation *operation_new(struct shard *self, const struct shard_re
     list_init(&operation->link);
     list_push_back(&self->operations, &operation->link);
     return operation;
+}
+
+/* They stand in the order in which they began. */
+bool shard_operations_are_behind(const struct shard *self, uint32_t reload) {
+    return list_is_empty(&self->operations) ||
+           list_entry(self->operations.next, struct operation, link)->reload == reload;
 }
 
 static void operation_destroy(struct operation *operation) {

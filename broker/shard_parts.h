@@ -36,12 +36,14 @@ struct shard {
     uint64_t totals_ms;       /* when TOTALS went out last */
     uint32_t n_subscriptions; /* of all peers */
     bool draining;
+    uint32_t reload; /* number of the last one */
     uv_timer_t timer;
 
     /* For other threads. */
     atomic_bool engine_connected;
     atomic_bool pubsub_connected;
     atomic_bool seen_draining;
+    atomic_uint seen_reload;
     atomic_int mode;
     atomic_uint_fast64_t seen_peers, seen_channels, seen_subscriptions, seen_operations;
     atomic_uint_fast64_t seen_gateways, seen_connections, seen_users;
@@ -63,6 +65,8 @@ struct operation_origin {
     uint32_t reply_kind;
     uint64_t ticket;
 };
+/* Was every operation that waits begun behind this reload? */
+bool shard_operations_are_behind(const struct shard *self, uint32_t reload);
 void shard_operate(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
                    bool overload);
 

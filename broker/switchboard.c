@@ -127,18 +127,13 @@ struct switchboard {
 
 /* ---- sending ---- */
 
-static void free_batch(void *data, void *hint) {
-    (void) hint;
-    memory_free(data);
-}
-
 /* Takes the bytes of *batch. */
 static enum zmq_send_result send_bytes(switchboard_t *self, const struct routing_id *routing, struct buffer *batch) {
     zmq_msg_t frames[2];
     size_t size = batch->size;
     zmq_msg_init_size(&frames[0], routing->size);
     memcpy(zmq_msg_data(&frames[0]), routing->bytes, routing->size);
-    zmq_msg_init_data(&frames[1], batch->data, size, free_batch, NULL);
+    zmq_on_uv_frame_take(&frames[1], batch->data, size);
     *batch = BUFFER_EMPTY;
     enum zmq_send_result result = zmq_on_uv_send(self->on_uv, frames, 2);
     zmq_msg_close(&frames[0]);

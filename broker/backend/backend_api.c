@@ -581,6 +581,12 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
     return self;
 }
 
+void backend_api_stop(backend_api_t *self) {
+    if (self != NULL && self->actor != NULL) {
+        actor_stop(self->actor, STOP_DEADLINE_MS);
+    }
+}
+
 void backend_api_destroy(backend_api_t **self_p) {
     backend_api_t *self = *self_p;
     if (self == NULL) {

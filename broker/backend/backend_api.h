@@ -31,6 +31,8 @@ struct backend_api_options {
 /* NULL: ret_error says what is wrong (endpoint, keys missing off loopback, port taken) and how to mend it. Both
  * endpoints empty: an API that only exists. */
 backend_api_t *backend_api_new(const struct backend_api_options *options, char *ret_error, size_t error_size);
+/* Handles and posts nothing any more; shards may still post their answers, which are dropped. Accepts NULL. */
+void backend_api_stop(backend_api_t *self);
 /* Unanswered requests get error 120 (outcome unknown) first. Accepts NULL. Before the shards are destroyed. */
 void backend_api_destroy(backend_api_t **self_p);
 /* SIGHUP: other namespaces from the next request on; the old set may be destroyed when this returns. Any thread but the

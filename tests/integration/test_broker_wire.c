@@ -51,11 +51,10 @@ struct fixture {
     wire_client_t *client;
 };
 
-static void read_config(struct fixture *self) {
+static void read_config(const char *text, const struct config_part *part) {
     struct buffer errors = BUFFER_EMPTY;
-    self->part = (struct config_part){&broker_config_table, &self->config};
-    struct config_source source = {.file_name = "test", .file_text = span_of_text(config_text)};
-    if (!config_read(&self->part, 1, &source, &errors)) {
+    struct config_source source = {.file_name = "test", .file_text = span_of_text(text)};
+    if (!config_read(part, 1, &source, &errors)) {
         fail_msg("%.*s", (int) errors.size, (const char *) errors.data);
     }
     buffer_finish(&errors);
@@ -70,7 +69,8 @@ static int set_up(void **state) {
     struct fixture *self = memory_alloc_zero(sizeof *self);
     char error[512] = "";
     log_set_level(LOG_LEVEL_ERROR);
-    read_config(self);
+    self->part = (struct config_part){&broker_config_table, &self->config};
+    read_config(config_text, &self->part);
     self->zmq_context = zmq_ctx_new();
     self->metrics = metrics_new();
     self->broker = broker_new(&(struct broker_options){.config = &self->config,
@@ -729,6 +729,50 @@ static void calls_without_a_worker_are_refused(void **state) {
     expect_error(self->client, 5, ERROR_NOT_AVAILABLE, 0);
 }
 
+/* ---- reloading ---- */
+
+static void finish_reload(struct fixture *self) {
+    uint64_t deadline_ms = clock_monotonic_ms() + 10000;
+    while (!broker_finish_reload(self->broker)) {
+        assert_true(clock_monotonic_ms() < deadline_ms);
+        usleep(5000);
+    }
+}
+
+static void reloaded_namespaces_count_for_new_work_and_subscriptions_stay(void **state) {
+    struct fixture *self = *state;
+    static const char text[] = "namespaces:\n"
+                               "  - name: news\n"
+                               "    history_size: 5\n"
+                               "    history_ttl: 1h\n"
+                               "  - name: later\n";
+    struct broker_config configs[2];
+    struct config_part parts[2] = {{&broker_config_table, &configs[0]}, {&broker_config_table, &configs[1]}};
+    wire_client_link(self->client);
+    subscribe(self->client, "news:a", 1);
+    subscribe(self->client, "plain:a", 2);
+    uint32_t request = wire_client_publish(self->client, "later:a", "1");
+    expect_error(self->client, request, ERROR_UNKNOWN_CHANNEL, 0);
+    for (int i = 0; i < 2; i++) {
+        read_config(text, &parts[i]);
+        request = wire_client_publish(self->client, "news:a", "1");
+        broker_reload(self->broker, &configs[i]);
+        expect_push(self->client, 1, (uint64_t) i + 1, "1");
+        expect_published(self->client, request);
+        finish_reload(self);
+    }
+    config_finish(&parts[0], 1); /* nothing refers to it any more */
+    request = wire_client_publish(self->client, "later:a", "1");
+    expect_published(self->client, request);
+    request = wire_client_publish(self->client, "plain:a", "1");
+    expect_error(self->client, request, ERROR_UNKNOWN_CHANNEL, 0);
+    request = wire_client_publish(self->client, "news:a", "2");
+    expect_push(self->client, 1, 3, "2");
+    expect_published(self->client, request);
+    broker_destroy(&self->broker);
+    config_finish(&parts[1], 1);
+}
+
 /* ---- draining ---- */
 
 static void draining_tells_the_gateways_and_refuses_what_is_new(void **state) {
@@ -816,6 +860,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(members_join_are_counted_and_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_of_a_gateway_that_died_are_swept_with_leave, set_up, tear_down),
         cmocka_unit_test_setup_teardown(calls_without_a_worker_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reloaded_namespaces_count_for_new_work_and_subscriptions_stay, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(draining_tells_the_gateways_and_refuses_what_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_requests_at_once_are_all_answered, set_up, tear_down),
     };

@@ -4,6 +4,7 @@
 #include "base/config_reader.h"
 #include "base/config_values.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum { HELP_WIDTH = 100, HELP_INDENT = 6 };
@@ -57,7 +58,11 @@ static void append_bounds(struct buffer *out, const struct config_key *key) {
     }
     bool is_amount = key->type == CONFIG_INT || key->type == CONFIG_BYTES || key->type == CONFIG_DURATION;
     enum config_type type = is_amount ? key->type : CONFIG_INT;
-    buffer_append_text(out, ", ");
+    buffer_append_text(out, key->type == CONFIG_TEXT_LIST ? ", each " : ", ");
+    if (!is_amount && key->minimum == 0) {
+        buffer_append_format(out, "at most %" PRId64 " bytes", key->maximum);
+        return;
+    }
     config_append_amount(out, type, key->minimum);
     if (key->maximum == INT64_MAX) {
         buffer_append_text(out, " or more");

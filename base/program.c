@@ -321,6 +321,13 @@ static void on_sighup(program_t *self) {
     self->description->reload(self->context, self->next->configs);
 }
 
+static void reload_again(program_t *self) {
+    if (self->reload_again) {
+        self->reload_again = false;
+        on_sighup(self);
+    }
+}
+
 void program_reloaded(program_t *self) {
     check(self->next != NULL, "there was no reload");
     if (self->current != self->first) {
@@ -329,10 +336,14 @@ void program_reloaded(program_t *self) {
     self->current = self->next;
     self->next = NULL;
     log_info("config_reloaded", log_text("file", self->config_path == NULL ? "" : self->config_path));
-    if (self->reload_again) {
-        self->reload_again = false;
-        on_sighup(self);
-    }
+    reload_again(self);
+}
+
+void program_reload_refused(program_t *self, const char *reason) {
+    check(self->next != NULL, "there was no reload");
+    log_error("config_reload_refused", log_text("error", reason));
+    generation_free(self, &self->next);
+    reload_again(self);
 }
 
 /* ---- running ---- */

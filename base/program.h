@@ -49,7 +49,7 @@ struct program_description {
      * closing. */
     bool (*start)(void *context, program_t *program, void *const *configs, char *ret_error, size_t error_size);
     /* New configuration, verified; it lives until the next one was taken. Call program_reloaded when nothing refers to
-     * the one of the last reload any more. */
+     * the one of the last reload any more, or program_reload_refused when everything stays as it was. */
     void (*reload)(void *context, void *const *configs);
     /* Drain and close. Call program_stopped when it is done; the loop then runs until no handle is left. */
     void (*stop)(void *context);
@@ -64,6 +64,7 @@ uv_loop_t *program_loop(program_t *self);
 /* One line on standard output: everything answers from now on. */
 void program_ready(program_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void program_reloaded(program_t *self);
+void program_reload_refused(program_t *self, const char *reason);
 void program_stopped(program_t *self, bool is_clean);
 /* As SIGTERM: for programs that end by themselves. */
 void program_stop(program_t *self);

@@ -108,8 +108,10 @@ static const struct config_key keys[] = {
                 "from other machines."),
     KEY("backend.curve_allowed_dir", CONFIG_TEXT, backend_curve_allowed_dir, RANGE(0, 4096),
         .help = "Folder of the public keys (*.pub) of the services that may connect; read again when it changes."),
-    KEY("backend.requests", CONFIG_INT, backend_requests_max, RANGE(1, 10000000), .default_text = "65536",
+    KEY("backend.requests", CONFIG_INT, backend_requests_max, RANGE(1, 1000000), .default_text = "65536",
         .help = "Requests without an answer yet, of all services together; one more is answered with error 111."),
+    KEY("backend.subscriptions", CONFIG_INT, backend_subscriptions_max, RANGE(0, 1000000), .default_text = "10000",
+        .help = "Subscriptions of all services together; one more is answered with error 106."),
 
     KEY("internal.address", CONFIG_TEXT, internal_address, RANGE(1, 255), .default_text = "127.0.0.1",
         .help = "Address of the internal listener: metrics, health, stats. Never a public one."),

@@ -88,7 +88,8 @@ static const struct config_key keys[] = {
     KEY("client.commands_per_second", CONFIG_INT, commands_per_second, RELOADABLE, RANGE(1, 1000000),
         .default_text = "100",
         .help = "Commands a second of one connection, twice as many in a burst. Those above are answered with error "
-                "111, the third time the connection is closed with 3013."),
+                "111; the third second in which that happens, without a pause as long as a burst before it, closes the "
+                "connection with 3013."),
     KEY("client.outbox_bytes", CONFIG_BYTES, outbox_bytes, RELOADABLE, RANGE(16 * KIB, 1 * GIB), .default_text = "1MiB",
         .help = "Bytes waiting for a slow connection; at the bound it is closed with 3008, reconnects and recovers."),
     KEY("client.outbox_frames", CONFIG_INT, outbox_frames, RELOADABLE, RANGE(16, 1000000), .default_text = "4096",

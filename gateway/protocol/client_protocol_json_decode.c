@@ -28,18 +28,19 @@ enum field_type {
 };
 
 struct field {
-    const char *name;
+    const char *name; /* NULL ends a table */
+    size_t name_size;
     enum field_type type;
     size_t offset; /* in struct client_command */
 };
 
 #define FIELD(name, type, member)                                                                                      \
-    { name, type, offsetof(struct client_command, body.member) }
+    { "" name, sizeof(name) - 1, type, offsetof(struct client_command, body.member) }
 
 static const struct field connect_fields[] = {
     FIELD("token", FIELD_STRING, connect.token),     FIELD("data", FIELD_RAW, connect.data),
     FIELD("subs", FIELD_OBJECT, connect.subs),       FIELD("name", FIELD_STRING, connect.name),
-    FIELD("version", FIELD_STRING, connect.version), {NULL, FIELD_RAW, 0},
+    FIELD("version", FIELD_STRING, connect.version), {NULL, 0, FIELD_RAW, 0},
 };
 static const struct field subscribe_fields[] = {
     FIELD("channel", FIELD_STRING, subscribe.channel),
@@ -55,61 +56,65 @@ static const struct field subscribe_fields[] = {
     FIELD("tf", FIELD_PRESENT, subscribe.has_tag_filter),
     FIELD("flag", FIELD_I64, subscribe.flag),
     FIELD("type", FIELD_I32, subscribe.type),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
 /* unsubscribe, presence, presence_stats */
-static const struct field channel_fields[] = {FIELD("channel", FIELD_STRING, channel), {NULL, FIELD_RAW, 0}};
+static const struct field channel_fields[] = {FIELD("channel", FIELD_STRING, channel), {NULL, 0, FIELD_RAW, 0}};
 static const struct field publish_fields[] = {
     FIELD("channel", FIELD_STRING, publish.channel),
     FIELD("data", FIELD_RAW, publish.data),
     FIELD("type", FIELD_I32, publish.type),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
 static const struct field history_fields[] = {
     FIELD("channel", FIELD_STRING, history.channel),
     FIELD("limit", FIELD_I32, history.limit),
     FIELD("since", FIELD_SINCE, history),
     FIELD("reverse", FIELD_BOOL, history.reverse),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
 static const struct field since_fields[] = {
     FIELD("offset", FIELD_U64, history.since.offset),
     FIELD("epoch", FIELD_EPOCH, history.since.epoch),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
 static const struct field rpc_fields[] = {
     FIELD("method", FIELD_STRING, rpc.method),
     FIELD("data", FIELD_RAW, rpc.data),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
-static const struct field send_fields[] = {FIELD("data", FIELD_RAW, data), {NULL, FIELD_RAW, 0}};
-static const struct field refresh_fields[] = {FIELD("token", FIELD_STRING, token), {NULL, FIELD_RAW, 0}};
+static const struct field send_fields[] = {FIELD("data", FIELD_RAW, data), {NULL, 0, FIELD_RAW, 0}};
+static const struct field refresh_fields[] = {FIELD("token", FIELD_STRING, token), {NULL, 0, FIELD_RAW, 0}};
 static const struct field sub_refresh_fields[] = {
     FIELD("channel", FIELD_STRING, sub_refresh.channel),
     FIELD("token", FIELD_STRING, sub_refresh.token),
     FIELD("type", FIELD_I32, sub_refresh.type),
-    {NULL, FIELD_RAW, 0},
+    {NULL, 0, FIELD_RAW, 0},
 };
-static const struct field no_fields[] = {{NULL, FIELD_RAW, 0}};
+static const struct field no_fields[] = {{NULL, 0, FIELD_RAW, 0}};
+
+#define REQUEST(name, fields)                                                                                          \
+    { "" name, sizeof(name) - 1, fields }
 
 /* In the order in which one of several requests counts; the index is enum client_command_kind. */
 static const struct {
     const char *name;
+    size_t name_size;
     const struct field *fields;
 } requests[] = {
-    [CLIENT_COMMAND_PONG] = {NULL, no_fields},
-    [CLIENT_COMMAND_CONNECT] = {"connect", connect_fields},
-    [CLIENT_COMMAND_PING] = {"ping", no_fields},
-    [CLIENT_COMMAND_SUBSCRIBE] = {"subscribe", subscribe_fields},
-    [CLIENT_COMMAND_UNSUBSCRIBE] = {"unsubscribe", channel_fields},
-    [CLIENT_COMMAND_PUBLISH] = {"publish", publish_fields},
-    [CLIENT_COMMAND_PRESENCE] = {"presence", channel_fields},
-    [CLIENT_COMMAND_PRESENCE_STATS] = {"presence_stats", channel_fields},
-    [CLIENT_COMMAND_HISTORY] = {"history", history_fields},
-    [CLIENT_COMMAND_RPC] = {"rpc", rpc_fields},
-    [CLIENT_COMMAND_SEND] = {"send", send_fields},
-    [CLIENT_COMMAND_REFRESH] = {"refresh", refresh_fields},
-    [CLIENT_COMMAND_SUB_REFRESH] = {"sub_refresh", sub_refresh_fields},
+    [CLIENT_COMMAND_PONG] = REQUEST("", no_fields),
+    [CLIENT_COMMAND_CONNECT] = REQUEST("connect", connect_fields),
+    [CLIENT_COMMAND_PING] = REQUEST("ping", no_fields),
+    [CLIENT_COMMAND_SUBSCRIBE] = REQUEST("subscribe", subscribe_fields),
+    [CLIENT_COMMAND_UNSUBSCRIBE] = REQUEST("unsubscribe", channel_fields),
+    [CLIENT_COMMAND_PUBLISH] = REQUEST("publish", publish_fields),
+    [CLIENT_COMMAND_PRESENCE] = REQUEST("presence", channel_fields),
+    [CLIENT_COMMAND_PRESENCE_STATS] = REQUEST("presence_stats", channel_fields),
+    [CLIENT_COMMAND_HISTORY] = REQUEST("history", history_fields),
+    [CLIENT_COMMAND_RPC] = REQUEST("rpc", rpc_fields),
+    [CLIENT_COMMAND_SEND] = REQUEST("send", send_fields),
+    [CLIENT_COMMAND_REFRESH] = REQUEST("refresh", refresh_fields),
+    [CLIENT_COMMAND_SUB_REFRESH] = REQUEST("sub_refresh", sub_refresh_fields),
 };
 enum { N_REQUESTS = sizeof requests / sizeof requests[0] };
 
@@ -184,9 +189,18 @@ static bool read_field(struct json_value value, const struct field *field, struc
     return false;
 }
 
+/* Names hardly ever have escapes: without any the sizes tell most of them apart. */
+static bool is_name(struct json_value name, const char *text, size_t size) {
+    if (name.text.size == size + 2) {
+        return memcmp(name.text.data + 1, text, size) == 0;
+    }
+    return name.text.size > size + 2 && memchr(name.text.data, '\\', name.text.size) != NULL &&
+           json_name_is(name, text);
+}
+
 static const struct field *find_field(const struct field *fields, struct json_value name) {
     for (const struct field *field = fields; field->name != NULL; field++) {
-        if (json_name_is(name, field->name)) {
+        if (is_name(name, field->name, field->name_size)) {
             return field;
         }
     }
@@ -239,7 +253,7 @@ static bool read_id(struct json_value value, uint32_t *ret_id) {
 
 static bool keep_request(struct envelope *envelope, struct json_value name, struct json_value value) {
     for (size_t kind = CLIENT_COMMAND_CONNECT; kind < N_REQUESTS; kind++) {
-        if (json_name_is(name, requests[kind].name)) {
+        if (is_name(name, requests[kind].name, requests[kind].name_size)) {
             envelope->requests[kind] = value.type == JSON_NULL ? JSON_ABSENT : value;
             return value.type == JSON_NULL || value.type == JSON_OBJECT;
         }
@@ -254,7 +268,7 @@ static bool read_envelope(struct json_value object, struct envelope *ret_envelop
     struct json_value value;
     for (unsigned n = 0; json_next(&iterator, &name, &value); n++) {
         bool fine =
-            json_name_is(name, "id") ? read_id(value, &ret_envelope->id) : keep_request(ret_envelope, name, value);
+            is_name(name, "id", 2) ? read_id(value, &ret_envelope->id) : keep_request(ret_envelope, name, value);
         if (!fine || n == CLIENT_JSON_NAMES_MAX) {
             return false;
         }

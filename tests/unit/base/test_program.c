@@ -58,6 +58,10 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
 
 static void toy_reload(void *context, void *const *configs) {
     const struct toy_config *config = configs[0];
+    if (strcmp(config->greeting, "never") == 0) {
+        program_reload_refused(((struct toy *) context)->program, "the toy does not like it");
+        return;
+    }
     log_info("toy_reloaded", log_text("greeting", config->greeting), log_text("secret", config->secret));
     program_reloaded(((struct toy *) context)->program);
 }
@@ -309,6 +313,24 @@ static void a_reload_with_wrong_settings_is_told_and_changes_nothing(void **stat
     memory_free(path);
 }
 
+static void a_reload_that_a_part_refuses_is_told_and_the_next_one_is_taken(void **state) {
+    (void) state;
+    char *path = write_file("toy:\n  greeting: one\n");
+    process_t *toy = start_toy(NULL, "--config", path);
+    assert_ready(toy, "toy ready: port 8000, one, ");
+    rewrite_file(path, "toy:\n  greeting: never\n");
+    process_signal(toy, SIGHUP);
+    const char *line = process_wait_event(toy, "config_reload_refused", PATIENCE_MS);
+    assert_non_null(line);
+    assert_non_null(strstr(line, "does not like it"));
+    rewrite_file(path, "toy:\n  greeting: two\n");
+    process_signal(toy, SIGHUP);
+    assert_non_null(process_wait_event(toy, "toy_reloaded", PATIENCE_MS));
+    process_stop(&toy);
+    unlink(path);
+    memory_free(path);
+}
+
 static void an_end_that_is_not_clean_is_1(void **state) {
     (void) state;
     const char *const settings[] = {"TOY_STOP=unclean", NULL};
@@ -351,6 +373,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(version_and_help_print_and_end),
         cmocka_unit_test(SIGHUP_reads_the_settings_again_secrets_of_the_environment_too),
         cmocka_unit_test(a_reload_with_wrong_settings_is_told_and_changes_nothing),
+        cmocka_unit_test(a_reload_that_a_part_refuses_is_told_and_the_next_one_is_taken),
         cmocka_unit_test(an_end_that_is_not_clean_is_1),
         cmocka_unit_test(a_second_SIGTERM_ends_what_does_not_end),
     };

@@ -1,0 +1,294 @@
+/* Workers are made one after another (libwebsockets contexts must be). What a reload replaces (settings, token keys,
+ * namespaces) is made anew and handed to each worker; the old one goes when all have taken the new one, so nobody needs
+ * a lock to read it.
+ *
+ * Failures: a worker cannot start → those before it are stopped, and the reason goes to the caller. A reload with a
+ * secret that does not serve → nothing changes. */
+#include "gateway/gateway.h"
+
+#include "base/cgroup.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "gateway/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    DESCRIPTORS_RESERVED = 64, /* for files, Redis, brokers, logs: never given to clients */
+    OUTBOX_SHARE = 4,          /* a quarter of the memory may wait in queues to clients */
+    CLOSE_MARGIN_MS = 6000,    /* a peer's answer to our close frame: 5 s and a turn */
+};
+
+struct gateway {
+    struct gateway_options options;
+    struct gateway_config config; /* as started, with the id made up; borrows the texts of options.config */
+    char *id;
+    token_keys_t *keys; /* NULL: no secret, every token is invalid */
+    namespace_set_t *namespaces;
+    struct websocket_totals totals;
+    struct http_endpoints endpoints;
+    uint64_t drain_ms;
+    atomic_bool is_draining;
+    worker_t **workers;
+    uint32_t n_wanted;
+    atomic_uint n_workers; /* those below are there; others may read them */
+};
+
+/* --- status: any thread --- */
+
+static void add_worker(struct gateway_status *status, const struct worker_figures *figures) {
+    status->connections += figures->connections;
+    status->users += figures->users;
+    status->alive += figures->alive;
+    status->dead += figures->dead;
+    status->is_ready = status->is_ready && figures->had_broker;
+    if (figures->stalled_ms > status->stalled_ms) {
+        status->stalled_ms = figures->stalled_ms;
+    }
+    const struct broker_summary *brokers = &figures->brokers;
+    if (brokers->brokers_alive > status->brokers_alive) {
+        status->brokers_alive = brokers->brokers_alive;
+        status->mode = brokers->mode;
+    }
+    if (brokers->brokers_known > status->brokers_known) {
+        status->brokers_known = brokers->brokers_known;
+    }
+    status->engine_degraded = status->engine_degraded || brokers->engine_degraded;
+    if (brokers->totals_known) {
+        status->totals_known = true;
+        status->total_connections = brokers->totals.connections;
+        status->total_gateways = brokers->totals.gateways;
+    }
+}
+
+void gateway_read_status(const gateway_t *self, struct gateway_status *ret_status) {
+    uint32_t n = atomic_load_explicit(&self->n_workers, memory_order_acquire);
+    *ret_status = (struct gateway_status){
+        .is_ready = n == self->n_wanted,
+        .is_draining = atomic_load(&self->is_draining),
+        .workers = n,
+        .sockets = atomic_load_explicit(&self->totals.sockets, memory_order_relaxed),
+        .websockets = atomic_load_explicit(&self->totals.connections, memory_order_relaxed),
+    };
+    for (uint32_t i = 0; i < n; i++) {
+        struct worker_figures figures;
+        worker_read_figures(self->workers[i], &figures);
+        add_worker(ret_status, &figures);
+    }
+}
+
+static void read_status(void *context, struct gateway_status *ret_status) {
+    gateway_read_status(context, ret_status);
+}
+
+static void read_figures(void *context, struct broker_beat_figures *ret_figures) {
+    struct gateway_status status;
+    gateway_read_status(context, &status);
+    *ret_figures = (struct broker_beat_figures){
+        .connections = status.connections,
+        .users = status.users,
+        .alive = status.alive,
+        .dead = status.dead,
+    };
+}
+
+/* --- settings --- */
+
+/* True with *ret_keys NULL where no secret is set. */
+static bool make_keys(const struct gateway_config *config, token_keys_t **ret_keys, char *ret_error,
+                      size_t error_size) {
+    *ret_keys = NULL;
+    if (config->token_secret[0] == '\0') {
+        return true;
+    }
+    const struct token_rules rules = {
+        .audience = config->token_audience,
+        .issuer = config->token_issuer,
+        .any_audience = config->token_any_audience,
+        .max_life_s = config->token_max_life_ms / 1000,
+    };
+    token_keys_t *keys = token_keys_new(&rules);
+    if (!token_keys_add_secret(keys, NULL, (enum token_algorithm) config->token_algorithm,
+                               span_of_text(config->token_secret), ret_error, error_size)) {
+        token_keys_destroy(&keys);
+        return false;
+    }
+    *ret_keys = keys;
+    return true;
+}
+
+static uint32_t sockets_max(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT32_MAX) {
+        return INT32_MAX;
+    }
+    return limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? (uint32_t) limit.rlim_cur - DESCRIPTORS_RESERVED
+                                                     : (uint32_t) limit.rlim_cur / 2;
+}
+
+static uint32_t connections_max(const struct gateway_config *config) {
+    uint32_t possible = sockets_max();
+    return config->connections_max > 0 && config->connections_max < possible ? (uint32_t) config->connections_max
+                                                                             : possible;
+}
+
+static struct worker_settings worker_settings(const gateway_t *self, const struct gateway_config *config) {
+    return (struct worker_settings){config, self->keys, self->namespaces, connections_max(config)};
+}
+
+static void apply_log(const struct gateway_config *config) {
+    log_set_level((enum log_level) config->log_level);
+    log_set_rate((unsigned) config->log_rate);
+}
+
+bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
+    token_keys_t *keys;
+    if (!make_keys(config, &keys, ret_error, error_size)) {
+        return false;
+    }
+    token_keys_t *old_keys = self->keys;
+    namespace_set_t *old_namespaces = self->namespaces;
+    self->keys = keys;
+    self->namespaces = namespace_set_new(&config->namespaces);
+    struct worker_settings settings = worker_settings(self, config);
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        worker_reload(self->workers[i], &settings);
+    }
+    token_keys_destroy(&old_keys);
+    namespace_set_destroy(&old_namespaces);
+    apply_log(config);
+    self->drain_ms = (uint64_t) (config->drain_delay_ms + config->drain_window_ms) + CLOSE_MARGIN_MS;
+    return true;
+}
+
+/* --- life cycle --- */
+
+static char *make_id(const struct gateway_config *config) {
+    if (config->id[0] != '\0') {
+        return memory_strdup(config->id);
+    }
+    char host[64] = "gateway";
+    char id[96];
+    gethostname(host, sizeof(host) - 1);
+    snprintf(id, sizeof(id), "%s-%d", host, (int) getpid());
+    return memory_strdup(id);
+}
+
+static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
+    struct worker_options options = {
+        .settings = worker_settings(self, &self->config),
+        .port = (int) self->config.http_port,
+        .sockets_max = sockets_max(),
+        .outbox_bytes = (size_t) (cgroup_memory_bytes(CGROUP_ROOT) / OUTBOX_SHARE / self->n_wanted),
+        .boot_nonce = random_u64(),
+        .zmq_context = self->options.zmq_context,
+        .metrics = self->options.metrics,
+        .totals = &self->totals,
+        .endpoints = &self->endpoints,
+        .process_figures = read_figures,
+        .context = self,
+    };
+    self->workers = memory_alloc_array(self->n_wanted, sizeof(worker_t *));
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        options.index = i;
+        self->workers[i] = worker_new(&options, ret_error, error_size);
+        if (self->workers[i] == NULL) {
+            return false;
+        }
+        options.port = worker_port(self->workers[i]);
+        atomic_store_explicit(&self->n_workers, i + 1, memory_order_release);
+    }
+    return true;
+}
+
+gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, size_t error_size) {
+    gateway_t *self = memory_alloc_zero(sizeof(*self));
+    const struct gateway_config *config = options->config;
+    self->options = *options;
+    self->config = *config;
+    self->id = make_id(config);
+    self->config.id = self->id;
+    self->n_wanted = config->workers > 0 ? (uint32_t) config->workers : cgroup_cores(CGROUP_ROOT);
+    self->drain_ms = (uint64_t) (config->drain_delay_ms + config->drain_window_ms) + CLOSE_MARGIN_MS;
+    self->namespaces = namespace_set_new(&config->namespaces);
+    self->endpoints.read_status = read_status;
+    self->endpoints.context = self;
+    self->endpoints.metrics = options->metrics;
+    http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
+    apply_log(config);
+    if (!make_keys(config, &self->keys, ret_error, error_size) || !start_workers(self, ret_error, error_size)) {
+        gateway_destroy(&self);
+        return NULL;
+    }
+    log_info("gateway_started", log_text("gateway", self->id), log_u64("workers", self->n_wanted),
+             log_text("address", config->http_address), log_u64("port", (uint64_t) gateway_port(self)));
+    return self;
+}
+
+void gateway_destroy(gateway_t **self_p) {
+    gateway_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    *self_p = NULL;
+    /* Others' figures are read until the last worker has stopped: all stop before any is freed. */
+    uint32_t n = atomic_load(&self->n_workers);
+    for (uint32_t i = 0; i < n; i++) {
+        worker_stop(self->workers[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        worker_destroy(&self->workers[i]);
+    }
+    token_keys_destroy(&self->keys);
+    namespace_set_destroy(&self->namespaces);
+    memory_free(self->workers);
+    memory_free(self->id);
+    memory_free(self);
+}
+
+void gateway_drain(gateway_t *self) {
+    if (atomic_exchange(&self->is_draining, true)) {
+        return;
+    }
+    log_info("gateway_drains", log_u64("connections", atomic_load(&self->totals.connections)));
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        worker_drain(self->workers[i]);
+    }
+}
+
+bool gateway_is_drained(const gateway_t *self) {
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        struct worker_figures figures;
+        worker_read_figures(self->workers[i], &figures);
+        if (!figures.is_drained) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t gateway_drain_ms(const gateway_t *self) {
+    return self->drain_ms;
+}
+
+const struct http_endpoint *gateway_endpoints(const gateway_t *self, size_t *ret_n) {
+    *ret_n = sizeof(self->endpoints.internal) / sizeof(self->endpoints.internal[0]);
+    return self->endpoints.internal;
+}
+
+int gateway_port(const gateway_t *self) {
+    return worker_port(self->workers[0]);
+}
+
+const char *gateway_id(const gateway_t *self) {
+    return self->id;
+}
+
+uint32_t gateway_workers(const gateway_t *self) {
+    return self->n_wanted;
+}

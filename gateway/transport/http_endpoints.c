@@ -1,0 +1,145 @@
+/* /health is liveness: 200 while the loops turn, whatever else is wrong, for a restart mends nothing else. /ready is
+ * 503 while starting or draining. /health/redis is 503 while Redis is away, or nobody can say. */
+#include "gateway/transport/http_endpoints.h"
+
+#include "gateway/transport/demo_files.h"
+
+#include <stdio.h>
+
+static struct gateway_status read_status(void *context) {
+    const struct http_endpoints *self = context;
+    struct gateway_status status = {0};
+    self->read_status(self->context, &status);
+    return status;
+}
+
+static bool is_alive(const struct gateway_status *status) {
+    return status->stalled_ms < HTTP_ENDPOINTS_STALLED_MS;
+}
+
+static bool is_redis_away(const struct gateway_status *status) {
+    return status->brokers_alive == 0 || (status->mode == WIRE_MODE_REDIS && status->engine_degraded);
+}
+
+static const char *status_text(const struct gateway_status *status) {
+    if (!is_alive(status)) {
+        return "stalled";
+    }
+    if (status->is_draining) {
+        return "draining";
+    }
+    if (!status->is_ready) {
+        return "starting";
+    }
+    return is_redis_away(status) ? "degraded" : "ok";
+}
+
+static const char *mode_text(enum wire_mode mode) {
+    switch (mode) {
+    case WIRE_MODE_MEMORY:
+        return "memory";
+    case WIRE_MODE_REDIS:
+        return "redis";
+    }
+    return "unknown";
+}
+
+static void append_bool(struct buffer *out, const char *name, bool value) {
+    buffer_append_format(out, "\"%s\":%s", name, value ? "true" : "false");
+}
+
+/* The cluster's figure, or null while no broker has told it. */
+static void append_total(struct buffer *out, const char *name, bool known, uint64_t value) {
+    buffer_append_format(out, "\"%s\":", name);
+    if (known) {
+        buffer_append_u64_decimal(out, value);
+    } else {
+        buffer_append_text(out, "null");
+    }
+}
+
+static void append_redis(struct buffer *out, const struct gateway_status *status) {
+    bool connected = status->mode == WIRE_MODE_REDIS && !is_redis_away(status);
+    buffer_append_text(out, "\"redis\":{");
+    append_bool(out, "connected", connected);
+    buffer_append_char(out, ',');
+    append_bool(out, "pubsub_connected", connected);
+    buffer_append_format(out, ",\"mode\":\"%s\"}", mode_text(status->mode));
+}
+
+static void append_health(struct buffer *out, const struct gateway_status *status) {
+    buffer_append_format(out, "{\"status\":\"%s\",\"connections\":{", status_text(status));
+    append_total(out, "total", status->totals_known, status->total_connections);
+    buffer_append_format(out, ",\"local\":%u,\"alive\":%u,\"dead\":%u},", status->connections, status->alive,
+                         status->dead);
+    append_redis(out, status);
+    buffer_append_text(out, "}\n");
+}
+
+static void answer_health(void *context, struct http_answer *answer) {
+    struct gateway_status status = read_status(context);
+    answer->status = is_alive(&status) ? 200 : 503;
+    append_health(&answer->body, &status);
+}
+
+static void answer_ready(void *context, struct http_answer *answer) {
+    struct gateway_status status = read_status(context);
+    answer->status = is_alive(&status) && status.is_ready && !status.is_draining ? 200 : 503;
+    append_health(&answer->body, &status);
+}
+
+static void answer_health_redis(void *context, struct http_answer *answer) {
+    struct gateway_status status = read_status(context);
+    answer->status = is_redis_away(&status) ? 503 : 200;
+    buffer_append_format(&answer->body, "{\"status\":\"%s\",", is_redis_away(&status) ? "unavailable" : "ok");
+    append_redis(&answer->body, &status);
+    buffer_append_text(&answer->body, "}\n");
+}
+
+static void answer_stats(void *context, struct http_answer *answer) {
+    struct gateway_status status = read_status(context);
+    struct buffer *out = &answer->body;
+    buffer_append_format(out, "{\"local_connections\":%u,\"local_users\":%u,", status.connections, status.users);
+    append_bool(out, "redis_enabled", status.mode == WIRE_MODE_REDIS);
+    buffer_append_char(out, ',');
+    append_total(out, "total_instances", status.totals_known, status.total_gateways);
+    buffer_append_char(out, ',');
+    append_total(out, "total_connections", status.totals_known, status.total_connections);
+    buffer_append_text(out, "}\n");
+}
+
+static void answer_metrics(void *context, struct http_answer *answer) {
+    const struct http_endpoints *self = context;
+    answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_render(self->metrics, &answer->body);
+}
+
+void http_endpoints_init(struct http_endpoints *self, bool with_details, bool demo) {
+    const struct http_endpoint all[] = {
+        {"/health", answer_health, self, true},
+        {"/ready", answer_ready, self, true},
+        {"/ws/health", answer_health, self, false},
+        {"/ws/stats", answer_stats, self, false},
+        {"/health/redis", answer_health_redis, self, false},
+        {"/metrics", answer_metrics, self, false},
+    };
+    enum { ALWAYS_OPEN = 3, WITH_DETAILS = 5 };
+    memcpy(self->internal, all, sizeof(all));
+    self->n_open = with_details ? WITH_DETAILS : ALWAYS_OPEN;
+    memcpy(self->open, all, sizeof(self->open));
+    self->demo = demo;
+}
+
+static int send_file(struct lws *wsi, const struct http_static_file *file) {
+    int result;
+    if (!http_service_accepts(wsi, &result)) {
+        return result;
+    }
+    const struct http_answer answer = {.status = 200, .content_type = file->content_type};
+    return http_service_send(wsi, &answer, span_of(file->data, file->size));
+}
+
+int http_endpoints_answer_public(const struct http_endpoints *self, struct lws *wsi, const char *path) {
+    const struct http_static_file *file = self->demo ? demo_file_find(path) : NULL;
+    return file != NULL ? send_file(wsi, file) : http_service_answer(wsi, path, self->open, self->n_open);
+}

@@ -1,0 +1,469 @@
+/* A connection's way:
+ *
+ *   adopted ─▶ HTTP headers ─▶ CONFIRM_UPGRADE: path 404, Origin 403, limit or drain 503
+ *                                 └▶ FILTER: the guard's strict handshake ─▶ ESTABLISHED: a session is made
+ *   open ──close(code): our close frame goes out──▶ closing ──the peer's close frame, or 5 s──▶ CLOSED: session freed
+ *     └──── the peer closes, the socket dies ────────────────────────────────────────────────────┘
+ *
+ * In: pieces of frames. A message that comes in one piece is passed on where it lies; otherwise it is gathered in a
+ * block that exists only until it is whole.
+ * Out: bytes that are framed already go through lws as LWS_WRITE_RAW: no framing, no copy unless the socket is full, in
+ * order with lws's own pongs (pitfalls.md 1g). They are written where they arise, not in WRITEABLE, which costs about
+ * three epoll_ctl each. What the kernel does not take lws keeps; until it is gone nothing more is written (lws's list
+ * has no bound of its own).
+ *
+ * Failure modes:
+ *  - Message over client.message_size_max → 1009; more than client.message_fragments_max frames, or not whole within
+ *    client.message_timeout → 1008.
+ *  - After our close frame nothing is delivered to the session and nothing is written (lws may call RECEIVE after a
+ *    close, security.md S10). A peer that does not answer it is cut off after 5 s.
+ *  - A write fails → the connection is killed at the next turn; session_on_closed comes from CLOSED, never inside.
+ *  - A subprotocol list without centrifuge-json: lws 4.1.6 closes it before anyone is asked. No list at all is JSON.
+ *  - Protobuf asked for in the query: upgraded and closed with 3506, which tells the SDK to stop.
+ *  - An unmasked frame is accepted by lws, with no hook to see it (S18). */
+#include "gateway/transport/websocket.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/http_service.h"
+#include "base/lws_guard.h"
+#include "base/memory.h"
+#include "gateway/transport/origin.h"
+#include "gateway/transport/websocket_frame.h"
+
+#include <stdio.h>
+
+enum {
+    RX_BYTES = 512, /* a connection's buffer, and the most that one recv takes */
+    TX_BYTES = 65536,
+    CLOSE_TIMEOUT_MS = 5000,
+    PATH_MAX_BYTES = 1024,
+    QUERY_MAX_BYTES = 256,
+    ORIGIN_MAX_BYTES = 512
+};
+
+/* A message that came in pieces. */
+struct partial_message {
+    struct buffer bytes;
+    uint32_t n_frames;
+};
+
+/* What lws allocates, zeroed, for each connection. */
+struct websocket {
+    struct transport transport;
+    struct lws *wsi;
+    session_t *session; /* NULL: refused, or not upgraded */
+    struct partial_message *partial;
+    struct timer_entry timer; /* while open: the message must be whole; while closing: the peer must have answered */
+    bool is_open;
+    bool is_closing;
+    bool is_backlogged;
+    bool is_paused;
+    bool wants_protobuf;
+};
+
+#define REFUSED "callboard_websocket_refused_total", "Upgrades that were refused.", METRIC_COUNTER
+#define CLOSED                                                                                                         \
+    "callboard_websocket_protocol_closes_total", "Connections closed because of how their messages came.",             \
+        METRIC_COUNTER
+
+const struct metric_description websocket_metric_table[WEBSOCKET_METRICS] = {
+    [WEBSOCKET_METRIC_CONNECTIONS] = {"callboard_websocket_connections", "Open WebSockets.", METRIC_GAUGE, NULL},
+    [WEBSOCKET_METRIC_HANDSHAKES] = {"callboard_websocket_handshakes_total", "Upgrades that were accepted.",
+                                     METRIC_COUNTER, NULL},
+    [WEBSOCKET_METRIC_REFUSED_PATH] = {REFUSED, "reason=\"path\""},
+    [WEBSOCKET_METRIC_REFUSED_ORIGIN] = {REFUSED, "reason=\"origin\""},
+    [WEBSOCKET_METRIC_REFUSED_LIMIT] = {REFUSED, "reason=\"limit\""},
+    [WEBSOCKET_METRIC_REFUSED_DRAINING] = {REFUSED, "reason=\"draining\""},
+    [WEBSOCKET_METRIC_REFUSED_GUARD] = {REFUSED, "reason=\"handshake\""},
+    [WEBSOCKET_METRIC_CLOSED_TOO_BIG] = {CLOSED, "reason=\"too_big\""},
+    [WEBSOCKET_METRIC_CLOSED_FRAGMENTS] = {CLOSED, "reason=\"fragments\""},
+    [WEBSOCKET_METRIC_CLOSED_MESSAGE_TIMEOUT] = {CLOSED, "reason=\"message_timeout\""},
+    [WEBSOCKET_METRIC_CLOSE_TIMEOUTS] = {"callboard_websocket_close_timeouts_total",
+                                         "Connections cut off because the peer did not answer our close frame.",
+                                         METRIC_COUNTER, NULL},
+    [WEBSOCKET_METRIC_MESSAGES_IN] = {"callboard_websocket_messages_received_total", "Messages received.",
+                                      METRIC_COUNTER, NULL},
+    [WEBSOCKET_METRIC_BYTES_IN] = {"callboard_websocket_received_bytes_total", "Bytes of messages received.",
+                                   METRIC_COUNTER, NULL},
+    [WEBSOCKET_METRIC_WRITES] = {"callboard_websocket_writes_total", "Writes; one carries all frames of a turn.",
+                                 METRIC_COUNTER, NULL},
+    [WEBSOCKET_METRIC_BYTES_OUT] = {"callboard_websocket_sent_bytes_total", "Bytes of frames written.", METRIC_COUNTER,
+                                    NULL},
+    [WEBSOCKET_METRIC_BACKLOGS] = {"callboard_websocket_backlogs_total", "Writes that the kernel did not take whole.",
+                                   METRIC_COUNTER, NULL},
+};
+
+static struct websocket_service *service_of(struct lws *wsi) {
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* --- closing --- */
+
+static void set_timer(struct websocket *self, int64_t in_ms) {
+    timer_wheel_set(service_of(self->wsi)->wheel, &self->timer, clock_monotonic_ms() + (uint64_t) in_ms);
+}
+
+static void drop_partial(struct websocket *self) {
+    if (self->partial == NULL) {
+        return;
+    }
+    buffer_finish(&self->partial->bytes);
+    memory_free(self->partial);
+    self->partial = NULL;
+}
+
+/* Violently, at the next turn: CLOSED is not called inside. */
+static void cut_off(struct websocket *self) {
+    self->is_closing = true;
+    drop_partial(self);
+    lws_set_timeout(self->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    service_of(self->wsi)->wants_service = true;
+}
+
+static bool write_raw(struct websocket *self, struct span framed) {
+    /* RAW only reads the bytes; the parameter's type is that of the other kinds of write. */
+    int written = lws_write(self->wsi, (unsigned char *) (uintptr_t) framed.data, framed.size, LWS_WRITE_RAW);
+    self->is_backlogged = lws_partial_buffered(self->wsi) != 0;
+    return written >= 0;
+}
+
+static void resume_reading(struct websocket *self) {
+    self->is_paused = false;
+    lws_rx_flow_control(self->wsi, 1);
+    /* What lws had read already is delivered in its own time: make it look. */
+    service_of(self->wsi)->wants_service = true;
+}
+
+static void close_with(struct websocket *self, uint16_t code, const char *reason) {
+    if (self->is_closing || !self->is_open) {
+        return;
+    }
+    self->is_closing = true;
+    drop_partial(self);
+    if (self->is_paused) {
+        resume_reading(self); /* the peer's answer must be seen */
+    }
+    payload_t *frame = websocket_close_payload(code, reason);
+    bool alive = write_raw(self, payload_span(frame));
+    payload_unref(&frame);
+    if (alive) {
+        set_timer(self, CLOSE_TIMEOUT_MS);
+    } else {
+        cut_off(self);
+    }
+}
+
+static void on_timer(struct timer_entry *entry) {
+    struct websocket *self = list_entry(entry, struct websocket, timer);
+    metric_values_t *metrics = service_of(self->wsi)->metrics;
+    if (self->is_closing) {
+        metric_count(metrics, WEBSOCKET_METRIC_CLOSE_TIMEOUTS);
+        cut_off(self);
+    } else {
+        metric_count(metrics, WEBSOCKET_METRIC_CLOSED_MESSAGE_TIMEOUT);
+        close_with(self, DISCONNECT_POLICY, "message timeout");
+    }
+}
+
+/* --- the transport's methods --- */
+
+static enum transport_write transport_write(struct transport *transport, struct span framed) {
+    struct websocket *self = (struct websocket *) transport;
+    if (self->is_closing) {
+        return TRANSPORT_DEAD;
+    }
+    check(!self->is_backlogged, "a write while in backlog");
+    metric_values_t *metrics = service_of(self->wsi)->metrics;
+    metric_count(metrics, WEBSOCKET_METRIC_WRITES);
+    metric_add(metrics, WEBSOCKET_METRIC_BYTES_OUT, framed.size);
+    if (!write_raw(self, framed)) {
+        cut_off(self);
+        return TRANSPORT_DEAD;
+    }
+    if (!self->is_backlogged) {
+        return TRANSPORT_TAKEN;
+    }
+    metric_count(metrics, WEBSOCKET_METRIC_BACKLOGS);
+    return TRANSPORT_BACKLOG;
+}
+
+static void transport_close(struct transport *transport, uint16_t code, const char *reason) {
+    close_with((struct websocket *) transport, code, reason);
+}
+
+/* Pausing takes effect inside RECEIVE: lws keeps what it has read. Resuming comes from the flush, never inside it. */
+static void transport_pause_reading(struct transport *transport, bool pause) {
+    struct websocket *self = (struct websocket *) transport;
+    if (self->is_closing || pause == self->is_paused) {
+        return;
+    }
+    if (pause) {
+        self->is_paused = true;
+        lws_rx_flow_control(self->wsi, 0);
+    } else {
+        resume_reading(self);
+    }
+}
+
+payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
+    switch (encoding) {
+    case CLIENT_ENCODING_JSON:
+        return websocket_frame_payload(WEBSOCKET_TEXT, message);
+    case CLIENT_ENCODINGS:
+        break;
+    }
+    unreachable("client encoding %d", (int) encoding);
+}
+
+static const struct transport_methods methods = {
+    .write = transport_write,
+    .frame = websocket_frame_message,
+    .close = transport_close,
+    .pause_reading = transport_pause_reading,
+    .name = "websocket",
+};
+
+/* --- upgrade --- */
+
+static int refuse(struct lws *wsi, unsigned status, enum websocket_metric row) {
+    char answer[160];
+    int size = snprintf(answer, sizeof(answer), "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
+                        status, http_status_text(status), status == 503 ? "Retry-After: 1\r\n" : "");
+    metric_count(service_of(wsi)->metrics, row);
+    lws_write(wsi, (unsigned char *) answer, (size_t) size, LWS_WRITE_HTTP_HEADERS);
+    return -1;
+}
+
+static bool is_our_path(struct lws *wsi) {
+    char path[PATH_MAX_BYTES];
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
+           strcmp(path, service_of(wsi)->config->websocket_path) == 0;
+}
+
+static bool is_origin_allowed(struct lws *wsi) {
+    const struct gateway_config *config = service_of(wsi)->config;
+    char origin[ORIGIN_MAX_BYTES];
+    char host[ORIGIN_MAX_BYTES];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0) {
+        return !config->require_origin;
+    }
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) &&
+           lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host)) &&
+           origin_is_allowed(span_of_text(origin), &config->allowed_origins, span_of_text(host));
+}
+
+/* While the headers are there and an HTTP answer can be given. */
+static int on_confirm_upgrade(struct lws *wsi) {
+    struct websocket_service *service = service_of(wsi);
+    if (!is_our_path(wsi)) {
+        return refuse(wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
+    }
+    if (!is_origin_allowed(wsi)) {
+        return refuse(wsi, 403, WEBSOCKET_METRIC_REFUSED_ORIGIN);
+    }
+    if (service->is_draining) {
+        return refuse(wsi, 503, WEBSOCKET_METRIC_REFUSED_DRAINING);
+    }
+    if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
+        return refuse(wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
+    }
+    return 0;
+}
+
+static bool query_asks_for_protobuf(struct lws *wsi) {
+    char value[QUERY_MAX_BYTES];
+    for (int i = 0; lws_hdr_copy_fragment(wsi, value, sizeof(value), WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+        if (strcmp(value, "format=protobuf") == 0 || strcmp(value, "cf_protocol=protobuf") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_established(struct websocket *self, struct lws *wsi) {
+    struct websocket_service *service = service_of(wsi);
+    self->transport.methods = &methods;
+    self->wsi = wsi;
+    self->is_open = true;
+    timer_entry_init(&self->timer, on_timer);
+    service->connections++;
+    atomic_fetch_add_explicit(&service->totals->connections, 1, memory_order_relaxed);
+    metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, 1);
+    metric_count(service->metrics, WEBSOCKET_METRIC_HANDSHAKES);
+    if (self->wants_protobuf) {
+        close_with(self, DISCONNECT_INAPPROPRIATE_PROTOCOL, disconnect_reason(DISCONNECT_INAPPROPRIATE_PROTOCOL));
+        return;
+    }
+    self->session = session_new(service->sessions, &self->transport, CLIENT_ENCODING_JSON);
+}
+
+static void on_closed(struct websocket *self) {
+    struct websocket_service *service = service_of(self->wsi);
+    self->is_open = false;
+    self->is_closing = true;
+    timer_wheel_cancel(service->wheel, &self->timer);
+    drop_partial(self);
+    service->connections--;
+    atomic_fetch_sub_explicit(&service->totals->connections, 1, memory_order_relaxed);
+    metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, -1);
+    session_on_closed(&self->session);
+}
+
+/* --- messages in --- */
+
+static void deliver(struct websocket *self, struct span message) {
+    metric_values_t *metrics = service_of(self->wsi)->metrics;
+    metric_count(metrics, WEBSOCKET_METRIC_MESSAGES_IN);
+    metric_add(metrics, WEBSOCKET_METRIC_BYTES_IN, message.size);
+    session_on_message(self->session, message);
+}
+
+static struct partial_message *begin_partial(struct websocket *self) {
+    const struct gateway_config *config = service_of(self->wsi)->config;
+    self->partial = memory_alloc_zero(sizeof(*self->partial));
+    buffer_init(&self->partial->bytes, (size_t) config->message_size_max);
+    set_timer(self, config->message_timeout_ms);
+    return self->partial;
+}
+
+static void finish_partial(struct websocket *self) {
+    struct partial_message *partial = self->partial;
+    self->partial = NULL;
+    timer_wheel_cancel(service_of(self->wsi)->wheel, &self->timer);
+    deliver(self, buffer_span(&partial->bytes));
+    buffer_finish(&partial->bytes);
+    memory_free(partial);
+}
+
+static void refuse_message(struct websocket *self, enum websocket_metric row, enum disconnect_code code,
+                           const char *reason) {
+    metric_count(service_of(self->wsi)->metrics, row);
+    close_with(self, (uint16_t) code, reason);
+}
+
+static void on_receive(struct websocket *self, struct span piece) {
+    const struct gateway_config *config = service_of(self->wsi)->config;
+    bool is_whole = lws_is_final_fragment(self->wsi) != 0;
+    size_t rest_of_frame = lws_remaining_packet_payload(self->wsi);
+    size_t before = self->partial == NULL ? 0 : self->partial->bytes.size;
+    size_t limit = (size_t) config->message_size_max;
+    if (piece.size > limit - before || rest_of_frame > limit - before - piece.size) {
+        refuse_message(self, WEBSOCKET_METRIC_CLOSED_TOO_BIG, DISCONNECT_TOO_BIG, "message too big");
+        return;
+    }
+    if (self->partial == NULL && is_whole) {
+        deliver(self, piece);
+        return;
+    }
+    struct partial_message *partial = self->partial == NULL ? begin_partial(self) : self->partial;
+    buffer_append_span(&partial->bytes, piece);
+    if (is_whole) {
+        finish_partial(self);
+        return;
+    }
+    if (rest_of_frame == 0 && ++partial->n_frames >= config->message_fragments_max) {
+        refuse_message(self, WEBSOCKET_METRIC_CLOSED_FRAGMENTS, DISCONNECT_POLICY, "too many fragments");
+    }
+}
+
+/* --- lws --- */
+
+static void on_writable(struct websocket *self) {
+    if (self->is_backlogged && lws_partial_buffered(self->wsi) == 0) {
+        self->is_backlogged = false;
+        if (!self->is_closing) {
+            session_on_writable(self->session);
+        }
+    }
+}
+
+static void count_socket(struct lws *wsi, bool created) {
+    struct websocket_totals *totals = service_of(wsi)->totals;
+    if (created) {
+        atomic_fetch_add_explicit(&totals->sockets, 1, memory_order_relaxed);
+    } else {
+        atomic_fetch_sub_explicit(&totals->sockets, 1, memory_order_relaxed);
+    }
+}
+
+/* Events of an open WebSocket. */
+static int on_socket_event(struct websocket *self, enum lws_callback_reasons reason, struct span bytes) {
+    if (reason == LWS_CALLBACK_RECEIVE) {
+        if (!self->is_closing) {
+            on_receive(self, bytes);
+        }
+    } else if (reason == LWS_CALLBACK_SERVER_WRITEABLE) {
+        on_writable(self);
+    } else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE) {
+        return self->is_closing ? -1 : 0; /* the answer to ours: nothing more to say */
+    } else if (reason == LWS_CALLBACK_CLOSED) {
+        on_closed(self);
+    }
+    return 0;
+}
+
+static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
+    struct websocket *self = user;
+    if (lws_guard_check(wsi, reason) != LWS_GUARD_PASS) {
+        metric_count(service_of(wsi)->metrics, WEBSOCKET_METRIC_REFUSED_GUARD);
+        return -1;
+    }
+    if (reason == LWS_CALLBACK_WSI_CREATE || reason == LWS_CALLBACK_WSI_DESTROY) {
+        count_socket(wsi, reason == LWS_CALLBACK_WSI_CREATE);
+    } else if (reason == LWS_CALLBACK_HTTP) {
+        return service_of(wsi)->on_http(service_of(wsi)->http_context, wsi, in);
+    } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
+        return on_confirm_upgrade(wsi);
+    } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
+        self->wants_protobuf = query_asks_for_protobuf(wsi);
+    } else if (reason == LWS_CALLBACK_ESTABLISHED) {
+        on_established(self, wsi);
+    } else if (self != NULL && self->is_open) {
+        return on_socket_event(self, reason, span_of(in, size));
+    }
+    return 0;
+}
+
+/* --- life cycle --- */
+
+bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, char *ret_error, size_t error_size) {
+    /* One protocol: who asks for none gets it unnamed, who lists it gets it echoed, other names are refused by lws. */
+    static const struct lws_protocols protocols[] = {
+        {.name = "centrifuge-json",
+         .callback = on_lws_event,
+         .per_session_data_size = sizeof(struct websocket),
+         .rx_buffer_size = RX_BYTES,
+         .tx_packet_size = TX_BYTES},
+        {.name = NULL},
+    };
+    void *loops[1] = {loop};
+    struct lws_context_creation_info info = {0};
+    lws_guard_prepare_info(&info, loops);
+    info.protocols = protocols;
+    info.user = self;
+    self->lws = lws_create_context(&info);
+    self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
+    if (self->vhost == NULL) {
+        snprintf(ret_error, error_size,
+                 "libwebsockets made no context for the public port; is libwebsockets-evlib-uv installed?");
+    }
+    return self->vhost != NULL;
+}
+
+void websocket_service_adopt(struct websocket_service *self, int descriptor) {
+    lws_adopt_socket_vhost(self->vhost, descriptor); /* closes the descriptor when it fails */
+}
+
+void websocket_service_flush(struct websocket_service *self) {
+    if (self->wants_service) {
+        self->wants_service = false;
+        lws_cancel_service(self->lws);
+    }
+}
+
+void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_service_closed)(void *context),
+                             void *context) {
+    self->vhost = NULL;
+    lws_guard_close_context(&self->lws, loop, on_service_closed, context);
+}

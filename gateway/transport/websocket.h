@@ -1,0 +1,76 @@
+/* The WebSocket transport: the vhost of a worker's public port. Upgrades that path, Origin and limits allow become
+ * sessions; whole messages go in, pre-framed bytes go out. Plain HTTP requests of the port are handed on.
+ * The only file that handles libwebsockets' WebSocket callbacks. Thread: the worker's. */
+#ifndef CALLBOARD_GATEWAY_WEBSOCKET_H
+#define CALLBOARD_GATEWAY_WEBSOCKET_H
+
+#include "base/metrics.h"
+#include "base/timer_wheel.h"
+#include "gateway/gateway_config.h"
+#include "gateway/session/session.h"
+#include "gateway/transport/transport.h"
+
+#include <libwebsockets.h>
+#include <stdatomic.h>
+
+/* Of the process, counted by all workers. */
+struct websocket_totals {
+    atomic_uint sockets;     /* accepted, upgraded or not */
+    atomic_uint connections; /* upgraded */
+};
+
+struct websocket_service {
+    /* The worker fills these before websocket_service_start; config may be replaced between turns. */
+    const struct gateway_config *config;
+    struct session_environment *sessions;
+    timer_wheel_t *wheel;
+    metric_values_t *metrics; /* of websocket_metric_table */
+    struct websocket_totals *totals;
+    uint32_t connections_max; /* of the process; 0 refuses all */
+    bool is_draining;         /* upgrades are answered 503 */
+    /* LWS_CALLBACK_HTTP for a path that is none of ours; returns what the lws callback must return. */
+    int (*on_http)(void *context, struct lws *wsi, const char *path);
+    void *http_context;
+
+    /* Its own. */
+    struct lws_context *lws;
+    struct lws_vhost *vhost;
+    uint32_t connections; /* of this worker */
+    bool wants_service;
+};
+
+/* Makes the lws context on the loop. False: ret_error says why. One after another in a process. */
+bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, char *ret_error, size_t error_size);
+/* Takes the accepted descriptor, in any case. */
+void websocket_service_adopt(struct websocket_service *self, int descriptor);
+/* End of a turn, after the sessions were flushed. */
+void websocket_service_flush(struct websocket_service *self);
+/* Drops every connection (session_on_closed comes inside the call); on_closed when the loop holds nothing any more. */
+void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_closed)(void *context),
+                             void *context);
+
+/* Frames one message: transport_methods.frame, for session_environment_init. */
+payload_t *websocket_frame_message(enum client_encoding encoding, struct span message);
+
+enum websocket_metric {
+    WEBSOCKET_METRIC_CONNECTIONS,
+    WEBSOCKET_METRIC_HANDSHAKES,
+    WEBSOCKET_METRIC_REFUSED_PATH,
+    WEBSOCKET_METRIC_REFUSED_ORIGIN,
+    WEBSOCKET_METRIC_REFUSED_LIMIT,
+    WEBSOCKET_METRIC_REFUSED_DRAINING,
+    WEBSOCKET_METRIC_REFUSED_GUARD,
+    WEBSOCKET_METRIC_CLOSED_TOO_BIG,
+    WEBSOCKET_METRIC_CLOSED_FRAGMENTS,
+    WEBSOCKET_METRIC_CLOSED_MESSAGE_TIMEOUT,
+    WEBSOCKET_METRIC_CLOSE_TIMEOUTS,
+    WEBSOCKET_METRIC_MESSAGES_IN,
+    WEBSOCKET_METRIC_BYTES_IN,
+    WEBSOCKET_METRIC_WRITES,
+    WEBSOCKET_METRIC_BYTES_OUT,
+    WEBSOCKET_METRIC_BACKLOGS,
+    WEBSOCKET_METRICS
+};
+extern const struct metric_description websocket_metric_table[WEBSOCKET_METRICS];
+
+#endif

@@ -1,0 +1,396 @@
+/* The turn: what libuv brings (sockets, ZeroMQ, timers, the inbox) is worked through; sessions that have something to
+ * send become dirty, frames to brokers gather in batches. At its end, on_flush: one write for each dirty session, then
+ * lws is woken if a connection is to be cut; the links flush their batches by themselves.
+ *
+ *   WAITING ──drain──▶ DELAY (serving, not ready) ──drain.delay──▶ CLOSING (no new ones; sessions close with 3001,
+ *                                                     evenly over drain.window) ──nobody left, or the window is over──▶
+ * DRAINED
+ *
+ * The end, in the order of who uses whom: listener, WebSockets with their sessions, hub, links to the brokers, timers.
+ * Failures at the start (port in use, keys unreadable) come back through the actor with their reason; after it, each
+ * part deals with its own. */
+#include "gateway/worker.h"
+
+#include "base/actor.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "gateway/hub.h"
+#include "gateway/transport/listener.h"
+
+#include <stdio.h>
+
+enum {
+    WHEEL_TICK_MS = 20,
+    FIGURES_INTERVAL_MS = 200,
+    DRAIN_STEP_MS = 100,
+    STOP_DEADLINE_MS = 30000,
+};
+
+enum worker_message { MESSAGE_RELOAD, MESSAGE_DRAIN };
+enum drain_state { DRAIN_WAITING, DRAIN_DELAY, DRAIN_CLOSING, DRAIN_DONE };
+
+struct reload_message {
+    struct actor_message message;
+    struct worker_settings settings;
+    uv_sem_t *taken;
+};
+
+struct worker {
+    struct worker_options options;
+    actor_t *actor;
+
+    /* The thread's. */
+    uv_loop_t *loop;
+    struct session_environment sessions;
+    struct websocket_service websockets;
+    listener_t *listener;
+    int port;
+    timer_wheel_t *wheel;
+    uv_timer_t tick;
+    hub_t *hub;
+    broker_requests_t *brokers;
+    metric_values_t *session_metrics;
+    metric_values_t *websocket_metrics;
+    uint64_t figures_due_ms;
+    enum drain_state drain;
+    uint64_t drain_due_ms;  /* of the next step */
+    uint64_t drain_ends_ms; /* the window is over */
+
+    /* Seen by others: copied a few times a second, and read, under the mutex. Nothing waits long for it. */
+    uv_mutex_t figures_mutex;
+    struct worker_figures figures;
+};
+
+/* --- figures --- */
+
+static void publish_figures(worker_t *self) {
+    struct worker_figures figures = {
+        .connections = self->sessions.connections,
+        .users = self->sessions.users,
+        .alive = self->sessions.alive,
+        .dead = self->sessions.dead,
+        .had_broker = self->figures.had_broker,
+        .is_drained = self->drain == DRAIN_DONE,
+    };
+    broker_requests_summary(self->brokers, &figures.brokers);
+    figures.had_broker = figures.had_broker || figures.brokers.brokers_alive > 0;
+    uv_mutex_lock(&self->figures_mutex);
+    self->figures = figures;
+    uv_mutex_unlock(&self->figures_mutex);
+}
+
+void worker_read_figures(worker_t *self, struct worker_figures *ret_figures) {
+    uv_mutex_lock(&self->figures_mutex);
+    *ret_figures = self->figures;
+    uv_mutex_unlock(&self->figures_mutex);
+    ret_figures->stalled_ms = actor_stalled_ms(self->actor);
+}
+
+/* --- draining --- */
+
+static void begin_drain(worker_t *self) {
+    if (self->drain != DRAIN_WAITING) {
+        return;
+    }
+    self->drain = DRAIN_DELAY;
+    self->drain_due_ms = clock_monotonic_ms() + (uint64_t) self->sessions.config->drain_delay_ms;
+    broker_requests_set_draining(self->brokers, true);
+}
+
+static void begin_closing(worker_t *self, uint64_t now_ms) {
+    self->drain = DRAIN_CLOSING;
+    self->drain_due_ms = now_ms;
+    self->drain_ends_ms = now_ms + (uint64_t) self->sessions.config->drain_window_ms;
+    self->websockets.is_draining = true;
+    listener_close(&self->listener, NULL, NULL);
+}
+
+/* As many as make the rest go evenly over what is left of the window. */
+static void close_some(worker_t *self, uint64_t now_ms) {
+    if (self->websockets.connections == 0 || now_ms >= self->drain_ends_ms) {
+        session_drain_some(&self->sessions, SIZE_MAX);
+        self->drain = DRAIN_DONE;
+        publish_figures(self);
+        return;
+    }
+    uint64_t steps = (self->drain_ends_ms - now_ms + DRAIN_STEP_MS - 1) / DRAIN_STEP_MS;
+    session_drain_some(&self->sessions, (size_t) ((self->websockets.connections + steps - 1) / steps));
+    self->drain_due_ms = now_ms + DRAIN_STEP_MS;
+}
+
+static void advance_drain(worker_t *self, uint64_t now_ms) {
+    if (now_ms < self->drain_due_ms) {
+        return;
+    }
+    switch (self->drain) {
+    case DRAIN_DELAY:
+        begin_closing(self, now_ms);
+        break;
+    case DRAIN_CLOSING:
+        close_some(self, now_ms);
+        break;
+    case DRAIN_WAITING:
+    case DRAIN_DONE:
+        break;
+    }
+}
+
+/* --- the turn --- */
+
+static void on_tick(uv_timer_t *timer) {
+    worker_t *self = timer->data;
+    uint64_t now_ms = clock_monotonic_ms();
+    timer_wheel_advance(self->wheel, now_ms);
+    advance_drain(self, now_ms);
+    if (now_ms >= self->figures_due_ms) {
+        self->figures_due_ms = now_ms + FIGURES_INTERVAL_MS;
+        publish_figures(self);
+    }
+}
+
+static void on_flush(void *context) {
+    worker_t *self = context;
+    session_flush_dirty(&self->sessions);
+    websocket_service_flush(&self->websockets);
+}
+
+static void use_settings(worker_t *self, const struct worker_settings *settings) {
+    self->sessions.config = settings->config;
+    self->sessions.keys = settings->keys;
+    self->sessions.namespaces = settings->namespaces;
+    self->websockets.config = settings->config;
+    self->websockets.connections_max = settings->connections_max;
+}
+
+static void on_message(void *context, struct actor_message *message) {
+    worker_t *self = context;
+    switch ((enum worker_message) message->kind) {
+    case MESSAGE_RELOAD: {
+        struct reload_message *reload = (struct reload_message *) message;
+        use_settings(self, &reload->settings);
+        uv_sem_post(reload->taken);
+        break;
+    }
+    case MESSAGE_DRAIN:
+        begin_drain(self);
+        break;
+    }
+    memory_free(message);
+}
+
+static void drop_message(void *context, struct actor_message *message) {
+    (void) context;
+    check(message->kind != MESSAGE_RELOAD, "a reload is waited for, and nobody stops a worker meanwhile");
+    memory_free(message);
+}
+
+/* --- what the links ask --- */
+
+static void on_broker_command(void *context, const struct wire_command *command) {
+    (void) context;
+    /* No broker of this version sends one: the backend API has no disconnect yet. */
+    log_warning("broker_command_unknown", log_u64("action", command->action));
+}
+
+static void on_mode_change(void *context, enum wire_mode mode) {
+    worker_t *self = context;
+    log_info("brokers_mode", log_u64("worker", self->options.index),
+             log_text("mode", mode == WIRE_MODE_REDIS    ? "redis"
+                              : mode == WIRE_MODE_MEMORY ? "memory"
+                                                         : "none"));
+    publish_figures(self);
+}
+
+static void read_process_figures(void *context, struct broker_beat_figures *ret_figures) {
+    worker_t *self = context;
+    self->options.process_figures(self->options.context, ret_figures);
+}
+
+static int on_http(void *context, struct lws *wsi, const char *path) {
+    worker_t *self = context;
+    return http_endpoints_answer_public(self->options.endpoints, wsi, path);
+}
+
+/* --- start, on the thread --- */
+
+static bool start_brokers(worker_t *self, char *ret_error, size_t error_size) {
+    const struct worker_settings *settings = &self->options.settings;
+    const struct broker_requests_settings brokers = {
+        .loop = self->loop,
+        .zmq_context = self->options.zmq_context,
+        .wheel = self->wheel,
+        .metrics = self->options.metrics,
+        .config = settings->config,
+        .worker = self->options.index,
+        .boot_nonce = self->options.boot_nonce,
+        .config_hash = namespace_set_hash(settings->namespaces),
+        .context = self,
+        .on_command = on_broker_command,
+        .on_mode_change = on_mode_change,
+        .figures = read_process_figures,
+    };
+    self->brokers = broker_requests_new(&brokers, ret_error, error_size);
+    return self->brokers != NULL;
+}
+
+static void start_sessions(worker_t *self) {
+    session_environment_init(&self->sessions, websocket_frame_message);
+    quota_init(&self->sessions.outbox_budget, self->options.outbox_bytes, NULL);
+    self->session_metrics = metric_values_new(self->options.metrics, session_metric_table, session_metric_count);
+    self->sessions.metrics = self->session_metrics;
+    self->sessions.wheel = self->wheel;
+    self->sessions.brokers = self->brokers;
+    self->hub = hub_new(self->brokers, self->options.metrics, self->wheel, &self->sessions.to_hub);
+    self->sessions.hub = self->hub;
+}
+
+static bool start_websockets(worker_t *self, char *ret_error, size_t error_size) {
+    self->websocket_metrics = metric_values_new(self->options.metrics, websocket_metric_table, WEBSOCKET_METRICS);
+    self->websockets.sessions = &self->sessions;
+    self->websockets.wheel = self->wheel;
+    self->websockets.metrics = self->websocket_metrics;
+    self->websockets.totals = self->options.totals;
+    self->websockets.on_http = on_http;
+    self->websockets.http_context = self;
+    use_settings(self, &self->options.settings);
+    return websocket_service_start(&self->websockets, self->loop, ret_error, error_size);
+}
+
+static bool start_listener(worker_t *self, char *ret_error, size_t error_size) {
+    const struct listener_options options = {
+        .address = self->options.settings.config->http_address,
+        .port = self->options.port,
+        .websockets = &self->websockets,
+        .sockets_max = self->options.sockets_max,
+        .metrics = self->options.metrics,
+    };
+    self->listener = listener_new(self->loop, &options, ret_error, error_size);
+    if (self->listener == NULL) {
+        return false;
+    }
+    self->port = listener_port(self->listener);
+    return true;
+}
+
+/* --- end, on the thread: each step when the one before it has left the loop --- */
+
+static void on_brokers_closed(void *context) {
+    worker_t *self = context;
+    uv_close((uv_handle_t *) &self->tick, NULL);
+}
+
+static void on_websockets_closed(void *context) {
+    worker_t *self = context;
+    hub_destroy(&self->hub);
+    if (self->brokers == NULL) {
+        on_brokers_closed(self);
+        return;
+    }
+    broker_requests_close(&self->brokers, on_brokers_closed, self);
+}
+
+static void on_stop(void *context) {
+    worker_t *self = context;
+    uv_timer_stop(&self->tick);
+    listener_close(&self->listener, NULL, NULL);
+    websocket_service_close(&self->websockets, self->loop, on_websockets_closed, self);
+}
+
+static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
+    worker_t *self = context;
+    self->loop = actor_loop(actor);
+    self->wheel = timer_wheel_new(clock_monotonic_ms(), WHEEL_TICK_MS);
+    uv_timer_init(self->loop, &self->tick);
+    self->tick.data = self;
+    if (!start_brokers(self, ret_error, error_size)) {
+        uv_close((uv_handle_t *) &self->tick, NULL);
+        return false;
+    }
+    start_sessions(self);
+    if (!start_websockets(self, ret_error, error_size) || !start_listener(self, ret_error, error_size)) {
+        on_stop(self);
+        return false;
+    }
+    uv_timer_start(&self->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+    publish_figures(self);
+    return true;
+}
+
+/* --- life cycle, the owner's --- */
+
+static void free_worker(worker_t *self) {
+    if (self->session_metrics != NULL) {
+        session_environment_finish(&self->sessions);
+    }
+    metric_values_destroy(&self->session_metrics);
+    metric_values_destroy(&self->websocket_metrics);
+    timer_wheel_destroy(&self->wheel);
+    uv_mutex_destroy(&self->figures_mutex);
+    memory_free(self);
+}
+
+worker_t *worker_new(const struct worker_options *options, char *ret_error, size_t error_size) {
+    static const struct actor_callbacks callbacks = {
+        .on_start = on_start,
+        .on_message = on_message,
+        .on_flush = on_flush,
+        .on_stop = on_stop,
+        .drop_message = drop_message,
+    };
+    char name[24];
+    snprintf(name, sizeof(name), "worker-%u", options->index);
+    worker_t *self = memory_alloc_zero(sizeof(*self));
+    self->options = *options;
+    check(uv_mutex_init(&self->figures_mutex) == 0, "a mutex");
+    self->actor = actor_new(name, &callbacks, self, NULL, ret_error, error_size);
+    if (self->actor == NULL) {
+        free_worker(self);
+        return NULL;
+    }
+    return self;
+}
+
+int worker_port(const worker_t *self) {
+    return self->port;
+}
+
+static void post(worker_t *self, struct actor_message *message) {
+    enum actor_post_result result = actor_post_control(self->actor, &message);
+    check(result == ACTOR_POSTED, "worker %u takes no messages", self->options.index);
+}
+
+void worker_reload(worker_t *self, const struct worker_settings *settings) {
+    uv_sem_t taken;
+    check(uv_sem_init(&taken, 0) == 0, "a semaphore");
+    struct reload_message *reload = memory_alloc_zero(sizeof(*reload));
+    reload->message.kind = MESSAGE_RELOAD;
+    reload->message.bytes = sizeof(*reload);
+    reload->settings = *settings;
+    reload->taken = &taken;
+    post(self, &reload->message);
+    uv_sem_wait(&taken);
+    uv_sem_destroy(&taken);
+}
+
+void worker_drain(worker_t *self) {
+    struct actor_message *message = memory_alloc_zero(sizeof(*message));
+    message->kind = MESSAGE_DRAIN;
+    message->bytes = sizeof(*message);
+    post(self, message);
+}
+
+void worker_stop(worker_t *self) {
+    actor_stop(self->actor, STOP_DEADLINE_MS);
+}
+
+void worker_destroy(worker_t **self_p) {
+    worker_t *self = *self_p;
+    if (self == NULL) {
+        return;
+    }
+    *self_p = NULL;
+    actor_destroy(&self->actor, STOP_DEADLINE_MS);
+    free_worker(self);
+}

@@ -1,0 +1,65 @@
+/* One of a gateway's worker threads: an actor with a uv loop, its own listening socket, its WebSockets and sessions,
+ * its hub, its links to the brokers. Workers share nothing but counters and what never changes. Thread: the owner's,
+ * but for the functions that say any. */
+#ifndef CALLBOARD_GATEWAY_WORKER_H
+#define CALLBOARD_GATEWAY_WORKER_H
+
+#include "base/metrics.h"
+#include "base/token.h"
+#include "gateway/broker_requests.h"
+#include "gateway/gateway_config.h"
+#include "gateway/transport/http_endpoints.h"
+#include "gateway/transport/websocket.h"
+
+typedef struct worker worker_t;
+
+/* What a reload replaces. All of it lives until the worker has taken the next one. */
+struct worker_settings {
+    const struct gateway_config *config;
+    const token_keys_t *keys;
+    const namespace_set_t *namespaces;
+    uint32_t connections_max; /* of the process */
+};
+
+struct worker_options {
+    struct worker_settings settings;
+    uint32_t index;
+    int port;             /* 0: a free one, see worker_port */
+    uint32_t sockets_max; /* of the process */
+    size_t outbox_bytes;  /* of all sessions of this worker; 0 = no bound of its own */
+    uint64_t boot_nonce;  /* one for the process */
+    void *zmq_context;
+    metrics_t *metrics;
+    struct websocket_totals *totals;
+    const struct http_endpoints *endpoints;
+    /* Any thread. */
+    void (*process_figures)(void *context, struct broker_beat_figures *ret_figures);
+    void *context;
+};
+
+/* NULL: ret_error says why (at least 256 bytes). One after another. */
+worker_t *worker_new(const struct worker_options *options, char *ret_error, size_t error_size);
+int worker_port(const worker_t *self);
+/* Returns when the worker works with the new settings. */
+void worker_reload(worker_t *self, const struct worker_settings *settings);
+/* Begins to drain: new upgrades are refused after drain.delay, sessions are closed over drain.window. */
+void worker_drain(worker_t *self);
+/* Drops what is left and waits for the thread; worker_read_figures still answers. */
+void worker_stop(worker_t *self);
+/* Stops unless stopped, frees. Accepts NULL. */
+void worker_destroy(worker_t **self_p);
+
+/* A moment old; any thread. */
+struct worker_figures {
+    uint32_t connections;
+    uint32_t users;
+    uint32_t alive;
+    uint32_t dead;
+    bool had_broker; /* since the start */
+    bool is_drained; /* draining, the window is over or nobody is left */
+    struct broker_summary brokers;
+    uint64_t stalled_ms;
+};
+void worker_read_figures(worker_t *self, struct worker_figures *ret_figures);
+
+#endif

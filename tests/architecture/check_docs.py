@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""The documentation says what the code says: tables that come from the code stand in the docs as the code has them, links lead
+somewhere, and the ports of README are the settings' defaults. --write puts the tables in; without it a difference is an error.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = ["docs/backend-api.md", "docs/client-protocol.md"]
+TABLE = re.compile(r"(<!-- error codes: printed from base/error_code\.h.*?-->\n).*?(<!-- end of error codes -->)", re.S)
+ROW = re.compile(r'X\((\w+), (\d+), "(\w+)", "([^"]+)", (true|false), (true|false)\)')
+PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/gateway_config.c", "internal.port"),
+         "9001": ("broker/broker_config.c", "internal.port"), "7700": ("broker/broker_config.c", "broker.endpoint"),
+         "7710": ("broker/broker_config.c", "backend.endpoint"), "7711": ("broker/broker_config.c", "backend.pull_endpoint")}
+
+
+def error_table():
+    rows = ROW.findall((ROOT / "base/error_code.h").read_text())
+    lines = ["| code | reason | message | temporary | definite |", "| --- | --- | --- | --- | --- |"]
+    lines += [f"| {code} | `{reason}` | {message} | {'yes' if temporary == 'true' else 'no'} | {'yes' if definite == 'true' else 'no'} |"
+              for _, code, reason, message, temporary, definite in rows]
+    return "\n".join(lines) + "\n"
+
+
+def check_tables(write):
+    for page in PAGES:
+        path = ROOT / page
+        text = path.read_text()
+        wanted = TABLE.sub(lambda match: match.group(1) + error_table() + match.group(2), text)
+        if not TABLE.search(text):
+            yield f"{page}: has no place for the error codes"
+        elif wanted != text:
+            if write:
+                path.write_text(wanted)
+            else:
+                yield f"{page}: the error codes are not those of base/error_code.h; run tests/architecture/check_docs.py --write"
+
+
+def check_links():
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "tests").glob("*/README.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if not target.startswith("http") and not (page.parent / target).exists():
+                yield f"{page.relative_to(ROOT)}: the link {target} leads nowhere"
+
+
+def check_ports():
+    readme = (ROOT / "README.md").read_text()
+    for port, (source, key) in PORTS.items():
+        if f"| {port} |" not in readme:
+            yield f"README.md: port {port} is missing from the table"
+        if not re.search(rf'"{re.escape(key)}"[^;]*?default_text = "[^"]*{port}"', (ROOT / source).read_text(), re.S):
+            yield f"README.md: port {port} is not the default of {key} in {source}"
+
+
+if __name__ == "__main__":
+    found = [*check_tables("--write" in sys.argv), *check_links(), *check_ports()]
+    print("\n".join(found) if found else "docs: they say what the code says")
+    sys.exit(1 if found else 0)

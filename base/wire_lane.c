@@ -83,13 +83,17 @@ void wire_lane_speak(wire_lane_t *self, uint16_t version) {
 
 /* ---- outbound ---- */
 
+bool wire_lane_fits_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes) {
+    return self->ring_count < WIRE_LANE_BATCHES_MAX &&
+           (uint64_t) self->in_flight_frames + n_frames <= self->peer_credit_frames &&
+           self->in_flight_bytes + bytes <= self->peer_credit_bytes;
+}
+
 bool wire_lane_has_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes) {
     if (self->ring_count == 0) {
         return self->peer_credit_frames > 0 && self->peer_credit_bytes > 0;
     }
-    return self->ring_count < WIRE_LANE_BATCHES_MAX &&
-           (uint64_t) self->in_flight_frames + n_frames <= self->peer_credit_frames &&
-           self->in_flight_bytes + bytes <= self->peer_credit_bytes;
+    return wire_lane_fits_credit(self, n_frames, bytes);
 }
 
 static void grow_ring(wire_lane_t *self) {

@@ -21,6 +21,8 @@ void wire_lane_speak(wire_lane_t *self, uint16_t version);
 /* May a batch of so many frames and bytes go now? A single batch larger than the whole credit may go when nothing is in
  * flight. A peer that grants 0 gets nothing. */
 bool wire_lane_has_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes);
+/* The same without that exception: for who gathers a batch and may stop before it is too large. */
+bool wire_lane_fits_credit(const wire_lane_t *self, uint32_t n_frames, size_t bytes);
 /* Seals the begun batch with the next number, our ack and our grant; counts it as in flight. */
 void wire_lane_seal(wire_lane_t *self, struct buffer *batch, uint32_t n_frames);
 /* Seals an ack-only batch (number 0), not counted. */

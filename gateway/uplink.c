@@ -287,8 +287,10 @@ bool uplink_admits(uplink_t *self, uint16_t shard, size_t frame_size) {
     }
     check(shard < self->n_lanes, "shard %u of %u", shard, self->n_lanes);
     struct lane *lane = &self->lanes[shard];
-    size_t open_size = lane->n_frames == 0 ? (size_t) WIRE_BATCH_HEADER_SIZE : lane->batch.size;
-    if (wire_lane_has_credit(lane->lane, lane->n_frames + 1, open_size + frame_size)) {
+    bool fits = lane->n_frames == 0
+                    ? wire_lane_has_credit(lane->lane, 1, WIRE_BATCH_HEADER_SIZE + frame_size)
+                    : wire_lane_fits_credit(lane->lane, lane->n_frames + 1, lane->batch.size + frame_size);
+    if (fits) {
         return true;
     }
     if (!lane->was_refused) {
@@ -486,10 +488,15 @@ static uint32_t on_frames(uplink_t *self, uint16_t shard, struct cursor *frames)
     return n;
 }
 
-static void tell_credit(uplink_t *self, struct lane *lane) {
-    if (lane->was_refused && self->state == UPLINK_LIVE &&
-        wire_lane_has_credit(lane->lane, lane->n_frames + 1, WIRE_BATCH_CLOSE)) {
-        lane->was_refused = false;
+/* What waits in the open batch goes first. */
+static void tell_credit(uplink_t *self, uint16_t shard) {
+    if (self->state != UPLINK_LIVE || !self->lanes[shard].was_refused) {
+        return;
+    }
+    flush_lane(self, shard);
+    if (self->state == UPLINK_LIVE && self->lanes[shard].n_frames == 0 &&
+        wire_lane_has_credit(self->lanes[shard].lane, 1, WIRE_BATCH_HEADER_SIZE)) {
+        self->lanes[shard].was_refused = false;
         self->settings.callbacks->on_credit(self->settings.context, self);
     }
 }
@@ -515,7 +522,7 @@ static void on_lane_batch(uplink_t *self, const struct wire_batch_header *header
     case WIRE_LANE_ACK_ONLY:
         break;
     }
-    tell_credit(self, lane);
+    tell_credit(self, header->shard);
 }
 
 static void on_message(void *context, zmq_msg_t *messages, size_t n) {

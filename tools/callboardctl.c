@@ -46,14 +46,16 @@ backend_client_t *ctl_connect(const struct ctl_options *options) {
 static void print_error(struct span body) {
     struct json_value object;
     struct json_limits limits = JSON_LIMITS_DEFAULT;
-    struct span message = body;
+    struct buffer message = BUFFER_EMPTY;
     uint64_t code = 0;
     if (json_scan(body, &limits, &object, NULL) == JSON_OK) {
         json_to_u64(json_member(object, "code"), &code);
-        json_plain_string(json_member(object, "message"), &message);
+        json_decode_string(json_member(object, "message"), &message);
     }
-    fprintf(stderr, "callboardctl: error %llu: %.*s\n", (unsigned long long) code, (int) message.size,
-            (const char *) message.data);
+    struct span text = message.size > 0 ? buffer_span(&message) : body;
+    fprintf(stderr, "callboardctl: error %llu: %.*s\n", (unsigned long long) code, (int) text.size,
+            (const char *) text.data);
+    buffer_finish(&message);
 }
 
 int ctl_request(backend_client_t *client, const struct ctl_options *options, const char *method,
@@ -123,16 +125,15 @@ static void print_help(FILE *out) {
         fprintf(out, "  %s%s%s\n      %s\n", commands[i].name, commands[i].arguments[0] == '\0' ? "" : " ",
                 commands[i].arguments, commands[i].help);
     }
-    fprintf(
-        out,
-        "\nOptions (before the command):\n"
-        "  --endpoint URL           the broker's backend endpoint; CALLBOARD_ENDPOINT; default tcp://127.0.0.1:7710\n"
-        "  --curve-key FILE         own key pair, made by keygen\n"
-        "  --curve-broker-key KEY   the broker's public key, or the file that holds it\n"
-        "  --timeout MS             how long to wait for an answer; default 5000\n"
-        "  -o json                  print results as JSON, a line each\n"
-        "  --version, --help\n\n"
-        "Exit codes: 0 done, 1 the broker said no, 2 wrong usage, 3 no answer.\n");
+    fprintf(out, "\nOptions (before the command):\n"
+                 "  --endpoint URL           the broker's backend endpoint; CALLBOARDCTL_ENDPOINT; default "
+                 "tcp://127.0.0.1:7710\n"
+                 "  --curve-key FILE         own key pair, made by keygen\n"
+                 "  --curve-broker-key KEY   the broker's public key, or the file that holds it\n"
+                 "  --timeout MS             how long to wait for an answer; default 5000\n"
+                 "  -o json                  print results as JSON, a line each\n"
+                 "  --version, --help\n\n"
+                 "Exit codes: 0 done, 1 the broker said no, 2 wrong usage, 3 no answer.\n");
 }
 
 static const struct ctl_command *find_command(const char *name) {
@@ -196,7 +197,7 @@ static int parse_options(int argc, char **argv, struct ctl_options *ret_options,
 }
 
 int main(int argc, char **argv) {
-    const char *endpoint = getenv("CALLBOARD_ENDPOINT");
+    const char *endpoint = getenv("CALLBOARDCTL_ENDPOINT");
     struct ctl_options options = {.client = {.endpoint = endpoint == NULL ? "tcp://127.0.0.1:7710" : endpoint},
                                   .timeout_ms = 5000};
     bool finished = false;

@@ -9,8 +9,8 @@ import path from 'node:path';
 import { Centrifuge } from 'centrifuge';
 import WebSocket from 'ws';
 
-export const BUILD = process.env.CALLBOARD_BUILD ?? path.resolve('../../build-test');
-export const ARTEFACTS = process.env.CALLBOARD_ARTEFACTS ?? os.tmpdir();
+export const BUILD = process.env.E2E_BUILD ?? path.resolve('../../build-test');
+export const ARTEFACTS = process.env.E2E_ARTEFACTS ?? os.tmpdir();
 const SECRET = 'e2e-secret-of-at-least-thirty-two-bytes';
 
 const used = new Set();

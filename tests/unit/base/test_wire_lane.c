@@ -98,6 +98,8 @@ static void bytes_in_flight_stay_within_the_credit(void **state) {
 static void a_batch_larger_than_the_whole_credit_goes_when_nothing_is_in_flight(void **state) {
     struct ends *ends = *state;
     assert_true(wire_lane_has_credit(ends->left, 100, 100000));
+    assert_false(wire_lane_fits_credit(ends->left, 100, 100));
+    assert_true(wire_lane_fits_credit(ends->left, GRANT_FRAMES, GRANT_BYTES));
     send_and_consume(ends->left, ends->right, 100, 100000);
     assert_false(wire_lane_has_credit(ends->left, 1, 32));
 }

@@ -7,6 +7,7 @@
  * Failure modes: whatever cannot be made undoes what was, and says which setting to mend. */
 #include "broker/broker.h"
 
+#include "base/cgroup.h"
 #include "base/check.h"
 #include "base/curve_keys.h"
 #include "base/curve_zap.h"
@@ -71,8 +72,8 @@ static uint32_t shards_of(const struct broker_config *config) {
     if (config->shards > 0) {
         return (uint32_t) config->shards;
     }
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > SHARDS_MAX ? SHARDS_MAX : (uint32_t) cores;
+    unsigned cores = cgroup_cores(CGROUP_ROOT);
+    return cores > SHARDS_MAX ? SHARDS_MAX : cores;
 }
 
 /* A pod's host name survives its restart, and with it the broker's rank for its partitions. */

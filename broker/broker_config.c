@@ -23,9 +23,9 @@ static const struct config_key keys[] = {
     KEY("broker.id", CONFIG_TEXT, id, RANGE(0, 128),
         .help = "Its name among the brokers: gateways rank them by it, so it must outlive a restart and be its own. "
                 "Empty: the host name."),
-    KEY("broker.shards", CONFIG_INT, shards, RANGE(0, 64), .default_text = "0",
+    KEY("broker.shards", CONFIG_INT, shards, RANGE(0, 16), .default_text = "0",
         .help = "Threads that own channels. 0: as many as the cores this process may use, at most 16."),
-    KEY("broker.partitions", CONFIG_INT, partitions, RANGE(1, 65536), .default_text = "256",
+    KEY("broker.partitions", CONFIG_INT, partitions, RANGE(64, 4096), .default_text = "256",
         .help = "Slices of the channels, a power of two; the same in all brokers, and fixed for the data in Redis."),
     KEY("broker.endpoint", CONFIG_TEXT, endpoint, RANGE(1, 255), .default_text = "tcp://127.0.0.1:7700",
         .help = "Where gateways connect: tcp://address:port."),

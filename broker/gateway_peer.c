@@ -130,8 +130,15 @@ struct buffer *gateway_peer_batch(gateway_peer_t *self) {
     return &self->batch;
 }
 
+/* May what is open go now? */
+static bool has_credit(const gateway_peer_t *self) {
+    return wire_lane_has_credit(self->lane, self->n_frames, self->batch.size);
+}
+
+/* May so much more be put behind what is open? Only an empty batch may take what is larger than the whole credit. */
 static bool has_credit_for(const gateway_peer_t *self, uint32_t n_frames, size_t bytes) {
-    return wire_lane_has_credit(self->lane, self->n_frames + n_frames, self->batch.size + bytes);
+    return self->n_frames == 0 ? wire_lane_has_credit(self->lane, n_frames, WIRE_BATCH_HEADER_SIZE + bytes)
+                               : wire_lane_fits_credit(self->lane, self->n_frames + n_frames, self->batch.size + bytes);
 }
 
 static void send_batch(gateway_peer_t *self) {
@@ -144,7 +151,7 @@ static void send_batch(gateway_peer_t *self) {
 /* One more frame stands in the open batch. */
 static void note_frame(gateway_peer_t *self) {
     self->n_frames++;
-    if (self->batch.size >= self->options.batch_close && has_credit_for(self, 0, 0)) {
+    if (self->batch.size >= self->options.batch_close && has_credit(self)) {
         send_batch(self);
         return;
     }
@@ -222,7 +229,7 @@ static void tell_lagging(gateway_peer_t *self) {
 void gateway_peer_flush(gateway_peer_t *self) {
     tell_lagging(self);
     list_remove(&self->dirty);
-    if (self->n_frames > 0 && has_credit_for(self, 0, 0)) {
+    if (self->n_frames > 0 && has_credit(self)) {
         send_batch(self);
     }
     if (wire_lane_ack_is_due(self->lane)) {

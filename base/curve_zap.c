@@ -10,29 +10,23 @@
  * hand out. From then on it answers each request from the list of the last reading.
  *
  * Failure modes: a mechanism other than CURVE, a key that is not in the list: 400, counted, logged with the key and the
- * address. A request that is not ZAP 1.0: 500. A file in the directory that is no public key file: left out, logged.
- * The directory gone: nobody is allowed. The directory unreadable for another reason (no descriptors, no memory): the
- * last list stays, logged each time. The thread's end for any other reason than curve_zap_destroy: abort, because a
- * CURVE server must not run without it. */
+ * address. A request that is not ZAP 1.0: 500. The directory in trouble: base/curve_allow_list.c. The thread's end for
+ * any other reason than curve_zap_destroy: abort, because a CURVE server must not run without it. */
 #include "base/curve_zap.h"
 
-#include "base/bytes.h"
 #include "base/check.h"
-#include "base/clock.h"
+#include "base/curve_allow_list.h"
 #include "base/curve_keys.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -40,178 +34,19 @@
 #define PROOF_DOMAIN     "callboard-proof"
 
 enum {
-    KEYS_MAX = 1024,
-    KEY_SIZE = 32,
-    READ_INTERVAL_MS = 1000,
+    LOOK_INTERVAL_MS = 1000,
     PROOF_TIMEOUT_MS = 5000,
     REQUEST_FRAMES = 7, /* version, id, domain, address, identity, mechanism, credentials */
 };
 
-struct allowed_key {
-    char name[CURVE_ZAP_NAME_MAX + 1];
-    uint8_t key[KEY_SIZE];
-};
-
-struct allowed_list {
-    struct allowed_key *keys; /* sorted by name */
-    size_t n;
-};
-
 struct curve_zap {
     void *context;
-    char *directory;
-    void *socket; /* REP; the handler thread's once it runs */
-    int stop_fd;  /* eventfd; written once, by curve_zap_destroy */
+    curve_allow_list_t *list; /* read by the handler thread */
+    void *socket;             /* REP; the handler thread's once it runs */
+    int stop_fd;              /* eventfd; written once, by curve_zap_destroy */
     pthread_t thread;
-    pthread_mutex_t mutex; /* guards `list`, which only the handler thread changes */
-    struct allowed_list list;
-    struct timespec read_mtime; /* of the directory, at the last reading; with read_ms the handler thread's */
-    uint64_t read_ms;
     _Atomic uint64_t n_refused;
 };
-
-/* ---- the directory ---- */
-
-static int compare_names(const void *left, const void *right) {
-    return strcmp(((const struct allowed_key *) left)->name, ((const struct allowed_key *) right)->name);
-}
-
-static bool is_name(const char *text, size_t size) {
-    if (size == 0 || size > CURVE_ZAP_NAME_MAX) {
-        return false;
-    }
-    return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") >= size;
-}
-
-/* The length of NAME when this is NAME.pub; 0 otherwise (also for hidden files, such as Kubernetes' ..data). */
-static size_t name_length_of(const char *file_name) {
-    size_t size = strlen(file_name);
-    if (file_name[0] == '.' || size <= 4 || strcmp(file_name + size - 4, ".pub") != 0) {
-        return 0;
-    }
-    return size - 4;
-}
-
-/* Did the last call fail for want of something that will be back? */
-static bool is_out_of_resources(void) {
-    return errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO;
-}
-
-/* Reads one file into *ret_key. False with errno 0: this file is no key. */
-static bool read_key(const char *directory, const char *file_name, bool is_changed, struct allowed_key *ret_key) {
-    char path[4096];
-    char error[512] = "the name may have 1 to 64 of A-Z a-z 0-9 . _ -";
-    struct curve_keys keys;
-    size_t name_length = name_length_of(file_name);
-    errno = 0;
-    if ((size_t) snprintf(path, sizeof path, "%s/%s", directory, file_name) >= sizeof path ||
-        !is_name(file_name, name_length) || !curve_keys_read(path, false, &keys, error, sizeof error)) {
-        if (is_out_of_resources()) {
-            return false;
-        }
-        if (is_changed) { /* not every second anew */
-            log_warning("curve_key_ignored", log_text("file", file_name), log_text("reason", error));
-        }
-        errno = 0;
-        return false;
-    }
-    memset(ret_key, 0, sizeof *ret_key);
-    memcpy(ret_key->name, file_name, name_length);
-    void *decoded = zmq_z85_decode(ret_key->key, keys.public_text);
-    check(decoded != NULL, "a key that was judged is no Z85");
-    return true;
-}
-
-/* Reads file after file; false with errno: not to the end. */
-static bool read_files(DIR *stream, const char *directory, bool is_changed, struct allowed_list *list) {
-    const struct dirent *entry;
-    errno = 0;
-    while ((entry = readdir(stream)) != NULL) {
-        if (name_length_of(entry->d_name) == 0) {
-            continue;
-        }
-        if (list->n == KEYS_MAX) {
-            log_error("curve_keys_over_limit", log_text("directory", directory), log_u64("limit", KEYS_MAX));
-            return true;
-        }
-        if (read_key(directory, entry->d_name, is_changed, &list->keys[list->n])) {
-            list->n++;
-        } else if (errno != 0) {
-            return false;
-        }
-        errno = 0;
-    }
-    return errno == 0;
-}
-
-/* A whole new list; false with errno: the directory could not be read to its end. */
-static bool read_list(const char *directory, bool is_changed, struct allowed_list *ret_list) {
-    DIR *stream = opendir(directory);
-    if (stream == NULL) {
-        return false;
-    }
-    struct allowed_list list = {memory_alloc_array(KEYS_MAX, sizeof *list.keys), 0};
-    bool is_read = read_files(stream, directory, is_changed, &list);
-    int reason = errno;
-    closedir(stream);
-    errno = reason;
-    if (!is_read) {
-        memory_free(list.keys);
-        return false;
-    }
-    qsort(list.keys, list.n, sizeof *list.keys, compare_names);
-    *ret_list = list;
-    return true;
-}
-
-static void replace_list(curve_zap_t *self, struct allowed_list list) {
-    pthread_mutex_lock(&self->mutex);
-    struct allowed_list old = self->list;
-    self->list = list;
-    pthread_mutex_unlock(&self->mutex);
-    if (old.n != list.n) {
-        log_info("curve_keys_read", log_text("directory", self->directory), log_u64("keys", list.n));
-    }
-    memory_free(old.keys);
-}
-
-static bool is_list_old(const curve_zap_t *self) {
-    return clock_monotonic_ms() - self->read_ms >= READ_INTERVAL_MS;
-}
-
-/* Since the last reading; *ret_mtime is what to remember for the next look. */
-static bool is_directory_changed(const curve_zap_t *self, struct timespec *ret_mtime) {
-    struct stat status;
-    *ret_mtime = stat(self->directory, &status) == 0 ? status.st_mtim : (struct timespec){0, 0};
-    return ret_mtime->tv_sec != self->read_mtime.tv_sec || ret_mtime->tv_nsec != self->read_mtime.tv_nsec;
-}
-
-/* Takes the directory's time of change first: a change during the reading is seen by the next look. */
-static bool read_directory(curve_zap_t *self) {
-    struct allowed_list list = {NULL, 0};
-    struct timespec mtime;
-    bool is_changed = is_directory_changed(self, &mtime);
-    self->read_mtime = mtime;
-    self->read_ms = clock_monotonic_ms();
-    if (read_list(self->directory, is_changed, &list)) {
-        replace_list(self, list);
-        return true;
-    }
-    int reason = errno;
-    log_error("curve_keys_unreadable", log_text("directory", self->directory), log_text("reason", strerror(reason)));
-    if (reason == ENOENT || reason == ENOTDIR) {
-        replace_list(self, list);
-    }
-    errno = reason;
-    return false;
-}
-
-static void read_directory_if_changed(curve_zap_t *self) {
-    struct timespec mtime;
-    if (is_list_old(self) || is_directory_changed(self, &mtime)) {
-        read_directory(self);
-    }
-}
 
 /* ---- requests ---- */
 
@@ -251,29 +86,13 @@ static struct span frame_span(zmq_msg_t *frame) {
     return span_of(zmq_msg_data(frame), zmq_msg_size(frame));
 }
 
-/* The name of this key; "" when it is not in the list. Public keys are no secrets: no constant time needed. */
-static void find_name(curve_zap_t *self, struct span key, char ret_name[CURVE_ZAP_NAME_MAX + 1]) {
-    ret_name[0] = '\0';
-    if (key.size != KEY_SIZE) {
-        return;
-    }
-    pthread_mutex_lock(&self->mutex);
-    for (size_t i = 0; i < self->list.n; i++) {
-        if (memcmp(self->list.keys[i].key, key.data, KEY_SIZE) == 0) {
-            memcpy(ret_name, self->list.keys[i].name, CURVE_ZAP_NAME_MAX + 1);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&self->mutex);
-}
-
-static void count_refusal(curve_zap_t *self, zmq_msg_t *frames) {
+static void count_refusal(curve_zap_t *self, zmq_msg_t *frames, size_t n) {
     if (span_equal_text(frame_span(&frames[2]), PROOF_DOMAIN)) {
         return; /* our own; no peer can choose the domain */
     }
-    struct span key = frame_span(&frames[6]);
+    struct span key = n == REQUEST_FRAMES ? frame_span(&frames[6]) : SPAN_EMPTY; /* NULL has no such frame */
     char key_text[CURVE_KEY_TEXT_LENGTH + 1] = "";
-    if (key.size == KEY_SIZE) {
+    if (key.size == CURVE_KEY_SIZE) {
         zmq_z85_encode(key_text, key.data, key.size);
     }
     atomic_fetch_add_explicit(&self->n_refused, 1, memory_order_relaxed);
@@ -285,25 +104,21 @@ static void count_refusal(curve_zap_t *self, zmq_msg_t *frames) {
 struct reply {
     const char *status;
     const char *text;
-    char name[CURVE_ZAP_NAME_MAX + 1];
+    char name[CURVE_NAME_MAX + 1];
 };
 
 static struct reply judge(curve_zap_t *self, zmq_msg_t *frames, size_t n) {
     struct reply reply = {.status = "500", .text = "not a ZAP 1.0 request", .name = ""};
+    bool is_allowed = false;
     if (n < REQUEST_FRAMES - 1 || !span_equal_text(frame_span(&frames[0]), "1.0")) {
-        return reply; /* NULL mechanism has no credentials frame */
+        return reply;
     }
     if (n == REQUEST_FRAMES && span_equal_text(frame_span(&frames[5]), "CURVE")) {
-        read_directory_if_changed(self);
-        find_name(self, frame_span(&frames[6]), reply.name);
+        curve_allow_list_refresh(self->list, true);
+        is_allowed = curve_allow_list_find(self->list, frame_span(&frames[6]), reply.name);
     }
-    if (reply.name[0] == '\0') {
-        reply.status = "400";
-        reply.text = "not allowed";
-    } else {
-        reply.status = "200";
-        reply.text = "allowed";
-    }
+    reply.status = is_allowed ? "200" : "400";
+    reply.text = is_allowed ? "allowed" : "not allowed";
     return reply;
 }
 
@@ -328,7 +143,7 @@ static void answer_request(curve_zap_t *self) {
     check(n > 0, "ZAP request: %s", zmq_strerror(errno));
     struct reply reply = judge(self, frames, n);
     if (strcmp(reply.status, "400") == 0) {
-        count_refusal(self, frames);
+        count_refusal(self, frames, n);
     }
     if (n < 2) {
         zmq_msg_init(&frames[1]); /* no request id to repeat */
@@ -343,7 +158,7 @@ static void *run(void *argument) {
     zmq_pollitem_t items[] = {{.socket = self->socket, .events = ZMQ_POLLIN},
                               {.fd = self->stop_fd, .events = ZMQ_POLLIN}};
     for (;;) {
-        int result = zmq_poll(items, 2, READ_INTERVAL_MS);
+        int result = zmq_poll(items, 2, LOOK_INTERVAL_MS);
         check(result >= 0 || errno == EINTR, "the ZAP handler cannot go on: %s", zmq_strerror(errno));
         if (result > 0 && items[1].revents != 0) {
             break;
@@ -351,9 +166,7 @@ static void *run(void *argument) {
         if (result > 0 && items[0].revents != 0) {
             answer_request(self);
         }
-        if (is_list_old(self)) {
-            read_directory(self);
-        }
+        curve_allow_list_refresh(self->list, false);
     }
     zmq_unbind(self->socket, HANDLER_ENDPOINT); /* closing alone would free the name some time later */
     zmq_close(self->socket);
@@ -480,16 +293,15 @@ static void release(curve_zap_t *self) {
     if (self->stop_fd >= 0) {
         close(self->stop_fd);
     }
-    pthread_mutex_destroy(&self->mutex);
-    memory_free(self->list.keys);
-    memory_free(self->directory);
+    curve_allow_list_destroy(&self->list);
     memory_free(self);
 }
 
 /* The directory, the socket and the thread; false: errno says why, *ret_what where. */
-static bool start(curve_zap_t *self, const char **ret_what) {
+static bool start(curve_zap_t *self, const char *directory, const char **ret_what) {
     *ret_what = "the allow-list of CURVE keys cannot be read";
-    if (!read_directory(self)) {
+    self->list = curve_allow_list_new(directory);
+    if (self->list == NULL) {
         return false;
     }
     *ret_what = "the ZAP handler cannot be started (there is one in each context)";
@@ -503,10 +315,8 @@ curve_zap_t *curve_zap_new(void *zmq_context, const char *allowed_directory, cha
     const char *what = NULL;
     curve_zap_t *self = memory_alloc_zero(sizeof *self);
     self->context = zmq_context;
-    self->directory = memory_strdup(allowed_directory);
     self->stop_fd = -1;
-    pthread_mutex_init(&self->mutex, NULL);
-    if (!start(self, &what)) {
+    if (!start(self, allowed_directory, &what)) {
         snprintf(ret_error, error_size, "%s: %s: %s", allowed_directory, what, zmq_strerror(errno));
         release(self);
         return NULL;
@@ -528,13 +338,7 @@ void curve_zap_destroy(curve_zap_t **self_p) {
 }
 
 bool curve_zap_allows(curve_zap_t *self, const char *name) {
-    bool is_allowed = false;
-    pthread_mutex_lock(&self->mutex);
-    for (size_t i = 0; i < self->list.n && !is_allowed; i++) {
-        is_allowed = strcmp(self->list.keys[i].name, name) == 0;
-    }
-    pthread_mutex_unlock(&self->mutex);
-    return is_allowed;
+    return curve_allow_list_has(self->list, name);
 }
 
 uint64_t curve_zap_refused_total(const curve_zap_t *self) {

@@ -15,8 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CURVE_ZAP_NAME_MAX = 64 };
-
 typedef struct curve_zap curve_zap_t;
 
 /* Starts the handler and proves it: a CURVE connection with a random key must be refused by it, with ZAP's 400, before

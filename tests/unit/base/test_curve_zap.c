@@ -244,6 +244,47 @@ static void a_peer_without_curve_is_refused(void **state) {
     end(&fixture);
 }
 
+/* A socket of the same context that asks the handler about peers without CURVE. */
+static void assert_mechanism_is_refused(const struct fixture *self, bool is_plain) {
+    int one = 1;
+    uint32_t value = 0;
+    uint64_t before = curve_zap_refused_total(self->zap);
+    void *server = socket_of(self, ZMQ_ROUTER);
+    void *client = socket_of(self, ZMQ_DEALER);
+    void *monitor = socket_of(self, ZMQ_PAIR);
+    char endpoint[80];
+    const char *monitor_endpoint = is_plain ? "inproc://plain" : "inproc://null";
+    snprintf(endpoint, sizeof endpoint, "%s-%s", self->endpoint, is_plain ? "plain" : "null");
+    assert_int_equal(zmq_setsockopt(server, ZMQ_ZAP_DOMAIN, "other", 5), 0);
+    if (is_plain) {
+        assert_int_equal(zmq_setsockopt(server, ZMQ_PLAIN_SERVER, &one, sizeof one), 0);
+        assert_int_equal(zmq_setsockopt(client, ZMQ_PLAIN_USERNAME, "admin", 5), 0);
+        assert_int_equal(zmq_setsockopt(client, ZMQ_PLAIN_PASSWORD, "admin", 5), 0);
+    }
+    assert_int_equal(zmq_socket_monitor(server, monitor_endpoint, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH), 0);
+    assert_int_equal(zmq_connect(monitor, monitor_endpoint), 0);
+    assert_int_equal(zmq_bind(server, endpoint), 0);
+    assert_int_equal(zmq_connect(client, endpoint), 0);
+    struct fixture other = *self;
+    other.monitor = monitor;
+    assert_int_equal(next_event(&other, &value), ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+    assert_int_equal(value, 400);
+    assert_true(curve_zap_refused_total(self->zap) > before);
+    zmq_socket_monitor(server, NULL, 0);
+    zmq_close(monitor);
+    zmq_close(client);
+    zmq_close(server);
+}
+
+static void the_handler_knows_no_mechanism_but_curve(void **state) {
+    (void) state;
+    struct fixture fixture;
+    begin(&fixture);
+    assert_mechanism_is_refused(&fixture, false);
+    assert_mechanism_is_refused(&fixture, true);
+    end(&fixture);
+}
+
 static void a_peer_that_knows_another_server_key_is_refused(void **state) {
     (void) state;
     struct fixture fixture;
@@ -432,6 +473,7 @@ int main(void) {
         cmocka_unit_test(an_allowed_key_comes_in_under_the_name_of_its_file),
         cmocka_unit_test(a_key_that_is_not_in_the_directory_is_refused),
         cmocka_unit_test(a_peer_without_curve_is_refused),
+        cmocka_unit_test(the_handler_knows_no_mechanism_but_curve),
         cmocka_unit_test(a_peer_that_knows_another_server_key_is_refused),
         cmocka_unit_test(a_removed_key_is_refused_and_no_longer_allowed),
         cmocka_unit_test(holders_of_links_learn_of_a_removed_key_without_any_request),

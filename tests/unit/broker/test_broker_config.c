@@ -55,8 +55,8 @@ static void good_settings_are_taken(void **state) {
     (void) state;
     static const char *const files[] = {
         "broker: {endpoint: 'tcp://0.0.0.0:7700', curve_key_file: k, curve_allowed_dir: d}",
-        "broker: {endpoint: 'tcp://127.0.0.2:1', partitions: 1}",
-        "broker: {partitions: 65536}",
+        "broker: {endpoint: 'tcp://127.0.0.2:1', partitions: 64}",
+        "broker: {partitions: 4096}",
         "backend: {endpoint: '', pull_endpoint: ''}",
         "redis: {url: 'redis://h:1', password: p, user: u, prefix: a-B_1}",
         "redis: {url: 'redis+sentinel://a,b,c/master'}",
@@ -77,6 +77,8 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
     static const char *const samples[][2] = {
         {"broker: {partitions: 100}", "b.yaml:1:10: broker.partitions: must be a power of two"},
         {"broker: {partitions: 0}", "broker.partitions: \"0\" is out of bounds"},
+        {"broker: {partitions: 8192}", "broker.partitions: \"8192\" is out of bounds"},
+        {"broker: {shards: 17}", "broker.shards: \"17\" is out of bounds"},
         {"broker: {peer_timeout: 500ms}", "broker.peer_timeout: must be above broker.heartbeat"},
         {"broker: {endpoint: 'tcp://0.0.0.0:7700'}", "broker.endpoint: can be reached from other machines"},
         {"broker: {endpoint: 'tcp://*:7700'}", "broker.endpoint: can be reached from other machines"},

@@ -153,7 +153,10 @@ enum { WIRE_PUBLISHED_DUPLICATE = 1, WIRE_PUBLISHED_NOT_DURABLE = 2 };
 enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
 enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
 enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };
-enum { WIRE_BEAT_RENEW_LEASE = 1 /* you are my first-ranked broker: keep my lease */, WIRE_BEAT_DRAINING = 2 };
+enum {
+    WIRE_BEAT_RENEW_LEASE = 1, /* keep my lease: on the lane of my id's partition; in mode memory on every lane */
+    WIRE_BEAT_DRAINING = 2,
+};
 enum wire_command_action { WIRE_COMMAND_DISCONNECT = 1, WIRE_COMMAND_UNSUBSCRIBE = 2, WIRE_COMMAND_SUBSCRIBE = 3, WIRE_COMMAND_REFRESH = 4 };
 enum wire_reset_reason {
     WIRE_RESET_UNKNOWN_LINK = 1, /* no HELLO was seen for this link epoch */

@@ -217,10 +217,9 @@ static bool on_presence_clear(struct shard *self, gateway_peer_t *peer, struct s
 
 /* ---- beats ---- */
 
-/* In Redis a lease is one key, renewed where the gateway says so; each of the memory engines keeps its own. */
+/* Where the gateway says so; what is linked and is no gateway (the backend API) never does. */
 static void renew_lease(struct shard *self, gateway_peer_t *peer, const struct wire_beat *beat) {
-    bool memory = self->engine->methods->mode(self->engine) == WIRE_MODE_MEMORY;
-    if (!memory && (beat->flags & WIRE_BEAT_RENEW_LEASE) == 0) {
+    if ((beat->flags & WIRE_BEAT_RENEW_LEASE) == 0) {
         return;
     }
     struct engine_lease lease = {.gateway_id = gateway_peer_gateway_id(peer),

@@ -117,8 +117,8 @@ static void replace_controls(struct buffer *line) {
 }
 
 static bool is_told(const config_errors_t *self, const struct buffer *line) {
-    struct span told = span_of(self->lines->data + self->begin, self->lines->size - self->begin);
-    return told.size > 0 && memmem(told.data, told.size, line->data, line->size) != NULL;
+    return self->lines->size > self->begin &&
+           memmem(self->lines->data + self->begin, self->lines->size - self->begin, line->data, line->size) != NULL;
 }
 
 static void add_line(config_errors_t *self, struct config_place place, const char *path, const char *format,

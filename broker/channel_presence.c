@@ -7,8 +7,11 @@
 
 enum { SWEEP_FOR_MS = 3 * PRESENCE_GRACE_MS };
 
+/* Number 0 was set before its gateway's lease was known; RESYNC then brought the number, so behind the grace it only
+ * stands in our memory, and a fresh load knows better. */
 static bool is_alive(void *context, struct span gateway_id, uint64_t lease_number) {
-    return gateway_leases_is_alive(context, gateway_id, lease_number);
+    return !gateway_leases_are_known(context) ||
+           (lease_number != 0 && gateway_leases_is_alive(context, gateway_id, lease_number));
 }
 
 static struct presence_lives lives_of(const struct channel *self) {

@@ -1,15 +1,19 @@
 /* The gateway's upper side (hub, requests, links) against a whole broker on the memory engine, over inproc as in the
  * appliance: what one says the other must understand. */
 #include "base/clock.h"
+#include "base/curve_keys.h"
 #include "base/log.h"
 #include "broker/broker.h"
 #include "gateway/hub.h"
+#include "tests/support/free_port.h"
 #include "tests/support/gateway_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -40,6 +44,7 @@ static struct gateway_bench bench;
 static metrics_t *broker_metrics;
 static broker_t *broker;
 static hub_t *hub;
+static bool is_on_tcp;
 
 struct viewer {
     struct hub_member member;
@@ -108,7 +113,7 @@ static void start_broker(void) {
                                                  .zmq_context = bench.zmq_context,
                                                  .metrics = broker_metrics,
                                                  .inproc_endpoint = ENDPOINT,
-                                                 .no_endpoint = true},
+                                                 .no_endpoint = !is_on_tcp},
                         error, sizeof error);
     if (broker == NULL) {
         fail_msg("%s", error);
@@ -355,6 +360,103 @@ static void a_flood_is_delivered_whole_and_in_order(void **state) {
     }
 }
 
+/* ---- over TCP with CURVE ---- */
+
+static char folder[] = "/tmp/callboard-curve-XXXXXX";
+static char gateway_key[128], broker_key[128], broker_public[128], allowed[128], allowed_key[192], endpoint[64];
+
+static void make_keys(void) {
+    struct curve_keys keys;
+    char error[256] = "";
+    assert_non_null(mkdtemp(folder));
+    snprintf(gateway_key, sizeof gateway_key, "%s/gateway", folder);
+    snprintf(broker_key, sizeof broker_key, "%s/broker", folder);
+    snprintf(broker_public, sizeof broker_public, "%s/broker.pub", folder);
+    snprintf(allowed, sizeof allowed, "%s/allowed", folder);
+    snprintf(allowed_key, sizeof allowed_key, "%s/gateway.pub", allowed);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", free_port());
+    assert_int_equal(mkdir(allowed, 0700), 0);
+    curve_keys_generate(&keys);
+    assert_true(curve_keys_write(broker_key, &keys, error, sizeof error));
+    curve_keys_generate(&keys);
+    assert_true(curve_keys_write(gateway_key, &keys, error, sizeof error));
+    char made[160];
+    snprintf(made, sizeof made, "%s.pub", gateway_key);
+    assert_int_equal(rename(made, allowed_key), 0);
+}
+
+static void remove_keys(void) {
+    unlink(allowed_key);
+    rmdir(allowed);
+    unlink(gateway_key);
+    unlink(broker_key);
+    unlink(broker_public);
+    rmdir(folder);
+}
+
+static int set_up_on_tcp(void **state) {
+    static const struct hub_callbacks callbacks = {on_joined, on_join_failed, deliver, on_lost, frame};
+    struct buffer errors = BUFFER_EMPTY;
+    (void) state;
+    log_set_level(LOG_LEVEL_ERROR);
+    make_keys();
+    char settings[3][256];
+    snprintf(settings[0], sizeof settings[0], "broker.endpoint=%s", endpoint);
+    snprintf(settings[1], sizeof settings[1], "broker.curve_key_file=%s", broker_key);
+    snprintf(settings[2], sizeof settings[2], "broker.curve_allowed_dir=%s", allowed);
+    const char *const list[] = {settings[0], settings[1], settings[2], NULL};
+    if (!config_read(
+            &part, 1,
+            &(struct config_source){.file_name = "test", .file_text = span_of_text(config_text), .settings = list},
+            &errors)) {
+        fail_msg("%.*s", (int) errors.size, (const char *) errors.data);
+    }
+    buffer_finish(&errors);
+    is_on_tcp = true;
+    gateway_bench_init(&bench);
+    bench.config.request_timeout_ms = DEADLINE_MS;
+    bench.config.curve_key_file = gateway_key;
+    bench.config.curve_broker_key = broker_public;
+    gateway_bench_add_endpoint(&bench, endpoint);
+    start_broker();
+    gateway_bench_start(&bench);
+    hub = hub_new(bench.requests, bench.metrics, bench.wheel, &callbacks);
+    return 0;
+}
+
+static int tear_down_on_tcp(void **state) {
+    int status = tear_down(state);
+    is_on_tcp = false;
+    remove_keys();
+    return status;
+}
+
+static void over_tcp_with_curve_a_restart_of_the_broker_is_survived(void **state) {
+    (void) state;
+    static struct viewer viewer;
+    viewer = (struct viewer){.n_joined = 0};
+    join(&viewer, "news:g", NULL);
+    AWAIT(viewer.n_joined == 1);
+    publish_and_wait("news:g");
+    AWAIT(viewer.n_delivered == 1);
+    stop_broker();
+    struct asked meanwhile;
+    publish(&meanwhile, "news:g"); /* into the void, or waiting: it must end */
+    for (int i = 0; i < 100; i++) {
+        gateway_bench_turn(&bench);
+    }
+    start_broker();
+    AWAIT(viewer.n_lost == 1);
+    AWAIT(meanwhile.n_done == 1);
+    assert_true(meanwhile.error == ERROR_NONE || meanwhile.error == ERROR_OUTCOME_UNKNOWN ||
+                meanwhile.error == ERROR_INTERNAL);
+    uint64_t before = viewer.n_delivered;
+    publish_and_wait("news:g");
+    AWAIT(viewer.n_delivered > before);
+    assert_int_equal(viewer.n_out_of_step, 0);
+    hub_leave(hub, &viewer.member);
+}
+
 int main(void) {
 #define HUB_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -365,6 +467,8 @@ int main(void) {
         HUB_TEST(presence_comes_and_goes_with_the_session),
         HUB_TEST(a_broker_that_comes_back_empty_is_told_and_served_on),
         HUB_TEST(a_flood_is_delivered_whole_and_in_order),
+        cmocka_unit_test_setup_teardown(over_tcp_with_curve_a_restart_of_the_broker_is_survived, set_up_on_tcp,
+                                        tear_down_on_tcp),
     };
     return cmocka_run_group_tests_name("hub_with_broker", tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void) {
-    return "called_from_lib:libzmq.so\n";
+    return "called_from_lib:libzmq.so\ncalled_from_lib:libsodium.so\n"; /* sodium: CURVE inside libzmq */
 }
 #define handover_acquire(address) __tsan_acquire(address)
 #define handover_release(address) __tsan_release(address)

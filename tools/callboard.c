@@ -17,7 +17,7 @@
 
 #define INPROC_ENDPOINT "inproc://callboard-broker"
 
-enum { DRAIN_POLL_MS = 20 };
+enum { POLL_MS = 20 };
 
 struct appliance {
     program_t *program;
@@ -28,6 +28,7 @@ struct appliance {
     broker_t *broker;
     gateway_t *gateway;
     http_service_t *internal;
+    uv_timer_t reload_poll;
     uv_timer_t drain_poll;
     uint64_t drain_deadline_ms; /* of the loop's clock */
     bool is_broker_draining;
@@ -99,10 +100,23 @@ static bool start(void *context, program_t *program, void *const *configs, char 
         finish(self);
         return false;
     }
+    uv_timer_init(program_loop(program), &self->reload_poll);
     uv_timer_init(program_loop(program), &self->drain_poll);
+    self->reload_poll.data = self;
     self->drain_poll.data = self;
     tell_ready(self);
     return true;
+}
+
+/* ---- reload: the gateway takes it whole or refuses; then the broker, whose shards let go of the old one by turns ----
+ */
+
+static void on_reload_poll(uv_timer_t *timer) {
+    struct appliance *self = timer->data;
+    if (broker_finish_reload(self->broker)) {
+        uv_timer_stop(timer);
+        program_reloaded(self->program);
+    }
 }
 
 static void reload(void *context, void *const *configs) {
@@ -113,7 +127,8 @@ static void reload(void *context, void *const *configs) {
         return;
     }
     apply_log_settings(configs[0]);
-    program_reloaded(self->program);
+    broker_reload(self->broker, configs[1]);
+    uv_timer_start(&self->reload_poll, on_reload_poll, 0, POLL_MS);
 }
 
 /* ---- stop ---- */
@@ -126,6 +141,7 @@ static void on_internal_closed(void *context) {
 }
 
 static void end(struct appliance *self) {
+    uv_close((uv_handle_t *) &self->reload_poll, NULL);
     uv_close((uv_handle_t *) &self->drain_poll, NULL);
     http_service_close(&self->internal, on_internal_closed, self);
 }
@@ -153,7 +169,7 @@ static void stop(void *context) {
     struct appliance *self = context;
     gateway_drain(self->gateway);
     self->drain_deadline_ms = uv_now(program_loop(self->program)) + gateway_drain_ms(self->gateway);
-    uv_timer_start(&self->drain_poll, on_drain_poll, 0, DRAIN_POLL_MS);
+    uv_timer_start(&self->drain_poll, on_drain_poll, 0, POLL_MS);
 }
 
 int main(int argc, char **argv) {

@@ -354,6 +354,45 @@ static void SIGHUP_applies_what_can_be_and_names_what_cannot(void **state) {
     remove_config(path);
 }
 
+/* Publishes as a backend would; the exit code of callboardctl. */
+static int publish(const struct appliance *appliance, const char *channel) {
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", appliance->backend);
+    const char *const argv[] = {
+        CALLBOARD_BINARY_DIR "/tools/callboardctl", "--endpoint", endpoint, "pub", channel, "{}", NULL};
+    process_t *process = process_start(argv, NULL);
+    int status = -1;
+    assert_true(process_wait_exit(process, PATIENCE_MS, &status));
+    process_stop(&process);
+    return status;
+}
+
+static void a_namespace_added_by_SIGHUP_is_known_to_both_parts(void **state) {
+    (void) state;
+    char *path = write_config("namespaces:\n  - name: news\n");
+    struct appliance appliance;
+    start(&appliance, NULL, arguments("--config", path));
+    wait_ready(&appliance);
+    assert_int_equal(publish(&appliance, "news:x"), 0);
+    assert_int_equal(publish(&appliance, "sport:x"), 1);
+    for (int i = 0; i < 3; i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fprintf(file, "namespaces:\n  - name: sport\n    history_size: %d\n    history_ttl: 1m\n", 5 + i);
+        fclose(file);
+        process_signal(appliance.process, SIGHUP);
+    }
+    bool is_known = false;
+    for (int i = 0; i < 100 && !is_known; i++) {
+        is_known = publish(&appliance, "sport:x") == 0;
+        usleep(20000);
+    }
+    assert_true(is_known);
+    assert_int_equal(publish(&appliance, "news:x"), 1);
+    stop(&appliance);
+    remove_config(path);
+}
+
 static void a_broken_file_at_SIGHUP_is_told_and_changes_nothing(void **state) {
     (void) state;
     char *path = write_config("log:\n  level: info\n");
@@ -390,6 +429,7 @@ int main(void) {
         cmocka_unit_test(SIGTERM_drains_in_order_and_ends_with_0),
         cmocka_unit_test(it_may_be_ended_in_any_moment_of_its_start),
         cmocka_unit_test(SIGHUP_applies_what_can_be_and_names_what_cannot),
+        cmocka_unit_test(a_namespace_added_by_SIGHUP_is_known_to_both_parts),
         cmocka_unit_test(a_broken_file_at_SIGHUP_is_told_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
+#include "tests/support/redis_server.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -410,6 +411,72 @@ static void a_broken_file_at_SIGHUP_is_told_and_changes_nothing(void **state) {
     remove_config(path);
 }
 
+/* ---- Redis ---- */
+
+/* A build without the Redis engine refuses redis.url: nothing of this can be seen then. */
+static void skip_without_redis_engine(void) {
+    process_t *process = run_with("--redis", "redis://127.0.0.1:1", "--set", "http.address=nonsense");
+    int status = -1;
+    assert_true(process_wait_exit(process, PATIENCE_MS, &status));
+    bool has_none = strstr(process_output(process, PROCESS_STDERR), "this build has no Redis engine") != NULL;
+    process_stop(&process);
+    if (has_none) {
+        skip();
+    }
+}
+
+static void check_redis(const char *const *environment, const char *const *extra) {
+    struct appliance appliance;
+    start(&appliance, environment, extra);
+    assert_non_null(strstr(wait_ready(&appliance), "engine redis"));
+    assert_true(http_wait_status(appliance.internal, "/ready", 200, PATIENCE_MS));
+    assert_true(http_wait_status(appliance.internal, "/health/redis", 200, PATIENCE_MS));
+    struct http_got got = http_get(appliance.internal, "/health", NULL, PATIENCE_MS);
+    assert_non_null(strstr(got.body, "\"connected\":true"));
+    assert_non_null(strstr(got.body, "\"mode\":\"redis\""));
+    http_got_finish(&got);
+    stop(&appliance);
+}
+
+static void redis_is_used_where_the_option_says_so(void **state) {
+    (void) state;
+    skip_without_redis_engine();
+    redis_server_t *redis = redis_server_start(NULL);
+    const char *const extra[] = {"--redis", redis_server_url(redis), NULL};
+    check_redis(NULL, extra);
+    redis_server_stop(&redis);
+}
+
+static void redis_is_used_where_REDIS_URL_says_so_with_its_password(void **state) {
+    (void) state;
+    skip_without_redis_engine();
+    const char *const lines[] = {"requirepass letmein", NULL};
+    redis_server_t *redis = redis_server_start(lines);
+    char variable[96];
+    snprintf(variable, sizeof variable, "REDIS_URL=redis://:letmein@127.0.0.1:%d", redis_server_port(redis));
+    const char *const environment[] = {variable, NULL};
+    const char *const extra[] = {NULL};
+    check_redis(environment, extra);
+    redis_server_stop(&redis);
+}
+
+static void while_redis_is_away_it_lives_and_says_so(void **state) {
+    (void) state;
+    skip_without_redis_engine();
+    redis_server_t *redis = redis_server_start(NULL);
+    struct appliance appliance;
+    start(&appliance, NULL, arguments("--redis", redis_server_url(redis)));
+    wait_ready(&appliance);
+    assert_true(http_wait_status(appliance.internal, "/health/redis", 200, PATIENCE_MS));
+    redis_server_kill(redis);
+    assert_true(http_wait_status(appliance.internal, "/health/redis", 503, PATIENCE_MS));
+    assert_int_equal(http_get_status(appliance.internal, "/health"), 200);
+    redis_server_restart(redis);
+    assert_true(http_wait_status(appliance.internal, "/health/redis", 200, PATIENCE_MS));
+    stop(&appliance);
+    redis_server_stop(&redis);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(version_help_and_reference_are_printed),
@@ -431,6 +498,9 @@ int main(void) {
         cmocka_unit_test(SIGHUP_applies_what_can_be_and_names_what_cannot),
         cmocka_unit_test(a_namespace_added_by_SIGHUP_is_known_to_both_parts),
         cmocka_unit_test(a_broken_file_at_SIGHUP_is_told_and_changes_nothing),
+        cmocka_unit_test(redis_is_used_where_the_option_says_so),
+        cmocka_unit_test(redis_is_used_where_REDIS_URL_says_so_with_its_password),
+        cmocka_unit_test(while_redis_is_away_it_lives_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,10 +97,14 @@ class Program {
         this.lines.push(...lines);
       });
     }
-    this.done = new Promise((resolve) => this.child.on('exit', (code, signal) => {
-      this.exited = { code, signal };
-      resolve(this.exited);
-    }));
+    this.done = new Promise((resolve) => {
+      const end = (exited) => {
+        this.exited = exited;
+        resolve(exited);
+      };
+      this.child.on('exit', (code, signal) => end({ code, signal }));
+      this.child.on('error', (error) => end({ code: null, signal: null, error: error.message }));
+    });
   }
 
   get pid() {

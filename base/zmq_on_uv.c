@@ -14,24 +14,9 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/zmq_handover.h"
 
 #include <errno.h>
-
-#if defined(__SANITIZE_THREAD__)
-/* libzmq is not instrumented. What it does itself with a message's bytes (its I/O thread copies them) is left out of
- * ThreadSanitizer's sight; that they pass from the sender's code to the receiver's is told to it. */
-void __tsan_acquire(void *address);
-void __tsan_release(void *address);
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) {
-    return "called_from_lib:libzmq.so\ncalled_from_lib:libsodium.so\n"; /* sodium: CURVE inside libzmq */
-}
-#define handover_acquire(address) __tsan_acquire(address)
-#define handover_release(address) __tsan_release(address)
-#else
-#define handover_acquire(address) ((void) (address))
-#define handover_release(address) ((void) (address))
-#endif
 
 enum { RECEIVE_BOUND_DEFAULT = 1000, HANDLES = 4 };
 
@@ -84,7 +69,7 @@ static bool receive_frame(zmq_on_uv_t *self, zmq_msg_t *frame) {
     if (status < 0) {
         return false;
     }
-    handover_acquire(zmq_msg_data(frame));
+    zmq_handover_acquire(zmq_msg_data(frame));
     return true;
 }
 
@@ -206,19 +191,19 @@ static void send_rest(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames) {
 
 static void free_bytes(void *bytes, void *hint) {
     (void) hint;
-    handover_acquire(bytes);
+    zmq_handover_acquire(bytes);
     memory_free(bytes);
 }
 
 void zmq_on_uv_frame_take(zmq_msg_t *ret_frame, void *bytes, size_t size) {
-    handover_release(bytes);
+    zmq_handover_release(bytes);
     check(zmq_msg_init_data(ret_frame, bytes, size, free_bytes, NULL) == 0, "message of %zu bytes", size);
 }
 
 enum zmq_send_result zmq_on_uv_send(zmq_on_uv_t *self, zmq_msg_t *frames, size_t n_frames) {
     check(n_frames > 0 && !self->closing, "%zu frames on a%s socket", n_frames, self->closing ? " closing" : "n open");
     for (size_t i = 0; i < n_frames; i++) {
-        handover_release(zmq_msg_data(&frames[i]));
+        zmq_handover_release(zmq_msg_data(&frames[i]));
     }
     enum zmq_send_result result = send_first(self, &frames[0], ZMQ_DONTWAIT | (n_frames > 1 ? ZMQ_SNDMORE : 0));
     if (result == ZMQ_SENT) {

@@ -6,6 +6,7 @@
 #include "base/partition.h"
 #include "base/random.h"
 #include "base/wire_lane.h"
+#include "base/zmq_handover.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,14 +14,6 @@
 #include <zmq.h>
 
 #include <cmocka.h>
-
-#if defined(__SANITIZE_THREAD__)
-/* As base/zmq_on_uv.c: libzmq is not instrumented. */
-void __tsan_acquire(void *address);
-#define handover_acquire(address) __tsan_acquire(address)
-#else
-#define handover_acquire(address) ((void) (address))
-#endif
 
 enum { SHARDS_MAX = 64, DEADLINE_MS = 10000 };
 
@@ -225,7 +218,7 @@ static bool next_message(wire_client_t *self, int timeout_ms) {
     }
     zmq_msg_init(&self->message);
     assert_true(zmq_msg_recv(&self->message, self->socket, 0) >= 0);
-    handover_acquire(zmq_msg_data(&self->message));
+    zmq_handover_acquire(zmq_msg_data(&self->message));
     self->has_message = true;
     struct wire_batch_header header;
     struct span bytes = span_of(zmq_msg_data(&self->message), zmq_msg_size(&self->message));

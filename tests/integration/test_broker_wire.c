@@ -547,6 +547,9 @@ static void a_worker_out_of_credit_lags_and_comes_back_by_position(void **state)
         uint32_t request = wire_client_publish(publisher, "news:a", "1");
         expect_published(publisher, request);
         assert_true(++published < 10000);
+        if (published % 50 == 0) {
+            wire_client_beat(self->client, wire_client_shard_of(self->client, "news:a")); /* not silent, only slow */
+        }
         struct wire_received frame;
         while (wire_client_receive(self->client, &frame, 0)) {
             if (frame.kind == WIRE_PUSH) {

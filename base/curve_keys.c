@@ -323,3 +323,31 @@ bool curve_endpoint_is_local(const char *endpoint) {
     name[size] = '\0';
     return is_loopback_host(name);
 }
+
+/* host:port, [v6 address]:port, *:port. */
+static bool is_tcp_address(struct span text) {
+    const uint8_t *colon = memrchr(text.data, ':', text.size);
+    if (colon == NULL || colon == text.data) {
+        return false;
+    }
+    struct span host = span_of(text.data, (size_t) (colon - text.data));
+    struct span port = span_of(colon + 1, text.size - host.size - 1);
+    bool is_bracketed = host.data[0] == '[' && host.data[host.size - 1] == ']';
+    uint64_t number = 0;
+    return (is_bracketed ? host.size > 2 : memchr(host.data, ':', host.size) == NULL) &&
+           strcspn((const char *) text.data, " ;/?#@\t") >= text.size &&
+           (span_equal_text(port, "*") || (span_parse_u64(port, &number) && number <= 65535));
+}
+
+bool curve_endpoint_is_well_formed(const char *endpoint) {
+    struct span text = span_of_text(endpoint);
+    if (span_starts_with(text, SPAN_LITERAL("inproc://"))) {
+        return text.size > strlen("inproc://");
+    }
+    if (span_starts_with(text, SPAN_LITERAL("ipc://"))) {
+        return text.size > strlen("ipc://");
+    }
+    size_t scheme = strlen("tcp://");
+    return span_starts_with(text, SPAN_LITERAL("tcp://")) && text.size > scheme &&
+           is_tcp_address(span_of(text.data + scheme, text.size - scheme));
+}

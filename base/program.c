@@ -15,10 +15,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { CONFIG_FILE_MAX = 256 * 1024 };
+enum { CONFIG_FILE_MAX = 256 * 1024, LOG_WATCH_MS = 1000 };
+
+enum log_metric { METRIC_LOG_LOST, METRIC_LOG_SUPPRESSED, LOG_METRICS };
+
+static const struct metric_description log_metric_table[LOG_METRICS] = {
+    [METRIC_LOG_LOST] = {"callboard_log_lost_total", "Lines of the log that stderr did not take.", METRIC_COUNTER,
+                         NULL},
+    [METRIC_LOG_SUPPRESSED] = {"callboard_log_suppressed_total", "Lines of the log that log.rate kept back.",
+                               METRIC_COUNTER, NULL},
+};
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
 
@@ -44,6 +54,9 @@ struct program {
     int exit_code;
     uv_loop_t loop;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
+    uv_timer_t log_watch;
+    metric_values_t *log_metrics; /* NULL: none */
+    uint64_t log_counted[LOG_METRICS];
 };
 
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
@@ -346,6 +359,32 @@ void program_reload_refused(program_t *self, const char *reason) {
     reload_again(self);
 }
 
+/* ---- the log's housekeeping ---- */
+
+static void count_log(program_t *self, enum log_metric row, uint64_t total) {
+    if (self->log_metrics != NULL) {
+        metric_add(self->log_metrics, row, total - self->log_counted[row]);
+        self->log_counted[row] = total;
+    }
+}
+
+static void watch_log(program_t *self) {
+    log_report_suppressed();
+    count_log(self, METRIC_LOG_LOST, log_lost_total());
+    count_log(self, METRIC_LOG_SUPPRESSED, log_suppressed_total());
+}
+
+static void on_log_watch(uv_timer_t *timer) {
+    watch_log(timer->data);
+}
+
+void program_set_metrics(program_t *self, metrics_t *metrics) {
+    watch_log(self);
+    metric_values_destroy(&self->log_metrics);
+    self->log_metrics = metrics == NULL ? NULL : metric_values_new(metrics, log_metric_table, LOG_METRICS);
+    watch_log(self);
+}
+
 /* ---- running ---- */
 
 uv_loop_t *program_loop(program_t *self) {
@@ -370,7 +409,8 @@ void program_stop(program_t *self) {
     }
 }
 
-static void close_signals(program_t *self) {
+static void close_handles(program_t *self) {
+    uv_close((uv_handle_t *) &self->log_watch, NULL);
     for (size_t i = 0; i < 3; i++) {
         uv_close((uv_handle_t *) &self->signals[i], NULL);
     }
@@ -379,7 +419,7 @@ static void close_signals(program_t *self) {
 void program_stopped(program_t *self, bool is_clean) {
     self->is_stopping = true;
     self->exit_code = is_clean ? PROGRAM_DONE : PROGRAM_FAILED;
-    close_signals(self);
+    close_handles(self);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -414,7 +454,7 @@ static bool start(program_t *self) {
     if (!started) {
         fprintf(stderr, "%s: %s\n", self->description->name, error);
         self->exit_code = PROGRAM_FAILED;
-        close_signals(self);
+        close_handles(self);
     }
     return started;
 }
@@ -428,9 +468,13 @@ static int run(program_t *self) {
         self->signals[i].data = self;
         uv_signal_start(&self->signals[i], on_signal, signal_numbers[i]);
     }
+    uv_timer_init(&self->loop, &self->log_watch);
+    self->log_watch.data = self;
+    uv_timer_start(&self->log_watch, on_log_watch, LOG_WATCH_MS, LOG_WATCH_MS);
     start(self);
     uv_run(&self->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&self->loop) == 0, "handles are left on the main loop");
+    log_report_suppressed();
     return self->exit_code;
 }
 
@@ -496,6 +540,7 @@ static void free_texts(char **texts) {
 int program_run(const struct program_description *description, void *context, int argc, char **argv) {
     check(description->n_tables <= PROGRAM_TABLES_MAX, "%zu tables", description->n_tables);
     program_t self = {.description = description, .context = context};
+    prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory */
     int exit_code = act(&self, argc, argv);
     generation_free(&self, &self.next);
     if (self.current != self.first) {

@@ -7,11 +7,14 @@
  * Exit codes: 0 ended as asked, 1 could not start or did not end cleanly, 2 wrong command line, 3 wrong configuration.
  * A second SIGTERM or SIGINT ends at once with 1. CALLBOARD_CONFIG names the file where --config does not; without
  * either there is none. Threads that start() makes inherit a mask in which every signal is blocked: signals are main's.
+ * Secrets leave the environment when they were read (in place: /proc/PID/environ), and the process leaves no core dump
+ * and lets no other process of its user look into it.
  * Thread: main. */
 #ifndef CALLBOARD_BASE_PROGRAM_H
 #define CALLBOARD_BASE_PROGRAM_H
 
 #include "base/config_reader.h"
+#include "base/metrics.h"
 
 #include <uv.h>
 
@@ -63,6 +66,9 @@ int program_run(const struct program_description *description, void *context, in
 uv_loop_t *program_loop(program_t *self);
 /* One line on standard output: everything answers from now on. */
 void program_ready(program_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The log's own figures (lost and suppressed lines) are counted there from now on; NULL: nowhere, before the registry
+ * is destroyed. */
+void program_set_metrics(program_t *self, metrics_t *metrics);
 void program_reloaded(program_t *self);
 void program_reload_refused(program_t *self, const char *reason);
 void program_stopped(program_t *self, bool is_clean);

@@ -166,6 +166,7 @@ enum wire_reset_reason {
     WIRE_RESET_OVERFLOW = 5,
     WIRE_RESET_MODE = 6, /* a second broker where one is in mode memory */
     WIRE_RESET_REPLACED = 7,
+    WIRE_RESET_NOT_ALLOWED = 8, /* the gateway's CURVE key was taken off the list */
 };
 
 /* clang-format on */

@@ -148,6 +148,7 @@ static switchboard_t *make_switchboard(const broker_t *self) {
         .boot_nonce = self->boot_nonce,
         .config_hash = namespace_set_hash(self->namespaces),
         .curve_keys = self->zap == NULL ? NULL : &self->curve_keys,
+        .curve_zap = self->zap,
     });
 }
 

@@ -135,6 +135,10 @@ static const struct config_key keys[] = {
 static void verify_curve(const char *endpoint, const char *endpoint_path, const char *key_file, const char *key_path,
                          const char *allowed_dir, const char *allowed_path, const char *prefix,
                          config_errors_t *errors) {
+    if (endpoint[0] != '\0' && !curve_endpoint_is_well_formed(endpoint)) {
+        config_error(errors, prefix, endpoint_path, "%s is no endpoint; write tcp://address:port", endpoint);
+        return;
+    }
     if (endpoint[0] != '\0' && key_file[0] == '\0' && !curve_endpoint_is_local(endpoint)) {
         config_error(errors, prefix, endpoint_path,
                      "can be reached from other machines, so it must be encrypted; set %s and %s, or use 127.0.0.1",

@@ -34,6 +34,7 @@ static void apply_log(const struct broker_config *config) {
 
 static void finish(struct main *self) {
     broker_destroy(&self->broker);
+    program_set_metrics(self->program, NULL);
     metrics_destroy(&self->metrics);
     if (self->zmq_context != NULL) {
         zmq_ctx_term(self->zmq_context);
@@ -94,6 +95,7 @@ static bool start(void *context, program_t *program, void *const *configs, char 
     apply_log(self->config);
     self->zmq_context = zmq_ctx_new();
     self->metrics = metrics_new();
+    program_set_metrics(program, self->metrics);
     struct broker_options options = {
         .config = self->config, .zmq_context = self->zmq_context, .metrics = self->metrics};
     self->broker = broker_new(&options, ret_error, error_size);

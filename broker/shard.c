@@ -64,6 +64,7 @@ static enum shard_metric metric_of_reset(enum wire_reset_reason reason) {
     case WIRE_RESET_VERSION:
     case WIRE_RESET_MODE:
     case WIRE_RESET_REPLACED:
+    case WIRE_RESET_NOT_ALLOWED:
         break;
     }
     return SHARD_RESETS_BAD_FRAME;

@@ -3,7 +3,9 @@
  *   shards ──sealed batches──▶ inbox ─▶ ROUTER ─▶ gateway worker
  *
  * Trust: routing ids are libzmq's own and HANDOVER stays off, so nobody takes over a connection; with CURVE a gateway
- * id belongs to the key that used it first, as long as one of its workers is linked.
+ * id belongs to the key that used it first, as long as one of its workers is linked. libzmq asks for the key only when
+ * a connection is made; so every half second links whose key is off the list are RESET(NOT_ALLOWED), and what comes on
+ * their connections counts for nothing: HELLO is refused, batches have no link.
  *
  * Failure modes and the answer to each: HELLO from elsewhere for a (gateway, worker) that is linked → the old link is
  * RESET(REPLACED), the new one counts; a batch of an unknown link → RESET(UNKNOWN_LINK), its gateway says HELLO again;
@@ -45,6 +47,8 @@ enum switchboard_metric {
     METRIC_REFUSED,
     METRIC_SEND_FULL,
     METRIC_SEND_UNROUTABLE,
+    METRIC_NOT_ALLOWED,
+    METRIC_CURVE_REFUSED,
     METRIC_BYTES_IN,
     METRIC_BYTES_OUT,
     METRICS_COUNT,
@@ -67,6 +71,11 @@ static const struct metric_description metric_rows[METRICS_COUNT] = {
                           "reason=\"full\""},
     [METRIC_SEND_UNROUTABLE] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
                                 METRIC_COUNTER, "reason=\"gone\""},
+    [METRIC_NOT_ALLOWED] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.", METRIC_COUNTER,
+                            "reason=\"key_not_allowed\""},
+    [METRIC_CURVE_REFUSED] = {"callboard_curve_zap_refused_total",
+                              "Connections refused because their key is not on the list.", METRIC_COUNTER,
+                              "endpoint=\"gateways\""},
     [METRIC_BYTES_IN] = {"callboard_broker_link_received_bytes_total", "Bytes of batches received.", METRIC_COUNTER,
                          NULL},
     [METRIC_BYTES_OUT] = {"callboard_broker_link_sent_bytes_total", "Bytes of batches sent.", METRIC_COUNTER, NULL},
@@ -87,7 +96,7 @@ struct peer {
     uint64_t boot_nonce;
     uint64_t last_heard_ms;
     struct routing_id routing;
-    char *key; /* CURVE: Z85 of the gateway's public key, else "" */
+    char *key; /* CURVE: the name of the gateway's key, else "" */
     uint32_t worker;
     size_t name_size; /* of name: worker, then the gateway's id */
     uint8_t name[sizeof(uint32_t) + GATEWAY_ID_MAX];
@@ -118,6 +127,7 @@ struct switchboard {
     struct peer *by_name;
     uint32_t last_number;
     uint64_t tick_ms;
+    uint64_t curve_refused; /* as counted already */
     bool quiet;
     bool draining;
     uint32_t drain_within_ms;
@@ -168,6 +178,8 @@ static const char *reset_text(enum wire_reset_reason reason) {
         return "a second broker beside one on the memory engine";
     case WIRE_RESET_REPLACED:
         return "this gateway worker linked itself from elsewhere";
+    case WIRE_RESET_NOT_ALLOWED:
+        return "the gateway's key is not on the list of broker.curve_allowed_dir";
     }
     return "";
 }
@@ -317,6 +329,11 @@ static const char *key_of_gateway(const switchboard_t *self, struct span gateway
     return NULL;
 }
 
+/* Without a key it came over inproc: a CURVE server lets in nobody without one. */
+static bool is_key_allowed(const switchboard_t *self, const char *key) {
+    return key[0] == '\0' || self->options.curve_zap == NULL || curve_zap_allows(self->options.curve_zap, key);
+}
+
 /* 0: no common one. */
 static uint16_t common_version(const struct wire_hello *hello) {
     uint16_t version = hello->version_max < WIRE_VERSION ? hello->version_max : WIRE_VERSION;
@@ -327,7 +344,9 @@ static bool is_acceptable(switchboard_t *self, const struct routing_id *routing,
                           const struct wire_hello *hello, const char *key) {
     const char *owner = key_of_gateway(self, hello->gateway_id);
     enum wire_reset_reason reason;
-    if (common_version(hello) == 0) {
+    if (!is_key_allowed(self, key)) {
+        reason = WIRE_RESET_NOT_ALLOWED;
+    } else if (common_version(hello) == 0) {
         reason = WIRE_RESET_VERSION;
     } else if (hello->gateway_id.size == 0 || hello->gateway_id.size > GATEWAY_ID_MAX ||
                (owner != NULL && strcmp(owner, key) != 0)) {
@@ -556,23 +575,38 @@ void switchboard_quiet(switchboard_t *self) {
     uv_sem_destroy(&done);
 }
 
-/* ---- silence ---- */
+/* ---- silence, and keys taken off the list ---- */
+
+static void judge_peer(switchboard_t *self, struct peer *peer, uint64_t now_ms) {
+    if (now_ms - peer->last_heard_ms > (uint64_t) self->options.config->peer_timeout_ms) {
+        metric_count(self->metrics, METRIC_SILENT);
+        drop_peer(self, peer, "silent");
+    } else if (!is_key_allowed(self, peer->key)) {
+        metric_count(self->metrics, METRIC_NOT_ALLOWED);
+        log_warning("gateway_key_revoked", log_span("gateway", gateway_id_of(peer)), log_text("key", peer->key));
+        reset_peer(self, peer, WIRE_RESET_NOT_ALLOWED);
+    }
+}
+
+static void count_curve_refusals(switchboard_t *self) {
+    uint64_t total = self->options.curve_zap == NULL ? 0 : curve_zap_refused_total(self->options.curve_zap);
+    metric_add(self->metrics, METRIC_CURVE_REFUSED, total - self->curve_refused);
+    self->curve_refused = total;
+}
 
 static void on_tick(uv_timer_t *timer) {
     switchboard_t *self = timer->data;
     uint64_t now_ms = clock_monotonic_ms();
     bool slept = now_ms - self->tick_ms > 2 * TICK_MS;
     self->tick_ms = now_ms;
+    count_curve_refusals(self);
     if (slept) {
         return; /* what they sent meanwhile is not read yet */
     }
     struct peer *peer = NULL;
     struct peer *next = NULL;
     HASH_ITER(by_number, self->by_number, peer, next) {
-        if (now_ms - peer->last_heard_ms > (uint64_t) self->options.config->peer_timeout_ms) {
-            metric_count(self->metrics, METRIC_SILENT);
-            drop_peer(self, peer, "silent");
-        }
+        judge_peer(self, peer, now_ms);
     }
 }
 

@@ -7,6 +7,7 @@
 #define CALLBOARD_BROKER_SWITCHBOARD_H
 
 #include "base/actor.h"
+#include "base/curve_zap.h"
 #include "broker/shard.h"
 
 typedef struct switchboard switchboard_t;
@@ -21,8 +22,10 @@ struct switchboard_options {
     const char *inproc_endpoint; /* NULL: none; gateways of this process */
     uint64_t boot_nonce;
     uint64_t config_hash;
-    /* CURVE: the server's pair; NULL: none (only for local endpoints). The ZAP handler runs already. */
+    /* CURVE: the server's pair, and the handler that judges its clients and runs already; NULL: none (only for local
+     * endpoints). */
     const struct curve_keys *curve_keys;
+    curve_zap_t *curve_zap;
 };
 
 /* Not yet running: the shards are made with it, then it is started with them. */

@@ -162,7 +162,6 @@ bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *
     token_keys_destroy(&old_keys);
     namespace_set_destroy(&old_namespaces);
     apply_log(config);
-    self->drain_ms = (uint64_t) (config->drain_delay_ms + config->drain_window_ms) + CLOSE_MARGIN_MS;
     return true;
 }
 

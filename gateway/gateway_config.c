@@ -1,8 +1,11 @@
 /* The gateway's settings: one row a key, then the rules between them. */
 #include "gateway/gateway_config.h"
 
+#include "base/curve_keys.h"
+
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL};     /* as enum token_algorithm */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
@@ -30,7 +33,8 @@ static const struct config_key keys[] = {
         .help = "Address of the public listener."),
     KEY("http.port", CONFIG_INT, http_port, RANGE(0, 65535), .default_text = "8000",
         .help = "Port of the public listener. 0: a free one, which the start message names."),
-    KEY("http.websocket_path", CONFIG_TEXT, websocket_path, RANGE(1, 255), .default_text = "/connection/websocket",
+    KEY("http.websocket_path", CONFIG_TEXT, websocket_path, RELOADABLE, RANGE(1, 255),
+        .default_text = "/connection/websocket",
         .help = "Where WebSockets are upgraded. What is asked for elsewhere and is no page of ours is answered 404."),
     KEY("http.allowed_origins", CONFIG_TEXT_LIST, allowed_origins, RANGE(1, 255), RELOADABLE,
         .help = "Pages that may connect, each as scheme://host[:port]; https://*.example.com allows one label for the "
@@ -166,7 +170,10 @@ static void verify_token(const struct gateway_config *self, const char *prefix, 
 /* scheme://host[:port] and nothing behind; a star only as the whole first label. */
 static bool is_origin(const char *text) {
     const char *slashes = strstr(text, "://");
-    if (slashes == NULL || slashes == text) {
+    if (strcmp(text, "null") == 0) {
+        return true; /* sandboxed pages and files: the operator's own word */
+    }
+    if (slashes == NULL || (strncasecmp(text, "http://", 7) != 0 && strncasecmp(text, "https://", 8) != 0)) {
         return false;
     }
     const char *host = slashes + 3;
@@ -190,6 +197,21 @@ static void verify_http(const struct gateway_config *self, const char *prefix, c
     }
 }
 
+/* Off this machine nothing goes in the clear. */
+static void verify_endpoints(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    for (size_t i = 0; i < self->brokers.n; i++) {
+        const char *endpoint = self->brokers.texts[i];
+        if (!curve_endpoint_is_well_formed(endpoint)) {
+            config_error(errors, prefix, "brokers.endpoints", "%s is no endpoint; write tcp://host:port", endpoint);
+        } else if (self->curve_key_file[0] == '\0' && !curve_endpoint_is_local(endpoint)) {
+            config_error(errors, prefix, "brokers.endpoints",
+                         "%s is not on this machine, so its link must be encrypted; set brokers.curve_key_file and "
+                         "brokers.curve_broker_key (make keys with: callboardctl keygen)",
+                         endpoint);
+        }
+    }
+}
+
 static void verify_brokers(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
     if (self->brokers.n == 0 || self->brokers.n > ENDPOINTS_MAX) {
         config_error(errors, prefix, "brokers.endpoints", "must name 1 to %d brokers", ENDPOINTS_MAX);
@@ -203,6 +225,7 @@ static void verify_brokers(const struct gateway_config *self, const char *prefix
         config_error(errors, prefix, has_own_key ? "brokers.curve_broker_key" : "brokers.curve_key_file",
                      "is needed too: an encrypted link takes the gateway's own key pair and the brokers' public key");
     }
+    verify_endpoints(self, prefix, errors);
 }
 
 static void verify(const void *target, const char *prefix, config_errors_t *errors) {

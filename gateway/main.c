@@ -33,6 +33,7 @@ static bool start_internal(struct gateway_program *self, char *ret_error, size_t
 
 static void finish(struct gateway_program *self) {
     gateway_destroy(&self->gateway);
+    program_set_metrics(self->program, NULL);
     metrics_destroy(&self->metrics);
     zmq_ctx_term(self->zmq_context);
 }
@@ -43,6 +44,7 @@ static bool start(void *context, program_t *program, void *const *configs, char 
     self->config = configs[0];
     self->zmq_context = zmq_ctx_new();
     self->metrics = metrics_new();
+    program_set_metrics(program, self->metrics);
     const struct gateway_options options = {
         .config = self->config, .zmq_context = self->zmq_context, .metrics = self->metrics};
     self->gateway = gateway_new(&options, ret_error, error_size);

@@ -445,7 +445,8 @@ static void on_reset(uplink_t *self, const struct wire_frame *frame) {
     }
     log_warning("broker_reset_link", log_text("endpoint", self->endpoint), log_u64("reason", reset.reason),
                 log_span("message", reset.message));
-    die(self, "reset by the broker", METRIC_LOST_RESET, reset.reason == WIRE_RESET_VERSION ? REFUSED_DELAY_MS : 0);
+    bool is_lasting = reset.reason == WIRE_RESET_VERSION || reset.reason == WIRE_RESET_NOT_ALLOWED;
+    die(self, "reset by the broker", METRIC_LOST_RESET, is_lasting ? REFUSED_DELAY_MS : 0);
 }
 
 static bool is_known(uint8_t kind) {

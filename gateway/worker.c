@@ -38,7 +38,7 @@ struct reload_message {
 };
 
 struct worker {
-    struct worker_options options;
+    struct worker_options options; /* as started; what a reload replaces is in `sessions` and `websockets` */
     actor_t *actor;
 
     /* The thread's. */
@@ -95,14 +95,14 @@ static void begin_drain(worker_t *self) {
         return;
     }
     self->drain = DRAIN_DELAY;
-    self->drain_due_ms = clock_monotonic_ms() + (uint64_t) self->sessions.config->drain_delay_ms;
+    self->drain_due_ms = clock_monotonic_ms() + (uint64_t) self->options.settings.config->drain_delay_ms;
     broker_requests_set_draining(self->brokers, true);
 }
 
 static void begin_closing(worker_t *self, uint64_t now_ms) {
     self->drain = DRAIN_CLOSING;
     self->drain_due_ms = now_ms;
-    self->drain_ends_ms = now_ms + (uint64_t) self->sessions.config->drain_window_ms;
+    self->drain_ends_ms = now_ms + (uint64_t) self->options.settings.config->drain_window_ms;
     self->websockets.is_draining = true;
     listener_close(&self->listener, NULL, NULL);
 }

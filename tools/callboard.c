@@ -65,6 +65,7 @@ static bool start_internal(struct appliance *self, char *ret_error, size_t error
 static void finish(struct appliance *self) {
     gateway_destroy(&self->gateway);
     broker_destroy(&self->broker);
+    program_set_metrics(self->program, NULL);
     metrics_destroy(&self->metrics);
     zmq_ctx_term(self->zmq_context);
 }
@@ -94,6 +95,7 @@ static bool start(void *context, program_t *program, void *const *configs, char 
     self->broker_config = configs[1];
     self->zmq_context = zmq_ctx_new();
     self->metrics = metrics_new();
+    program_set_metrics(program, self->metrics);
     apply_log_settings(self->gateway_config);
     if (!start_broker(self, ret_error, error_size) || !start_gateway(self, ret_error, error_size) ||
         !start_internal(self, ret_error, error_size)) {

@@ -6,11 +6,14 @@
  *
  * Failure modes. A request that cannot be read: answered where it has an id, counted always. A shard's inbox is full:
  * 111 at once, definite. A shard does not answer (it always should): 120 a second after the deadline. The peer is gone
- * or does not read: the answer is dropped and counted; the peer's retry under the same key finds the first result. */
+ * or does not read: the answer is dropped and counted; the peer's retry under the same key finds the first result. The
+ * peer's CURVE key was taken off the list (libzmq asks for it only when a connection is made): requests are answered
+ * with 103, pushes are dropped, its subscriptions end within a second and a half; all counted. */
 #include "broker/backend/backend_api.h"
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/curve_allow_list.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/partition.h"
@@ -25,7 +28,7 @@
 #include <stdio.h>
 
 enum { MESSAGE_REPLY = 1, MESSAGE_NAMESPACES = 2 };
-enum { SWEEP_MS = 100, ANSWER_GRACE_MS = 1000, STOP_DEADLINE_MS = 10000 };
+enum { SWEEP_MS = 100, KEYS_MS = 500, ANSWER_GRACE_MS = 1000, STOP_DEADLINE_MS = 10000 };
 
 enum {
     METRIC_REQUESTS,
@@ -39,6 +42,8 @@ enum {
     METRIC_PUSHES,
     METRIC_PUSH_BAD,
     METRIC_PUSH_BUSY,
+    METRIC_NOT_ALLOWED,
+    METRIC_CURVE_REFUSED,
     N_METRICS
 };
 static const struct metric_description metric_table[N_METRICS] = {
@@ -68,6 +73,13 @@ static const struct metric_description metric_table[N_METRICS] = {
     [METRIC_PUSH_BUSY] = {"callboard_backend_push_dropped_total",
                           "Publications of the PULL endpoint that could not be kept", METRIC_COUNTER,
                           "reason=\"busy\""},
+    [METRIC_NOT_ALLOWED] =
+        {"callboard_backend_key_not_allowed_total",
+         "Requests, publications and subscriptions ended because the CURVE key was taken off the list", METRIC_COUNTER,
+         NULL},
+    [METRIC_CURVE_REFUSED] = {"callboard_curve_zap_refused_total",
+                              "Connections refused because their key is not on the list.", METRIC_COUNTER,
+                              "endpoint=\"backends\""},
 };
 
 struct namespaces_message {
@@ -85,6 +97,8 @@ struct backend_api {
     zmq_on_uv_t *pull_on_uv;
     char link_id[256];
     uv_timer_t sweep_timer;
+    uint64_t keys_due_ms;                   /* when subscriptions' keys are judged again */
+    uint64_t curve_refused;                 /* as counted already */
     backend_link_t *link;                   /* NULL without a ROUTER */
     backend_subscriptions_t *subscriptions; /* as well */
     backend_pending_t *pending;
@@ -179,6 +193,7 @@ struct judged {
     struct backend_params params;
     uint32_t n_parts;
     bool is_prepared;           /* the lone part's channel is in the model already */
+    struct span peer_key;       /* the name of the CURVE key; empty without CURVE */
     struct shard_request model; /* of every part; its spans are the frames' or scratch */
 };
 
@@ -344,7 +359,7 @@ static void answer_subscription(backend_api_t *self, const struct backend_reques
                                 const struct judged *judged) {
     struct answer_to to = {routing, request->has_delimiter, request->id};
     struct backend_subscriber subscriber = {span_of(zmq_msg_data(routing), zmq_msg_size(routing)), request->id,
-                                            request->has_delimiter};
+                                            judged->peer_key, request->has_delimiter};
     const struct position *since = judged->params.has_since ? &judged->params.since : NULL;
     enum error_code code = ERROR_NONE;
     if (judged->method->handling == BACKEND_UNSUBSCRIBE) {
@@ -388,6 +403,56 @@ static void frame_spans(zmq_msg_t *frames, size_t n_frames, struct span *ret_spa
     }
 }
 
+/* The mark of a CURVE client, made by the ZAP handler; empty without CURVE. */
+static struct span key_of_message(zmq_msg_t *last_frame) {
+    const char *name = zmq_msg_gets(last_frame, "User-Id");
+    return name == NULL ? SPAN_EMPTY : span_of_text(name);
+}
+
+static bool is_key_allowed(const backend_api_t *self, struct span key) {
+    char name[CURVE_NAME_MAX + 1];
+    if (self->sockets.zap == NULL) {
+        return true;
+    }
+    if (key.size == 0 || key.size >= sizeof name) {
+        return false;
+    }
+    memcpy(name, key.data, key.size);
+    name[key.size] = '\0';
+    return curve_zap_allows(self->sockets.zap, name);
+}
+
+static bool judge_key(backend_api_t *self, struct span key, struct backend_refusal *ret_refusal) {
+    if (is_key_allowed(self, key)) {
+        return true;
+    }
+    metric_count(self->metrics, METRIC_NOT_ALLOWED);
+    backend_refuse(ret_refusal, ERROR_PERMISSION_DENIED, "this key is no longer on the broker's list");
+    return false;
+}
+
+static bool may_stay_subscribed(void *context, const struct backend_subscriber *subscriber) {
+    return is_key_allowed(context, subscriber->key);
+}
+
+/* What libzmq does not ask for again: the keys behind subscriptions. */
+static void judge_subscriptions(backend_api_t *self, uint64_t now_ms) {
+    if (self->sockets.zap == NULL || now_ms < self->keys_due_ms) {
+        return;
+    }
+    self->keys_due_ms = now_ms + KEYS_MS;
+    uint64_t refused = curve_zap_refused_total(self->sockets.zap);
+    metric_add(self->metrics, METRIC_CURVE_REFUSED, refused - self->curve_refused);
+    self->curve_refused = refused;
+    if (self->subscriptions != NULL) {
+        size_t n = backend_subscriptions_drop_unless(self->subscriptions, may_stay_subscribed, self);
+        if (n > 0) {
+            metric_add(self->metrics, METRIC_NOT_ALLOWED, n);
+            log_warning("backend_key_revoked", log_u64("subscriptions", n));
+        }
+    }
+}
+
 static void on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
     backend_api_t *self = context;
     struct span spans[ZMQ_ON_UV_FRAMES_MAX];
@@ -400,7 +465,9 @@ static void on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
         return;
     }
     frame_spans(frames, n_frames, spans);
-    if (backend_request_read(spans + 1, n_frames - 1, &request, &refusal) && judge(self, &request, &judged, &refusal)) {
+    judged.peer_key = key_of_message(&frames[n_frames - 1]);
+    if (backend_request_read(spans + 1, n_frames - 1, &request, &refusal) &&
+        judge_key(self, judged.peer_key, &refusal) && judge(self, &request, &judged, &refusal)) {
         if (judged.method->handling == BACKEND_BY_SHARD) {
             accept_request(self, &request, &frames[0], &judged);
         } else {
@@ -423,6 +490,7 @@ static void on_push(void *context, zmq_msg_t *frames, size_t n_frames) {
     struct judged judged;
     frame_spans(frames, n_frames, spans);
     if (n_frames == 0 || !backend_request_read(spans, n_frames, &request, &refusal) ||
+        !judge_key(self, key_of_message(&frames[n_frames - 1]), &refusal) ||
         !judge(self, &request, &judged, &refusal) || judged.method->kind != SHARD_REQUEST_PUBLISH) {
         metric_count(self->metrics, METRIC_PUSH_BAD);
         return;
@@ -471,6 +539,7 @@ static void on_sweep(uv_timer_t *timer) {
                   log_text("method", ((const struct backend_method *) waiting->method)->name));
         answer_unknown(self, waiting);
     }
+    judge_subscriptions(self, now_ms);
     if (self->subscriptions != NULL) {
         backend_subscriptions_tick(self->subscriptions);
         metric_set(self->metrics, METRIC_SUBSCRIPTIONS, (int64_t) backend_subscriptions_count(self->subscriptions));

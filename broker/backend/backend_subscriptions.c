@@ -22,7 +22,7 @@ struct subscription {
     struct span key; /* routing and channel, for by_key */
     UT_hash_handle by_handle;
     UT_hash_handle by_key;
-    uint8_t text[]; /* routing, channel, id */
+    uint8_t text[]; /* routing, channel, id, key */
 };
 
 struct backend_subscriptions {
@@ -101,17 +101,19 @@ enum error_code backend_subscribe(backend_subscriptions_t *self, const struct ba
     if (HASH_CNT(by_key, self->by_key) >= self->options.subscriptions_max) {
         return ERROR_LIMIT_EXCEEDED;
     }
-    size_t text_size = subscriber->routing.size + channel.size + subscriber->id.size;
+    size_t text_size = subscriber->routing.size + channel.size + subscriber->id.size + subscriber->key.size;
     struct subscription *subscription = memory_alloc_zero(sizeof *subscription + text_size);
     struct buffer text = {.data = subscription->text, .capacity = text_size, .limit = text_size};
     buffer_append_span(&text, subscriber->routing);
     buffer_append_span(&text, channel);
     buffer_append_span(&text, subscriber->id);
+    buffer_append_span(&text, subscriber->key);
     uint8_t *at = subscription->text;
     subscription->key = span_of(at, subscriber->routing.size + channel.size);
     subscription->subscriber.routing = span_of(at, subscriber->routing.size);
     subscription->channel = span_of(at + subscriber->routing.size, channel.size);
     subscription->subscriber.id = span_of(at + subscription->key.size, subscriber->id.size);
+    subscription->subscriber.key = span_of(at + subscription->key.size + subscriber->id.size, subscriber->key.size);
     subscription->subscriber.has_delimiter = subscriber->has_delimiter;
     subscription->has_position = since != NULL;
     subscription->at = since == NULL ? (struct position){.offset = 0} : *since;
@@ -320,6 +322,21 @@ void backend_subscriptions_tick(backend_subscriptions_t *self) {
             ask(self, subscription);
         }
     }
+}
+
+size_t backend_subscriptions_drop_unless(backend_subscriptions_t *self,
+                                         bool (*may)(void *context, const struct backend_subscriber *subscriber),
+                                         void *context) {
+    struct subscription *subscription;
+    struct subscription *next;
+    size_t n = 0;
+    HASH_ITER(by_key, self->by_key, subscription, next) {
+        if (!may(context, &subscription->subscriber)) {
+            remove_subscription(self, subscription);
+            n++;
+        }
+    }
+    return n;
 }
 
 void backend_subscriptions_end(backend_subscriptions_t *self) {

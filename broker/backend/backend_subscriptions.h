@@ -24,6 +24,7 @@ enum backend_event_result { BACKEND_EVENT_SENT, BACKEND_EVENT_FULL, BACKEND_EVEN
 struct backend_subscriber {
     struct span routing; /* the peer's */
     struct span id;      /* of its subscribe request, echoed in every event */
+    struct span key;     /* the name of its CURVE key; empty without CURVE */
     bool has_delimiter;
 };
 
@@ -55,6 +56,10 @@ void backend_subscriptions_on_down(backend_subscriptions_t *self);
 void backend_subscriptions_on_frame(backend_subscriptions_t *self, const struct wire_frame *frame);
 /* Every 100 ms or so: asks again for those that are behind or were refused for the moment. */
 void backend_subscriptions_tick(backend_subscriptions_t *self);
+/* Drops those whose subscriber may no longer have them; returns how many. */
+size_t backend_subscriptions_drop_unless(backend_subscriptions_t *self,
+                                         bool (*may)(void *context, const struct backend_subscriber *subscriber),
+                                         void *context);
 /* An `end` event to everyone: the broker stops. */
 void backend_subscriptions_end(backend_subscriptions_t *self);
 size_t backend_subscriptions_count(const backend_subscriptions_t *self);

@@ -209,7 +209,7 @@ ${TOKENS}${NAMESPACES}${settings}`);
     return redis;
   }
 
-  async broker({ id, redis, settings = '', port }) {
+  async broker({ id, redis, settings = '', port, args = [], env = {} }) {
     port ??= await freePort();
     const internal = await freePort();
     const router = await freePort();
@@ -226,16 +226,14 @@ backend:
   pull_endpoint: tcp://127.0.0.1:${pull}
 drain:
   window: 3s
-redis:
-  url: ${redis.url}
-${NAMESPACES}${settings}`);
-    const program = this.start('broker/callboard-broker', ['--config', file]);
+${redis ? `redis:\n  url: ${redis.url}\n` : ''}${NAMESPACES}${settings}`);
+    const program = this.start('broker/callboard-broker', ['--config', file, ...args], env);
     Object.assign(program, { port, internal, router, pull, file, id });
     await ready(program, internal);
     return program;
   }
 
-  async gateway({ brokers, settings = '' }) {
+  async gateway({ brokers, settings = '', args = [], env = {}, waits = true }) {
     const port = await freePort();
     const internal = await freePort();
     const file = this.write(`gateway-${port}.yaml`, `
@@ -253,9 +251,9 @@ drain:
   delay: 0
   window: 1s
 ${TOKENS}${NAMESPACES}${settings}`);
-    const program = this.start('gateway/callboard-gateway', ['--config', file]);
+    const program = this.start('gateway/callboard-gateway', ['--config', file, ...args], env);
     Object.assign(program, { port, internal, url: `ws://127.0.0.1:${port}/connection/websocket`, file });
-    await ready(program, internal);
+    if (waits) await ready(program, internal);
     return program;
   }
 
@@ -323,4 +321,11 @@ export async function rawConnected(url, claims = { sub: 'raw' }) {
   const [reply] = await socket.next();
   if (!JSON.parse(reply).connect) throw new Error(`not connected: ${reply}`);
   return socket;
+}
+
+/* A figure of a program's /metrics; 0 where the row is not there. */
+export async function metric(program, row) {
+  const { body } = await get(program.internal, '/metrics');
+  const line = body.split('\n').find((each) => each.startsWith(`${row} `));
+  return line === undefined ? 0 : Number(line.slice(row.length + 1));
 }

@@ -244,6 +244,46 @@ static void a_server_without_a_domain_is_a_bug(void **state) {
     assert_true(aborts(apply_without_a_domain, NULL, 0));
 }
 
+static void endpoints_that_libzmq_could_not_take_are_told_apart(void **state) {
+    (void) state;
+    static const char *const good[] = {
+        "inproc://a",      "ipc:///run/a.sock", "ipc://@a",     "tcp://127.0.0.1:7700",        "tcp://*:7700",
+        "tcp://0.0.0.0:*", "tcp://[::1]:7700",  "tcp://[::]:0", "tcp://broker-0.broker:65535",
+    };
+    static const char *const bad[] = {
+        "",
+        "tcp://",
+        "tcp://:7700",
+        "tcp://a",
+        "tcp://a:",
+        "tcp://a:65536",
+        "tcp://a:b",
+        "tcp://a:-1",
+        "tcp://a:7700/",
+        "tcp://a b:7700",
+        "tcp://::1:7700",
+        "tcp://[]:7700",
+        "a:7700",
+        "http://a:80",
+        "udp://a:1",
+        "inproc://",
+        "ipc://",
+        "tcp://u@a:7700",
+        "tcp://a:1;b:7700",
+        "TCP://a:7700",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        if (!curve_endpoint_is_well_formed(good[i])) {
+            fail_msg("%s", good[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (curve_endpoint_is_well_formed(bad[i])) {
+            fail_msg("%s", bad[i]);
+        }
+    }
+}
+
 static void only_endpoints_inside_the_machine_are_local(void **state) {
     (void) state;
     static const char *const local[] = {
@@ -303,6 +343,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(what_is_no_key_is_not_put_on_a_socket),
         cmocka_unit_test(a_server_without_a_domain_is_a_bug),
+        cmocka_unit_test(endpoints_that_libzmq_could_not_take_are_told_apart),
         cmocka_unit_test(only_endpoints_inside_the_machine_are_local),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -67,7 +67,7 @@ static void good_settings_are_taken(void **state) {
     static const char *const files[] = {
         "token: {secret: " SECRET ", audience: a, issuer: b}",
         "token: {secret: " SECRET ", any_audience: true, algorithm: HS512}",
-        "http: {allowed_origins: [https://a.example, 'https://*.example.com', 'http://localhost:3000']}",
+        "http: {allowed_origins: [https://a.example, 'https://*.example.com', 'http://localhost:3000', 'null']}",
         "client: {ping_interval: 10s, pong_timeout: 9s}",
         "brokers: {endpoints: ['tcp://a:1', 'tcp://b:2'], curve_key_file: k, curve_broker_key: k.pub}",
         "namespaces: [{name: chat}, {name: news}]",
@@ -102,6 +102,9 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"client: {ping_interval: 5s, pong_timeout: 5s}", "client.pong_timeout: must be below client.ping_interval"},
         {"brokers: {heartbeat: 2s}", "brokers.heartbeat_timeout: must be above brokers.heartbeat"},
         {"brokers: {endpoints: []}", "brokers.endpoints: must name 1 to 64 brokers"},
+        {"brokers: {endpoints: ['tcp://a:1']}", "brokers.endpoints: tcp://a:1 is not on this machine"},
+        {"brokers: {endpoints: ['127.0.0.1:7700']}", "brokers.endpoints: 127.0.0.1:7700 is no endpoint"},
+        {"http: {allowed_origins: ['ftp://a.example']}", "is no origin"},
         {"brokers: {curve_key_file: k}", "brokers.curve_broker_key: is needed too"},
         {"brokers: {curve_broker_key: k}", "brokers.curve_key_file: is needed too"},
         {"namespaces: [{name: ab}, {name: ab}]", "namespaces[1].name: is the same as that of namespaces[0]"},

@@ -1,0 +1,192 @@
+/* Keys, rights by key, and secrets: real processes over TCP. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { BUILD, World, freePort, get, makeToken, metric, subscribed, until } from './support.mjs';
+
+const CTL = path.join(BUILD, 'tools/callboardctl');
+let world;
+let keys;
+let broker;
+let gateway;
+
+const listed = (list, name) => path.join(world.folder, list, `${name}.pub`);
+const allow = (list, name) => fs.copyFileSync(`${keys[name]}.pub`, listed(list, name));
+const revoke = (list, name) => fs.rmSync(listed(list, name));
+const set = (settings) => Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+const brokerKeys = () => set({
+  'broker.curve_key_file': keys.broker,
+  'broker.curve_allowed_dir': path.join(world.folder, 'gateways'),
+  'backend.curve_key_file': keys.broker,
+  'backend.curve_allowed_dir': path.join(world.folder, 'services'),
+});
+const gatewayKeys = (name, server = 'broker') => set({ 'brokers.curve_key_file': keys[name], 'brokers.curve_broker_key': `${keys[server]}.pub` });
+
+before(async () => {
+  world = new World();
+  keys = {};
+  fs.mkdirSync(path.join(world.folder, 'gateways'));
+  fs.mkdirSync(path.join(world.folder, 'services'));
+  for (const name of ['broker', 'gateway', 'second', 'service', 'stranger']) {
+    keys[name] = path.join(world.folder, name);
+    assert.equal(spawnSync(CTL, ['keygen', keys[name]]).status, 0);
+  }
+  allow('gateways', 'gateway');
+  allow('gateways', 'second');
+  allow('services', 'service');
+  broker = await world.broker({ id: 'locked', args: brokerKeys() });
+  gateway = await world.gateway({ brokers: [broker], args: gatewayKeys('gateway') });
+});
+after(() => world.close());
+
+function ctl(name, ...args) {
+  const own = name === null ? [] : ['--curve-key', keys[name], '--curve-broker-key', `${keys.broker}.pub`];
+  const result = spawnSync(CTL, ['--endpoint', `tcp://127.0.0.1:${broker.router}`, '--timeout', '1500', ...own, ...args], { encoding: 'utf8' });
+  return { code: result.status, out: result.stdout, err: result.stderr };
+}
+
+test('with the right keys users, gateway, broker and services reach each other', async () => {
+  const client = await world.connected(gateway);
+  const subscription = await subscribed(client, 'demo:keys');
+  const { code, err } = ctl('service', 'pub', 'demo:keys', '"sealed"');
+  assert.equal(code, 0, err);
+  await until('it', () => subscription.got.some((p) => p.data === 'sealed'));
+  client.disconnect();
+});
+
+test('a service without keys, with a key not on the list, or that expects another broker gets no answer', async () => {
+  const before = await metric(broker, 'callboard_curve_zap_refused_total{endpoint="backends"}');
+  for (const name of [null, 'stranger', 'gateway']) {
+    const { code, err } = ctl(name, 'info');
+    assert.equal(code, 3, `${name}: ${err}`);
+    assert.match(err, /CURVE keys/);
+  }
+  const wrong = spawnSync(CTL, ['--endpoint', `tcp://127.0.0.1:${broker.router}`, '--timeout', '1000', '--curve-key', keys.service, '--curve-broker-key', `${keys.stranger}.pub`, 'info']);
+  assert.equal(wrong.status, 3);
+  await until('the refusals are counted', async () => (await metric(broker, 'callboard_curve_zap_refused_total{endpoint="backends"}')) >= before + 2);
+  assert.match(broker.log(), /"event":"curve_key_refused"/);
+});
+
+test('a gateway without keys, with a key not on the list, or that expects another broker gets no link', async () => {
+  const before = await metric(broker, 'callboard_curve_zap_refused_total{endpoint="gateways"}');
+  const refused = [await world.gateway({ brokers: [broker], waits: false }),
+    await world.gateway({ brokers: [broker], args: gatewayKeys('stranger'), waits: false }),
+    await world.gateway({ brokers: [broker], args: gatewayKeys('second', 'stranger'), waits: false })];
+  await until('their key is refused', async () => (await metric(broker, 'callboard_curve_zap_refused_total{endpoint="gateways"}')) > before);
+  for (const each of refused) {
+    await until('it tried', async () => (await metric(each, 'callboard_gateway_link_greetings_failed_total').catch(() => 0)) > 0);
+    assert.equal((await get(each.internal, '/ready')).status, 503);
+    assert.equal(await metric(each, 'callboard_gateway_links_total'), 0);
+  }
+  assert.equal(await metric(broker, 'callboard_broker_links'), 3, "the good gateway's two workers, and the broker's own");
+  await Promise.all(refused.map((each) => each.stop('SIGKILL')));
+});
+
+test("another key cannot take a living gateway's name", async () => {
+  const name = (await get(gateway.internal, '/metrics')) && `gateway-${gateway.port}`;
+  const before = await metric(broker, 'callboard_broker_links_ended_total{reason="refused"}');
+  const thief = await world.gateway({ brokers: [broker], args: [...gatewayKeys('second'), '--set', `gateway.id=${name}`], waits: false });
+  await until('it is refused', async () => (await metric(broker, 'callboard_broker_links_ended_total{reason="refused"}')) > before);
+  assert.equal((await get(thief.internal, '/ready')).status, 503);
+  assert.equal((await get(gateway.internal, '/ready')).status, 200);
+  await thief.stop('SIGKILL');
+});
+
+test('a revoked gateway key is out within two seconds, and in again when it is back on the list', async () => {
+  const client = await world.connected(gateway);
+  const subscription = await subscribed(client, 'demo:revoked');
+  const began = Date.now();
+  revoke('gateways', 'gateway');
+  await until('the links are cut', async () => (await metric(broker, 'callboard_broker_links')) === 1, 5000);
+  assert.ok(Date.now() - began <= 2000, `cut after ${Date.now() - began} ms`);
+  assert.equal(ctl('service', 'pub', 'demo:revoked', '"while out"').code, 0);
+  await until('it is told why', () => /"event":"broker_reset_link".*"reason":8/.test(gateway.log()));
+  assert.equal(subscription.got.length, 0);
+  allow('gateways', 'gateway');
+  await until('what it missed', () => subscription.got.some((p) => p.data === 'while out'), 12000);
+  assert.equal(client.events.filter((event) => event.name === 'connected').length, 1, 'its user noticed nothing');
+  client.disconnect();
+});
+
+test('a revoked service key gets neither answers nor events any more', async () => {
+  allow('services', 'second');
+  const reader = spawn(CTL, ['--endpoint', `tcp://127.0.0.1:${broker.router}`, '--curve-key', keys.second, '--curve-broker-key', `${keys.broker}.pub`, 'sub', 'demo:service']);
+  let got = '';
+  reader.stdout.on('data', (bytes) => { got += bytes; });
+  try {
+    await until('its subscription', async () => (await metric(broker, 'callboard_backend_subscriptions')) === 1);
+    assert.equal(ctl('service', 'pub', 'demo:service', '"before"').code, 0);
+    await until('an event', () => got.includes('before'));
+    const began = Date.now();
+    revoke('services', 'second');
+    await until('it is dropped', async () => (await metric(broker, 'callboard_backend_subscriptions')) === 0, 5000);
+    assert.ok(Date.now() - began <= 2000, `dropped after ${Date.now() - began} ms`);
+    assert.equal(ctl('service', 'pub', 'demo:service', '"after"').code, 0);
+    assert.equal(ctl('second', 'info').code, 3);
+    assert.doesNotMatch(got, /after/);
+  } finally {
+    reader.kill('SIGKILL');
+  }
+});
+
+test('requests on a connection made before the key was revoked are refused with 103', async () => {
+  const script = `
+import sys, zmq, time, pathlib
+own, server, endpoint, listed = sys.argv[1:]
+def read(name, what):
+    return [line.split(' = ')[1].strip() for line in open(name) if line.startswith(what)][0].encode()
+s = zmq.Context().socket(zmq.DEALER)
+s.curve_publickey, s.curve_secretkey, s.curve_serverkey = read(own, 'public'), read(own, 'secret'), read(server, 'public')
+s.rcvtimeo = 5000
+s.connect(endpoint)
+def ask():
+    s.send_multipart([b'CB1', b'info', b'1', b'{}'])
+    return s.recv_multipart()
+print(ask()[1].decode())
+pathlib.Path(listed).unlink()
+time.sleep(1.6)
+answer = ask()
+print(answer[1].decode(), answer[3].decode())
+`;
+  allow('services', 'second');
+  const result = spawnSync('/usr/bin/python3', ['-c', script, keys.second, `${keys.broker}.pub`, `tcp://127.0.0.1:${broker.router}`, listed('services', 'second')], { encoding: 'utf8' });
+  assert.equal(result.status, 0, result.stderr);
+  assert.match(result.stdout, /^ok\nerror \{"code":103,.*no longer on the broker's list/);
+});
+
+test('nothing listens or dials beyond the loopback without keys: exit code 3, and what to set', async () => {
+  const cases = [
+    ['broker/callboard-broker', 'broker.endpoint=tcp://0.0.0.0:7799', /broker\.endpoint: .*set broker\.curve_key_file and broker\.curve_allowed_dir/],
+    ['broker/callboard-broker', 'backend.endpoint=tcp://*:7799', /backend\.endpoint: .*set backend\.curve_key_file/],
+    ['broker/callboard-broker', 'backend.pull_endpoint=tcp://[::]:7799', /backend\.pull_endpoint: .*set backend\.curve_key_file/],
+    ['broker/callboard-broker', `broker.curve_key_file=${keys.broker}`, /broker\.curve_allowed_dir: is needed/],
+    ['gateway/callboard-gateway', 'brokers.endpoints=tcp://broker.example:7700', /brokers\.endpoints.*brokers\.curve_key_file/],
+    ['tools/callboard', 'backend.endpoint=tcp://0.0.0.0:7799', /backend\.endpoint: .*set backend\.curve_key_file/],
+  ];
+  for (const [program, setting, message] of cases) {
+    const result = spawnSync(path.join(BUILD, program), ['--set', setting], { encoding: 'utf8', timeout: 5000 });
+    assert.equal(result.status, 3, `${program} ${setting}: ${result.stderr}`);
+    assert.match(result.stderr, message);
+  }
+});
+
+test('keys that cannot be used stop the start with exit code 1 and the reason', async () => {
+  const open = path.join(world.folder, 'readable');
+  fs.copyFileSync(keys.broker, open);
+  fs.chmodSync(open, 0o644);
+  const allowed = path.join(world.folder, 'gateways');
+  const base = set({ 'broker.endpoint': `tcp://127.0.0.1:${await freePort()}`, 'internal.port': 0, 'backend.endpoint': '', 'backend.pull_endpoint': '' });
+  const cases = [
+    [{ 'broker.curve_key_file': path.join(world.folder, 'nowhere'), 'broker.curve_allowed_dir': allowed }, /nowhere.*No such file/],
+    [{ 'broker.curve_key_file': open, 'broker.curve_allowed_dir': allowed }, /readable.*(mode|0600)/],
+    [{ 'broker.curve_key_file': `${keys.broker}.pub`, 'broker.curve_allowed_dir': allowed }, /secret/],
+    [{ 'broker.curve_key_file': keys.broker, 'broker.curve_allowed_dir': path.join(world.folder, 'nowhere') }, /nowhere.*No such file/],
+  ];
+  for (const [settings, message] of cases) {
+    const result = spawnSync(path.join(BUILD, 'broker/callboard-broker'), [...base, ...set(settings)], { encoding: 'utf8', timeout: 10000 });
+    assert.equal(result.status, 1, `${JSON.stringify(settings)}: ${result.stderr}`);
+    assert.match(result.stderr, message);
+  }
+});

@@ -292,6 +292,20 @@ static void on_event(struct builder *self, const yaml_event_t *event) {
 
 /* ---- the whole file ---- */
 
+/* Where the first line begins that is not UTF-8: no character has a line feed inside. */
+static size_t offset_of_bad_line(struct span text) {
+    size_t begin = 0;
+    while (begin < text.size) {
+        const uint8_t *line_end = memchr(text.data + begin, '\n', text.size - begin);
+        size_t end = line_end == NULL ? text.size : (size_t) (line_end - text.data) + 1;
+        if (!utf8_is_valid(span_of(text.data + begin, end - begin))) {
+            break;
+        }
+        begin = end;
+    }
+    return begin;
+}
+
 /* What is wrong with the bytes, before libyaml may see them. */
 static bool are_good_bytes(struct builder *self) {
     if (self->text.size > CONFIG_YAML_BYTES_MAX) {
@@ -299,7 +313,7 @@ static bool are_good_bytes(struct builder *self) {
         return false;
     }
     if (!utf8_is_valid(self->text)) {
-        stop_at_offset(self, 0, "the file is not UTF-8; save it as UTF-8");
+        stop_at_offset(self, offset_of_bad_line(self->text), "this line is not UTF-8; save the file as UTF-8");
         return false;
     }
     for (size_t i = 0; i < self->text.size; i++) {

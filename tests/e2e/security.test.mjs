@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { BUILD, World, freePort, get, makeToken, metric, subscribed, until } from './support.mjs';
+import { BUILD, World, freePort, get, makeToken, metric, rawSocket, subscribed, until } from './support.mjs';
 
 const CTL = path.join(BUILD, 'tools/callboardctl');
 let world;
@@ -189,4 +189,87 @@ test('keys that cannot be used stop the start with exit code 1 and the reason', 
     assert.equal(result.status, 1, `${JSON.stringify(settings)}: ${result.stderr}`);
     assert.match(result.stderr, message);
   }
+});
+
+/* ---- secrets ---- */
+
+const MARKERS = { token: 'geheim-token-secret-0123456789abcdef', internal: 'geheim-internal-token-0123456789', redis: 'geheim-redis-password' };
+
+/* What others on the machine, or of the log's readers, may see of a process. */
+function assertNothingLeaks(program, pages, more = []) {
+  const proc = (file) => { try { return fs.readFileSync(`/proc/${program.pid}/${file}`, 'latin1'); } catch (error) { assert.equal(error.code, 'EACCES'); return ''; } };
+  const places = { log: program.log(), cmdline: proc('cmdline'), environ: proc('environ'), ...pages };
+  for (const [place, text] of Object.entries(places)) {
+    for (const secret of ['geheim', ...more]) assert.ok(!text.includes(secret), `${secret} stands in the ${place} of ${program.name}`);
+  }
+  assert.match(places.cmdline, /callboard/);
+}
+
+const authorized = { headers: { Authorization: `Bearer ${MARKERS.internal}` } };
+const page = async (program, where) => (await fetch(`http://127.0.0.1:${program.internal}${where}`, authorized)).text();
+
+test('no secret stands in logs, pages, command lines or environments', async () => {
+  const env = { CALLBOARD_TOKEN_SECRET: MARKERS.token, CALLBOARD_INTERNAL_TOKEN: MARKERS.internal, CALLBOARD_REDIS_PASSWORD: MARKERS.redis, CALLBOARD_LOG_LEVEL: 'debug' };
+  const server = await world.appliance({ env });
+  const good = makeToken({ sub: 'someone' }, MARKERS.token);
+  const bad = makeToken({ sub: 'geheim-user' }, 'x'.repeat(32));
+  const websocket = async (token, url = server.url, options = {}) => {
+    const socket = await rawSocket(url, options);
+    socket.send(JSON.stringify({ id: 1, connect: { token } }));
+    await until('an answer', () => socket.messages.length > 0 || socket.closed);
+    socket.send(`{"id":2,"bogus":"geheim"}\n{"id":3,"connect":{"token":"geheim-not-a-token"}}`);
+    socket.send('geheim: no JSON at all');
+    await socket.ended();
+  };
+  await websocket(good);
+  await websocket(bad);
+  await websocket('geheim.geheim.geheim');
+  await websocket(good, `${server.url}?token=${good}&password=geheim`, { headers: { Cookie: 'session=geheim', Authorization: 'Bearer geheim' } }).catch(() => {});
+  assert.equal((await fetch(`http://127.0.0.1:${server.port}/geheim?token=geheim`)).status, 404);
+  assert.equal((await fetch(`http://127.0.0.1:${server.internal}/metrics`, { headers: { Authorization: 'Bearer geheim-wrong-guess' } })).status, 401);
+  const pages = Object.fromEntries(await Promise.all(['/metrics', '/ws/stats', '/health', '/ws/health'].map(async (where) => [where, await page(server, where)])));
+  assert.match(pages['/metrics'], /callboard_websocket_connections/);
+  const parts = [...good.split('.').slice(1), bad.split('.')[2]];
+  assertNothingLeaks(server, pages, parts);
+  fs.appendFileSync(server.file, '');
+  server.kill('SIGHUP');
+  await until('the reload', () => /"event":"config_reloaded"/.test(server.log()));
+  const again = await rawSocket(server.url);
+  again.send(JSON.stringify({ id: 1, connect: { token: good } }));
+  assert.ok(JSON.parse((await again.next())[0]).connect, 'a reload still knows the secret that it took out of the environment');
+  again.terminate();
+  await server.stop();
+  assert.ok(!server.log().includes('geheim'));
+});
+
+test('REDIS_URL leaves the environment, and a password on the command line is refused with the cure', async (t) => {
+  const url = `redis://user:${MARKERS.redis}@127.0.0.1:${await freePort()}/0`;
+  const refused = spawnSync(path.join(BUILD, 'tools/callboard'), ['--redis', url], { encoding: 'utf8' });
+  assert.equal(refused.status, 3);
+  assert.match(refused.stderr, /redis\.url: a password inside a URL .*_file.*environment/);
+  assert.ok(!refused.stderr.includes('geheim'));
+  const port = await freePort();
+  const args = { 'broker.endpoint': `tcp://127.0.0.1:${await freePort()}`, 'backend.endpoint': '', 'backend.pull_endpoint': '', 'internal.port': port };
+  const broker = world.start('broker/callboard-broker', set(args), { REDIS_URL: url });
+  await until('it runs or ends', () => broker.exited || get(port, '/health').then(() => true, () => false));
+  if (broker.exited) {
+    assert.match(broker.log(), /no Redis engine/);
+    assert.ok(!broker.log().includes('geheim'));
+    t.skip('this build has no Redis engine');
+    return;
+  }
+  assertNothingLeaks(broker, { metrics: (await get(port, '/metrics')).body, health: (await get(port, '/health')).body });
+});
+
+test('the log keeps within its rate, says so, and counts it', async () => {
+  const server = await world.appliance({ args: ['--set', 'log.rate=1', '--set', 'log.level=debug'] });
+  for (let i = 0; i < 20; i += 1) {
+    const socket = await rawSocket(server.url);
+    socket.terminate();
+    server.kill('SIGHUP');
+    await until('it was taken', async () => (await get(server.internal, '/health')).status === 200);
+  }
+  await until('the count is told', () => /"event":"log_suppressed".*"suppressed_event"/.test(server.log()), 5000);
+  await until('and is a metric', async () => (await metric(server, 'callboard_log_suppressed_total')) > 0);
+  assert.equal(await metric(server, 'callboard_log_lost_total'), 0);
 });

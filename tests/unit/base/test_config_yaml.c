@@ -103,10 +103,10 @@ static void what_is_no_yaml_of_ours_ends_the_reading(void **state) {
         {"a: [1\n", "did not find expected ',' or ']'"},
         {"a: 'x\n", "found unexpected end of stream"},
         {"a: \x01\n", "1:4 control characters are not allowed"},
-        {"a: \xFF\n", "1:1 the file is not UTF-8"},
+        {"a: \xFF\n", "1:1 this line is not UTF-8"},
         {"\xFF\xFE"
          "a",
-         "1:1 the file is not UTF-8"},
+         "1:1 this line is not UTF-8"},
         {"- a\n", "1:1 the file must be a map"},
         {"just text\n", "1:1 the file must be a map"},
         {"? [a]\n: 1\n", "1:3 a key must be plain text"},

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -50,6 +51,10 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
     }
     if (strcmp(config->fixed, "fixed") != 0) {
         snprintf(ret_error, error_size, "toy.fixed is %s", config->fixed);
+        return false;
+    }
+    if (prctl(PR_GET_DUMPABLE) != 0) {
+        snprintf(ret_error, error_size, "a core dump would hold the secrets");
         return false;
     }
     program_ready(program, "port %lld, %s, %s", (long long) config->port, config->greeting, config->secret);

@@ -7,14 +7,19 @@
  * Closing on a foreign loop takes three steps: lws_context_destroy closes the connections and starts closing handles;
  * the loop has to finish that; a second lws_context_destroy frees. Called too early the second one frees handles that
  * libuv still holds, and lws has no callback for the moment. Its static handles carry the context in `data` (that is
- * what lws_libuv_static_refcount_add documents) and go last, so the moment is when the loop holds none of them. */
+ * what lws_libuv_static_refcount_add documents) and go last, so the moment is when the loop holds none of them.
+ * And lws closes the descriptor of its event pipe twice: in the first lws_context_destroy, and again a turn of the loop
+ * later, when another thread may have been given the number. So the number is taken by /dev/null in between. */
 #include "base/lws_guard.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum {
     KEY_LENGTH = 24,
@@ -23,7 +28,8 @@ enum {
     HEADER_TIMEOUT_S = 5, /* to send a whole request */
     KEEP_ALIVE_TIMEOUT_S = 5,
     SERVICE_BYTES = 16384, /* one buffer a context */
-    CLOSE_POLL_MS = 1
+    CLOSE_POLL_MS = 1,
+    EVENT_DESCRIPTORS_MAX = 256
 };
 
 /* --- the guards --- */
@@ -95,20 +101,17 @@ const char *lws_guard_verdict_text(enum lws_guard_verdict verdict) {
 
 /* --- creation --- */
 
-static void on_lws_log(int level, const char *line) {
-    (void) level;
-    size_t size = strlen(line);
-    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r')) {
-        size--;
-    }
-    log_debug("libwebsockets", log_span("line", span_of(line, size)));
+/* lws formats its log into one static buffer, whatever the thread; and what it calls errors are mostly a peer's
+ * mistakes, which our metrics count. */
+static void silence_lws(void) {
+    lws_set_log_level(0, NULL);
 }
 
 void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]) {
     /* All zero: lws's own idle timer, O(n) in connections, stays off; pings are ours. */
     static const lws_retry_bo_t no_idle_policy;
-    /* What lws calls errors are mostly a peer's mistakes. */
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    static pthread_once_t silenced = PTHREAD_ONCE_INIT;
+    pthread_once(&silenced, silence_lws);
     info->port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info->options = LWS_SERVER_OPTION_LIBUV;
     info->foreign_loops = loops;
@@ -124,6 +127,48 @@ void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[
 }
 
 /* --- closing --- */
+
+/* Event descriptors that a loop polls: lws's pipe is one, ZeroMQ's are others. */
+struct event_descriptors {
+    int descriptors[EVENT_DESCRIPTORS_MAX];
+    unsigned n;
+};
+
+static void collect_event_descriptor(uv_handle_t *handle, void *argument) {
+    struct event_descriptors *self = argument;
+    uv_os_fd_t descriptor;
+    char path[64];
+    char target[64];
+    if (handle->type != UV_POLL || uv_fileno(handle, &descriptor) != 0 || self->n == EVENT_DESCRIPTORS_MAX) {
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+    ssize_t size = readlink(path, target, sizeof(target));
+    if (size > 0 && strncmp(target, "anon_inode:[eventfd]", (size_t) size) == 0) {
+        self->descriptors[self->n++] = descriptor;
+    }
+}
+
+/* Takes the numbers that were closed just now, for lws to close them again. */
+static void occupy_closed(const struct event_descriptors *before) {
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (unsigned i = 0; null >= 0 && i < before->n; i++) {
+        int wanted = before->descriptors[i];
+        if (wanted == null) {
+            return; /* taken already, and left open */
+        }
+        if (fcntl(wanted, F_GETFD) >= 0) {
+            continue;
+        }
+        int taken = fcntl(null, F_DUPFD_CLOEXEC, wanted);
+        if (taken >= 0 && taken != wanted) {
+            close(taken);
+        }
+    }
+    if (null >= 0) {
+        close(null);
+    }
+}
 
 struct closing_context {
     struct lws_context *lws;
@@ -171,7 +216,10 @@ void lws_guard_close_context(struct lws_context **context_p, uv_loop_t *loop, vo
     self->on_closed = on_closed;
     self->context = context;
     *context_p = NULL;
+    struct event_descriptors events = {.n = 0};
+    uv_walk(loop, collect_event_descriptor, &events);
     lws_context_destroy(self->lws);
+    occupy_closed(&events);
     uv_timer_init(loop, &self->timer);
     self->timer.data = self;
     uv_timer_start(&self->timer, on_close_poll, CLOSE_POLL_MS, CLOSE_POLL_MS);

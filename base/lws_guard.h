@@ -28,8 +28,8 @@ enum lws_guard_verdict lws_guard_check(struct lws *wsi, enum lws_callback_reason
 const char *lws_guard_verdict_text(enum lws_guard_verdict verdict);
 
 /* Sets what guards need in the zeroed creation info: the libuv loop, ALPN http/1.1, header pool, timeouts, no
- * extensions, the all-zero idle policy, no listening socket (sockets are adopted). lws's own log goes to ours at level
- * debug. Call it before your own settings. `loops` (one pointer) is borrowed for the creation. */
+ * extensions, the all-zero idle policy, no listening socket (sockets are adopted); switches lws's own log off. Call it
+ * before your own settings. `loops` (one pointer) is borrowed for the creation. */
 void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]);
 
 /* The one value of a header: false when it is absent, there twice, empty, or does not fit (`size` with the NUL). */

@@ -4,8 +4,8 @@
  *   SUBSCRIBE ─▶ channel_ask ─▶ state ─▶ load (paced by the set) ─▶ loaded ─▶ state ─▶ answers (channel_answer.c)
  *
  * A push is one copy into each gateway worker's batch; who has no credit for it is lagging from there on, alone.
- * Failure modes: see channel_state.c; beside them: no memory for the tail (broker.tails_bytes) leaves it empty, then
- * recoveries read the engine; no room to keep publications beside a load makes another load. */
+ * Failure modes: see channel_state.c; beside them: at broker.tails_bytes the tail that was not used for longest is
+ * given up, then recoveries read the engine; no room to keep publications beside a load makes another load. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -63,9 +63,9 @@ struct channel *channel_new(channel_set_t *set, struct span name, const struct n
     memcpy(self->name, name.data, name.size);
     self->partition = partition_of(name, (uint32_t) set->options.config->partitions);
     self->footprint = sizeof *self + name.size;
-    quota_charge_anyway(&set->quota, self->footprint);
+    quota_charge_anyway(&set->tails.quota, self->footprint);
     channel_tail_init(&self->tail, tail_count_max(set, options), (size_t) set->options.config->tail_bytes_max,
-                      &set->quota);
+                      &set->tails);
     timer_entry_init(&self->due, on_due);
     list_init(&self->live);
     list_init(&self->aside);
@@ -83,7 +83,7 @@ static void drop_kept(struct channel *self) {
     for (uint32_t i = 0; i < self->n_kept; i++) {
         payload_unref(&self->kept[i]);
     }
-    quota_release(&self->set->quota, self->kept_bytes);
+    quota_release(&self->set->tails.quota, self->kept_bytes);
     memory_free(self->kept);
     self->kept = NULL;
     self->n_kept = 0;
@@ -107,7 +107,7 @@ void channel_destroy(struct channel *self, bool release) {
     list_remove(&self->load_wanted);
     list_remove(&self->of_partition);
     HASH_DELETE(by_name, set->by_name, self);
-    quota_release(&set->quota, self->footprint);
+    quota_release(&set->tails.quota, self->footprint);
     metric_change(set->options.metrics, SHARD_CHANNELS, -1);
     memory_free(self);
 }
@@ -180,7 +180,7 @@ static void keep(struct channel *self, uint64_t offset, payload_t *publication) 
     }
     self->kept[self->n_kept++] = payload_ref(publication);
     self->kept_bytes += payload_footprint(publication);
-    quota_charge_anyway(&self->set->quota, payload_footprint(publication));
+    quota_charge_anyway(&self->set->tails.quota, payload_footprint(publication));
 }
 
 static void push_kept(struct channel *self, uint64_t first, uint64_t last) {
@@ -485,7 +485,7 @@ enum channel_phase channel_phase_of(const channel_t *self) {
     return self->state.phase;
 }
 
-bool channel_read_tail(const channel_t *self, const struct position *since, uint32_t limit, size_t bytes_max,
+bool channel_read_tail(channel_t *self, const struct position *since, uint32_t limit, size_t bytes_max,
                        struct buffer *out, uint32_t *ret_n) {
     const struct position *cursor = &self->state.cursor;
     bool same = epoch_is_empty(&since->epoch) || epoch_equal(&since->epoch, &cursor->epoch);
@@ -493,6 +493,7 @@ bool channel_read_tail(const channel_t *self, const struct position *since, uint
         since->offset + 1 < channel_tail_first(&self->tail, cursor->offset)) {
         return false;
     }
+    channel_tail_use(&self->tail);
     *ret_n = 0;
     for (uint64_t offset = since->offset + 1; offset <= cursor->offset && *ret_n < limit; offset++) {
         struct span bytes = payload_span(channel_tail_at(&self->tail, offset));

@@ -71,7 +71,7 @@ enum channel_phase channel_phase_of(const channel_t *self);
 const presence_t *channel_presence(const channel_t *self);
 /* Appends the encoded publications behind `since` (at most `limit`, at most `bytes_max`) when the tail has all of them.
  * False: it has not. */
-bool channel_read_tail(const channel_t *self, const struct position *since, uint32_t limit, size_t bytes_max,
+bool channel_read_tail(channel_t *self, const struct position *since, uint32_t limit, size_t bytes_max,
                        struct buffer *out, uint32_t *ret_n);
 
 #endif

@@ -124,6 +124,7 @@ static void send_answer(struct channel *self, struct subscription *subscription,
 /* first…last were found; the bound of bytes may cut them, which a client's recovery does not survive. */
 static void send_publications(struct channel *self, struct subscription *subscription,
                               const struct channel_recover_answer *answer) {
+    channel_tail_use(&self->tail);
     uint64_t last = answer->first > answer->last ? answer->last : gather(self, answer->first, answer->last);
     uint32_t n = (uint32_t) (last + 1 - answer->first);
     bool page = answer->verdict == CHANNEL_RECOVER_PAGE || last < answer->last;

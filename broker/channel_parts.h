@@ -56,7 +56,7 @@ struct channel {
     struct engine_presence_read presence_read;
     uint64_t sweep_until_ms;
 
-    size_t footprint; /* charged to the set's quota */
+    size_t footprint; /* charged to the tails' quota */
     size_t name_size;
     char name[];
 };
@@ -67,7 +67,7 @@ struct channel_set {
     struct channel *by_name;
     struct list_link *partitions; /* lists of channel.of_partition */
     timer_wheel_t *wheel;
-    struct quota quota; /* tails, kept publications, channels */
+    struct channel_tails tails; /* and what else is charged to their quota: kept publications, channels */
     struct list_link loads_wanted;
     uint32_t loads_out;
     uint32_t presence_reads_out;

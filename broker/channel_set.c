@@ -19,7 +19,7 @@ channel_set_t *channel_set_new(const struct channel_set_options *options) {
         list_init(&self->partitions[i]);
     }
     self->wheel = timer_wheel_new(clock_monotonic_ms(), WHEEL_TICK_MS);
-    quota_init(&self->quota, (size_t) options->config->tails_bytes_max, NULL);
+    channel_tails_init(&self->tails, (size_t) options->config->tails_bytes_max);
     list_init(&self->loads_wanted);
     buffer_init(&self->scratch, 0);
     return self;
@@ -69,12 +69,10 @@ void channel_set_expect(channel_set_t *self, struct span name, const struct name
     if (channel_set_find(self, name) != NULL) {
         return;
     }
-    size_t bytes = sizeof(struct channel) + name.size;
-    if (!quota_charge(&self->quota, bytes)) {
+    if (!channel_tails_make_room(&self->tails, sizeof(struct channel) + name.size)) {
         metric_count(self->options.metrics, SHARD_TAILS_REFUSED);
         return;
     }
-    quota_release(&self->quota, bytes); /* channel_new charges it */
     channel_settle(channel_new(self, name, options));
 }
 
@@ -124,7 +122,9 @@ static void sweep(channel_set_t *self, uint64_t now_ms) {
 void channel_set_tick(channel_set_t *self, uint64_t now_ms) {
     timer_wheel_advance(self->wheel, now_ms);
     sweep(self, now_ms);
-    metric_set(self->options.metrics, SHARD_TAIL_BYTES, (int64_t) self->quota.used);
+    metric_set(self->options.metrics, SHARD_TAIL_BYTES, (int64_t) self->tails.quota.used);
+    metric_add(self->options.metrics, SHARD_TAILS_GIVEN_UP, self->tails.n_given_up);
+    self->tails.n_given_up = 0;
 }
 
 void channel_set_flush(channel_set_t *self) {

@@ -1,11 +1,22 @@
 /* The recent publications of a channel in memory: offsets first … last without a hole, encoded as wire_publication.
- * Bounded in publications and bytes, and by the shard's quota for all tails; the oldest go first. An empty tail still
- * knows where it stands only through its channel's cursor. Thread: the shard's. */
+ * Bounded in publications and bytes; the oldest go first. An empty tail knows where it stands only through its
+ * channel's cursor.
+ * The tails of a shard share a quota. At its bound the tail that was not used for longest is given up, whole: what it
+ * held is in the engine, reads go there. Used is what is appended to or read for somebody who comes back.
+ * Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_CHANNEL_TAIL_H
 #define CALLBOARD_BROKER_CHANNEL_TAIL_H
 
+#include "base/list.h"
 #include "base/payload.h"
 #include "base/quota.h"
+
+/* The tails of a shard. */
+struct channel_tails {
+    struct quota quota;      /* they, and what their channels charge besides */
+    struct list_link by_use; /* those that are not empty, the one not used for longest first */
+    uint64_t n_given_up;
+};
 
 struct channel_tail {
     payload_t **ring; /* capacity is a power of two; NULL while empty */
@@ -16,17 +27,25 @@ struct channel_tail {
     size_t bytes;       /* charged */
     uint32_t count_max; /* 0: keeps nothing */
     size_t bytes_max;
-    struct quota *quota;
+    struct channel_tails *tails;
+    struct list_link by_use;
 };
 
-void channel_tail_init(struct channel_tail *self, uint32_t count_max, size_t bytes_max, struct quota *quota);
+void channel_tails_init(struct channel_tails *self, size_t bytes_max);
+/* Gives up tails until so many bytes may be charged. False: there is not so much room without any tail. */
+bool channel_tails_make_room(struct channel_tails *self, size_t bytes);
+
+void channel_tail_init(struct channel_tail *self, uint32_t count_max, size_t bytes_max, struct channel_tails *tails);
 void channel_tail_finish(struct channel_tail *self); /* empties */
 void channel_tail_clear(struct channel_tail *self);
 /* Takes a reference. `offset` is last + 1, else the tail starts anew with it. Drops the oldest over a bound; what alone
- * is over a bound leaves the tail empty. False: the quota of all tails refused, the tail is empty. */
+ * is over a bound leaves the tail empty. False: the quota of all tails has no room for it even without the others, the
+ * tail is empty. */
 bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *publication);
 /* Puts one before the oldest, offset == first - 1 of a tail that is not empty, as long as the bounds allow it. */
 bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication);
+/* It was read from. */
+void channel_tail_use(struct channel_tail *self);
 /* NULL: not there. Borrowed. */
 payload_t *channel_tail_at(const struct channel_tail *self, uint64_t offset);
 /* The oldest offset; `cursor` + 1 when it is empty. */

@@ -294,7 +294,7 @@ static void append_publications(struct shard *self, const struct engine_read *re
 
 /* The engine is away: what the tail has is still true. */
 static bool read_from_tail(struct shard *self, const struct engine_read *read, struct shard_reply *reply) {
-    const channel_t *channel = channel_set_find(self->channels, read->channel);
+    channel_t *channel = channel_set_find(self->channels, read->channel);
     if (channel == NULL || read->reverse || (!read->has_since && read->limit > 0)) {
         return false;
     }

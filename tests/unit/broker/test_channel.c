@@ -489,6 +489,46 @@ static void an_own_publication_starts_a_tail_before_anybody_subscribes(void **st
     assert_int_equal(engine.n_reads, 0);
 }
 
+/* The tail of another channel takes all the room, and then has itself too little. */
+static void fill_tails(void) {
+    static const struct epoch epoch = {"f"};
+    static uint8_t data[200000];
+    config.tail_bytes_max = 2 << 20; /* above broker.tails_bytes */
+    channel_set_expect(channels, SPAN_LITERAL("news:b"), &options);
+    channel_t *other = channel_set_find(channels, SPAN_LITERAL("news:b"));
+    for (uint64_t offset = 1; offset <= 6; offset++) {
+        struct buffer bytes = BUFFER_EMPTY;
+        wire_append_publication(&bytes,
+                                &(struct wire_publication){.offset = offset, .data = span_of(data, sizeof data)});
+        payload_t *payload = payload_new(buffer_span(&bytes));
+        buffer_finish(&bytes);
+        channel_on_publication(other, &epoch, offset, payload);
+        payload_unref(&payload);
+    }
+}
+
+static void a_tail_not_used_for_longest_makes_room_and_then_the_history_is_read(void **state) {
+    (void) state;
+    be_live(1, "e", 5);
+    publication("e", 6);
+    expect_push(6);
+    ask(2, 2, "e", 5, false);
+    assert_int_equal(expect_answer(2, YES, 6).n_publications, 1);
+    fill_tails();
+    ask(3, 3, "e", 5, false);
+    expect_nothing();
+    answer_read("e", 6, 6, 6);
+    assert_int_equal(expect_answer(3, YES, 6).n_publications, 1);
+    struct buffer text = BUFFER_EMPTY;
+    pass_ms(100);
+    metrics_render(metrics, &text);
+    buffer_append_u8(&text, 0);
+    assert_non_null(strstr((const char *) text.data, "\ncallboard_broker_tails_given_up_total 2\n"));
+    buffer_finish(&text);
+    assert_true(channel_read_tail(channel(), &(struct position){named("e"), 5}, 10, 1000, &text, &(uint32_t){0}));
+    buffer_finish(&text);
+}
+
 static void an_expected_publication_that_never_comes_is_forgotten(void **state) {
     (void) state;
     channel_set_expect(channels, SPAN_LITERAL("news:a"), &options);
@@ -595,6 +635,7 @@ int main(void) {
         TEST(the_newer_of_two_questions_on_a_handle_counts),
         TEST(an_idle_channel_keeps_its_tail_and_goes_after_its_time),
         TEST(an_own_publication_starts_a_tail_before_anybody_subscribes),
+        TEST(a_tail_not_used_for_longest_makes_room_and_then_the_history_is_read),
         TEST(an_expected_publication_that_never_comes_is_forgotten),
         TEST(without_history_it_goes_on_while_the_engine_is_away),
         TEST(everybody_left_while_a_load_is_out),

@@ -9,30 +9,40 @@
 
 #include <cmocka.h>
 
-static struct quota quota;
+static struct channel_tails tails;
 static struct channel_tail tail;
+static struct channel_tail others[2];
 
 static int set_up(void **state) {
     (void) state;
-    quota_init(&quota, 0, NULL);
-    channel_tail_init(&tail, 8, 100000, &quota);
+    channel_tails_init(&tails, 0);
+    channel_tail_init(&tail, 8, 100000, &tails);
+    channel_tail_init(&others[0], 8, 100000, &tails);
+    channel_tail_init(&others[1], 8, 100000, &tails);
     return 0;
 }
 
 static int tear_down(void **state) {
     (void) state;
     channel_tail_finish(&tail);
-    assert_int_equal(quota.used, 0);
+    channel_tail_finish(&others[0]);
+    channel_tail_finish(&others[1]);
+    assert_int_equal(tails.quota.used, 0);
+    assert_true(list_is_empty(&tails.by_use));
     return 0;
 }
 
-static bool append(uint64_t offset) {
+static bool append_to(struct channel_tail *to, uint64_t offset) {
     char text[32];
     snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
     payload_t *payload = payload_new(span_of_text(text));
-    bool kept = channel_tail_append(&tail, offset, payload);
+    bool kept = channel_tail_append(to, offset, payload);
     payload_unref(&payload);
     return kept;
+}
+
+static bool append(uint64_t offset) {
+    return append_to(&tail, offset);
 }
 
 static void append_range(uint64_t first, uint64_t last) {
@@ -99,14 +109,72 @@ static void a_hole_starts_it_anew(void **state) {
     expect_range(7, 8);
 }
 
-static void over_the_quota_of_all_tails_it_is_given_up(void **state) {
+static void with_no_other_to_give_up_it_goes_itself(void **state) {
     (void) state;
     append_range(1, 3);
-    quota.limit = quota.used;
+    tails.quota.limit = tails.quota.used;
     assert_false(append(4));
     assert_int_equal(tail.count, 0);
-    assert_int_equal(quota.used, 0);
+    assert_int_equal(tails.quota.used, 0);
+    assert_int_equal(tails.n_given_up, 1);
     assert_true(append(5));
+}
+
+static void fill_others(void) {
+    for (uint64_t offset = 1; offset <= 3; offset++) {
+        assert_true(append_to(&others[0], offset));
+        assert_true(append_to(&others[1], offset));
+    }
+}
+
+static void at_the_bound_of_all_tails_the_one_not_used_for_longest_is_given_up_whole(void **state) {
+    (void) state;
+    fill_others();
+    assert_true(append_to(&others[0], 4));
+    append_range(1, 3);
+    tails.quota.limit = tails.quota.used;
+    append_range(4, 5);
+    expect_range(1, 5);
+    assert_int_equal(others[1].count, 0);
+    assert_int_equal(others[0].count, 4);
+    assert_int_equal(tails.n_given_up, 1);
+    assert_true(tails.quota.used <= tails.quota.limit);
+}
+
+static void reading_a_tail_is_using_it(void **state) {
+    (void) state;
+    fill_others();
+    channel_tail_use(&others[0]);
+    tails.quota.limit = tails.quota.used;
+    assert_true(append(1));
+    assert_int_equal(others[1].count, 0);
+    assert_int_equal(others[0].count, 3);
+}
+
+static void a_tail_that_was_given_up_begins_anew(void **state) {
+    (void) state;
+    append_range(1, 3);
+    fill_others();
+    tails.quota.limit = tails.quota.used;
+    assert_true(append_to(&others[0], 4));
+    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_first(&tail, 3), 4);
+    append_range(4, 4);
+    expect_range(4, 4);
+}
+
+static void as_many_go_as_are_needed(void **state) {
+    (void) state;
+    fill_others();
+    append_range(1, 1);
+    tails.quota.limit = tails.quota.used;
+    assert_true(channel_tails_make_room(&tails, tails.quota.limit - tail.bytes));
+    assert_int_equal(others[0].count + others[1].count, 0);
+    assert_int_equal(tail.count, 1);
+    assert_true(channel_tails_make_room(&tails, tails.quota.limit));
+    assert_int_equal(tail.count, 0);
+    assert_false(channel_tails_make_room(&tails, tails.quota.limit + 1));
+    assert_int_equal(tails.n_given_up, 3);
 }
 
 static bool prepend(uint64_t offset) {
@@ -130,6 +198,21 @@ static void older_ones_are_put_before_as_far_as_the_bound_allows(void **state) {
     expect_range(13, 20);
 }
 
+static void putting_before_takes_the_room_of_others_never_its_own(void **state) {
+    (void) state;
+    fill_others();
+    append_range(10, 12);
+    tails.quota.limit = tails.quota.used;
+    for (uint64_t offset = 9; offset >= 5; offset--) {
+        assert_true(prepend(offset));
+    }
+    assert_int_equal(others[0].count + others[1].count, 0);
+    tails.quota.limit = tails.quota.used;
+    tail.count_max = 100;
+    assert_false(prepend(4));
+    expect_range(5, 12);
+}
+
 static void with_a_bound_of_nothing_it_keeps_nothing(void **state) {
     (void) state;
     tail.count_max = 0;
@@ -145,7 +228,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(over_its_bytes_the_oldest_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_alone_is_over_the_bytes_leaves_it_empty, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hole_starts_it_anew, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(over_the_quota_of_all_tails_it_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(with_no_other_to_give_up_it_goes_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(at_the_bound_of_all_tails_the_one_not_used_for_longest_is_given_up_whole,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reading_a_tail_is_using_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_tail_that_was_given_up_begins_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(as_many_go_as_are_needed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(putting_before_takes_the_room_of_others_never_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_ones_are_put_before_as_far_as_the_bound_allows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(with_a_bound_of_nothing_it_keeps_nothing, set_up, tear_down),
     };

@@ -1,5 +1,6 @@
 /* A request comes in LWS_CALLBACK_HTTP, its headers parsed; the whole answer is made, and written at once. What the
- * kernel does not take lws keeps and sends on.
+ * kernel does not take lws keeps and sends on; then the connection is closed. One request a connection: what stands
+ * behind it, be it a body that its headers hide or another request, is never read as anything (S15, S42).
  *
  * Failure modes: more than CONNECTIONS_MAX connections → closed at accept. A slow or silent peer → lws's timeouts
  * (5 s for headers, SEND_TIMEOUT_S to take an answer). A request that is not one of ours → 4xx and close. */
@@ -56,10 +57,6 @@ const char *http_status_text(unsigned status) {
     return "Status";
 }
 
-static bool closes_connection(unsigned status) {
-    return status >= 400 && status != 503;
-}
-
 static void append_answer(struct buffer *out, const struct http_answer *answer, struct span body, bool with_body) {
     buffer_append_format(out, "HTTP/1.1 %u %s\r\n", answer->status, http_status_text(answer->status));
     if (answer->content_type != NULL) {
@@ -68,9 +65,10 @@ static void append_answer(struct buffer *out, const struct http_answer *answer, 
     if (answer->extra_header != NULL) {
         buffer_append_format(out, "%s\r\n", answer->extra_header);
     }
-    buffer_append_format(out, "Content-Length: %zu\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n",
+    buffer_append_format(out,
+                         "Content-Length: %zu\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+                         "Connection: close\r\n\r\n",
                          body.size);
-    buffer_append_text(out, closes_connection(answer->status) ? "Connection: close\r\n\r\n" : "\r\n");
     if (with_body) {
         buffer_append_span(out, body);
     }
@@ -82,13 +80,9 @@ int http_service_send(struct lws *wsi, const struct http_answer *answer, struct 
     append_answer(&out, answer, body, lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) <= 0);
     check(!out.overflow, "an HTTP answer of %zu bytes", body.size);
     lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, SEND_TIMEOUT_S);
-    int written = lws_write(wsi, out.data, out.size, LWS_WRITE_HTTP_HEADERS);
-    bool taken = written >= 0 && (size_t) written == out.size;
+    lws_write(wsi, out.data, out.size, LWS_WRITE_HTTP_HEADERS);
     buffer_finish(&out);
-    if (!taken || closes_connection(answer->status)) {
-        return -1;
-    }
-    return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
+    return -1; /* lws sends what the kernel did not take yet, then closes */
 }
 
 static int refuse(struct lws *wsi, unsigned status, const char *extra_header) {

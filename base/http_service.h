@@ -1,5 +1,5 @@
 /* The internal HTTP listener of each program on lws: a table of GET paths → handlers. Answers are small and whole.
- * Only GET and HEAD; 400, 401, 404, 405 with `Connection: close` for everything else; optional bearer token (compared
+ * Only GET and HEAD; 400, 401, 404, 405 for everything else; one request a connection; optional bearer token (compared
  * in constant time). A gateway's public port answers with the same code: http_service_answer, http_service_send.
  * Thread: that of the uv loop it was made on. */
 #ifndef CALLBOARD_BASE_HTTP_SERVICE_H

@@ -50,7 +50,7 @@ static bool is_header_text(struct lws *wsi, enum lws_token_indexes token, const 
 static enum lws_guard_verdict check_handshake(struct lws *wsi) {
     char key[KEY_LENGTH + 2];
     char host[256];
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0) {
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0 || !is_header_text(wsi, WSI_TOKEN_HTTP, "HTTP/1.1")) {
         return LWS_GUARD_METHOD;
     }
     if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host))) {

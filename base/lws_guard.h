@@ -14,7 +14,7 @@ enum lws_guard_verdict {
     LWS_GUARD_PASS,
     LWS_GUARD_RAW,     /* CONNECT, or whatever else made lws take the connection as raw */
     LWS_GUARD_UPGRADE, /* an Upgrade to something that is not websocket */
-    LWS_GUARD_METHOD,  /* WebSocket handshake: not GET */
+    LWS_GUARD_METHOD,  /* WebSocket handshake: not GET, or not of HTTP/1.1 */
     LWS_GUARD_HOST,    /* WebSocket handshake: no Host, or two */
     LWS_GUARD_VERSION, /* WebSocket handshake: the version is not 13 */
     LWS_GUARD_KEY,     /* WebSocket handshake: no key of 24 characters, or two keys */

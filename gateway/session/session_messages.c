@@ -13,6 +13,7 @@
 #include "gateway/session/session_commands.h"
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/memory.h"
 
 enum {
@@ -150,7 +151,8 @@ static bool handle_commands(session_t *self, struct cursor *message) {
             return true;
         }
         if (outcome == CLIENT_DECODE_BAD) {
-            session_disconnect(self, DISCONNECT_BAD_REQUEST);
+            bool is_text = utf8_is_valid(span_of(before.at, before.left));
+            session_disconnect(self, is_text ? DISCONNECT_BAD_REQUEST : DISCONNECT_INVALID_DATA);
         } else if (must_wait(self, &command)) {
             *message = before;
             return false;

@@ -53,6 +53,9 @@ void session_count_change(const session_t *self, enum session_metric row, int64_
 
 void session_count_disconnect(const session_t *self, enum disconnect_code code) {
     switch (code) {
+    case DISCONNECT_INVALID_DATA:
+        session_count(self, SESSION_METRIC_DISCONNECT_BAD_REQUEST);
+        return;
     case DISCONNECT_NORMAL:
     case DISCONNECT_POLICY:
     case DISCONNECT_TOO_BIG:

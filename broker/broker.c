@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "broker/backend/backend_api.h"
 #include "broker/engine_memory.h"
+#include "broker/redis/engine_redis.h"
 #include "broker/switchboard.h"
 
 #include <stdatomic.h>
@@ -60,10 +61,7 @@ static engine_t *make_memory_engine(void *context, const struct engine_options *
 
 static engine_t *make_redis_engine(void *context, const struct engine_options *options, char *ret_error,
                                    size_t error_size) {
-    (void) context;
-    (void) options;
-    snprintf(ret_error, error_size, "redis.url is set, but this build has no Redis engine; leave it empty");
-    return NULL;
+    return engine_redis_new(options, ((broker_t *) context)->config, ret_error, error_size);
 }
 
 /* ---- building ---- */

@@ -1,0 +1,681 @@
+/* One partition of this shard: partition_state says what to do, this does it.
+ *
+ *   item ─▶ queue ─▶ batch (one in flight) ─▶ append ─▶ results ─┐
+ *                                                                ├─▶ batch_order ─▶ redis_tell
+ *                                        topic ─▶ message ───────┘
+ *
+ * Failures. The link cut under a batch: it is unsure, kept, and sent again under its number after the next hello (the
+ * script returns the stored results where it had happened). Refused by NEWREIGN, BEHIND, READONLY…: it did not happen,
+ * its items go back to the front of the queue. Past the deadline: ENGINE_TEMPORARY where never sent, else
+ * ENGINE_UNKNOWN; a batch that nobody waits for any more is not sent again. A message that is missing for 20 ms: the
+ * tops are compared and the order goes on without it. */
+#include "broker/redis/engine_redis_parts.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "broker/redis/redis_request.h"
+
+#include <stdio.h>
+
+/* A copy of a topic's message that came ahead of its turn. */
+struct held_message {
+    struct redis_ordered ordered;
+    size_t size;
+    uint8_t bytes[];
+};
+
+static struct span topic_of(const struct redis_partition *self) {
+    return span_of_text(self->topic);
+}
+
+static void hash_key(const struct redis_partition *self, struct buffer *out) {
+    const struct span parts[] = {topic_of(self), SPAN_LITERAL(":p")};
+    redis_request_parts(out, parts, 2);
+}
+
+static struct redis_batch *batch_of(struct redis_ordered *ordered) {
+    return list_entry(ordered, struct redis_batch, ordered);
+}
+
+static struct redis_ordered *ordered_of(struct batch_entry *entry) {
+    return list_entry(entry, struct redis_ordered, entry);
+}
+
+/* ---- applying in order ---- */
+
+static void apply_message(struct redis_partition *self, struct span bytes) {
+    struct redis_topic_message message;
+    if (redis_topic_parse(bytes, &message)) {
+        redis_tell_message(self, &message);
+    } else {
+        metric_count(self->engine->metrics, REDIS_METRIC_MALFORMED);
+    }
+}
+
+static void apply_ordered(struct redis_partition *self, struct redis_ordered *ordered) {
+    if (ordered->is_own_batch) {
+        struct redis_batch *batch = batch_of(ordered);
+        redis_tell_batch(self, &batch, !ordered->entry.is_old);
+        return;
+    }
+    struct held_message *message = list_entry(ordered, struct held_message, ordered);
+    if (!ordered->entry.is_old) {
+        apply_message(self, span_of(message->bytes, message->size));
+    }
+    memory_free(message);
+}
+
+/* Batches that wrote nothing told: their answers only wait until what they saw was told. */
+static void answer_waiting(struct redis_partition *self, bool all) {
+    list_for_each_safe (link, &self->waiting) {
+        struct redis_batch *batch = list_entry(link, struct redis_batch, link);
+        if (all || batch->ordered.entry.seq <= self->order.applied) {
+            list_remove(link);
+            redis_tell_batch(self, &batch, true);
+        }
+    }
+}
+
+static void drain(struct redis_partition *self) {
+    struct batch_entry *entry;
+    while ((entry = batch_order_take_ready(&self->order)) != NULL) {
+        apply_ordered(self, ordered_of(entry));
+    }
+    answer_waiting(self, false);
+    engine_redis_note_hole(self);
+}
+
+static void drop_stale(struct redis_partition *self) {
+    struct batch_entry *entry;
+    while ((entry = batch_order_take_stale(&self->order)) != NULL) {
+        apply_ordered(self, ordered_of(entry));
+    }
+}
+
+void redis_partition_heal(struct redis_partition *self) {
+    metric_count(self->engine->metrics, REDIS_METRIC_HOLES);
+    redis_tops_compare(self);
+    batch_order_skip(&self->order);
+    drain(self);
+}
+
+/* ---- the state machine's actions ---- */
+
+static void on_hello_reply(void *context, void *request, const struct redis_reply *reply);
+static void on_check_reply(void *context, void *request, const struct redis_reply *reply);
+
+static void send_hello(struct redis_partition *self, bool with_text) {
+    struct engine_redis *engine = self->engine;
+    char gen[PARTITION_GEN_LENGTH + 1];
+    random_base62(gen, PARTITION_GEN_LENGTH);
+    const struct partition_gen none = {{0}};
+    struct buffer head = BUFFER_EMPTY;
+    buffer_append(&head, engine->boot_id, REDIS_BOOT_ID_LENGTH);
+    buffer_append_u32(&head, engine->link_number);
+    buffer_append_u32(&head, (uint32_t) (clock_wall_ms() / 1000));
+    buffer_append(&head, gen, PARTITION_GEN_LENGTH);
+    buffer_append(&head, self->state.known ? self->state.gen.text : none.text, PARTITION_GEN_LENGTH);
+    buffer_append_u64(&head, self->state.known ? self->order.applied : 0);
+    buffer_append_u8(&head, engine->sharded);
+    struct buffer *out = redis_link_out(engine->command);
+    redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_HELLO, with_text, 2, 1);
+    hash_key(self, out);
+    redis_request_bytes(out, topic_of(self));
+    redis_request_bytes(out, buffer_span(&head));
+    redis_link_sent(engine->command, on_hello_reply, self);
+    buffer_finish(&head);
+}
+
+static void send_check(struct redis_partition *self) {
+    struct engine_redis *engine = self->engine;
+    engine_redis_ask_replid(engine);
+    struct buffer *out = redis_link_out(engine->command);
+    redis_request_begin(out, 5);
+    redis_request_text(out, "HMGET");
+    hash_key(self, out);
+    redis_request_text(out, "reign");
+    redis_request_text(out, "gen");
+    redis_request_text(out, "seq");
+    redis_link_sent(engine->command, on_check_reply, self);
+}
+
+static void change_topic(struct redis_partition *self, unsigned actions) {
+    redis_pubsub_t *pubsub = self->engine->pubsub;
+    if (pubsub != NULL && (actions & PARTITION_DO_SUBSCRIBE) != 0) {
+        redis_pubsub_subscribe(pubsub, self->number, topic_of(self));
+    }
+    if (pubsub != NULL && (actions & PARTITION_DO_UNSUBSCRIBE) != 0) {
+        redis_pubsub_unsubscribe(pubsub, self->number);
+    }
+}
+
+static void adopt(struct redis_partition *self, uint64_t seq) {
+    batch_order_adopt(&self->order, &self->state.gen, seq);
+    answer_waiting(self, true);
+}
+
+static void act(struct redis_partition *self, unsigned actions, const struct partition_input *input) {
+    struct engine_redis *engine = self->engine;
+    change_topic(self, actions);
+    if ((actions & PARTITION_DO_HELLO) != 0) {
+        send_hello(self, false);
+    }
+    if ((actions & PARTITION_DO_CHECK) != 0) {
+        send_check(self);
+    }
+    if ((actions & PARTITION_DO_ADOPT) != 0) {
+        adopt(self, input->seq);
+    }
+    if ((actions & PARTITION_DO_EXPECT) != 0) {
+        batch_order_expect(&self->order, input->seq);
+        engine_redis_note_hole(self);
+    }
+    if ((actions & PARTITION_DO_DOUBT) != 0) {
+        engine->options.events->on_partition_doubt(engine->options.context, self->number);
+    }
+    if ((actions & PARTITION_DO_DROP) != 0) {
+        redis_link_drop(engine->command, "this server cannot take writes now");
+    }
+}
+
+static void begin_to_go(struct redis_partition *self) {
+    batch_order_run(&self->order, true);
+    drop_stale(self);
+    drain(self);
+    redis_partition_mark_busy(self);
+    if (self->lost_presence) {
+        self->lost_presence = false;
+        self->engine->options.events->on_partition_doubt(self->engine->options.context, self->number);
+    }
+}
+
+static void drop_held(struct redis_partition *self) {
+    struct batch_entry *entry;
+    while ((entry = batch_order_take_any(&self->order)) != NULL) {
+        entry->is_old = true;
+        apply_ordered(self, ordered_of(entry));
+    }
+}
+
+static void feed(struct redis_partition *self, struct partition_input input) {
+    enum partition_phase before = self->state.phase;
+    bool went = partition_state_goes(&self->state);
+    input.applied = self->order.applied;
+    unsigned actions = partition_state_step(&self->state, &input);
+    bool goes = partition_state_goes(&self->state);
+    if (went && !goes) {
+        batch_order_run(&self->order, false);
+    }
+    act(self, actions, &input);
+    if (self->state.phase == PARTITION_REOPENING && before != PARTITION_REOPENING) {
+        metric_count(self->engine->metrics, REDIS_METRIC_OPENINGS);
+    }
+    if (!went && goes) {
+        begin_to_go(self);
+    }
+    if (self->state.phase == PARTITION_CLOSED) {
+        drop_held(self);
+    }
+}
+
+void redis_partition_step(struct redis_partition *self, enum partition_event event) {
+    feed(self, (struct partition_input){.event = event});
+}
+
+void redis_partition_want(struct redis_partition *self) {
+    self->used_ms = clock_monotonic_ms();
+    redis_partition_step(self, PARTITION_WANTED);
+}
+
+/* ---- answers to hello and check ---- */
+
+/* 'O', opened B, gen c16, seq I8, last number I4 */
+static bool parse_hello(struct span bytes, struct partition_input *ret_input, bool *ret_opened) {
+    struct cursor cursor = cursor_of(bytes);
+    bool is_ok = cursor_u8(&cursor) == 'O';
+    *ret_opened = cursor_u8(&cursor) == 1;
+    struct span gen = cursor_bytes(&cursor, PARTITION_GEN_LENGTH);
+    ret_input->seq = cursor_u64(&cursor);
+    cursor_u32(&cursor);
+    if (!is_ok || !cursor_is_done(&cursor)) {
+        return false;
+    }
+    memcpy(ret_input->gen.text, gen.data, PARTITION_GEN_LENGTH);
+    return true;
+}
+
+/* Everything that waits is answered alike: what is wrong does not pass by itself. */
+static void refuse_queue(struct redis_partition *self, enum engine_outcome outcome);
+
+static void on_hello_error(struct redis_partition *self, struct span text) {
+    switch (redis_error_classify(text)) {
+    case REDIS_ERROR_NO_SCRIPT:
+        send_hello(self, true);
+        return;
+    case REDIS_ERROR_UNFIT:
+        redis_partition_step(self, PARTITION_HELLO_FAILED);
+        redis_partition_step(self, PARTITION_UNFIT);
+        return;
+    case REDIS_ERROR_DENIED:
+        refuse_queue(self, ENGINE_DENIED);
+        break;
+    case REDIS_ERROR_CORRUPT:
+        refuse_queue(self, ENGINE_CORRUPT);
+        break;
+    case REDIS_ERROR_REFUSED:
+        refuse_queue(self, ENGINE_TEMPORARY);
+        break;
+    case REDIS_ERROR_OTHER:
+        break;
+    }
+    log_warning("redis_hello_refused", log_u64("partition", self->number), log_span("error", text));
+    redis_partition_step(self, PARTITION_HELLO_FAILED);
+}
+
+static void on_hello_reply(void *context, void *request, const struct redis_reply *reply) {
+    struct engine_redis *engine = context;
+    struct redis_partition *self = request;
+    if (reply == NULL || engine->is_closing) {
+        return; /* the link's end is told by COMMAND_DOWN */
+    }
+    if (reply->type == REDIS_ERROR) {
+        on_hello_error(self, reply->text);
+        return;
+    }
+    struct partition_input input = {.event = PARTITION_HELLO_DONE};
+    bool opened = false;
+    if (!parse_hello(redis_reply_string(reply), &input, &opened)) {
+        redis_partition_step(self, PARTITION_HELLO_FAILED);
+        redis_link_drop(engine->command, "hello was not answered as expected");
+        return;
+    }
+    if (opened) {
+        log_debug("redis_partition_opened", log_u64("partition", self->number));
+    }
+    feed(self, input);
+}
+
+static void on_check_reply(void *context, void *request, const struct redis_reply *reply) {
+    struct engine_redis *engine = context;
+    struct redis_partition *self = request;
+    if (reply == NULL || engine->is_closing) {
+        return;
+    }
+    if (reply->type != REDIS_ARRAY || reply->n != 3) {
+        redis_partition_step(self, PARTITION_SEQ_FAILED);
+        return;
+    }
+    struct span reign = redis_reply_string(&reply->elements[0]);
+    struct span gen = redis_reply_string(&reply->elements[1]);
+    struct partition_input input = {.event = PARTITION_SEQ_READ};
+    if (span_equal_text(reign, engine->replid) && gen.size == PARTITION_GEN_LENGTH &&
+        span_parse_u64(redis_reply_string(&reply->elements[2]), &input.seq)) {
+        memcpy(input.gen.text, gen.data, PARTITION_GEN_LENGTH);
+    }
+    feed(self, input);
+}
+
+/* ---- queue ---- */
+
+void redis_partition_mark_busy(struct redis_partition *self) {
+    if (!list_is_linked(&self->busy_link)) {
+        list_push_back(&self->engine->busy, &self->busy_link);
+    }
+}
+
+static void note_deadline(struct redis_partition *self, uint64_t deadline_ms) {
+    if (deadline_ms < self->next_deadline_ms) {
+        self->next_deadline_ms = deadline_ms;
+    }
+}
+
+static void charge(struct engine_redis *engine, const struct redis_item *item) {
+    engine->queued_items++;
+    engine->queued_bytes += item->cost;
+}
+
+static void discharge(struct engine_redis *engine, const struct redis_item *item) {
+    engine->queued_items--;
+    engine->queued_bytes -= item->cost;
+}
+
+void redis_partition_push(struct redis_partition *self, struct redis_item *item) {
+    charge(self->engine, item);
+    list_push_back(&self->queue, &item->link);
+    note_deadline(self, item->deadline_ms);
+    redis_partition_mark_busy(self);
+}
+
+static void answer(struct redis_partition *self, struct redis_item *item, enum engine_outcome outcome) {
+    struct engine_append *request = item->request;
+    if (request == NULL) {
+        return;
+    }
+    metric_count(self->engine->metrics, outcome == ENGINE_UNKNOWN ? REDIS_METRIC_UNKNOWN : REDIS_METRIC_REFUSED);
+    item->request = NULL;
+    request->on_done(request, outcome);
+}
+
+static void refuse_queue(struct redis_partition *self, enum engine_outcome outcome) {
+    struct list_link refused;
+    list_init(&refused);
+    list_splice_back(&refused, &self->queue);
+    while (!list_is_empty(&refused)) {
+        struct redis_item *item = list_entry(refused.next, struct redis_item, link);
+        discharge(self->engine, item);
+        self->lost_presence = self->lost_presence || item->kind == REDIS_PRESENCE;
+        answer(self, item, outcome);
+        redis_item_destroy(&item, self->engine->channels);
+    }
+}
+
+/* The batch did not happen: its items wait again, before the others. */
+static void take_back(struct redis_partition *self) {
+    struct redis_batch *batch = self->batch;
+    self->batch = NULL;
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        charge(self->engine, batch->items[i]);
+        note_deadline(self, batch->items[i]->deadline_ms);
+    }
+    redis_batch_dissolve(&batch, &self->queue);
+    redis_partition_mark_busy(self);
+}
+
+/* ---- deadlines ---- */
+
+static void expire_queue(struct redis_partition *self, uint64_t now_ms) {
+    struct list_link due;
+    list_init(&due);
+    list_for_each_safe (link, &self->queue) {
+        struct redis_item *item = list_entry(link, struct redis_item, link);
+        if (item->deadline_ms <= now_ms || engine_redis_passes_live(self->engine, item)) {
+            list_remove(link);
+            list_push_back(&due, link);
+        } else {
+            note_deadline(self, item->deadline_ms);
+        }
+    }
+    while (!list_is_empty(&due)) {
+        struct redis_item *item = list_entry(due.next, struct redis_item, link);
+        discharge(self->engine, item);
+        list_remove(&item->link);
+        if (item->deadline_ms > now_ms) {
+            engine_redis_pass_live(self->engine, item);
+            continue;
+        }
+        self->lost_presence = self->lost_presence || item->kind == REDIS_PRESENCE;
+        answer(self, item, ENGINE_TEMPORARY);
+        redis_item_destroy(&item, self->engine->channels);
+    }
+}
+
+static void expire_batch(struct redis_partition *self, uint64_t now_ms) {
+    struct redis_batch *batch = self->batch;
+    bool is_awaited = false;
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        struct redis_item *item = batch->items[i];
+        if (item->deadline_ms <= now_ms) {
+            answer(self, item, ENGINE_UNKNOWN);
+        } else {
+            note_deadline(self, item->deadline_ms);
+            is_awaited = true;
+        }
+    }
+    /* Nobody waits for it, and whether it happened the partition's seq tells: not to be sent again. */
+    if (!is_awaited && !batch->is_sent) {
+        self->batch = NULL;
+        redis_batch_destroy(&batch, self->engine->channels);
+        redis_partition_mark_busy(self);
+    }
+}
+
+void redis_partition_expire(struct redis_partition *self, uint64_t now_ms) {
+    bool is_away = !self->engine->is_ready && !list_is_empty(&self->queue);
+    if (now_ms >= self->next_deadline_ms || is_away) {
+        self->next_deadline_ms = UINT64_MAX;
+        expire_queue(self, now_ms);
+        if (self->batch != NULL) {
+            expire_batch(self, now_ms);
+        }
+    }
+    redis_reads_expire(self, now_ms);
+}
+
+/* ---- batches out ---- */
+
+static void on_append_reply(void *context, void *request, const struct redis_reply *reply);
+
+static void send_batch(struct redis_partition *self) {
+    struct engine_redis *engine = self->engine;
+    struct redis_batch *batch = self->batch;
+    batch->ordered.entry.gen = self->state.gen;
+    const struct redis_batch_head head = {.scripts = engine->scripts,
+                                          .topic = topic_of(self),
+                                          .boot_id = engine->boot_id,
+                                          .link_number = engine->link_number,
+                                          .known_seq = self->order.applied,
+                                          .time_s = (uint32_t) (clock_wall_ms() / 1000),
+                                          .key_ttl_ms = engine->key_ttl_ms,
+                                          .sharded = engine->sharded};
+    redis_batch_encode(batch, &head, redis_link_out(engine->command));
+    redis_link_sent(engine->command, on_append_reply, batch);
+    batch->is_sent = true;
+    batch->sent_us = clock_monotonic_us();
+    metric_count(engine->metrics, batch->is_unsure ? REDIS_METRIC_RESENT : REDIS_METRIC_BATCHES);
+}
+
+static void build_batch(struct redis_partition *self) {
+    struct engine_redis *engine = self->engine;
+    struct redis_batch *batch = redis_batch_new(&self->queue, &engine->batch_limits, ++engine->stamp);
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        discharge(engine, batch->items[i]);
+    }
+    batch->number = ++self->last_number;
+    batch->partition = self;
+    self->batch = batch;
+    self->used_ms = clock_monotonic_ms();
+}
+
+void redis_partition_pump(struct redis_partition *self) {
+    if (!partition_state_goes(&self->state)) {
+        list_remove(&self->busy_link);
+        return;
+    }
+    if (self->batch == NULL && !list_is_empty(&self->queue) && redis_link_has_room(self->engine->command)) {
+        build_batch(self);
+    }
+    if (self->batch != NULL && !self->batch->is_sent && redis_link_is_up(self->engine->command)) {
+        send_batch(self);
+    }
+    redis_reads_pump(self);
+    bool is_blocked = self->batch == NULL && !list_is_empty(&self->queue);
+    if (!is_blocked && list_is_empty(&self->reads)) {
+        list_remove(&self->busy_link);
+    }
+}
+
+/* ---- batches back ---- */
+
+static void place_batch(struct redis_partition *self, struct redis_batch *batch) {
+    struct batch_entry *entry = &batch->ordered.entry;
+    entry->seq = batch->results.seq;
+    entry->bytes = batch->bytes;
+    if (!batch->results.told) {
+        batch_order_expect(&self->order, entry->seq);
+        list_push_back(&self->waiting, &batch->link);
+        drain(self);
+        return;
+    }
+    switch (batch_order_offer(&self->order, entry)) {
+    case BATCH_NEXT:
+        redis_tell_batch(self, &batch, true);
+        break;
+    case BATCH_HELD:
+        break;
+    case BATCH_OLD:       /* the topic was quicker, or it is a resend's stored result */
+    case BATCH_OTHER_GEN: /* opened anew meanwhile: the loads tell what is in Redis */
+    case BATCH_REFUSED:
+        redis_tell_batch(self, &batch, false);
+        break;
+    }
+    drain(self);
+}
+
+static void on_batch_done(struct redis_partition *self, struct redis_batch *batch, struct span results) {
+    if (!redis_batch_keep_results(batch, results)) {
+        log_error("redis_results_malformed", log_u64("partition", self->number));
+        redis_tell_failure(self, &batch, ENGINE_UNKNOWN);
+        return;
+    }
+    metric_observe_us(self->engine->metrics, REDIS_METRIC_LATENCY, clock_monotonic_us() - batch->sent_us);
+    place_batch(self, batch);
+}
+
+/* Nothing was done by this sending. An earlier one may have done it: then the batch is kept for the next try. */
+static void on_batch_not_done(struct redis_partition *self, enum partition_event event) {
+    if (!self->batch->is_unsure) {
+        take_back(self);
+    }
+    redis_partition_step(self, event);
+    redis_partition_mark_busy(self);
+}
+
+static void on_batch_error(struct redis_partition *self, struct span text) {
+    struct redis_batch *batch = self->batch;
+    enum engine_outcome outcome = ENGINE_TEMPORARY;
+    switch (redis_error_classify(text)) {
+    case REDIS_ERROR_NO_SCRIPT:
+        batch->with_text = true;
+        redis_partition_mark_busy(self);
+        return;
+    case REDIS_ERROR_UNFIT:
+        on_batch_not_done(self, PARTITION_UNFIT);
+        return;
+    case REDIS_ERROR_REFUSED:
+        break;
+    case REDIS_ERROR_DENIED:
+        outcome = ENGINE_DENIED;
+        break;
+    case REDIS_ERROR_CORRUPT:
+        outcome = ENGINE_CORRUPT;
+        break;
+    case REDIS_ERROR_OTHER:
+        outcome = ENGINE_UNKNOWN;
+        break;
+    }
+    log_warning("redis_append_refused", log_u64("partition", self->number), log_span("error", text));
+    self->batch = NULL;
+    redis_tell_failure(self, &batch, batch->is_unsure ? ENGINE_UNKNOWN : outcome);
+    redis_partition_mark_busy(self);
+}
+
+static void on_append_reply(void *context, void *request, const struct redis_reply *reply) {
+    struct engine_redis *engine = context;
+    struct redis_batch *batch = request;
+    struct redis_partition *self = batch->partition;
+    batch->is_sent = false;
+    if (reply == NULL || engine->is_closing) {
+        batch->is_unsure = true;
+        return;
+    }
+    if (reply->type == REDIS_ERROR) {
+        on_batch_error(self, reply->text);
+        return;
+    }
+    struct span text = redis_reply_string(reply);
+    char code = text.size == 0 ? '\0' : (char) text.data[0];
+    if (code == 'O') {
+        self->batch = NULL;
+        redis_partition_mark_busy(self);
+        on_batch_done(self, batch, span_of(text.data + 1, text.size - 1));
+    } else if (code == 'R' || code == 'B') {
+        on_batch_not_done(self, PARTITION_REFUSED);
+    } else {
+        /* STALE can only be said to an older link than ours; anything else is no answer at all. */
+        batch->is_unsure = true;
+        redis_link_drop(engine->command, "a batch was not answered as expected");
+    }
+}
+
+/* ---- the topic ---- */
+
+static void hold_message(struct redis_partition *self, const struct redis_topic_message *head, struct span bytes) {
+    struct held_message *message = memory_alloc(sizeof *message + bytes.size);
+    *message = (struct held_message){.size = bytes.size};
+    memcpy(message->bytes, bytes.data, bytes.size);
+    message->ordered.entry = (struct batch_entry){.gen = head->gen, .seq = head->seq, .bytes = bytes.size};
+    list_init(&message->ordered.entry.link);
+    enum batch_place place = batch_order_offer(&self->order, &message->ordered.entry);
+    check(place == BATCH_HELD || place == BATCH_REFUSED, "a message ahead was placed as %d", place);
+    if (place == BATCH_REFUSED) {
+        memory_free(message);
+    }
+    engine_redis_note_hole(self);
+}
+
+void redis_partition_on_message(struct redis_partition *self, struct span bytes) {
+    struct redis_topic_message head;
+    if (!redis_topic_peek(bytes, &head)) {
+        metric_count(self->engine->metrics, REDIS_METRIC_MALFORMED);
+        return;
+    }
+    bool is_ours = partition_gen_equal(&head.gen, &self->order.gen);
+    if (!self->order.running || (is_ours && head.seq > self->order.applied + 1)) {
+        hold_message(self, &head, bytes);
+    } else if (!is_ours) {
+        redis_partition_step(self, PARTITION_OTHER_GEN);
+        hold_message(self, &head, bytes); /* hello tells whether it is of the new gen */
+    } else if (head.seq == self->order.applied + 1) {
+        struct batch_entry entry = {.gen = head.gen, .seq = head.seq};
+        batch_order_offer(&self->order, &entry);
+        apply_message(self, bytes);
+        drain(self);
+    }
+}
+
+/* ---- life ---- */
+
+void redis_partition_init(struct redis_partition *self, struct engine_redis *engine, uint32_t number,
+                          const struct partition_tag *tag) {
+    self->engine = engine;
+    self->number = number;
+    self->next_deadline_ms = UINT64_MAX;
+    snprintf(self->topic, sizeof self->topic, "%s:{%s}", engine->prefix, tag->text);
+    list_init(&self->held);
+    list_init(&self->queue);
+    list_init(&self->waiting);
+    list_init(&self->reads);
+    list_init(&self->busy_link);
+    list_init(&self->hole_link);
+}
+
+bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms) {
+    return self->state.phase != PARTITION_CLOSED && list_is_empty(&self->held) && list_is_empty(&self->queue) &&
+           list_is_empty(&self->reads) && list_is_empty(&self->waiting) && self->batch == NULL &&
+           self->order.n_held == 0 && now_ms - self->used_ms >= self->engine->topic_idle_ms;
+}
+
+void redis_partition_finish(struct redis_partition *self) {
+    if (self->batch != NULL) {
+        redis_tell_failure(self, &self->batch, ENGINE_CANCELLED);
+    }
+    refuse_queue(self, ENGINE_CANCELLED);
+    while (!list_is_empty(&self->waiting)) {
+        struct redis_batch *batch = list_entry(self->waiting.next, struct redis_batch, link);
+        redis_tell_failure(self, &batch, ENGINE_CANCELLED);
+    }
+    struct batch_entry *entry;
+    while ((entry = batch_order_take_any(&self->order)) != NULL) {
+        struct redis_ordered *ordered = ordered_of(entry);
+        if (ordered->is_own_batch) {
+            struct redis_batch *batch = batch_of(ordered);
+            redis_tell_failure(self, &batch, ENGINE_CANCELLED);
+        } else {
+            memory_free(list_entry(ordered, struct held_message, ordered));
+        }
+    }
+    redis_reads_cancel(self);
+}

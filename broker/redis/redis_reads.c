@@ -1,0 +1,488 @@
+/* What is read or removed: load (position and entries in one step), remove, presence. A request waits with its
+ * partition until that goes, is sent, and sent again after a cut or a refusal, up to its deadline: reading twice does
+ * no harm. At most redis.loads of them are under way, in the order they came.
+ *
+ * Only an open partition says no: where the answer would be "that is gone" and the partition is deaf by then, the
+ * answer is ENGINE_TEMPORARY. Entries that are not ours leave a hole: the read is not complete. */
+#include "broker/redis/engine_redis_parts.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "broker/redis/redis_request.h"
+
+enum read_kind { READ_LOAD, READ_REMOVE, READ_PRESENCE };
+
+struct redis_read {
+    struct list_link link; /* in its partition's reads while it waits */
+    struct redis_partition *partition;
+    struct redis_channel *channel; /* pinned */
+    enum read_kind kind;
+    bool with_text;
+    bool is_answered; /* by its deadline, while sent */
+    uint64_t deadline_ms;
+    union {
+        struct engine_read *load;
+        struct engine_remove *remove;
+        struct engine_presence_read *presence;
+    } request;
+};
+
+/* ---- ends ---- */
+
+static void finish(struct redis_read *self, enum engine_outcome outcome) {
+    if (self->is_answered) {
+        return;
+    }
+    self->is_answered = true;
+    switch (self->kind) {
+    case READ_LOAD:
+        self->request.load->on_done(self->request.load, outcome);
+        break;
+    case READ_REMOVE:
+        self->request.remove->on_done(self->request.remove, outcome);
+        break;
+    case READ_PRESENCE:
+        self->request.presence->on_done(self->request.presence, outcome);
+        break;
+    }
+}
+
+static void destroy(struct redis_read *self) {
+    check(self->is_answered, "a read without its completion");
+    list_remove(&self->link);
+    redis_channels_unpin(self->partition->engine->channels, self->channel);
+    memory_free(self);
+}
+
+static void fail(struct redis_read *self, enum engine_outcome outcome) {
+    finish(self, outcome);
+    destroy(self);
+}
+
+static void wait_again(struct redis_read *self) {
+    if (self->is_answered) {
+        destroy(self);
+        return;
+    }
+    list_push_front(&self->partition->reads, &self->link);
+    redis_partition_mark_busy(self->partition);
+}
+
+/* ---- answers of load ---- */
+
+static payload_t *decode_entry(struct span entry, uint64_t offset) {
+    struct span encoded;
+    if (!redis_entry_parse(entry, &encoded)) {
+        return NULL;
+    }
+    uint8_t *bytes = NULL;
+    payload_t *publication = payload_new_uninitialised(encoded.size, &bytes);
+    memcpy(bytes, encoded.data, encoded.size);
+    for (unsigned i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t) (offset >> (8 * i));
+    }
+    return publication;
+}
+
+struct loaded {
+    struct position top;
+    uint64_t oldest;
+    payload_t **publications;
+    uint32_t n;
+    bool has_hole; /* an entry is missing between two, or is not ours */
+};
+
+static bool parse_load_head(struct span bytes, struct loaded *ret_loaded) {
+    struct cursor cursor = cursor_of(bytes);
+    bool is_ok = cursor_u8(&cursor) == 'O';
+    cursor_u64(&cursor); /* seq: the order is not this read's business */
+    ret_loaded->top.epoch = epoch_from(cursor_bytes(&cursor, EPOCH_LENGTH));
+    ret_loaded->top.offset = cursor_u64(&cursor);
+    ret_loaded->oldest = cursor_u64(&cursor);
+    return is_ok && cursor_is_done(&cursor);
+}
+
+static void collect(const struct engine_read *request, const struct redis_reply *reply, struct loaded *loaded) {
+    size_t n = (reply->n - 1) / 2;
+    loaded->publications = n == 0 ? NULL : memory_alloc_array(n, sizeof(payload_t *));
+    uint64_t expected = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t offset = 0;
+        bool is_number = span_parse_u64(redis_reply_string(&reply->elements[1 + 2 * i]), &offset);
+        payload_t *publication =
+            is_number ? decode_entry(redis_reply_string(&reply->elements[2 + 2 * i]), offset) : NULL;
+        if (publication == NULL || (i > 0 && offset != expected)) {
+            loaded->has_hole = true;
+        }
+        if (publication != NULL) {
+            loaded->publications[loaded->n++] = publication;
+        }
+        expected = request->reverse ? offset - 1 : offset + 1;
+    }
+}
+
+static bool is_complete(const struct engine_read *request, const struct loaded *loaded) {
+    uint64_t since = request->since.offset;
+    if (!request->has_since || request->reverse || since > loaded->top.offset || loaded->has_hole) {
+        return false;
+    }
+    if (since == loaded->top.offset) {
+        return true;
+    }
+    if (request->limit == 0 || since + 1 < loaded->oldest || loaded->n == 0) {
+        return false;
+    }
+    struct cursor first = cursor_of(payload_span(loaded->publications[0]));
+    return cursor_u64(&first) == since + 1;
+}
+
+static void drop_publications(struct loaded *loaded) {
+    for (uint32_t i = 0; i < loaded->n; i++) {
+        payload_unref(&loaded->publications[i]);
+    }
+    memory_free(loaded->publications);
+    loaded->publications = NULL;
+    loaded->n = 0;
+}
+
+/* A position of ours that Redis is behind of: the shard has to look, with that position as evidence. */
+static void learn(struct redis_read *self, const struct position *top) {
+    struct engine_redis *engine = self->partition->engine;
+    const struct position *known = &self->channel->known;
+    if (epoch_equal(&known->epoch, &top->epoch) && known->offset > top->offset && self->channel->n_holds > 0) {
+        engine->options.events->on_doubt(engine->options.context, redis_channel_name(self->channel));
+    }
+    redis_channel_learn(self->channel, &top->epoch, top->offset);
+}
+
+static void answer_load(struct redis_read *self, struct loaded *loaded) {
+    struct engine_read *request = self->request.load;
+    request->top = loaded->top;
+    request->epoch_matches = !request->has_since || epoch_is_empty(&request->since.epoch) ||
+                             epoch_equal(&request->since.epoch, &loaded->top.epoch);
+    if (!request->epoch_matches) {
+        drop_publications(loaded);
+    }
+    request->complete = request->epoch_matches && is_complete(request, loaded);
+    request->n_publications = loaded->n;
+    request->publications = loaded->publications;
+    bool is_no = request->has_since && !request->reverse && !request->complete;
+    bool is_sure = self->partition->state.phase == PARTITION_OPEN;
+    finish(self, is_no && !is_sure ? ENGINE_TEMPORARY : ENGINE_OK);
+}
+
+static void on_loaded(struct redis_read *self, const struct redis_reply *reply) {
+    struct loaded loaded = {.n = 0};
+    if (!parse_load_head(redis_reply_string(&reply->elements[0]), &loaded)) {
+        fail(self, ENGINE_CORRUPT);
+        return;
+    }
+    if (!self->is_answered) {
+        collect(self->request.load, reply, &loaded);
+        learn(self, &loaded.top);
+        answer_load(self, &loaded);
+    }
+    drop_publications(&loaded);
+    destroy(self);
+}
+
+/* ---- answers of the others ---- */
+
+static void on_removed(struct redis_read *self, struct span bytes) {
+    struct cursor cursor = cursor_of(bytes);
+    cursor_u8(&cursor);
+    struct position top = {.epoch = epoch_from(cursor_bytes(&cursor, EPOCH_LENGTH))};
+    top.offset = cursor_u64(&cursor);
+    if (!cursor_is_done(&cursor)) {
+        fail(self, ENGINE_CORRUPT);
+        return;
+    }
+    if (!self->is_answered) {
+        self->request.remove->top = top;
+    }
+    fail(self, ENGINE_OK);
+}
+
+static void on_members(struct redis_read *self, const struct redis_reply *reply) {
+    struct engine_presence_entry *entries = reply->n < 2 ? NULL : memory_alloc_array(reply->n / 2, sizeof *entries);
+    uint32_t n = 0;
+    for (size_t i = 1; i < reply->n; i += 2) {
+        struct redis_member member;
+        if (redis_member_parse(redis_reply_string(&reply->elements[i]), &member)) {
+            entries[n++] = (struct engine_presence_entry){
+                .info = member.info, .gateway_id = member.gateway_id, .lease_number = member.lease_number};
+        } else {
+            metric_count(self->partition->engine->metrics, REDIS_METRIC_MALFORMED);
+        }
+    }
+    if (!self->is_answered) {
+        self->request.presence->n_entries = n;
+        self->request.presence->entries = entries;
+    }
+    finish(self, ENGINE_OK);
+    memory_free(entries);
+    destroy(self);
+}
+
+static void on_error(struct redis_read *self, struct span text) {
+    struct redis_partition *partition = self->partition;
+    switch (redis_error_classify(text)) {
+    case REDIS_ERROR_NO_SCRIPT:
+        self->with_text = true;
+        wait_again(self);
+        return;
+    case REDIS_ERROR_UNFIT:
+        wait_again(self);
+        redis_partition_step(partition, PARTITION_UNFIT);
+        return;
+    case REDIS_ERROR_REFUSED:
+        fail(self, ENGINE_TEMPORARY);
+        return;
+    case REDIS_ERROR_DENIED:
+        fail(self, ENGINE_DENIED);
+        return;
+    case REDIS_ERROR_CORRUPT:
+        fail(self, ENGINE_CORRUPT);
+        return;
+    case REDIS_ERROR_OTHER:
+        log_warning("redis_read_refused", log_u64("partition", partition->number), log_span("error", text));
+        fail(self, ENGINE_TEMPORARY);
+        return;
+    }
+}
+
+static void on_text(struct redis_read *self, struct span text) {
+    struct redis_partition *partition = self->partition;
+    switch (text.size == 0 ? '\0' : text.data[0]) {
+    case 'R':
+    case 'B':
+        wait_again(self);
+        redis_partition_step(partition, PARTITION_REFUSED);
+        return;
+    case 'O':
+        on_removed(self, text);
+        return;
+    default:
+        fail(self, ENGINE_CORRUPT);
+    }
+}
+
+static void on_read_reply(void *context, void *request, const struct redis_reply *reply) {
+    struct engine_redis *engine = context;
+    struct redis_read *self = request;
+    engine->n_loads--;
+    if (engine->is_closing) {
+        fail(self, ENGINE_CANCELLED);
+    } else if (reply == NULL) {
+        wait_again(self);
+    } else if (reply->type == REDIS_ERROR) {
+        on_error(self, reply->text);
+    } else if (reply->type == REDIS_ARRAY && self->kind == READ_LOAD && reply->n > 0) {
+        on_loaded(self, reply);
+    } else if (reply->type == REDIS_ARRAY && self->kind == READ_PRESENCE) {
+        on_members(self, reply);
+    } else {
+        on_text(self, redis_reply_string(reply));
+    }
+    if (!engine->is_closing) {
+        /* A place became free: whoever waits. */
+        for (uint32_t i = 0; i < engine->n_partitions; i++) {
+            if (!list_is_empty(&engine->partitions[i].reads)) {
+                redis_partition_mark_busy(&engine->partitions[i]);
+            }
+        }
+    }
+}
+
+/* ---- sending ---- */
+
+static void append_epoch(struct buffer *out, const struct epoch *epoch) {
+    char text[EPOCH_LENGTH] = {0};
+    memcpy(text, epoch->text, strnlen(epoch->text, EPOCH_LENGTH));
+    buffer_append(out, text, sizeof text);
+}
+
+static void append_common(const struct redis_partition *partition, struct buffer *head) {
+    struct epoch epoch = epoch_new();
+    buffer_append(head, partition->state.gen.text, PARTITION_GEN_LENGTH);
+    buffer_append_u64(head, partition->order.applied);
+    append_epoch(head, &epoch);
+    buffer_append_char(head, 'f');
+}
+
+static uint64_t positive(int64_t value) {
+    return value < 0 ? 0 : (uint64_t) value;
+}
+
+/* The first (reverse: last) offset that is wanted. */
+static uint64_t wanted_from(const struct engine_read *request) {
+    if (!request->reverse) {
+        uint64_t since = request->has_since ? request->since.offset : 0;
+        return since >= OFFSET_MAX ? OFFSET_MAX : since + 1;
+    }
+    bool from_end = !request->has_since || request->since.offset == 0;
+    return from_end || request->since.offset > OFFSET_MAX ? OFFSET_MAX : request->since.offset - 1;
+}
+
+static void encode_load(const struct redis_read *self, struct buffer *head) {
+    const struct engine_read *request = self->request.load;
+    const struct position nothing = {.offset = 0};
+    const struct position *evidence =
+        request->has_since && request->since_is_own && request->since.offset <= OFFSET_MAX ? &request->since : &nothing;
+    size_t bytes_max = self->partition->engine->read_bytes_max;
+    append_epoch(head, &evidence->epoch);
+    buffer_append_u64(head, evidence->offset);
+    buffer_append_u32(head, (uint32_t) request->options->history_size);
+    buffer_append_u64(head, positive(request->options->history_meta_ttl_ms));
+    buffer_append_u32(head, request->limit);
+    /* Redis counts its version byte too. */
+    buffer_append_u64(head, request->bytes_limit == 0 ? bytes_max : request->bytes_limit);
+    buffer_append_u64(head, wanted_from(request));
+    buffer_append_u8(head, request->reverse);
+}
+
+static void key_of(const struct redis_read *self, const char *what, struct buffer *out) {
+    const struct span parts[] = {span_of_text(self->partition->topic), span_of_text(what),
+                                 redis_channel_name(self->channel)};
+    redis_request_parts(out, parts, 3);
+}
+
+static void send_script(const struct redis_read *self, struct buffer *out) {
+    const struct engine_redis *engine = self->partition->engine;
+    struct buffer head = BUFFER_EMPTY;
+    append_common(self->partition, &head);
+    if (self->kind == READ_LOAD) {
+        encode_load(self, &head);
+    } else {
+        buffer_append_u64(&head, positive(self->request.remove->options->history_meta_ttl_ms));
+    }
+    redis_scripts_begin(engine->scripts, out, self->kind == READ_LOAD ? REDIS_SCRIPT_LOAD : REDIS_SCRIPT_REMOVE,
+                        self->with_text, 3, 1);
+    redis_request_parts(out, (const struct span[]){span_of_text(self->partition->topic), SPAN_LITERAL(":p")}, 2);
+    key_of(self, ":m:", out);
+    key_of(self, ":s:", out);
+    redis_request_bytes(out, buffer_span(&head));
+    buffer_finish(&head);
+}
+
+static void send_read(struct redis_read *self) {
+    struct engine_redis *engine = self->partition->engine;
+    struct buffer *out = redis_link_out(engine->command);
+    if (self->kind == READ_PRESENCE) {
+        redis_request_begin(out, 2);
+        redis_request_text(out, "HGETALL");
+        key_of(self, ":h:", out);
+    } else {
+        send_script(self, out);
+    }
+    redis_link_sent(engine->command, on_read_reply, self);
+    engine->n_loads++;
+    metric_count(engine->metrics, REDIS_METRIC_LOADS);
+}
+
+void redis_reads_pump(struct redis_partition *self) {
+    struct engine_redis *engine = self->engine;
+    while (!list_is_empty(&self->reads) && engine->n_loads < engine->loads_max &&
+           redis_link_has_room(engine->command)) {
+        send_read(list_entry(list_pop_front(&self->reads), struct redis_read, link));
+    }
+}
+
+/* ---- asking ---- */
+
+static struct redis_read *read_new(struct engine_redis *engine, enum read_kind kind, struct span channel,
+                                   uint64_t deadline_ms) {
+    struct redis_read *self = memory_alloc_zero(sizeof *self);
+    list_init(&self->link);
+    self->kind = kind;
+    self->channel = redis_channels_pin(engine->channels, channel);
+    self->partition = engine_redis_partition(engine, self->channel->partition);
+    self->deadline_ms = deadline_ms;
+    return self;
+}
+
+static void begin(struct redis_read *self) {
+    list_push_back(&self->partition->reads, &self->link);
+    redis_partition_want(self->partition);
+    redis_partition_mark_busy(self->partition);
+}
+
+static void answer_load_later(void *request, enum engine_outcome outcome) {
+    struct engine_read *load = request;
+    load->on_done(load, outcome);
+}
+
+static void answer_remove_later(void *request, enum engine_outcome outcome) {
+    struct engine_remove *remove = request;
+    remove->on_done(remove, outcome);
+}
+
+static void answer_presence_later(void *request, enum engine_outcome outcome) {
+    struct engine_presence_read *presence = request;
+    presence->on_done(presence, outcome);
+}
+
+void redis_reads_load(struct engine_redis *self, struct engine_read *request) {
+    request->top = (struct position){.offset = 0};
+    request->epoch_matches = true;
+    request->complete = false;
+    request->n_publications = 0;
+    request->publications = NULL;
+    bool has_history = namespace_has_history(request->options);
+    if (self->is_closing || !has_history) {
+        engine_redis_answer_later(self, answer_load_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
+        return;
+    }
+    struct redis_read *read = read_new(self, READ_LOAD, request->channel, request->deadline_ms);
+    read->request.load = request;
+    begin(read);
+}
+
+void redis_reads_remove(struct engine_redis *self, struct engine_remove *request) {
+    request->top = (struct position){.offset = 0};
+    bool has_history = namespace_has_history(request->options);
+    if (self->is_closing || !has_history) {
+        engine_redis_answer_later(self, answer_remove_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
+        return;
+    }
+    struct redis_read *read = read_new(self, READ_REMOVE, request->channel, request->deadline_ms);
+    read->request.remove = request;
+    begin(read);
+}
+
+void redis_reads_presence(struct engine_redis *self, struct engine_presence_read *request) {
+    request->n_entries = 0;
+    request->entries = NULL;
+    if (self->is_closing) {
+        engine_redis_answer_later(self, answer_presence_later, request, ENGINE_CANCELLED);
+        return;
+    }
+    struct redis_read *read = read_new(self, READ_PRESENCE, request->channel, request->deadline_ms);
+    read->request.presence = request;
+    begin(read);
+}
+
+/* ---- deadlines, close ---- */
+
+void redis_reads_expire(struct redis_partition *self, uint64_t now_ms) {
+    struct list_link due;
+    list_init(&due);
+    list_for_each_safe (link, &self->reads) {
+        if (list_entry(link, struct redis_read, link)->deadline_ms <= now_ms) {
+            list_remove(link);
+            list_push_back(&due, link);
+        }
+    }
+    while (!list_is_empty(&due)) {
+        fail(list_entry(due.next, struct redis_read, link), ENGINE_TEMPORARY);
+    }
+}
+
+void redis_reads_cancel(struct redis_partition *self) {
+    while (!list_is_empty(&self->reads)) {
+        fail(list_entry(self->reads.next, struct redis_read, link), ENGINE_CANCELLED);
+    }
+}

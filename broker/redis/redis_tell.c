@@ -1,0 +1,158 @@
+/* From applied batches to the shard: publications and presence as events, then the completions, in the order of the
+ * items. Own batches tell the bytes that were encoded when the request came; others' are cut out of the message, and
+ * only for channels that somebody here holds. */
+#include "broker/redis/engine_redis_parts.h"
+
+#include "base/memory.h"
+
+static void complete(struct redis_item *item, enum engine_outcome outcome) {
+    struct engine_append *request = item->request;
+    if (request != NULL) {
+        item->request = NULL; /* first: the callee may free it */
+        request->on_done(request, outcome);
+    }
+}
+
+static void tell_member(struct engine_redis *engine, struct span channel, bool joined, struct span value) {
+    struct redis_member member;
+    if (!redis_member_parse(value, &member)) {
+        metric_count(engine->metrics, REDIS_METRIC_MALFORMED);
+        return;
+    }
+    const struct engine_presence_entry entry = {
+        .info = member.info, .gateway_id = member.gateway_id, .lease_number = member.lease_number};
+    engine->options.events->on_presence(engine->options.context, channel, joined, &entry);
+}
+
+/* ---- own batches ---- */
+
+/* The value inside a presence item (see scripts/append.lua): what B, client Bc0, value I4c0. */
+static struct span value_of(const struct redis_item *item) {
+    struct cursor cursor = cursor_of(buffer_span(&item->member));
+    cursor_u8(&cursor);
+    cursor_bytes(&cursor, cursor_u8(&cursor));
+    return cursor_sized(&cursor);
+}
+
+static void tell_own_member(struct engine_redis *engine, const struct redis_item *item,
+                            const struct redis_odd_item *odd) {
+    if (odd == NULL) {
+        return;
+    }
+    struct span channel = redis_channel_name(item->channel);
+    if (odd->what == REDIS_ODD_JOINED) {
+        tell_member(engine, channel, true, value_of(item));
+    } else if (odd->what == REDIS_ODD_LEFT) {
+        tell_member(engine, channel, false, odd->value);
+    } else {
+        metric_count(engine->metrics, REDIS_METRIC_MALFORMED);
+    }
+}
+
+static enum engine_outcome answer_odd(struct engine_redis *engine, struct redis_item *item,
+                                      const struct redis_odd_item *odd) {
+    if (odd->what == REDIS_ODD_KEY_REUSED) {
+        return ENGINE_KEY_REUSED;
+    }
+    if (odd->what != REDIS_ODD_DUPLICATE) {
+        return ENGINE_CORRUPT;
+    }
+    metric_count(engine->metrics, REDIS_METRIC_DUPLICATES);
+    if (item->request != NULL) {
+        item->request->position = odd->position;
+        item->request->duplicate = true;
+    }
+    return ENGINE_OK;
+}
+
+static enum engine_outcome answer_plain(struct engine_redis *engine, struct redis_item *item, struct redis_place *place,
+                                        bool tell) {
+    struct position position = {.offset = 0};
+    if (item->kind == REDIS_POSITIONED) {
+        position = (struct position){place->epoch, place->first++};
+        redis_item_set_offset(item, position.offset);
+        if (tell) {
+            redis_channel_learn(item->channel, &position.epoch, position.offset);
+        }
+    }
+    metric_count(engine->metrics, REDIS_METRIC_PUBLICATIONS);
+    if (item->request != NULL) {
+        item->request->position = position;
+    }
+    if (tell) {
+        engine->options.events->on_publication(engine->options.context, redis_channel_name(item->channel),
+                                               &position.epoch, position.offset, item->publication);
+    }
+    return ENGINE_OK;
+}
+
+void redis_tell_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell) {
+    struct engine_redis *engine = self->engine;
+    struct redis_batch *batch = *batch_p;
+    struct redis_odd_item odd;
+    bool has_odd = redis_results_next(&batch->results, &odd);
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        struct redis_item *item = batch->items[i];
+        bool is_odd = has_odd && odd.index == i;
+        if (item->kind == REDIS_PRESENCE) {
+            if (tell) {
+                tell_own_member(engine, item, is_odd ? &odd : NULL);
+            }
+        } else if (is_odd) {
+            complete(item, answer_odd(engine, item, &odd));
+        } else {
+            complete(item, answer_plain(engine, item, &batch->results.places[batch->map[i] - 1], tell));
+        }
+        if (is_odd) {
+            has_odd = redis_results_next(&batch->results, &odd);
+        }
+    }
+    redis_batch_destroy(batch_p, engine->channels);
+}
+
+void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch_p, enum engine_outcome outcome) {
+    struct redis_batch *batch = *batch_p;
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        if (batch->items[i]->request != NULL) {
+            metric_count(self->engine->metrics,
+                         outcome == ENGINE_UNKNOWN ? REDIS_METRIC_UNKNOWN : REDIS_METRIC_REFUSED);
+        }
+        complete(batch->items[i], outcome);
+    }
+    redis_batch_destroy(batch_p, self->engine->channels);
+}
+
+/* ---- others' batches ---- */
+
+static payload_t *publication_with_offset(struct span encoded, uint64_t offset) {
+    uint8_t *bytes = NULL;
+    payload_t *publication = payload_new_uninitialised(encoded.size, &bytes);
+    memcpy(bytes, encoded.data, encoded.size);
+    for (unsigned i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t) (offset >> (8 * i));
+    }
+    return publication;
+}
+
+void redis_tell_message(struct redis_partition *self, struct redis_topic_message *message) {
+    struct engine_redis *engine = self->engine;
+    struct redis_topic_item item;
+    while (redis_topic_next(message, &item)) {
+        struct redis_channel *channel = redis_channels_find(engine->channels, item.channel->name);
+        if (channel == NULL || channel->n_holds == 0 || channel->partition != self->number) {
+            continue;
+        }
+        redis_channels_pin(engine->channels, item.channel->name); /* the shard may release it meanwhile */
+        if (item.channel->kind == REDIS_PRESENCE) {
+            tell_member(engine, item.channel->name, item.joined, item.value);
+        } else {
+            const struct epoch *epoch = &item.channel->place.epoch;
+            redis_channel_learn(channel, epoch, item.offset);
+            payload_t *publication = publication_with_offset(item.publication, item.offset);
+            engine->options.events->on_publication(engine->options.context, redis_channel_name(channel), epoch,
+                                                   item.offset, publication);
+            payload_unref(&publication);
+        }
+        redis_channels_unpin(engine->channels, channel);
+    }
+}

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 enum {
+    CONNECTIONS_UNSET = 65536, /* without client.connections_max */
+    SOCKETS_SPARE = 1024,      /* on the public port, but no WebSockets, or not yet */
     DESCRIPTORS_RESERVED = 64, /* for files, Redis, brokers, logs: never given to clients */
     OUTBOX_SHARE = 4,          /* a quarter of the memory may wait in queues to clients */
     CLOSE_MARGIN_MS = 6000,    /* a peer's answer to our close frame: 5 s and a turn */
@@ -122,6 +124,19 @@ static bool make_keys(const struct gateway_config *config, token_keys_t **ret_ke
     return true;
 }
 
+/* libwebsockets 4.1.6 as Debian builds it goes through its whole table of descriptors whenever a connection closes:
+ * 0.5 ns for each that the process may have, and it takes the soft limit for that when its context is made. So the
+ * limit becomes what we want to use, not the half million that an administrator may allow. */
+static void fit_descriptor_limit(const struct gateway_config *config) {
+    rlim_t connections = config->connections_max > 0 ? (rlim_t) config->connections_max : CONNECTIONS_UNSET;
+    rlim_t wanted = connections + SOCKETS_SPARE + DESCRIPTORS_RESERVED;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > wanted) {
+        limit.rlim_cur = wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static uint32_t sockets_max(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT32_MAX) {
@@ -133,8 +148,15 @@ static uint32_t sockets_max(void) {
 
 static uint32_t connections_max(const struct gateway_config *config) {
     uint32_t possible = sockets_max();
-    return config->connections_max > 0 && config->connections_max < possible ? (uint32_t) config->connections_max
-                                                                             : possible;
+    uint32_t wanted = config->connections_max > 0 ? (uint32_t) config->connections_max : CONNECTIONS_UNSET;
+    if (wanted <= possible) {
+        return wanted;
+    }
+    if (config->connections_max > 0) {
+        log_warning("connections_limited", log_text("reason", "descriptors, as they were allowed at the start"),
+                    log_u64("client.connections_max", wanted), log_u64("possible", possible));
+    }
+    return possible;
 }
 
 static struct worker_settings worker_settings(const gateway_t *self, const struct gateway_config *config) {
@@ -220,6 +242,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->endpoints.metrics = options->metrics;
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
     apply_log(config);
+    fit_descriptor_limit(config);
     if (!make_keys(config, &self->keys, ret_error, error_size) || !start_workers(self, ret_error, error_size)) {
         gateway_destroy(&self);
         return NULL;

@@ -107,8 +107,9 @@ static const struct config_key keys[] = {
     KEY("client.history_limit_max", CONFIG_INT, history_limit_max, RELOADABLE, RANGE(1, 10000), .default_text = "300",
         .help = "Publications in one answer to a client's history request; who asks for more gets so many."),
     KEY("client.connections_max", CONFIG_INT, connections_max, RELOADABLE, RANGE(0, 10000000), .default_text = "0",
-        .help = "Connections of this process; more are refused when they come, with 503. 0: as many as its descriptors "
-                "allow, less 64."),
+        .help = "Connections of this process; more are refused when they come, with 503. 0: 65536, or as many as its "
+                "descriptors allow, less 64. Each one allowed makes closing any connection 0.5 ns dearer; the start "
+                "makes room for so many, a reload cannot make more."),
     KEY("client.handshakes_per_source", CONFIG_INT, handshakes_per_source, RELOADABLE, RANGE(0, 1000000),
         .default_text = "0",
         .help =

@@ -44,8 +44,8 @@ struct gateway_config {
     int64_t write_stall_ms;  /* client.write_stall, 10s: 3008 */
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
     int64_t history_limit_max;      /* client.history_limit_max, 300 */
-    int64_t connections_max;        /* client.connections_max, a process: 503 at accept; 0 = descriptors - 64 */
-    int64_t handshakes_per_source;  /* client.handshakes_per_source, a second, burst 5x; 0 = off */
+    int64_t connections_max;       /* client.connections_max, a process: 503 at accept; 0 = 65536 or descriptors - 64 */
+    int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     /* brokers */
     struct config_text_list brokers; /* brokers.endpoints: tcp://host:7700 …; a host name is resolved again */
     int64_t resolve_interval_ms;     /* brokers.resolve_interval, 2s */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -270,6 +271,30 @@ static void the_internal_port_serves_the_metrics_of_both_parts_and_the_public_on
     stop(&appliance);
 }
 
+static void it_makes_room_for_the_connections_that_are_wanted_and_no_more(void **state) {
+    (void) state;
+    struct rlimit limit;
+    struct appliance appliance;
+    start(&appliance, NULL, arguments("--set", "client.connections_max=100"));
+    wait_ready(&appliance);
+    assert_int_equal(prlimit(process_pid(appliance.process), RLIMIT_NOFILE, NULL, &limit), 0);
+    assert_true(limit.rlim_cur >= 100 + 64);
+    assert_true(limit.rlim_cur < 2048 || limit.rlim_cur == limit.rlim_max);
+    stop(&appliance);
+}
+
+static void more_connections_than_descriptors_allow_are_told(void **state) {
+    (void) state;
+    struct appliance appliance;
+    start(&appliance, NULL, arguments("--set", "client.connections_max=10000000"));
+    struct rlimit limit;
+    assert_non_null(process_wait_event(appliance.process, "connections_limited", PATIENCE_MS));
+    wait_ready(&appliance);
+    assert_int_equal(prlimit(process_pid(appliance.process), RLIMIT_NOFILE, NULL, &limit), 0);
+    assert_true(limit.rlim_cur == limit.rlim_max);
+    stop(&appliance);
+}
+
 static void the_internal_port_asks_for_its_token_where_one_is_set(void **state) {
     (void) state;
     struct appliance appliance;
@@ -491,6 +516,8 @@ int main(void) {
         cmocka_unit_test(it_becomes_ready_and_its_health_is_told),
         cmocka_unit_test(totals_of_the_cluster_come_from_the_leases),
         cmocka_unit_test(the_internal_port_serves_the_metrics_of_both_parts_and_the_public_one_none),
+        cmocka_unit_test(it_makes_room_for_the_connections_that_are_wanted_and_no_more),
+        cmocka_unit_test(more_connections_than_descriptors_allow_are_told),
         cmocka_unit_test(the_internal_port_asks_for_its_token_where_one_is_set),
         cmocka_unit_test(a_taken_port_ends_with_1_and_is_named),
         cmocka_unit_test(SIGTERM_drains_in_order_and_ends_with_0),

@@ -689,20 +689,31 @@ bool json_decode_string(struct json_value string, struct buffer *out) {
     return !out->overflow;
 }
 
-bool json_name_is(struct json_value name, const char *text) {
-    if (name.type != JSON_STRING) {
-        return false;
-    }
-    struct span left = span_of_text(text);
+static bool is_name_with_escapes(struct json_value name, struct span text) {
     struct string_reader reader = read_string(name);
     struct span piece;
     while (next_piece(&reader, &piece)) {
-        if (!span_starts_with(left, piece)) {
+        if (!span_starts_with(text, piece)) {
             return false;
         }
-        left = span_of(left.data + piece.size, left.size - piece.size);
+        text = span_of(text.data + piece.size, text.size - piece.size);
     }
-    return left.size == 0;
+    return text.size == 0;
+}
+
+/* Escapes only make a name longer, and hardly a name has any: the sizes tell most names apart. */
+static bool is_name(struct json_value name, struct span text) {
+    if (name.type != JSON_STRING || name.text.size < text.size + 2) {
+        return false;
+    }
+    if (name.text.size == text.size + 2) {
+        return memcmp(name.text.data + 1, text.data, text.size) == 0;
+    }
+    return memchr(name.text.data, '\\', name.text.size) != NULL && is_name_with_escapes(name, text);
+}
+
+bool json_name_is(struct json_value name, const char *text) {
+    return is_name(name, span_of_text(text));
 }
 
 struct json_value json_member(struct json_value object, const char *name) {
@@ -719,6 +730,26 @@ struct json_value json_member(struct json_value object, const char *name) {
         }
     }
     return found;
+}
+
+void json_members(struct json_value object, const struct span *names, size_t n, struct json_value *ret_values) {
+    for (size_t i = 0; i < n; i++) {
+        ret_values[i] = JSON_ABSENT;
+    }
+    if (object.type != JSON_OBJECT) {
+        return;
+    }
+    struct json_iterator iterator = json_iterate(object);
+    struct json_value name;
+    struct json_value value;
+    while (json_next(&iterator, &name, &value)) {
+        for (size_t i = 0; i < n; i++) {
+            if (is_name(name, names[i])) {
+                ret_values[i] = value;
+                break;
+            }
+        }
+    }
 }
 
 static bool next_byte(struct string_reader *reader, struct span *piece, uint8_t *ret_byte) {

@@ -73,6 +73,11 @@ bool json_next(struct json_iterator *self, struct json_value *ret_name, struct j
 bool json_name_is(struct json_value name, const char *text);
 /* The member of that name, the last one where it stands twice; JSON_ABSENT without. */
 struct json_value json_member(struct json_value object, const char *name);
+/* The members of n names in one walk: ret_values[i] is what json_member gives for names[i]. */
+void json_members(struct json_value object, const struct span *names, size_t n, struct json_value *ret_values);
+/* For tables of names. */
+#define JSON_NAME(text)                                                                                                \
+    { (const uint8_t *) ("" text), sizeof(text) - 1 }
 /* Does any name of this object stand twice (also in another spelling by escapes)? O(n²) within limits.names. */
 bool json_has_duplicate_names(struct json_value object);
 

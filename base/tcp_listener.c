@@ -53,8 +53,6 @@ static bool accept_one(tcp_listener_t *self) {
     socklen_t size = sizeof(peer);
     int descriptor = accept4(self->descriptor, (struct sockaddr *) &peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
-        int on = 1;
-        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
         self->options.on_accept(self->options.context, descriptor, &peer);
         return true;
     }
@@ -106,6 +104,7 @@ static int open_socket(const struct tcp_listener_options *options, const struct 
         return -1;
     }
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted sockets inherit it */
     if (address->ss_family == AF_INET6) {
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
     }

@@ -226,17 +226,19 @@ static bool decode_object(struct buffer *storage, struct span part, struct json_
 
 /* ---- header and signature ---- */
 
-static bool has_member(struct json_value object, const char *name) {
-    return json_member(object, name).type != JSON_NONE;
-}
+enum header_name { HEADER_KID, HEADER_ALG, HEADER_CONTENT_TYPE, HEADER_CRIT, HEADER_ZIP, HEADER_B64, HEADER_NAMES };
+
+static const struct span header_names[HEADER_NAMES] = {
+    [HEADER_KID] = JSON_NAME("kid"),   [HEADER_ALG] = JSON_NAME("alg"), [HEADER_CONTENT_TYPE] = JSON_NAME("cty"),
+    [HEADER_CRIT] = JSON_NAME("crit"), [HEADER_ZIP] = JSON_NAME("zip"), [HEADER_B64] = JSON_NAME("b64"),
+};
 
 static bool equals_in_any_case(struct span text, const char *word) {
     return text.size == strlen(word) && strncasecmp((const char *) text.data, word, text.size) == 0;
 }
 
 /* "JWT", in any case, is a token inside the token (RFC 7519 5.2); "application/" may be left out (RFC 7515 4.1.10). */
-static bool is_nested(struct json_value header) {
-    struct json_value content_type = json_member(header, "cty");
+static bool is_nested(struct json_value content_type) {
     struct span text = SPAN_EMPTY;
     if (content_type.type == JSON_NONE) {
         return false;
@@ -247,12 +249,15 @@ static bool is_nested(struct json_value header) {
 
 /* The key this header asks for. */
 static enum token_outcome choose_key(const token_keys_t *self, struct json_value header, const struct key **ret_key) {
-    struct json_value kid = json_member(header, "kid");
-    struct json_value alg = json_member(header, "alg");
+    struct json_value members[HEADER_NAMES];
+    json_members(header, header_names, HEADER_NAMES, members);
+    struct json_value kid = members[HEADER_KID];
+    struct json_value alg = members[HEADER_ALG];
     struct span kid_text = SPAN_EMPTY;
     struct span alg_text = SPAN_EMPTY;
-    if (has_member(header, "crit") || has_member(header, "zip") || has_member(header, "b64") || is_nested(header) ||
-        alg.type != JSON_STRING || (kid.type != JSON_NONE && kid.type != JSON_STRING)) {
+    if (members[HEADER_CRIT].type != JSON_NONE || members[HEADER_ZIP].type != JSON_NONE ||
+        members[HEADER_B64].type != JSON_NONE || is_nested(members[HEADER_CONTENT_TYPE]) || alg.type != JSON_STRING ||
+        (kid.type != JSON_NONE && kid.type != JSON_STRING)) {
         return TOKEN_MALFORMED;
     }
     if (kid.type == JSON_STRING && (!json_plain_string(kid, &kid_text) || !is_kid(kid_text))) {

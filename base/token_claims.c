@@ -12,9 +12,44 @@
 
 #define NUMERIC_DATE_MAX ((int64_t) 9007199254740991) /* 2^53 - 1 */
 
+/* The claims we know. */
+enum claim {
+    CLAIM_SUBJECT,
+    CLAIM_CHANNEL,
+    CLAIM_CLIENT,
+    CLAIM_JTI,
+    CLAIM_EXPIRY,
+    CLAIM_NOT_BEFORE,
+    CLAIM_ISSUED_AT,
+    CLAIM_EXPIRE_AT,
+    CLAIM_AUDIENCE,
+    CLAIM_ISSUER,
+    CLAIM_INFO,
+    CLAIM_INFO_BINARY,
+    CLAIM_DATA,
+    CLAIM_DATA_BINARY,
+    CLAIM_CHANNELS,
+    CLAIM_SUBS,
+    CLAIM_META,
+    CLAIM_OVERRIDE,
+    CLAIMS
+};
+
+static const struct span claim_names[CLAIMS] = {
+    [CLAIM_SUBJECT] = JSON_NAME("sub"),       [CLAIM_CHANNEL] = JSON_NAME("channel"),
+    [CLAIM_CLIENT] = JSON_NAME("client"),     [CLAIM_JTI] = JSON_NAME("jti"),
+    [CLAIM_EXPIRY] = JSON_NAME("exp"),        [CLAIM_NOT_BEFORE] = JSON_NAME("nbf"),
+    [CLAIM_ISSUED_AT] = JSON_NAME("iat"),     [CLAIM_EXPIRE_AT] = JSON_NAME("expire_at"),
+    [CLAIM_AUDIENCE] = JSON_NAME("aud"),      [CLAIM_ISSUER] = JSON_NAME("iss"),
+    [CLAIM_INFO] = JSON_NAME("info"),         [CLAIM_INFO_BINARY] = JSON_NAME("b64info"),
+    [CLAIM_DATA] = JSON_NAME("data"),         [CLAIM_DATA_BINARY] = JSON_NAME("b64data"),
+    [CLAIM_CHANNELS] = JSON_NAME("channels"), [CLAIM_SUBS] = JSON_NAME("subs"),
+    [CLAIM_META] = JSON_NAME("meta"),         [CLAIM_OVERRIDE] = JSON_NAME("override"),
+};
+
 /* Reading claims, until one is bad. */
 struct reading {
-    struct json_value object;
+    struct json_value members[CLAIMS];
     struct token_claims *claims;
     bool is_bad;
 };
@@ -31,16 +66,16 @@ static struct span read_text(struct reading *reading, struct json_value value) {
 }
 
 /* A string claim; empty when absent. */
-static struct span take_text(struct reading *reading, const char *name, bool *ret_is_there) {
-    struct json_value value = json_member(reading->object, name);
+static struct span take_text(struct reading *reading, enum claim claim, bool *ret_is_there) {
+    struct json_value value = reading->members[claim];
     *ret_is_there = value.type != JSON_NONE;
     return *ret_is_there ? read_text(reading, value) : SPAN_EMPTY;
 }
 
 /* A string claim in standard base64, decoded. */
-static struct span take_binary(struct reading *reading, const char *name) {
+static struct span take_binary(struct reading *reading, enum claim claim) {
     bool is_there = false;
-    struct span text = take_text(reading, name, &is_there);
+    struct span text = take_text(reading, claim, &is_there);
     struct buffer *storage = &reading->claims->storage;
     size_t before = storage->size;
     if (!is_there) {
@@ -54,8 +89,8 @@ static struct span take_binary(struct reading *reading, const char *name) {
 }
 
 /* Seconds since 1970, whole, from 0 to 2^53 - 1. */
-static int64_t take_date(struct reading *reading, const char *name, bool *ret_is_there) {
-    struct json_value value = json_member(reading->object, name);
+static int64_t take_date(struct reading *reading, enum claim claim, bool *ret_is_there) {
+    struct json_value value = reading->members[claim];
     int64_t seconds = 0;
     *ret_is_there = value.type != JSON_NONE;
     if (*ret_is_there && (!json_to_i64(value, &seconds) || seconds < 0 || seconds > NUMERIC_DATE_MAX)) {
@@ -64,16 +99,16 @@ static int64_t take_date(struct reading *reading, const char *name, bool *ret_is
     return seconds;
 }
 
-static struct json_value take_object(struct reading *reading, const char *name) {
-    struct json_value value = json_member(reading->object, name);
+static struct json_value take_object(struct reading *reading, enum claim claim) {
+    struct json_value value = reading->members[claim];
     if (value.type != JSON_NONE && value.type != JSON_OBJECT) {
         reading->is_bad = true;
     }
     return value;
 }
 
-static struct json_value take_text_list(struct reading *reading, const char *name) {
-    struct json_value value = json_member(reading->object, name);
+static struct json_value take_text_list(struct reading *reading, enum claim claim) {
+    struct json_value value = reading->members[claim];
     if (value.type != JSON_NONE && value.type != JSON_ARRAY) {
         reading->is_bad = true;
         return value;
@@ -90,21 +125,21 @@ static struct json_value take_text_list(struct reading *reading, const char *nam
 static void read_claims(struct reading *reading) {
     struct token_claims *claims = reading->claims;
     bool is_there = false;
-    claims->user = take_text(reading, "sub", &is_there);
-    claims->channel = take_text(reading, "channel", &claims->has_channel);
-    claims->client = take_text(reading, "client", &is_there);
-    claims->jti = take_text(reading, "jti", &is_there);
-    claims->expiry_s = take_date(reading, "exp", &claims->has_expiry);
-    claims->expire_at_s = take_date(reading, "expire_at", &claims->has_expire_at);
-    claims->issued_at_s = take_date(reading, "iat", &is_there);
-    claims->info = json_member(reading->object, "info");
-    claims->info_binary = take_binary(reading, "b64info");
-    claims->data = json_member(reading->object, "data");
-    claims->data_binary = take_binary(reading, "b64data");
-    claims->channels = take_text_list(reading, "channels");
-    claims->subs = take_object(reading, "subs");
-    claims->meta = take_object(reading, "meta");
-    claims->override = take_object(reading, "override");
+    claims->user = take_text(reading, CLAIM_SUBJECT, &is_there);
+    claims->channel = take_text(reading, CLAIM_CHANNEL, &claims->has_channel);
+    claims->client = take_text(reading, CLAIM_CLIENT, &is_there);
+    claims->jti = take_text(reading, CLAIM_JTI, &is_there);
+    claims->expiry_s = take_date(reading, CLAIM_EXPIRY, &claims->has_expiry);
+    claims->expire_at_s = take_date(reading, CLAIM_EXPIRE_AT, &claims->has_expire_at);
+    claims->issued_at_s = take_date(reading, CLAIM_ISSUED_AT, &is_there);
+    claims->info = reading->members[CLAIM_INFO];
+    claims->info_binary = take_binary(reading, CLAIM_INFO_BINARY);
+    claims->data = reading->members[CLAIM_DATA];
+    claims->data_binary = take_binary(reading, CLAIM_DATA_BINARY);
+    claims->channels = take_text_list(reading, CLAIM_CHANNELS);
+    claims->subs = take_object(reading, CLAIM_SUBS);
+    claims->meta = take_object(reading, CLAIM_META);
+    claims->override = take_object(reading, CLAIM_OVERRIDE);
 }
 
 /* Is `wanted` the string, or one of the strings of the list? */
@@ -123,9 +158,9 @@ static bool audience_has(struct reading *reading, struct json_value audience, co
 }
 
 static enum token_outcome judge_audience(const struct token_rules *rules, struct reading *reading) {
-    struct json_value audience = json_member(reading->object, "aud");
+    struct json_value audience = reading->members[CLAIM_AUDIENCE];
     bool has_issuer = false;
-    struct span issuer = take_text(reading, "iss", &has_issuer);
+    struct span issuer = take_text(reading, CLAIM_ISSUER, &has_issuer);
     bool is_ours = audience.type != JSON_NONE && audience_has(reading, audience, rules->audience);
     if (reading->is_bad) {
         return TOKEN_BAD_CLAIM;
@@ -143,7 +178,7 @@ static enum token_outcome judge_audience(const struct token_rules *rules, struct
 static enum token_outcome judge_dates(const struct token_rules *rules, struct reading *reading, int64_t now_ms) {
     const struct token_claims *claims = reading->claims;
     bool has_not_before = false;
-    int64_t not_before_s = take_date(reading, "nbf", &has_not_before);
+    int64_t not_before_s = take_date(reading, CLAIM_NOT_BEFORE, &has_not_before);
     int64_t now_s = now_ms / 1000;
     if (reading->is_bad) {
         return TOKEN_BAD_CLAIM;
@@ -157,7 +192,8 @@ static enum token_outcome judge_dates(const struct token_rules *rules, struct re
 
 enum token_outcome token_claims_read(const struct token_rules *rules, struct json_value object, int64_t now_ms,
                                      struct token_claims *claims) {
-    struct reading reading = {.object = object, .claims = claims};
+    struct reading reading = {.claims = claims};
+    json_members(object, claim_names, CLAIMS, reading.members);
     read_claims(&reading);
     enum token_outcome outcome = judge_audience(rules, &reading);
     return outcome == TOKEN_OK ? judge_dates(rules, &reading, now_ms) : outcome;

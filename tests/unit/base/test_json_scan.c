@@ -515,6 +515,24 @@ static void a_member_is_found_by_its_case_sensitive_name_the_last_one_counts(voi
     assert_true(span_equal_text(json_member(parse("{\"\":7}"), "").text, "7"));
 }
 
+static void several_members_are_found_in_one_walk_as_each_alone(void **state) {
+    (void) state;
+    static const struct span names[] = {JSON_NAME("sub"), JSON_NAME("exp"), JSON_NAME(""), JSON_NAME("aud"),
+                                        JSON_NAME("ex")};
+    struct json_value object = parse("{\"exp\":1,\"expo\":2,\"sub\":{\"aud\":3},\"e\\u0078p\":4,\"\":null}");
+    struct json_value found[N_OF(names)];
+    json_members(object, names, N_OF(names), found);
+    assert_true(span_equal_text(found[0].text, "{\"aud\":3}"));
+    assert_true(span_equal_text(found[1].text, "4"));
+    assert_int_equal(found[2].type, JSON_NULL);
+    assert_int_equal(found[3].type, JSON_NONE);
+    assert_int_equal(found[4].type, JSON_NONE);
+    json_members(parse("[1]"), names, N_OF(names), found);
+    for (size_t i = 0; i < N_OF(names); i++) {
+        assert_int_equal(found[i].type, JSON_NONE);
+    }
+}
+
 static void names_are_compared_with_their_escapes_decoded(void **state) {
     (void) state;
     assert_true(json_name_is(parse("\"id\""), "id"));
@@ -742,6 +760,7 @@ int main(void) {
         cmocka_unit_test(elements_come_in_order_without_names),
         cmocka_unit_test(empty_containers_and_scalars_have_nothing_to_walk),
         cmocka_unit_test(a_member_is_found_by_its_case_sensitive_name_the_last_one_counts),
+        cmocka_unit_test(several_members_are_found_in_one_walk_as_each_alone),
         cmocka_unit_test(names_are_compared_with_their_escapes_decoded),
         cmocka_unit_test(duplicate_names_are_found_in_any_spelling),
         cmocka_unit_test(duplicate_names_are_found_in_large_objects_too),

@@ -1,21 +1,23 @@
-#!/usr/bin/env python3
-"""Figures of the appliance and of its engines, as ratios where two things are compared in one run.
+#!/usr/bin/python3
+"""Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [idle] [handshakes] [fanout] [latency] [redis]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis]
+    tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
-Without names all of them. Everything runs on loopback, each part for some seconds. Absolute figures drift with the machine; what is
-compared is measured in the same run. The load's own CPU is not counted; the server's is read from /proc/PID/stat.
+Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
+server's is that of all its threads. Each figure is the median of the rounds, each round is a new server. Absolute figures drift with
+the machine; ratios of one run hold better. What they mean: tests/bench/README.md.
 """
 import argparse
 import base64
 import hashlib
 import hmac
 import json
-import os
 import pathlib
 import random
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,16 +26,15 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECRET = "a secret for benchmarks, more than thirty-two bytes"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 CONFIG = """
 http: {{address: 127.0.0.1, port: {port}}}
 internal: {{port: {internal}}}
 backend: {{endpoint: "tcp://127.0.0.1:{router}", pull_endpoint: "tcp://127.0.0.1:{pull}"}}
-gateway: {{workers: {workers}}}
-broker: {{shards: 1}}
+gateway: {{workers: 1}}
+broker: {{id: bench, shards: 1}}
 drain: {{delay: 0, window: 1s}}
-client: {{handshakes_per_source: 0}}
+client: {{handshakes_per_source: 0, commands_per_second: 1000000, commands_in_flight: 10000}}
 token: {{secret: "{secret}", audience: bench, issuer: bench}}
 log: {{level: warning}}
 namespaces:
@@ -61,39 +62,52 @@ def make_token(user="bench"):
 
 
 class Appliance:
-    def __init__(self, build, folder, workers=1, redis=None):
+    """A callboard process with one worker and one shard."""
+
+    def __init__(self, build, folder, *options):
+        self.build = build
         self.port, self.internal, self.router, self.pull = (free_port() for _ in range(4))
         config = folder / f"bench-{self.port}.yaml"
-        config.write_text(CONFIG.format(secret=SECRET, workers=workers, **self.__dict__))
-        arguments = [str(build / "tools/callboard"), "--config", str(config)] + (["--redis", redis] if redis else [])
+        config.write_text(CONFIG.format(secret=SECRET, **self.__dict__))
+        arguments = [str(build / "tools/callboard"), "--config", str(config)]
+        arguments += options
         self.log = open(folder / f"log-{self.port}", "w+")
         self.process = subprocess.Popen(arguments, stdout=self.log, stderr=self.log)
-        self.pid = self.process.pid
+
+    def __enter__(self):
         for _ in range(200):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.internal}/ready", timeout=1) as answer:
                     if answer.status == 200:
-                        return
+                        return self
             except OSError:
                 time.sleep(0.05)
+        self.process.kill()
         self.log.seek(0)
         sys.exit(f"callboard is not ready:\n{self.log.read()}")
 
-    def cpu(self):
-        """CPU seconds used so far, all threads."""
-        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def pss(self):
-        text = pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
-
-    def stop(self):
+    def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            sys.exit("callboard did not end")
+
+    def threads(self):
+        """CPU seconds used so far, by thread name."""
+        used = {}
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            name = (task / "comm").read_text().strip()
+            used[name] = used.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+        return used
+
+    def cpu(self):
+        return sum(self.threads().values())
+
+    def pss(self):
+        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 class Redis:
@@ -104,227 +118,199 @@ class Redis:
         self.process = subprocess.Popen(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(data)],
                                         stdout=subprocess.DEVNULL)
         self.url = f"redis://127.0.0.1:{self.port}"
-        while subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True).stdout != b"PONG\n":
+
+    def __enter__(self):
+        while self.ask("ping") != "PONG\n":
             time.sleep(0.05)
+        return self
 
-    def cpu(self):
-        text = subprocess.run(["redis-cli", "-p", str(self.port), "info", "cpu"], capture_output=True, text=True).stdout
-        values = dict(line.strip().split(":") for line in text.splitlines() if ":" in line)
-        return float(values["used_cpu_sys"]) + float(values["used_cpu_user"])
-
-    def commands(self):
-        text = subprocess.run(["redis-cli", "-p", str(self.port), "info", "commandstats"], capture_output=True, text=True).stdout
-        usec = {}
-        for line in text.splitlines():
-            if line.startswith("cmdstat_"):
-                name, fields = line[8:].strip().split(":")
-                usec[name] = {key: float(value) for key, value in (field.split("=") for field in fields.split(","))}
-        return usec
-
-    def stop(self):
+    def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
 
+    def ask(self, *command):
+        return subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True, text=True).stdout
 
-def load(build, server, *arguments):
-    return subprocess.Popen([str(build / "tests/bench/ws_load"), str(server.port), make_token(), *map(str, arguments)],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def script_calls(self):
+        """Calls of scripts and functions so far, and the µs they took."""
+        calls, usec = 0, 0.0
+        for line in self.ask("info", "commandstats").splitlines():
+            name, _, fields = line.strip().partition(":")
+            if name in ("cmdstat_evalsha", "cmdstat_fcall"):
+                values = dict(field.split("=") for field in fields.split(","))
+                calls, usec = calls + int(values["calls"]), usec + float(values["usec"])
+        return calls, usec
 
-
-def ready(process):
-    line = process.stdout.readline()
-    if not line.startswith("ready"):
-        sys.exit(f"the load did not come up: {line}")
-
-
-def ended(process, word):
-    process.stdin.close()
-    for line in process.stdout:
-        if line.startswith(word):
-            return [float(value) for value in line.split()[1:]]
-    sys.exit(f"the load ended without '{word}'")
+    def cpu(self):
+        return int(pathlib.Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def row(name, value, aim=""):
-    print(f"| {name} | {value} | {aim} |", flush=True)
+class Load:
+    """ws_load up to its "ready"; then go() starts what it does, and figures() are what it printed at its end."""
+
+    def __init__(self, server, *arguments):
+        self.process = subprocess.Popen([str(server.build / "tests/bench/ws_load"), str(server.port), make_token(), *map(str, arguments)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if not self.process.stdout.readline().startswith("ready"):
+            sys.exit("the load did not come up")
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self
+
+    def figures(self):
+        line = self.process.stdout.readline()
+        self.end()
+        return [float(value) for value in line.split()[1:]]
+
+    def end(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            sys.exit("the load failed")
 
 
 def bench_idle(build, folder):
-    server = Appliance(build, folder)
-    before = server.pss()
-    clients = load(build, server, "idle", 10000)
-    ready(clients)
-    time.sleep(1)
-    connected = (server.pss() - before) / 10000
-    clients.stdin.close()
-    clients.wait()
-    time.sleep(1)
-    with_channel = load(build, server, "idle", 10000, "live:idle")
-    ready(with_channel)
-    time.sleep(1)
-    subscribed = (server.pss() - before) / 10000
-    with_channel.stdin.close()
-    with_channel.wait()
-    server.stop()
-    row("PSS per idle connection at 10,000", f"{connected:,.0f} B", "≤ 3,000 B")
-    row("… with one subscription each", f"{subscribed:,.0f} B")
+    for name, channel in (("PSS per idle connection at 10,000", []), ("… with one subscription each", ["live:idle"])):
+        with Appliance(build, folder) as server:
+            Load(server, "idle", 100, *channel).end()  # what is allocated once is there
+            before = server.pss()
+            clients = Load(server, "idle", 10000, *channel)
+            time.sleep(0.5)
+            yield name, (server.pss() - before) / 10000, "B", "≤ 3,000"
+            cpu, start = server.cpu(), time.monotonic()
+            time.sleep(25)  # each got its ping once
+            yield "… CPU of 10,000, pings answered", (server.cpu() - cpu) / (time.monotonic() - start) * 100, "%", ""
+            clients.end()
 
 
 def bench_handshakes(build, folder):
-    server = Appliance(build, folder)
-    cpu = server.cpu()
-    clients = load(build, server, "handshakes", 10, 100)
-    count, = ended(clients, "handshakes")
-    used = server.cpu() - cpu
-    server.stop()
-    row("handshakes (upgrade, JWT, connect reply, close) per CPU-second", f"{count / used:,.0f}", "≥ 25,000")
-
-
-def publish_many(server, channel, seconds, rate=None):
-    """Through the PULL endpoint; returns how many."""
-    import zmq
-    context = zmq.Context()
-    socket_ = context.socket(zmq.PUSH)
-    socket_.linger = 2000
-    socket_.connect(f"tcp://127.0.0.1:{server.pull}")
-    time.sleep(0.2)
-    params = json.dumps({"channel": channel}).encode()
-    payload = b'{"price":101.25,"symbol":"ACME","note":"' + b"x" * 85 + b'"}'
-    start = time.monotonic()
-    count = 0
-    while time.monotonic() - start < seconds:
-        if rate:
-            wait = start + count / rate - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-        socket_.send_multipart([b"CB1", b"publish", b"", params, payload])
-        count += 1
-    socket_.close()
-    context.term()
-    return count
+    few = ["--set", "client.connections_max=1000"]
+    for name, how, options, aim in (("handshakes per CPU-second, cut off by the client", ["reset"], few, "≥ 25,000"),
+                                    ("… closed by close frames", [], few, ""), ("… cut off, room for 20,000 connections", ["reset"], [], "")):
+        with Appliance(build, folder, *options) as server:
+            Load(server, "handshakes", 50, 1).go().figures()
+            load = Load(server, "handshakes", 50, 4, *how)
+            cpu = server.cpu()
+            count, = load.go().figures()
+            yield name, count / (server.cpu() - cpu), "", aim
 
 
 def bench_fanout(build, folder):
-    server = Appliance(build, folder)
-    for name, rate, seconds in (("at 50/s", 50, 10), ("at 500/s", 500, 6)):
-        clients = load(build, server, "fanout", 1000, "live:fanout")
-        ready(clients)
+    with Appliance(build, folder) as server:
+        load = Load(server, "fanout", 1, "live:one", 0, 3)
         cpu = server.cpu()
-        sent = publish_many(server, "live:fanout", seconds, rate)
-        time.sleep(1)
+        count, _, elapsed = load.go().figures()
+        yield "1 → 1 at full rate: CPU per publication, all the way", (server.cpu() - cpu) / count * 1e6, "µs", ""
+        yield "… a second", count / elapsed, "", ""
+        for name, rate, seconds, aim in (("at 50/s", 50, 6, "≤ 8"), ("at 500/s", 500, 4, ""), ("at full rate", 0, 4, "")):
+            load = Load(server, "fanout", 1000, "live:fanout", rate, seconds)
+            cpu = server.cpu()
+            count, due, elapsed = load.go().figures()
+            used = server.cpu() - cpu
+            if count != due:
+                sys.exit(f"{count} of {due} were delivered")
+            yield f"1 → 1,000 {name}: CPU per million deliveries", used / count * 1e6, "s", aim
+            if rate == 0:
+                yield "… deliveries per CPU-second", count / used, "", ""
+                yield "… deliveries per second", count / elapsed, "", ""
+
+
+def latencies(build, folder, name, channel, *options):
+    with Appliance(build, folder, *options) as server:
+        load = Load(server, "latency", 3000, channel)
+        cpu = server.cpu()
+        p50, p99, _ = load.go().figures()
         used = server.cpu() - cpu
-        deliveries, = ended(clients, "deliveries")
-        row(f"1 → 1,000 {name}: CPU per million deliveries", f"{used / deliveries * 1e6:.2f} s", "≤ 8 s" if rate == 50 else "")
-        row(f"… delivered of what was due", f"{deliveries / (sent * 1000):.4f}", "1")
-    # Full rate: a window of publications that is kept below what the slow-client bound would cut.
-    clients = load(build, server, "fanout", 1000, "live:fanout")
-    ready(clients)
-    cpu = server.cpu()
-    start = time.monotonic()
-    sent = 0
-    for _ in range(20):
-        sent += publish_burst(server, "live:fanout", 500)
-        wait_deliveries(server, sent * 1000)
-    elapsed = time.monotonic() - start
-    used = server.cpu() - cpu
-    deliveries, = ended(clients, "deliveries")
-    server.stop()
-    row("1 → 1,000 at full rate (windows of 500): deliveries per CPU-second", f"{deliveries / used:,.0f}")
-    row("… deliveries per second", f"{deliveries / elapsed:,.0f}")
-
-
-def publish_burst(server, channel, count):
-    import zmq
-    context = zmq.Context.instance()
-    if not hasattr(server, "push"):
-        server.push = context.socket(zmq.PUSH)
-        server.push.linger = 2000
-        server.push.connect(f"tcp://127.0.0.1:{server.pull}")
-        server.base = None
-        time.sleep(0.2)
-    params = json.dumps({"channel": channel}).encode()
-    for i in range(count):
-        server.push.send_multipart([b"CB1", b"publish", b"", params, b'{"n":%d,"pad":"%s"}' % (i, b"x" * 100)])
-    return count
-
-
-def metric(server, name):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{server.internal}/metrics", timeout=5).read().decode()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name) and (line[len(name)] in " {"))
-
-
-def wait_deliveries(server, due):
-    """Until the gateway has queued that many deliveries in this bench."""
-    name = "callboard_gateway_hub_deliveries_total"
-    if server.base is None:
-        server.base = 0
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if metric(server, name) - getattr(server, "delivered_before", 0) >= due:
-            return
-        time.sleep(0.002)
+        yield f"publish to deliver, {name}: p50", p50, "µs", ""
+        yield "… p99", p99, "µs", "≤ 1,000"
+        yield "… CPU", used / 3000 * 1e6, "µs", ""
 
 
 def bench_latency(build, folder):
-    redis = Redis(folder)
-    for name, url, channel in (("memory, no history", None, "live:l"), ("memory, history", None, "kept:l"), ("Redis, history", redis.url, "kept:l")):
-        server = Appliance(build, folder, redis=url)
-        p50, p99, worst = ended(load(build, server, "latency", 3000, channel), "latency")
-        row(f"publish to deliver, one client, {name}: p50 / p99", f"{p50 / 1000:.3f} / {p99 / 1000:.3f} ms", "p99 ≤ 1 ms")
-        server.stop()
-    redis.stop()
+    yield from latencies(build, folder, "memory", "live:l")
+    yield from latencies(build, folder, "memory with history", "kept:l")
+
+
+def publish_durably(server, count, in_flight, channels):
+    """Through the ROUTER endpoint; the seconds it took."""
+    import zmq
+    requests = zmq.Context.instance().socket(zmq.DEALER)
+    requests.linger = 0
+    requests.connect(f"tcp://127.0.0.1:{server.router}")
+    params = [json.dumps({"channel": f"kept:c{i}"}).encode() for i in range(channels)]
+    payload = b'{"pad":"' + b"x" * 118 + b'"}'
+    sent = done = 0
+    start = time.monotonic()
+    while done < count:
+        while sent < count and sent - done < in_flight:
+            requests.send_multipart([b"CB1", b"publish", b"%d" % sent, params[sent % channels], payload])
+            sent += 1
+        frames = requests.recv_multipart()
+        if frames[1] != b"ok":
+            sys.exit(f"refused: {frames}")
+        done += 1
+    requests.close()
+    return time.monotonic() - start
 
 
 def bench_redis(build, folder):
-    import zmq
-    redis = Redis(folder)
-    server = Appliance(build, folder, redis=redis.url)
-    socket_ = zmq.Context.instance().socket(zmq.DEALER)
-    socket_.linger = 0
-    socket_.connect(f"tcp://127.0.0.1:{server.router}")
-    payload = b'{"pad":"' + b"x" * 118 + b'"}'
-
-    def publish(count, in_flight, channels):
-        before, cpu = redis.commands(), redis.cpu()
-        sent = done = 0
-        start = time.monotonic()
-        while done < count:
-            while sent < count and sent - done < in_flight:
-                params = json.dumps({"channel": f"kept:c{sent % channels}"}).encode()
-                socket_.send_multipart([b"CB1", b"publish", b"%d" % sent, params, payload])
-                sent += 1
-            frames = socket_.recv_multipart()
-            if frames[1] != b"ok":
-                sys.exit(f"refused: {frames}")
-            done += 1
-        elapsed, after = time.monotonic() - start, redis.commands()
-        script = sum(after.get(name, {"usec": 0})["usec"] - before.get(name, {"usec": 0})["usec"] for name in ("evalsha",))
-        calls = sum(after.get(name, {"calls": 0})["calls"] - before.get(name, {"calls": 0})["calls"] for name in ("evalsha",))
-        return script / count, (redis.cpu() - cpu) / count * 1e6, count / calls if calls else 0, count / elapsed
-
-    publish(500, 1, 1)
-    for name, count, in_flight, channels in (("alone", 5000, 1, 1), ("64 in flight, 16 channels", 40000, 64, 16),
-                                             ("256 in flight, one channel", 60000, 256, 1), ("1,000 in flight, one channel", 100000, 1000, 1)):
-        script, cpu, batch, rate = publish(count, in_flight, channels)
-        aim = "≤ 7.5 µs" if name == "alone" else ""
-        row(f"durable publish, {name}: Redis script µs (whole process CPU µs) each; publications a call; a second",
-            f"{script:.2f} ({cpu:.1f}); {batch:.1f}; {rate:,.0f}", aim)
-    socket_.close()
-    server.stop()
-    redis.stop()
+    with Redis(folder) as redis:
+        yield from latencies(build, folder, "Redis with history", "kept:l", "--redis", redis.url)
+        with Appliance(build, folder, "--redis", redis.url) as server:
+            publish_durably(server, 500, 1, 1)
+            for name, count, in_flight, channels in (("alone", 5000, 1, 1), ("64 in flight, 16 channels", 40000, 64, 16),
+                                                     ("1,000 in flight, one channel", 60000, 1000, 1)):
+                calls, usec = redis.script_calls()
+                cpu = redis.cpu()
+                elapsed = publish_durably(server, count, in_flight, channels)
+                cpu = redis.cpu() - cpu
+                calls, usec = (after - before for after, before in zip(redis.script_calls(), (calls, usec)))
+                yield f"durable publish, {name}: in Redis's script", usec / count, "µs", "≤ 7.5" if in_flight == 1 else ""
+                yield "… Redis CPU", cpu / count * 1e6, "µs", ""
+                yield "… publications a call", count / calls if calls else 0, "", ""
+                yield "… a second", count / elapsed, "", ""
 
 
 BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis}
 
-if __name__ == "__main__":
+
+def shown(value):
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def run(names, builds, rounds, folder):
+    """Rows of a table, each bench's when its rounds are done."""
+    for name in names:
+        rows = {}  # (name, unit, aim) → the values of each build
+        for _ in range(rounds):
+            for which, build in enumerate(builds):
+                part = ""
+                for row, value, unit, aim in BENCHES[name](build, folder):
+                    part = part if row.startswith("…") else row
+                    rows.setdefault((part, row, unit, aim), [[] for _ in builds])[which].append(value)
+        for (_, row, unit, aim), values in rows.items():
+            medians = [statistics.median(of_build) for of_build in values]
+            cells = [f"{shown(median)} {unit}".rstrip() for median in medians] + ([f"{medians[1] / medians[0]:.2f}"] if len(builds) == 2 else [aim])
+            print(f"| {row} | {' | '.join(cells)} |", flush=True)
+
+
+def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=", ".join(BENCHES))
-    parser.add_argument("--build", default="build-bench", help="a Release build with tests")
+    parser.add_argument("--build", default=ROOT / "build-bench", type=pathlib.Path, help="a Release build with tests")
+    parser.add_argument("--against", type=pathlib.Path, help="another one: the ratio is its figure by the first one's")
+    parser.add_argument("--rounds", default=3, type=int)
     options = parser.parse_args()
-    build = (ROOT / options.build).resolve()
-    print("| figure | measured | aim |\n| --- | --- | --- |", flush=True)
+    unknown = [name for name in options.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no bench '{unknown[0]}'; known: {', '.join(BENCHES)}")
+    builds = [options.build.resolve()] + ([options.against.resolve()] if options.against else [])
+    print("| figure | first | second | second / first |\n| --- | --- | --- | --- |" if options.against
+          else "| figure | measured | aim |\n| --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as folder:
-        for name in options.names or BENCHES:
-            if name not in BENCHES:
-                sys.exit(f"no bench '{name}'; known: {', '.join(BENCHES)}")
-            BENCHES[name](build, pathlib.Path(folder))
+        run(options.names or BENCHES, builds, options.rounds, pathlib.Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,19 @@
 /* A load of WebSocket clients on one thread, for benchmarks: as little work of its own as can be, so that the server is
- * measured.
+ * measured. Every mode prints "ready …" when its clients are connected and waits for a line on standard input, so that
+ * whoever runs it can read the server's figures before and after.
  *
- *   ws_load PORT TOKEN idle N [CHANNEL]        N clients connect (and subscribe), "ready N", stay until standard input
- * ends ws_load PORT TOKEN fanout N CHANNEL        as idle; at the end "deliveries COUNT", counted from "ready" on
- *   ws_load PORT TOKEN handshakes SECONDS K    K at a time: connect, upgrade, connect command, its reply, close;
- * "handshakes COUNT" ws_load PORT TOKEN latency N CHANNEL       one client publishes N times and waits for its own
- * push; "latency P50 P99 MAX" in µs
+ *   ws_load PORT TOKEN idle N [CHANNEL]               N clients connect (and subscribe) and stay until the input ends
+ *   ws_load PORT TOKEN fanout N CHANNEL RATE SECONDS  the first of N subscribers publishes RATE a second; RATE 0: as
+ *                                                     fast as all N follow, at most WINDOW publications ahead
+ *                                                     → "deliveries COUNT DUE SECONDS"
+ *   ws_load PORT TOKEN handshakes K SECONDS [reset]   K at a time: TCP connect, upgrade, connect command, its reply,
+ *                                                     close frames; with reset: the client just cuts the connection
+ *                                                     → "handshakes COUNT"
+ *   ws_load PORT TOKEN latency N CHANNEL              one client publishes N times and waits each time for its own push
+ *                                                     → "latency P50 P99 MAX" in µs
  *
- * Client frames are masked with the key 0, which RFC 6455 allows and costs nothing. */
+ * Client frames are masked with the key 0, which RFC 6455 allows and costs nothing. A refusal or a connection that ends
+ * unasked ends the run with exit code 1. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +29,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { INPUT_SIZE = 4096, IN_FLIGHT_MAX = 200, SOURCES = 64 };
+enum {
+    INPUT_SIZE = 65536,
+    FRAME_MAX = 16384,
+    IN_FLIGHT_MAX = 200,
+    SOURCES = 64,
+    WINDOW = 512,
+    COMMANDS_A_MESSAGE = 32
+};
 
-enum phase { CLOSED, CONNECTING, UPGRADING, GREETING, READY };
+enum phase { CLOSED, CONNECTING, UPGRADING, GREETING, READY, CLOSING, ENDED };
 
 struct client {
     int fd;
@@ -84,9 +97,9 @@ static void close_client(struct client *client) {
     client->phase = CLOSED;
 }
 
-static void send_text(struct client *client, const char *text) {
-    uint8_t frame[8192] = {0x81};
-    size_t size = strlen(text);
+static void send_frame(struct client *client, uint8_t opcode, const char *text, size_t size) {
+    uint8_t frame[FRAME_MAX + 8];
+    frame[0] = (uint8_t) (0x80 | opcode);
     size_t header = size < 126 ? 6 : 8;
     if (size < 126) {
         frame[1] = (uint8_t) (0x80 | size);
@@ -100,6 +113,10 @@ static void send_text(struct client *client, const char *text) {
     if (send(client->fd, frame, header + size, MSG_NOSIGNAL) != (ssize_t) (header + size)) {
         die("send");
     }
+}
+
+static void send_text(struct client *client, const char *text) {
+    send_frame(client, 1, text, strlen(text));
 }
 
 static void send_upgrade(struct client *client) {
@@ -136,7 +153,7 @@ static void on_text(struct client *client, const uint8_t *text, size_t size) {
         next = next == NULL ? end : next;
         if (line[2] == 'p') { /* {"push": */
             n_pushes++;
-        } else if (client->phase == GREETING && memmem(line, (size_t) (next - line), "\"error\"", 7) != NULL) {
+        } else if (memmem(line, (size_t) (next - line), "\"error\"", 7) != NULL) {
             fprintf(stderr, "refused: %.*s\n", (int) (next - line), (const char *) line);
             exit(1);
         } else if (client->phase == GREETING && --client->replies_left == 0) {
@@ -160,17 +177,20 @@ static size_t read_frames(struct client *client, const uint8_t *data, size_t siz
             }
             length = (size_t) data[at + 2] << 8 | data[at + 3];
         } else if (length == 127) {
-            fprintf(stderr, "a frame over 64 KiB\n");
+            fprintf(stderr, "a frame over 65,535 bytes\n");
             exit(1);
         }
         if (size - at < header + length) {
             break;
         }
-        if ((data[at] & 0x0f) == 8) {
+        if ((data[at] & 0x0f) == 8 && client->phase == CLOSING) {
+            client->phase = ENDED;
+        } else if ((data[at] & 0x0f) == 8) {
             fprintf(stderr, "closed by the server: %d\n", data[at + header] << 8 | data[at + header + 1]);
             exit(1);
+        } else {
+            on_text(client, data + at + header, length);
         }
-        on_text(client, data + at + header, length);
         at += header + length;
     }
     return at;
@@ -190,14 +210,14 @@ static void on_input(struct client *client, uint8_t *data, size_t size) {
     at += read_frames(client, data + at, size - at);
     client->used = size - at;
     if (client->used > 0) {
-        client->rest = client->rest == NULL ? malloc(INPUT_SIZE * 17) : client->rest;
+        client->rest = client->rest == NULL ? malloc(INPUT_SIZE) : client->rest;
         memmove(client->rest, data + at, client->used);
     }
 }
 
 /* False: it is closed. */
 static bool read_client(struct client *client) {
-    static uint8_t block[INPUT_SIZE * 17];
+    static uint8_t block[INPUT_SIZE];
     for (;;) {
         if (client->used > 0) {
             memcpy(block, client->rest, client->used);
@@ -212,6 +232,9 @@ static bool read_client(struct client *client) {
         size_t all = client->used + (size_t) size;
         client->used = 0;
         on_input(client, block, all);
+        if (all < sizeof block) {
+            return true; /* edge-triggered: what comes later is told */
+        }
     }
 }
 
@@ -246,44 +269,93 @@ static void connect_all(unsigned n) {
     }
 }
 
-static void stay_until_input_ends(void) {
+/* Takes a byte from standard input, serving the clients meanwhile; false when it has ended. */
+static bool wait_for_input(void) {
     fcntl(0, F_SETFL, O_NONBLOCK);
     for (;;) {
-        turn(50);
         char byte;
         ssize_t size = read(0, &byte, 1);
-        if (size == 0) {
-            return;
+        if (size >= 0) {
+            return size == 1;
         }
+        turn(20);
     }
 }
 
-static void run_idle(unsigned n, bool counts) {
-    connect_all(n);
-    n_pushes = 0;
+static void be_ready(unsigned n) {
     printf("ready %u\n", n);
     fflush(stdout);
-    stay_until_input_ends();
-    while (turn(200) > 0) {
-    }
-    if (counts) {
-        printf("deliveries %llu\n", (unsigned long long) n_pushes);
+    wait_for_input();
+}
+
+static void run_idle(unsigned n) {
+    connect_all(n);
+    be_ready(n);
+    while (wait_for_input()) {
     }
 }
 
-static void run_handshakes(unsigned seconds, unsigned at_a_time) {
-    uint64_t end = now_ns() + (uint64_t) seconds * 1000000000U;
+static void publish(struct client *client, unsigned count) {
+    static unsigned id = 10;
+    char text[FRAME_MAX];
+    int size = 0;
+    for (unsigned i = 0; i < count; i++, id++) {
+        size += snprintf(text + size, sizeof text - (size_t) size,
+                         "%s{\"id\":%u,\"publish\":{\"channel\":\"%s\",\"data\":{\"price\":101.25,\"n\":%u,\"note\":\""
+                         "%080d\"}}}",
+                         i > 0 ? "\n" : "", id, channel, id, 0);
+    }
+    send_frame(client, 1, text, (size_t) size);
+}
+
+static void run_fanout(unsigned n, unsigned rate, unsigned seconds) {
+    connect_all(n);
+    be_ready(n);
+    uint64_t start = now_ns();
+    uint64_t end = start + (uint64_t) seconds * 1000000000U;
+    uint64_t sent = 0;
+    n_pushes = 0;
+    for (uint64_t now = start; now < end; now = now_ns()) {
+        uint64_t due = rate == 0 ? n_pushes / n + WINDOW : (now - start) * rate / 1000000000U + 1;
+        unsigned at_once = rate == 0 ? COMMANDS_A_MESSAGE : 1;
+        while (sent + at_once <= due) {
+            publish(&clients[0], at_once);
+            sent += at_once;
+        }
+        turn(rate == 0 ? 100 : 1);
+    }
+    for (uint64_t patience = end + 5000000000U; n_pushes < sent * n && now_ns() < patience;) {
+        turn(100);
+    }
+    printf("deliveries %llu %llu %.6f\n", (unsigned long long) n_pushes, (unsigned long long) sent * n,
+           (double) (now_ns() - start) / 1e9);
+}
+
+/* Lets go of it as asked; true when it is gone and counts. */
+static bool end_handshake(struct client *client, bool reset) {
+    if (client->phase == READY && !reset) {
+        client->phase = CLOSING;
+        send_frame(client, 8, "\x03\xe8", 2);
+    } else if (client->phase == READY || client->phase == ENDED) {
+        close_client(client);
+        return true;
+    }
+    return false;
+}
+
+static void run_handshakes(unsigned at_a_time, unsigned seconds, bool reset) {
     uint64_t count = 0;
     unsigned number = 0;
     clients = calloc(at_a_time, sizeof *clients);
+    be_ready(at_a_time);
+    uint64_t end = now_ns() + (uint64_t) seconds * 1000000000U;
     for (unsigned i = 0; i < at_a_time; i++) {
         start_client(&clients[i], number++);
     }
     while (now_ns() < end) {
         turn(100);
         for (unsigned i = 0; i < at_a_time; i++) {
-            if (clients[i].phase == READY) {
-                close_client(&clients[i]);
+            if (end_handshake(&clients[i], reset)) {
                 start_client(&clients[i], number++);
                 count++;
             }
@@ -301,15 +373,11 @@ static int compare_u64(const void *a, const void *b) {
 static void run_latency(unsigned n) {
     uint64_t *times = calloc(n, sizeof *times);
     connect_all(1);
+    be_ready(1);
     for (unsigned i = 0; i < n; i++) {
-        char text[512];
-        snprintf(text, sizeof text,
-                 "{\"id\":%u,\"publish\":{\"channel\":\"%s\",\"data\":{\"n\":%u,\"pad\":"
-                 "\"0123456789012345678901234567890123456789\"}}}",
-                 i + 10, channel, i);
         n_pushes = 0;
         uint64_t start = now_ns();
-        send_text(&clients[0], text);
+        publish(&clients[0], 1);
         while (n_pushes == 0) {
             turn(1000);
         }
@@ -321,28 +389,40 @@ static void run_latency(unsigned n) {
            (double) times[n - 1] / 1000);
 }
 
+static void use_all_descriptors(void) {
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static bool run(int argc, char **argv) {
+    const char *mode = argv[3];
+    unsigned n = (unsigned) atoi(argv[4]);
+    channel = argc > 5 && strcmp(mode, "handshakes") != 0 ? argv[5] : NULL;
+    if (strcmp(mode, "idle") == 0) {
+        run_idle(n);
+    } else if (strcmp(mode, "fanout") == 0 && argc == 8) {
+        run_fanout(n, (unsigned) atoi(argv[6]), (unsigned) atoi(argv[7]));
+    } else if (strcmp(mode, "handshakes") == 0 && argc >= 6) {
+        run_handshakes(n, (unsigned) atoi(argv[5]), argc > 6);
+    } else if (strcmp(mode, "latency") == 0 && argc == 6) {
+        run_latency(n);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv) {
     if (argc < 5) {
-        fprintf(stderr, "usage: ws_load PORT TOKEN idle|fanout|handshakes|latency N [CHANNEL|K]\n");
+        fprintf(stderr, "usage: see the head of tests/bench/ws_load.c\n");
         return 2;
     }
     server = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons((uint16_t) atoi(argv[1])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     token = argv[2];
-    unsigned n = (unsigned) atoi(argv[4]);
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
+    use_all_descriptors();
     epoll_fd = epoll_create1(0);
-    bool is_handshakes = strcmp(argv[3], "handshakes") == 0;
-    channel = argc > 5 && !is_handshakes ? argv[5] : NULL;
-    if (is_handshakes) {
-        run_handshakes(n, argc > 5 ? (unsigned) atoi(argv[5]) : 50);
-    } else if (strcmp(argv[3], "latency") == 0) {
-        run_latency(n);
-    } else {
-        run_idle(n, strcmp(argv[3], "fanout") == 0);
-    }
-    return 0;
+    return run(argc, argv) ? 0 : 2;
 }

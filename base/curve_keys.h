@@ -37,7 +37,8 @@ bool curve_keys_apply_client(void *socket, const struct curve_keys *own, const c
 
 /* Is this ZeroMQ endpoint one that may go without CURVE: inproc, ipc, or tcp on 127.0.0.0/8, ::1 or localhost? */
 bool curve_endpoint_is_local(const char *endpoint);
-/* Is it one that libzmq could take: inproc or ipc and a name, or tcp://host:port, the port a number up to 65535 or *? */
+/* Is it one that libzmq could take: inproc or ipc and a name, or tcp://host:port, the port a number up to 65535 or *?
+ */
 bool curve_endpoint_is_well_formed(const char *endpoint);
 
 #endif

@@ -129,6 +129,7 @@ enum wire_kind {
 #define WIRE_FIELDS_join(F) F(u32, handle) F(bytes, info)
 #define WIRE_FIELDS_leave(F) F(u32, handle) F(bytes, info)
 #define WIRE_FIELDS_lagging(F) F(u32, handle)
+/* An empty epoch: the channel has no positions any more. */
 #define WIRE_FIELDS_lost(F) F(u32, handle) F(epoch, epoch) F(u64, offset)
 /* Presence of these partitions (u32 each) again; n 0: of all. */
 #define WIRE_FIELDS_resync(F) F(u32, n) F(bytes, partitions)

@@ -35,6 +35,12 @@ static uint32_t tail_count_max(const channel_set_t *set, const struct namespace_
     return (uint32_t) (options->history_size < most ? options->history_size : most);
 }
 
+static void take_event(struct channel *self, enum channel_event_kind kind) {
+    if (channel_step(self, &(struct channel_event){.kind = kind, .wanted = self->n_subscriptions > 0}, NULL)) {
+        channel_settle(self);
+    }
+}
+
 /* What a namespace that is gone leaves behind. */
 static const struct namespace_options closed_options = {.name = NULL};
 
@@ -42,8 +48,12 @@ void channel_take_options(struct channel *self, const struct namespace_options *
     bool had_history = namespace_has_history(self->options);
     self->options = options == NULL ? &closed_options : options;
     self->tail.count_max = tail_count_max(self->set, self->options);
-    if (had_history && !namespace_has_history(self->options)) {
-        channel_on_doubt(self); /* the load tells that there are no positions any more */
+    /* A pair: the engine knows the new options, and holds the channel as often as before. */
+    self->set->engine->methods->hold(self->set->engine, channel_name(self), self->options);
+    self->set->engine->methods->release(self->set->engine, channel_name(self));
+    if (had_history != namespace_has_history(self->options)) {
+        /* The load brings the positions that there are from now on, or none; subscribers are told in any case. */
+        take_event(self, CHANNEL_ON_RELOAD);
     }
 }
 
@@ -461,10 +471,7 @@ void channel_on_publication(channel_t *self, const struct epoch *epoch, uint64_t
 }
 
 void channel_on_doubt(channel_t *self) {
-    if (channel_step(self, &(struct channel_event){.kind = CHANNEL_ON_DOUBT, .wanted = self->n_subscriptions > 0},
-                     NULL)) {
-        channel_settle(self);
-    }
+    take_event(self, CHANNEL_ON_DOUBT);
 }
 
 /* ---- reading ---- */

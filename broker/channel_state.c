@@ -352,7 +352,8 @@ static void on_load_failed(struct channel_state *self, const struct channel_even
 
 /* ---- doubt, leaving, time ---- */
 
-static void on_doubt(struct channel_state *self, struct channel_actions *actions) {
+/* A channel without positions lacks nothing, unless it is to have some now. */
+static void on_doubt(struct channel_state *self, bool is_reload, struct channel_actions *actions) {
     switch (self->phase) {
     case CHANNEL_ABSENT:
         break;
@@ -360,7 +361,7 @@ static void on_doubt(struct channel_state *self, struct channel_actions *actions
         self->load_again = true;
         break;
     case CHANNEL_LIVE:
-        if (!epoch_is_empty(&self->cursor.epoch)) {
+        if (is_reload || !epoch_is_empty(&self->cursor.epoch)) {
             heal(self, actions);
         }
         break;
@@ -412,7 +413,8 @@ void channel_state_step(struct channel_state *self, const struct channel_event *
         on_load_failed(self, event, ret);
         break;
     case CHANNEL_ON_DOUBT:
-        on_doubt(self, ret);
+    case CHANNEL_ON_RELOAD:
+        on_doubt(self, event->kind == CHANNEL_ON_RELOAD, ret);
         break;
     case CHANNEL_ON_LAST_LEFT:
         on_last_left(self, ret);

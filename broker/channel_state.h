@@ -42,6 +42,7 @@ enum channel_event_kind {
     CHANNEL_ON_LOADED,
     CHANNEL_ON_LOAD_FAILED,
     CHANNEL_ON_DOUBT,     /* something may be missing, or the epoch may have changed */
+    CHANNEL_ON_RELOAD,    /* its namespace has a history now, or none any more: there are positions, or none */
     CHANNEL_ON_LAST_LEFT, /* nobody is subscribed or waits any more */
     CHANNEL_ON_TIME,      /* idle: kept long enough; healing: try the load again; absent: nothing ever came */
 };

@@ -36,7 +36,8 @@ enum engine_outcome {
 };
 const char *engine_outcome_text(enum engine_outcome outcome);
 
-/* Options of a request are borrowed until its completion, those of hold for the call: a reload replaces them. */
+/* Options of a request are borrowed until its completion, those of hold until it is held with others or released: a
+ * reload replaces them. */
 
 /* ---- appending ---- */
 struct engine_append {
@@ -151,7 +152,7 @@ struct engine_methods {
     void (*read)(engine_t *self, struct engine_read *request);
     void (*remove_history)(engine_t *self, struct engine_remove *request);
     /* A channel is held from its first subscriber (or own publish) until it is released: the engine listens to its
-     * partition, and doubts are told for held channels. Calls are paired. */
+     * partition, and doubts are told for held channels. Calls are paired; after a reload a pair brings new options. */
     void (*hold)(engine_t *self, struct span channel, const struct namespace_options *options);
     void (*release)(engine_t *self, struct span channel);
     /* May this engine say "no" for the channel now (redis.md: only an open partition does)? */

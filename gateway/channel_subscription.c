@@ -126,8 +126,8 @@ static unsigned push_live(struct subscription *self, uint64_t offset) {
 
 static unsigned lose(struct subscription *self, const struct subscription_event *event) {
     self->at = event->position;
-    self->has_history = true;
-    self->knows = true;
+    self->has_history = !epoch_is_empty(&event->position.epoch); /* else a reload took the history away */
+    self->knows = self->has_history;
     return DO(TELL_LOST);
 }
 

@@ -53,7 +53,7 @@ enum subscription_event_kind {
     SUBSCRIPTION_PUSHED,   /* PUSH: position.offset */
     SUBSCRIPTION_LAGGED,   /* LAGGING */
     SUBSCRIPTION_BEHIND,   /* the broker's top stayed above W: a push was lost */
-    SUBSCRIPTION_LOST,     /* LOST: position */
+    SUBSCRIPTION_LOST,     /* LOST: position; empty: there are none any more */
     SUBSCRIPTION_CUT,      /* the link is lost */
     SUBSCRIPTION_MOVED,    /* the broker drains, or another one ranks first now; the link holds */
     SUBSCRIPTION_RETRY,    /* the retry timer */

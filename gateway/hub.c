@@ -606,7 +606,7 @@ static bool on_lagging(hub_t *self, uplink_t *uplink, struct span body) {
 
 static bool on_lost_frame(hub_t *self, uplink_t *uplink, struct span body) {
     struct wire_lost lost;
-    if (!wire_decode_lost(body, &lost) || epoch_is_empty(&lost.epoch)) {
+    if (!wire_decode_lost(body, &lost)) {
         return false;
     }
     struct hub_channel *channel = find_handle(self, uplink, lost.handle);

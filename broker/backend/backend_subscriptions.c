@@ -261,6 +261,9 @@ static void on_lost(backend_subscriptions_t *self, const struct wire_lost *frame
     struct subscription *subscription = find_by_handle(self, frame->handle);
     if (subscription != NULL) {
         subscription->at = (struct position){.epoch = frame->epoch, .offset = frame->offset};
+        subscription->has_history = !epoch_is_empty(&frame->epoch);
+        subscription->has_position = subscription->has_history;
+        subscription->is_own = subscription->has_history;
         subscription->owes_gap = true;
         tell_gap(self, subscription);
     }

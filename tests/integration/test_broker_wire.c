@@ -776,6 +776,48 @@ static void reloaded_namespaces_count_for_new_work_and_subscriptions_stay(void *
     config_finish(&parts[1], 1);
 }
 
+static void subscribers_are_told_when_a_reload_gives_or_takes_a_history(void **state) {
+    struct fixture *self = *state;
+    static const char text[] = "namespaces:\n"
+                               "  - name: news\n"
+                               "  - name: plain\n"
+                               "    history_size: 5\n"
+                               "    history_ttl: 1h\n";
+    struct broker_config config;
+    struct config_part part = {&broker_config_table, &config};
+    wire_client_link(self->client);
+    subscribe(self->client, "news:a", 1);
+    subscribe(self->client, "plain:a", 2);
+    expect_published(self->client, wire_client_publish(self->client, "plain:b", "an idle channel")); /* is made anew */
+    read_config(text, &part);
+    broker_reload(self->broker, &config);
+    finish_reload(self);
+    struct wire_lost lost[2];
+    for (int i = 0; i < 2; i++) {
+        assert_true(wire_decode_lost(wire_client_expect(self->client, WIRE_LOST), &lost[i]));
+    }
+    const struct wire_lost *news = lost[0].handle == 1 ? &lost[0] : &lost[1];
+    const struct wire_lost *plain = lost[0].handle == 1 ? &lost[1] : &lost[0];
+    assert_int_equal(plain->handle, 2);
+    assert_true(epoch_is_empty(&news->epoch));
+    assert_false(epoch_is_empty(&plain->epoch));
+    uint32_t request = wire_client_publish(self->client, "plain:a", "1");
+    expect_push(self->client, 2, 1, "1");
+    expect_published(self->client, request);
+    request = wire_client_publish(self->client, "news:a", "1");
+    expect_push(self->client, 1, 0, "1");
+    expect_published(self->client, request);
+    struct position begin = {plain->epoch, 0};
+    request = wire_client_subscribe(self->client, "plain:a", 2, &begin, false);
+    struct wire_subscribed answer = expect_subscribed(self->client, request);
+    assert_int_equal(answer.flags, WIRE_SUBSCRIBED_HISTORY | WIRE_SUBSCRIBED_RECOVERED);
+    expect_run(answer.publications, answer.n_publications, 1);
+    request = wire_client_subscribe(self->client, "news:b", 3, NULL, false);
+    assert_int_equal(expect_subscribed(self->client, request).flags, 0);
+    broker_destroy(&self->broker);
+    config_finish(&part, 1);
+}
+
 /* ---- draining ---- */
 
 static void draining_tells_the_gateways_and_refuses_what_is_new(void **state) {
@@ -865,6 +907,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(calls_without_a_worker_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reloaded_namespaces_count_for_new_work_and_subscriptions_stay, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(subscribers_are_told_when_a_reload_gives_or_takes_a_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(draining_tells_the_gateways_and_refuses_what_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_requests_at_once_are_all_answered, set_up, tear_down),
     };

@@ -50,6 +50,10 @@ static void doubt(void) {
     step((struct channel_event){.kind = CHANNEL_ON_DOUBT, .wanted = true});
 }
 
+static void reload(void) {
+    step((struct channel_event){.kind = CHANNEL_ON_RELOAD, .wanted = true});
+}
+
 static void last_left(void) {
     step((struct channel_event){.kind = CHANNEL_ON_LAST_LEFT});
 }
@@ -394,6 +398,45 @@ static void live_without_positions_a_doubt_changes_nothing(void **state) {
     expect_state(CHANNEL_LIVE, "", 0);
 }
 
+static void live_with_a_history_since_a_reload_it_is_loaded_and_told(void **state) {
+    (void) state;
+    be_live("", 0);
+    reload();
+    expect(1, CHANNEL_LOAD);
+    publication("e", 1);
+    expect(1, CHANNEL_KEEP);
+    loaded("e", 0, 0, 0);
+    expect(5, CHANNEL_EMPTY_TAIL, CHANNEL_TELL_LOST, CHANNEL_PUSH_KEPT, CHANNEL_DROP_KEPT, CHANNEL_ANSWER);
+    expect_position(1, "e", 0);
+    expect_run(2, 1, 1);
+    expect_state(CHANNEL_LIVE, "e", 1);
+}
+
+static void live_without_a_history_since_a_reload_it_is_told_that_there_are_no_positions(void **state) {
+    (void) state;
+    be_live("e", 9);
+    reload();
+    expect(1, CHANNEL_LOAD);
+    loaded("", 0, 0, 0);
+    expect(3, CHANNEL_EMPTY_TAIL, CHANNEL_TELL_LOST, CHANNEL_ANSWER);
+    expect_position(1, "", 0);
+    publication("", 0);
+    expect(1, CHANNEL_PASS);
+    expect_state(CHANNEL_LIVE, "", 0);
+}
+
+static void loading_a_reload_loads_once_more(void **state) {
+    (void) state;
+    be_absent();
+    subscribe(true);
+    reload();
+    loaded("", 0, 0, 0); /* as the namespace was */
+    expect(2, CHANNEL_ANSWER, CHANNEL_LOAD);
+    loaded("e", 3, 1, 3);
+    assert_int_equal(actions.list[1].kind, CHANNEL_TELL_LOST);
+    expect_state(CHANNEL_LIVE, "e", 3);
+}
+
 static void live_the_last_left_and_it_is_idle(void **state) {
     (void) state;
     be_live("e", 9);
@@ -556,6 +599,13 @@ static void idle_a_doubt_or_time_ends_it(void **state) {
     time_passed(false);
     expect(2, CHANNEL_EMPTY_TAIL, CHANNEL_FREE);
     assert_int_equal(channel.phase, CHANNEL_ABSENT);
+}
+
+static void idle_a_reload_ends_it(void **state) {
+    (void) state;
+    be_idle("", 0);
+    reload();
+    expect(2, CHANNEL_EMPTY_TAIL, CHANNEL_FREE);
 }
 
 static void idle_doubted_with_a_load_out_a_subscribe_heals(void **state) {
@@ -763,6 +813,10 @@ int main(void) {
         cmocka_unit_test(live_a_failed_load_is_a_temporary_error_to_those_who_wait),
         cmocka_unit_test(live_a_doubt_heals),
         cmocka_unit_test(live_without_positions_a_doubt_changes_nothing),
+        cmocka_unit_test(live_with_a_history_since_a_reload_it_is_loaded_and_told),
+        cmocka_unit_test(live_without_a_history_since_a_reload_it_is_told_that_there_are_no_positions),
+        cmocka_unit_test(loading_a_reload_loads_once_more),
+        cmocka_unit_test(idle_a_reload_ends_it),
         cmocka_unit_test(live_the_last_left_and_it_is_idle),
         cmocka_unit_test(healing_what_was_missed_is_pushed_then_what_was_kept),
         cmocka_unit_test(healing_nothing_was_missed),

@@ -192,10 +192,11 @@ ${TOKENS}${NAMESPACES}${settings}`);
     return program;
   }
 
-  async redis(lines = []) {
-    const port = await freePort();
+  /* A real redis-server; `port` of one that was stopped: the same folder again. */
+  async redis(lines = [], port = undefined) {
+    port ??= await freePort();
     const folder = path.join(this.folder, `redis-${port}`);
-    fs.mkdirSync(folder);
+    fs.mkdirSync(folder, { recursive: true });
     const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...lines], { stdio: 'ignore' });
     const redis = { port, url: `redis://127.0.0.1:${port}`, child, kill: (signal) => child.kill(signal) };
     redis.stop = () => new Promise((resolve) => {

@@ -35,6 +35,7 @@ enum {
     REFUSED_DELAY_MS = 5000,
     PARKED_DELAY_MS = 3600 * 1000,
     SHARDS_MAX = 1024,
+    NOT_REACHED_LOG_EACH = 10,
 };
 
 enum uplink_state { UPLINK_WAITING, UPLINK_GREETING, UPLINK_LIVE, UPLINK_DYING };
@@ -63,8 +64,9 @@ struct uplink {
     zmq_on_uv_t *on_uv;
     uint64_t link_epoch;
     bool hello_sent;
-    bool was_live;        /* dying: on_lost is due */
-    uint32_t death_delay; /* dying: ms to the next attempt, 0 = by backoff */
+    bool was_live;          /* dying: on_lost is due */
+    uint64_t n_not_reached; /* dials in a row */
+    uint32_t death_delay;   /* dying: ms to the next attempt, 0 = by backoff */
     struct timer_entry timer;
     struct backoff backoff;
     uint16_t version;
@@ -122,6 +124,14 @@ static void set_timer(uplink_t *self, uint64_t delay_ms) {
     timer_wheel_set(self->settings.wheel, &self->timer, clock_monotonic_ms() + delay_ms);
 }
 
+/* The first time, then now and then: a broker may be away for long. */
+static void tell_not_reached(uplink_t *self, const char *reason) {
+    if (self->n_not_reached++ % NOT_REACHED_LOG_EACH == 0) {
+        log_warning("broker_not_reached", log_text("endpoint", self->endpoint), log_text("reason", reason),
+                    log_u64("attempts", self->n_not_reached));
+    }
+}
+
 /* The rest is done by uplink_settle. delay_ms 0: by backoff. */
 static void die(uplink_t *self, const char *reason, enum uplink_metric metric, uint32_t delay_ms) {
     if (self->state != UPLINK_GREETING && self->state != UPLINK_LIVE) {
@@ -135,7 +145,7 @@ static void die(uplink_t *self, const char *reason, enum uplink_metric metric, u
         metric_change(self->settings.metrics, METRIC_LIVE, -1);
         log_warning("broker_link_lost", log_text("endpoint", self->endpoint), log_text("reason", reason));
     } else {
-        log_debug("broker_not_reached", log_text("endpoint", self->endpoint), log_text("reason", reason));
+        tell_not_reached(self, reason);
     }
     self->settings.callbacks->on_wake(self->settings.context);
 }
@@ -397,6 +407,7 @@ static void start_beating(uplink_t *self, const struct wire_welcome *welcome) {
 
 static void become_live(uplink_t *self, const struct wire_welcome *welcome) {
     self->state = UPLINK_LIVE;
+    self->n_not_reached = 0;
     self->version = welcome->version;
     backoff_reset(&self->backoff);
     count(self, METRIC_LINKS);
@@ -644,7 +655,10 @@ static void on_timer(struct timer_entry *timer) {
         dial(self);
         return;
     case UPLINK_GREETING:
-        die(self, "no WELCOME", METRIC_LOST_OTHER, 0);
+        die(self,
+            self->hello_sent ? "no WELCOME"
+                             : "no connection; is the broker there, and do the CURVE keys of both ends fit?",
+            METRIC_LOST_OTHER, 0);
         return;
     case UPLINK_LIVE:
         beat(self);

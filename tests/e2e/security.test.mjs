@@ -77,6 +77,7 @@ test('a gateway without keys, with a key not on the list, or that expects anothe
   await until('their key is refused', async () => (await metric(broker, 'callboard_curve_zap_refused_total{endpoint="gateways"}')) > before);
   for (const each of refused) {
     await until('it tried', async () => (await metric(each, 'callboard_gateway_link_greetings_failed_total').catch(() => 0)) > 0);
+    assert.match(each.log(), /"event":"broker_not_reached".*the CURVE keys of both ends/);
     assert.equal((await get(each.internal, '/ready')).status, 503);
     assert.equal(await metric(each, 'callboard_gateway_links_total'), 0);
   }

@@ -8,6 +8,7 @@
 #include "tests/support/free_port.h"
 #include "tests/support/gateway_bench.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,17 +107,28 @@ static payload_t *frame(enum client_encoding encoding, struct span message) {
         }                                                                                                              \
     } while (0)
 
-static void start_broker(void) {
-    char error[512] = "";
+static bool try_to_start_broker(char *ret_error, size_t error_size) {
     broker_metrics = metrics_new();
     broker = broker_new(&(struct broker_options){.config = &config,
                                                  .zmq_context = bench.zmq_context,
                                                  .metrics = broker_metrics,
                                                  .inproc_endpoint = ENDPOINT,
                                                  .no_endpoint = !is_on_tcp},
-                        error, sizeof error);
+                        ret_error, error_size);
     if (broker == NULL) {
-        fail_msg("%s", error);
+        metrics_destroy(&broker_metrics);
+    }
+    return broker != NULL;
+}
+
+/* libzmq lets go of an address some time after its socket was closed: a broker that comes back may find it in use. */
+static void start_broker(void) {
+    char error[512] = "";
+    uint64_t deadline_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (!try_to_start_broker(error, sizeof error)) {
+        if (strstr(error, strerror(EADDRINUSE)) == NULL || clock_monotonic_ms() > deadline_ms) {
+            fail_msg("%s", error);
+        }
     }
 }
 

@@ -76,6 +76,7 @@ static void on_info(void *context, struct http_answer *answer) {
     append_figure(body, "channels", status.channels);
     append_figure(body, "subscriptions", status.subscriptions);
     append_figure(body, "requests_waiting", status.operations);
+    append_figure(body, "brokers", status.brokers);
     append_figure(body, "gateways", status.gateways);
     append_figure(body, "connections", status.connections);
     append_figure(body, "users", status.users);

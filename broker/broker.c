@@ -313,6 +313,7 @@ static void add_shard(const broker_t *self, uint32_t index, struct broker_status
     status->subscriptions += figures.subscriptions;
     status->operations += figures.operations;
     status->draining &= figures.draining;
+    status->brokers = figures.brokers > status->brokers ? figures.brokers : status->brokers;
     if (figures.gateways > status->gateways) {
         status->gateways = figures.gateways;
         status->connections = figures.connections;

@@ -61,7 +61,7 @@ struct broker_status {
     uint64_t channels;
     uint64_t subscriptions;
     uint64_t operations;
-    uint64_t gateways, connections, users; /* of the whole cluster, from the leases */
+    uint64_t brokers, gateways, connections, users; /* of the whole cluster, from the leases */
 };
 void broker_read_status(const broker_t *self, struct broker_status *ret_status);
 /* Where gateways reach it over TCP; "" when only inside the process. */

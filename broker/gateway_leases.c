@@ -13,6 +13,7 @@ struct lease {
 struct gateway_leases {
     struct lease *leases;
     size_t n;
+    uint32_t n_brokers;
     bool known;
 };
 
@@ -38,26 +39,37 @@ void gateway_leases_destroy(gateway_leases_t **self_p) {
     *self_p = NULL;
 }
 
+static bool is_broker(const struct engine_lease *lease) {
+    return span_starts_with(lease->gateway_id, SPAN_LITERAL(LEASE_OF_BROKER));
+}
+
 static bool is_changed(const gateway_leases_t *self, const struct engine_lease *leases, size_t n_leases) {
-    if (!self->known || self->n != n_leases) {
-        return true;
-    }
+    size_t n = 0;
     for (size_t i = 0; i < n_leases; i++) {
+        if (is_broker(&leases[i])) {
+            continue;
+        }
+        n++;
         if (gateway_leases_number(self, leases[i].gateway_id) != leases[i].number) {
             return true;
         }
     }
-    return false;
+    return !self->known || self->n != n;
 }
 
 bool gateway_leases_update(gateway_leases_t *self, const struct engine_lease *leases, size_t n_leases) {
     bool changed = is_changed(self, leases, n_leases);
     empty(self);
     self->leases = n_leases == 0 ? NULL : memory_alloc_array(n_leases, sizeof *self->leases);
-    self->n = n_leases;
+    self->n = 0;
+    self->n_brokers = 0;
     self->known = true;
     for (size_t i = 0; i < n_leases; i++) {
-        self->leases[i] = (struct lease){
+        if (is_broker(&leases[i])) {
+            self->n_brokers++;
+            continue;
+        }
+        self->leases[self->n++] = (struct lease){
             .gateway_id = memory_strndup(leases[i].gateway_id.data, leases[i].gateway_id.size),
             .size = leases[i].gateway_id.size,
             .number = leases[i].number,
@@ -89,7 +101,7 @@ bool gateway_leases_is_alive(const gateway_leases_t *self, struct span gateway_i
 }
 
 struct wire_totals gateway_leases_totals(const gateway_leases_t *self) {
-    struct wire_totals totals = {.gateways = (uint32_t) self->n, .brokers = 1};
+    struct wire_totals totals = {.gateways = (uint32_t) self->n, .brokers = self->n_brokers == 0 ? 1 : self->n_brokers};
     for (size_t i = 0; i < self->n; i++) {
         totals.connections += self->leases[i].connections;
         totals.users += self->leases[i].users;

@@ -1,10 +1,14 @@
 /* The live leases of gateways as the engine told them last. Until it did, every gateway counts as alive.
+ * Brokers keep a lease too, so that they can be counted; theirs are told from the gateways' by their id.
  * Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_GATEWAY_LEASES_H
 #define CALLBOARD_BROKER_GATEWAY_LEASES_H
 
 #include "base/wire.h"
 #include "broker/engine.h"
+
+/* What a broker's id begins with among the leases; no gateway's id does. */
+#define LEASE_OF_BROKER "broker:"
 
 typedef struct gateway_leases gateway_leases_t;
 
@@ -17,6 +21,7 @@ bool gateway_leases_are_known(const gateway_leases_t *self);
 uint64_t gateway_leases_number(const gateway_leases_t *self, struct span gateway_id);
 /* Does an entry of this gateway under this number live? Number 0 was set before its lease was known. */
 bool gateway_leases_is_alive(const gateway_leases_t *self, struct span gateway_id, uint64_t number);
+/* Gateways, brokers (this one at least) and what the gateways told of themselves. */
 struct wire_totals gateway_leases_totals(const gateway_leases_t *self);
 
 #endif

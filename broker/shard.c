@@ -15,7 +15,7 @@
 #include "base/partition.h"
 #include "broker/shard_parts.h"
 
-enum { TICK_MS = 100, TOTALS_EVERY_MS = 2000, STOP_DEADLINE_MS = 10000 };
+enum { TICK_MS = 100, TOTALS_EVERY_MS = 2000, STOP_DEADLINE_MS = 10000, OWN_ID_MAX = 255 };
 
 struct shard_batch {
     struct actor_message message;
@@ -201,6 +201,7 @@ static void publish_figures(struct shard *self) {
     atomic_store(&self->seen_channels, channel_set_count(self->channels));
     atomic_store(&self->seen_subscriptions, subscriptions);
     atomic_store(&self->seen_operations, self->n_operations);
+    atomic_store(&self->seen_brokers, totals.brokers);
     atomic_store(&self->seen_gateways, totals.gateways);
     atomic_store(&self->seen_connections, totals.connections);
     atomic_store(&self->seen_users, totals.users);
@@ -456,9 +457,23 @@ static void on_flush(void *context) {
     flush_peers(self);
 }
 
+/* The broker's own, so that brokers are counted as gateways are. One shard's word is enough. */
+static void keep_own_lease(struct shard *self, uint64_t now_ms) {
+    if (self->options.index != 0 || now_ms - self->own_lease_ms < (uint64_t) self->options.config->heartbeat_ms) {
+        return;
+    }
+    char id[sizeof LEASE_OF_BROKER + OWN_ID_MAX];
+    int size = snprintf(id, sizeof id, LEASE_OF_BROKER "%.*s", OWN_ID_MAX, self->options.broker_id);
+    struct engine_lease lease = {.gateway_id = span_of(id, (size_t) size), .boot_nonce = self->options.boot_nonce};
+    self->own_lease_ms = now_ms;
+    self->engine->methods->lease_renew(self->engine, &lease);
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct shard *self = timer->data;
-    channel_set_tick(self->channels, clock_monotonic_ms());
+    uint64_t now_ms = clock_monotonic_ms();
+    keep_own_lease(self, now_ms);
+    channel_set_tick(self->channels, now_ms);
     follow_reload(self);
     publish_figures(self);
 }
@@ -572,6 +587,7 @@ void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) 
                                           .operations = atomic_load(&self->seen_operations),
                                           .reloads = atomic_load(&self->seen_reload),
                                           .draining = draining,
+                                          .brokers = atomic_load(&self->seen_brokers),
                                           .gateways = atomic_load(&self->seen_gateways),
                                           .connections = atomic_load(&self->seen_connections),
                                           .users = atomic_load(&self->seen_users)};

@@ -85,8 +85,8 @@ struct shard_figures {
     uint64_t operations; /* requests that wait for the engine */
     uint32_t reloads;    /* the last reload that is through */
     bool draining;       /* and the figures above were read since */
-    /* of the whole cluster, from the gateways' leases; only shard 0's are current everywhere */
-    uint64_t gateways, connections, users;
+    /* of the whole cluster, from the leases; only shard 0's are current everywhere */
+    uint64_t brokers, gateways, connections, users;
 };
 void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures);
 

@@ -435,6 +435,7 @@ static void inform(struct shard *self, const struct operation_origin *origin) {
     struct shard_reply reply = {.kind = SHARD_REQUEST_INFO,
                                 .n = (uint32_t) channel_set_count(self->channels),
                                 .m = HASH_CNT(by_number, self->peers),
+                                .brokers = totals.brokers,
                                 .gateways = totals.gateways,
                                 .connections = totals.connections,
                                 .users = totals.users,

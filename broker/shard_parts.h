@@ -34,6 +34,7 @@ struct shard {
     uint32_t *doubtful;    /* partitions opened anew in this turn: RESYNC */
     uint32_t n_doubtful;
     uint64_t totals_ms;       /* when TOTALS went out last */
+    uint64_t own_lease_ms;    /* when the broker's own lease was renewed last */
     uint32_t n_subscriptions; /* of all peers */
     bool draining;
     uint32_t reload; /* number of the last one */
@@ -46,7 +47,7 @@ struct shard {
     atomic_uint seen_reload;
     atomic_int mode;
     atomic_uint_fast64_t seen_peers, seen_channels, seen_subscriptions, seen_operations;
-    atomic_uint_fast64_t seen_gateways, seen_connections, seen_users;
+    atomic_uint_fast64_t seen_brokers, seen_gateways, seen_connections, seen_users;
 };
 
 /* shard.c */

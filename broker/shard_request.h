@@ -47,11 +47,11 @@ struct shard_reply {
     struct position position;
     bool duplicate;
     bool not_durable;
-    uint32_t n;                            /* publications, entries, clients; INFO: channels held */
-    uint32_t m;                            /* users; INFO: subscribed gateway workers */
-    uint64_t gateways, connections, users; /* INFO, from the leases: the whole cluster */
-    bool engine_connected;                 /* INFO */
-    struct span bytes;                     /* wire_publication… or sized wire_client_info… */
+    uint32_t n;                                     /* publications, entries, clients; INFO: channels held */
+    uint32_t m;                                     /* users; INFO: subscribed gateway workers */
+    uint64_t brokers, gateways, connections, users; /* INFO, from the leases: the whole cluster */
+    bool engine_connected;                          /* INFO */
+    struct span bytes;                              /* wire_publication… or sized wire_client_info… */
 };
 struct shard_reply *shard_reply_new(const struct shard_reply *model);
 

@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "base/wire_lane.h"
 #include "base/zmq_on_uv.h"
+#include "broker/gateway_leases.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -340,6 +341,11 @@ static uint16_t common_version(const struct wire_hello *hello) {
     return version >= WIRE_VERSION_MIN && version >= hello->version_min ? version : 0;
 }
 
+/* Not empty, not too long, and not what a broker's lease is called. */
+static bool is_gateway_id(struct span id) {
+    return id.size > 0 && id.size <= GATEWAY_ID_MAX && !span_starts_with(id, SPAN_LITERAL(LEASE_OF_BROKER));
+}
+
 static bool is_acceptable(switchboard_t *self, const struct routing_id *routing, uint64_t link_epoch,
                           const struct wire_hello *hello, const char *key) {
     const char *owner = key_of_gateway(self, hello->gateway_id);
@@ -348,8 +354,7 @@ static bool is_acceptable(switchboard_t *self, const struct routing_id *routing,
         reason = WIRE_RESET_NOT_ALLOWED;
     } else if (common_version(hello) == 0) {
         reason = WIRE_RESET_VERSION;
-    } else if (hello->gateway_id.size == 0 || hello->gateway_id.size > GATEWAY_ID_MAX ||
-               (owner != NULL && strcmp(owner, key) != 0)) {
+    } else if (!is_gateway_id(hello->gateway_id) || (owner != NULL && strcmp(owner, key) != 0)) {
         reason = WIRE_RESET_BAD_FRAME;
     } else if (HASH_CNT(by_number, self->by_number) >= PEERS_MAX) {
         reason = WIRE_RESET_OVERFLOW;

@@ -231,6 +231,9 @@ static void verify_brokers(const struct gateway_config *self, const char *prefix
 
 static void verify(const void *target, const char *prefix, config_errors_t *errors) {
     const struct gateway_config *self = target;
+    if (strncmp(self->id, "broker:", sizeof "broker:" - 1) == 0) {
+        config_error(errors, prefix, "gateway.id", "may not begin with broker: as brokers do among the leases");
+    }
     verify_http(self, prefix, errors);
     verify_token(self, prefix, errors);
     if (self->pong_timeout_ms >= self->ping_interval_ms) {

@@ -162,11 +162,12 @@ static void append_nothing(const struct backend_context *context, const struct b
     buffer_append_text(body, "{}");
 }
 
-/* Channels are a shard's own; gateways, connections and users are the whole cluster's, as the shard that keeps leases
- * knows them. */
+/* Channels are a shard's own; brokers, gateways, connections and users are the whole cluster's, as the shard that keeps
+ * leases knows them. */
 static void append_info(const struct backend_context *context, const struct backend_waiting *waiting,
                         struct buffer *body) {
     uint64_t channels = 0;
+    uint64_t brokers = 0;
     uint64_t gateways = 0;
     uint64_t connections = 0;
     uint64_t users = 0;
@@ -174,6 +175,7 @@ static void append_info(const struct backend_context *context, const struct back
     for (uint32_t i = 0; i < waiting->n_parts; i++) {
         const struct shard_reply *reply = waiting->replies[i];
         channels += reply->n;
+        brokers = reply->brokers > brokers ? reply->brokers : brokers;
         gateways = reply->gateways > gateways ? reply->gateways : gateways;
         connections = reply->connections > connections ? reply->connections : connections;
         users = reply->users > users ? reply->users : users;
@@ -181,12 +183,13 @@ static void append_info(const struct backend_context *context, const struct back
     }
     buffer_append_text(body, "{\"broker\":");
     buffer_append_json_string(body, span_of_text(context->broker_id));
-    buffer_append_format(
-        body,
-        ",\"version\":\"" CALLBOARD_VERSION "\",\"engine\":\"%s\",\"connected\":%s,\"shards\":%u,\"channels\":%llu,"
-        "\"gateways\":%llu,\"connections\":%llu,\"users\":%llu}",
-        context->engine, connected ? "true" : "false", context->n_shards, (unsigned long long) channels,
-        (unsigned long long) gateways, (unsigned long long) connections, (unsigned long long) users);
+    buffer_append_format(body,
+                         ",\"version\":\"" CALLBOARD_VERSION
+                         "\",\"engine\":\"%s\",\"connected\":%s,\"shards\":%u,\"channels\":%llu,"
+                         "\"brokers\":%llu,\"gateways\":%llu,\"connections\":%llu,\"users\":%llu}",
+                         context->engine, connected ? "true" : "false", context->n_shards,
+                         (unsigned long long) channels, (unsigned long long) brokers, (unsigned long long) gateways,
+                         (unsigned long long) connections, (unsigned long long) users);
 }
 
 enum { PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY };

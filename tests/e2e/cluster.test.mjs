@@ -110,6 +110,10 @@ test('totals are those of the whole cluster', async () => {
   assert.equal(stats.redis_enabled, true);
   assert.ok(stats.local_connections < stats.total_connections);
   clients.forEach((client) => client.disconnect());
+  await until('both brokers know of each other', async () => {
+    const infos = await Promise.all(brokers.map(async (broker) => JSON.parse((await get(broker.internal, '/info')).body)));
+    return infos.every((info) => info.brokers === 2 && info.gateways === 2);
+  });
 });
 
 test('a broker that is killed is not noticed by any subscriber', async () => {

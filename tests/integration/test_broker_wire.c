@@ -189,6 +189,14 @@ static void without_a_common_version_the_link_is_reset(void **state) {
     expect_reset(self->client, WIRE_RESET_VERSION);
 }
 
+static void a_gateway_that_calls_itself_as_a_brokers_lease_is_refused(void **state) {
+    struct fixture *self = *state;
+    wire_client_t *client = new_client(self, "broker:other", 0);
+    wire_client_hello(client, WIRE_VERSION_MIN, WIRE_VERSION);
+    expect_reset(client, WIRE_RESET_BAD_FRAME);
+    wire_client_destroy(&client);
+}
+
 static void a_batch_of_an_unknown_link_is_reset(void **state) {
     struct fixture *self = *state;
     struct buffer batch = BUFFER_EMPTY;
@@ -874,6 +882,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_hello_is_welcomed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_common_version_the_link_is_reset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_gateway_that_calls_itself_as_a_brokers_lease_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_batch_of_an_unknown_link_is_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_link_of_the_same_worker_replaces_the_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_that_starts_anew_on_its_connection_is_welcomed_again, set_up,

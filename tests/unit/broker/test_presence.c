@@ -224,6 +224,22 @@ static void leases_say_who_lives(void **state) {
     gateway_leases_destroy(&leases);
 }
 
+static void leases_of_brokers_are_counted_and_are_no_gateways(void **state) {
+    (void) state;
+    gateway_leases_t *leases = gateway_leases_new();
+    assert_int_equal(gateway_leases_totals(leases).brokers, 1); /* the one that asks */
+    struct engine_lease list[] = {{.gateway_id = SPAN_LITERAL("broker:b1"), .number = 7},
+                                  {.gateway_id = SPAN_LITERAL("g1"), .number = 5, .connections = 3},
+                                  {.gateway_id = SPAN_LITERAL("broker:b2"), .number = 8}};
+    assert_true(gateway_leases_update(leases, list, 2));
+    assert_false(gateway_leases_update(leases, list, 3)); /* no gateway came */
+    assert_int_equal(gateway_leases_totals(leases).brokers, 2);
+    assert_int_equal(gateway_leases_totals(leases).gateways, 1);
+    assert_int_equal(gateway_leases_totals(leases).connections, 3);
+    assert_false(gateway_leases_is_alive(leases, SPAN_LITERAL("broker:b1"), 0));
+    gateway_leases_destroy(&leases);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(clients_and_distinct_users_are_counted, set_up, tear_down),
@@ -238,6 +254,7 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_member_is_appended_within_the_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leases_say_who_lives, set_up, tear_down),
+        cmocka_unit_test(leases_of_brokers_are_counted_and_are_no_gateways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,6 +100,7 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"http: {allowed_origins: ['*']}", "is no origin"},
         {"http: {port: 65536}", "http.port: \"65536\" is out of bounds"},
         {"client: {ping_interval: 5s, pong_timeout: 5s}", "client.pong_timeout: must be below client.ping_interval"},
+        {"gateway: {id: 'broker:1'}", "gateway.id: may not begin with broker:"},
         {"brokers: {heartbeat: 2s}", "brokers.heartbeat_timeout: must be above brokers.heartbeat"},
         {"brokers: {endpoints: []}", "brokers.endpoints: must name 1 to 64 brokers"},
         {"brokers: {endpoints: ['tcp://a:1']}", "brokers.endpoints: tcp://a:1 is not on this machine"},

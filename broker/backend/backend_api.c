@@ -264,11 +264,22 @@ static enum error_code send_part(backend_api_t *self, struct judged *judged, uin
     return post_to_shard(self, shard_of(self, judged->method, part, judged->model.channel), &judged->model);
 }
 
+/* More than the list's words, where a person would ask what to do; NULL: they will do. */
+static const char *explain(enum error_code code) {
+    if (code == ERROR_INTERNAL) {
+        return "not possible at the moment: Redis is away, or the broker stops; nothing was done, try again";
+    }
+    if (code == ERROR_OUTCOME_UNKNOWN) {
+        return "no answer from Redis in time: it may have been done; try again under the same idempotency_key";
+    }
+    return NULL;
+}
+
 static void finish_waiting(backend_api_t *self, struct backend_waiting *waiting) {
     const struct backend_method *method = waiting->method;
     struct answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
     if (!method->answers_each_part && waiting->replies[0]->error != ERROR_NONE) {
-        answer_error(self, &to, waiting->replies[0]->error, NULL);
+        answer_error(self, &to, waiting->replies[0]->error, explain(waiting->replies[0]->error));
     } else {
         buffer_clear(&self->body);
         method->append_result(&self->context, waiting, &self->body);

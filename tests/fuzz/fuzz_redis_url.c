@@ -1,0 +1,21 @@
+/* Any bytes as a Redis URL: refused with words, or taken with every part inside its bounds. */
+#include "base/check.h"
+#include "broker/redis/redis_url.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct redis_url url;
+    char text[600] = "";
+    if (!redis_url_parse(span_of(data, size), &url, text, sizeof text)) {
+        check(text[0] != '\0', "refused without a word");
+        return 0;
+    }
+    check(strlen(url.host) <= REDIS_URL_HOST_MAX && strlen(url.user) <= REDIS_URL_USER_MAX &&
+              strlen(url.password) <= REDIS_URL_PASSWORD_MAX && strlen(url.path) <= REDIS_URL_PATH_MAX,
+          "a part is too long");
+    check((url.host[0] != '\0') != (url.path[0] != '\0'), "a host or a path");
+    check(url.path[0] != '\0' || url.port != 0, "no port");
+    redis_url_describe(&url, text, sizeof text);
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* What the switchboard counts. */
+#include "broker/switchboard_parts.h"
+
+const struct metric_description switchboard_metric_rows[SWITCHBOARD_METRICS_COUNT] = {
+    [SWITCHBOARD_PEERS] = {"callboard_broker_links", "Gateway workers that are linked.", METRIC_GAUGE, NULL},
+    [SWITCHBOARD_HELLOS] = {"callboard_broker_hellos_total", "HELLO frames of gateway workers.", METRIC_COUNTER, NULL},
+    [SWITCHBOARD_MALFORMED] = {"callboard_broker_malformed_batches_total", "Messages that are no batch of ours.",
+                               METRIC_COUNTER, NULL},
+    [SWITCHBOARD_UNKNOWN_LINK] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
+                                  METRIC_COUNTER, "reason=\"unknown_link\""},
+    [SWITCHBOARD_REPLACED] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
+                              METRIC_COUNTER, "reason=\"replaced\""},
+    [SWITCHBOARD_SILENT] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.", METRIC_COUNTER,
+                            "reason=\"silent\""},
+    [SWITCHBOARD_REFUSED] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.", METRIC_COUNTER,
+                             "reason=\"refused\""},
+    [SWITCHBOARD_SEND_FULL] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
+                               METRIC_COUNTER, "reason=\"full\""},
+    [SWITCHBOARD_SEND_UNROUTABLE] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
+                                     METRIC_COUNTER, "reason=\"gone\""},
+    [SWITCHBOARD_NOT_ALLOWED] = {"callboard_broker_links_ended_total", "Links refused or ended, by reason.",
+                                 METRIC_COUNTER, "reason=\"key_not_allowed\""},
+    [SWITCHBOARD_CURVE_REFUSED] = {"callboard_curve_zap_refused_total",
+                                   "Connections refused because their key is not on the list.", METRIC_COUNTER,
+                                   "endpoint=\"gateways\""},
+    [SWITCHBOARD_BYTES_IN] = {"callboard_broker_link_received_bytes_total", "Bytes of batches received.",
+                              METRIC_COUNTER, NULL},
+    [SWITCHBOARD_BYTES_OUT] = {"callboard_broker_link_sent_bytes_total", "Bytes of batches sent.", METRIC_COUNTER,
+                               NULL},
+};

@@ -1,5 +1,4 @@
-/* What the files of a shard share (shard.c, shard_frames.c, shard_operations.c) and nobody else includes.
- * Thread: the shard's. */
+/* What the files of a shard share (shard.c, shard_*.c) and nobody else includes. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_SHARD_PARTS_H
 #define CALLBOARD_BROKER_SHARD_PARTS_H
 
@@ -51,9 +50,29 @@ struct shard {
 };
 
 /* shard.c */
+void shard_publish_figures(struct shard *self);
+
+/* shard_messages.c: callbacks of the actor. */
+void shard_take_message(void *context, struct actor_message *message);
+void shard_drop_message(void *context, struct actor_message *message);
+
+/* shard_peers.c */
 gateway_peer_t *shard_find_peer(const struct shard *self, uint32_t number);
+void shard_add_peer(struct shard *self, const struct shard_peer *model);
+void shard_remove_peer(struct shard *self, uint32_t number);
+void shard_drop_peer(struct shard *self, struct shard_peer_entry *entry);
+/* The link is of no use any more: RESET, once. */
 void shard_fail_peer(struct shard *self, gateway_peer_t *peer, enum wire_reset_reason reason);
+void shard_take_batch(struct shard *self, uint32_t number, zmq_msg_t *batch, bool overload);
 bool shard_owns(const struct shard *self, struct span channel);
+/* One batch to each peer that has something coming. */
+void shard_flush_peers(struct shard *self);
+
+/* shard_events.c */
+extern const struct engine_events shard_engine_events;
+/* Asks for the members of these partitions again; n 0: of all. */
+void shard_resync(gateway_peer_t *peer, const uint32_t *partitions, uint32_t n);
+void shard_keep_own_lease(struct shard *self, uint64_t now_ms);
 
 /* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */
 bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct wire_frame *frame, bool overload);

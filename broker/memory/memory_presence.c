@@ -1,0 +1,117 @@
+/* Presence of the memory engine: set, cleared, read, and the events of who is new or gone. */
+#include "base/memory.h"
+#include "broker/memory/engine_memory_parts.h"
+
+struct presence_delivery {
+    struct engine_memory_delivery base;
+    memory_channel_t *channel; /* pinned */
+    payload_t *bytes;          /* as in struct memory_member */
+    size_t info_size;
+    uint64_t lease_number;
+    bool joined;
+};
+
+static struct engine_presence_entry entry_of(payload_t *bytes, size_t info_size, uint64_t lease_number) {
+    struct span span = payload_span(bytes);
+    return (struct engine_presence_entry){.info = span_of(span.data, info_size),
+                                          .gateway_id = span_of(span.data + info_size, span.size - info_size),
+                                          .lease_number = lease_number};
+}
+
+static void deliver_presence(struct engine_memory *self, struct engine_memory_delivery *base) {
+    struct presence_delivery *delivery = (struct presence_delivery *) base;
+    if (!self->is_closing) {
+        struct engine_presence_entry entry = entry_of(delivery->bytes, delivery->info_size, delivery->lease_number);
+        self->options.events->on_presence(self->options.context, memory_channel_name(delivery->channel),
+                                          delivery->joined, &entry);
+    }
+    payload_unref(&delivery->bytes);
+    memory_store_unpin(&self->store, delivery->channel);
+    memory_free(delivery);
+}
+
+static void tell_presence(struct engine_memory *self, memory_channel_t *channel, const struct memory_member *member,
+                          bool joined) {
+    struct presence_delivery *delivery = memory_alloc_zero(sizeof *delivery);
+    delivery->base.deliver = deliver_presence;
+    delivery->channel = channel;
+    delivery->bytes = payload_ref(member->bytes);
+    delivery->info_size = member->info_size;
+    delivery->lease_number = member->lease_number;
+    delivery->joined = joined;
+    memory_store_pin_again(&self->store, channel);
+    engine_memory_tell_later(self, &delivery->base);
+}
+
+void engine_memory_set_presence(engine_t *base, struct span name, const struct engine_presence_entry *entry,
+                                bool silent) {
+    struct engine_memory *self = engine_memory_of(base);
+    struct wire_client_info info;
+    if (!wire_read_client_info(entry->info, &info)) {
+        metric_count(self->metrics, ENGINE_MEMORY_MALFORMED_INFO);
+        return;
+    }
+    memory_channel_t *channel = memory_store_pin(&self->store, name);
+    bool is_new = memory_channel_set_member(channel, info.client, entry->info, entry->gateway_id, entry->lease_number);
+    if (is_new && !silent) {
+        tell_presence(self, channel, memory_channel_find_member(channel, info.client), true);
+    }
+    memory_store_make_room(&self->store, 0);
+    memory_store_unpin(&self->store, channel);
+}
+
+void engine_memory_clear_presence(engine_t *base, struct span name, struct span client) {
+    struct engine_memory *self = engine_memory_of(base);
+    memory_channel_t *channel = memory_store_find(&self->store, name);
+    const struct memory_member *member = channel == NULL ? NULL : memory_channel_find_member(channel, client);
+    if (member == NULL) {
+        return;
+    }
+    tell_presence(self, channel, member, false);
+    memory_channel_remove_member(channel, member);
+}
+
+struct presence_read_delivery {
+    struct engine_memory_delivery base;
+    struct engine_presence_read *request;
+    uint32_t n_entries;
+    struct engine_presence_entry *entries;
+    payload_t **bytes; /* what the entries point into */
+};
+
+static void deliver_presence_read(struct engine_memory *self, struct engine_memory_delivery *base) {
+    struct presence_read_delivery *delivery = (struct presence_read_delivery *) base;
+    struct engine_presence_read *request = delivery->request;
+    request->n_entries = delivery->n_entries;
+    request->entries = delivery->entries;
+    request->on_done(request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
+    for (uint32_t i = 0; i < delivery->n_entries; i++) {
+        payload_unref(&delivery->bytes[i]);
+    }
+    memory_free(delivery->entries);
+    memory_free(delivery->bytes);
+    memory_free(delivery);
+}
+
+static void copy_members(struct presence_read_delivery *delivery, const memory_channel_t *channel) {
+    size_t n_members = memory_channel_members(channel);
+    delivery->entries = memory_alloc_array(n_members, sizeof *delivery->entries);
+    delivery->bytes = memory_alloc_array(n_members, sizeof(payload_t *));
+    for (const struct memory_member *member = channel->members; member != NULL; member = member->hh.next) {
+        uint32_t i = delivery->n_entries++;
+        delivery->bytes[i] = payload_ref(member->bytes);
+        delivery->entries[i] = entry_of(member->bytes, member->info_size, member->lease_number);
+    }
+}
+
+void engine_memory_read_presence(engine_t *base, struct engine_presence_read *request) {
+    struct engine_memory *self = engine_memory_of(base);
+    struct presence_read_delivery *delivery = memory_alloc_zero(sizeof *delivery);
+    delivery->base.deliver = deliver_presence_read;
+    delivery->request = request;
+    const memory_channel_t *channel = memory_store_find(&self->store, request->channel);
+    if (channel != NULL && channel->members != NULL) {
+        copy_members(delivery, channel);
+    }
+    engine_memory_tell_later(self, &delivery->base);
+}

@@ -1,0 +1,80 @@
+/* Answers to services: the frames of one, and what a request that waited for shards comes to. A peer that is gone or
+ * does not read: the answer is dropped and counted; the peer's retry under the same key finds the first result. */
+#include "base/check.h"
+#include "broker/backend/backend_api_parts.h"
+#include "broker/backend/backend_reply.h"
+
+void backend_init_frame(zmq_msg_t *frame, struct span bytes) {
+    check(zmq_msg_init_size(frame, bytes.size) == 0, "no memory for a frame of %zu bytes", bytes.size);
+    if (bytes.size > 0) {
+        memcpy(zmq_msg_data(frame), bytes.data, bytes.size);
+    }
+}
+
+/* Sends what `body` holds, and a payload where there is one; takes the routing frame. */
+enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answer_to *to, const char *kind,
+                                  const struct span *payload) {
+    zmq_msg_t frames[7];
+    size_t n = 0;
+    zmq_msg_init(&frames[n]);
+    zmq_msg_move(&frames[n++], to->routing);
+    if (to->has_delimiter) {
+        zmq_msg_init(&frames[n++]);
+    }
+    backend_init_frame(&frames[n++], SPAN_LITERAL("CB1"));
+    backend_init_frame(&frames[n++], span_of_text(kind));
+    backend_init_frame(&frames[n++], to->id);
+    backend_init_frame(&frames[n++], buffer_span(&self->body));
+    if (payload != NULL) {
+        backend_init_frame(&frames[n++], *payload);
+    }
+    enum zmq_send_result result = zmq_on_uv_send(self->router_on_uv, frames, n);
+    for (size_t i = 0; i < n; i++) {
+        zmq_msg_close(&frames[i]);
+    }
+    return result;
+}
+
+void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind) {
+    if (backend_send(self, to, kind, NULL) != ZMQ_SENT) {
+        metric_count(self->metrics, BACKEND_METRIC_REPLIES_DROPPED);
+    }
+}
+
+void backend_answer_error(backend_api_t *self, const struct backend_answer_to *to, enum error_code code,
+                          const char *message) {
+    buffer_clear(&self->body);
+    backend_append_error(&self->body, code, message);
+    backend_answer(self, to, "error");
+}
+
+/* More than the list's words, where a person would ask what to do; NULL: they will do. */
+static const char *explain(enum error_code code) {
+    if (code == ERROR_INTERNAL) {
+        return "not possible at the moment: Redis is away, or the broker stops; nothing was done, try again";
+    }
+    if (code == ERROR_OUTCOME_UNKNOWN) {
+        return "no answer from Redis in time: it may have been done; try again under the same idempotency_key";
+    }
+    return NULL;
+}
+
+void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting) {
+    const struct backend_method *method = waiting->method;
+    struct backend_answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
+    if (!method->answers_each_part && waiting->replies[0]->error != ERROR_NONE) {
+        backend_answer_error(self, &to, waiting->replies[0]->error, explain(waiting->replies[0]->error));
+    } else {
+        buffer_clear(&self->body);
+        method->append_result(&self->context, waiting, &self->body);
+        backend_answer(self, &to, "ok");
+    }
+    backend_pending_remove(self->pending, waiting);
+    metric_set(self->metrics, BACKEND_METRIC_PENDING, (int64_t) backend_pending_count(self->pending));
+}
+
+void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting) {
+    struct backend_answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
+    backend_answer_error(self, &to, ERROR_OUTCOME_UNKNOWN, NULL);
+    backend_pending_remove(self->pending, waiting);
+}

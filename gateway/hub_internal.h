@@ -1,6 +1,7 @@
-/* What the hub's files share: hub.c (table, joining, events and their actions), hub_fanout.c (encode once, deliver),
- * hub_waiting.c (whom an answer admits, whose since is asked next), hub_presence.c. Nobody else includes this.
- * Thread: the worker's. */
+/* What the hub's files share: hub.c (table, joining), hub_subscription.c (asking, events and their actions),
+ * hub_frames.c (what brokers send), hub_links.c (links, credit), hub_fanout.c (encode once, deliver), hub_waiting.c
+ * (whom an answer admits, whose since is asked next), hub_presence.c. Nobody else includes this. Thread: the worker's.
+ */
 #ifndef CALLBOARD_GATEWAY_HUB_INTERNAL_H
 #define CALLBOARD_GATEWAY_HUB_INTERNAL_H
 
@@ -107,10 +108,42 @@ struct hub_answer {
     struct span publications;
 };
 
+/* An event and what comes with it. */
+struct hub_occasion {
+    struct subscription_event event;
+    const struct wire_publication *publication; /* pushed */
+    const struct hub_answer *answer;            /* answered */
+    enum error_code code;                       /* refused */
+};
+
+enum { HUB_SUBSCRIBE_OVERHEAD = 128 }; /* of the frame, beside the name */
+
 /* ---- hub.c ---- */
+bool hub_is_unused(const struct hub_channel *channel);
+/* It is looked at in this turn's work. */
+void hub_wake(struct hub_channel *channel);
+void hub_retire_handle(struct hub_channel *channel);
+void hub_channel_free(struct hub_channel *channel);
 void hub_add_member(struct hub_channel *channel, struct hub_member *member);
 void hub_count(hub_t *self, enum hub_metric metric);
 void hub_work_later(hub_t *self);
+
+/* ---- hub_subscription.c ---- */
+void hub_init_timers(struct hub_channel *channel);
+/* The channel may be gone behind it. */
+void hub_occur(struct hub_channel *channel, const struct hub_occasion *occasion);
+void hub_occur_plainly(struct hub_channel *channel, enum subscription_event_kind kind);
+/* False: it is starved. */
+bool hub_try_ask(struct hub_channel *channel);
+void hub_send_unsubscribe(struct hub_channel *channel);
+
+/* ---- hub_frames.c ---- */
+bool hub_on_frame(void *context, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame);
+
+/* ---- hub_links.c ---- */
+void hub_listen(hub_t *self);
+void hub_feed_starved(hub_t *self);
+void hub_move_movers(hub_t *self);
 
 /* ---- hub_fanout.c ---- */
 void hub_fan_out_publication(struct hub_channel *channel, const struct wire_publication *publication);

@@ -45,8 +45,8 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
     struct toy *self = context;
     const struct toy_config *config = configs[0];
     self->program = program;
-    /* GCC 12's ThreadSanitizer can lose a signal that comes at a thread's first blocking call. Let it be this one; other
-     * programs wait for their actors here. */
+    /* GCC 12's ThreadSanitizer can lose a signal that comes at a thread's first blocking call. Let it be this one;
+     * other programs wait for their actors here. */
     usleep(1);
     if (config->port == 13) {
         snprintf(ret_error, error_size, "port 13 brings bad luck; set toy.port to another one");

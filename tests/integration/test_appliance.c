@@ -77,7 +77,9 @@ static void start_plain(struct appliance *self) {
 static const char *wait_ready(struct appliance *self) {
     const char *line = process_wait_text(self->process, PROCESS_STDOUT, "callboard ready: ", PATIENCE_MS);
     if (line == NULL) {
-        fail_msg("not ready: %s", process_output(self->process, PROCESS_STDERR));
+        int status = -1; /* stays so while it runs */
+        process_wait_exit(self->process, 0, &status);
+        fail_msg("not ready (exit %d): %s", status, process_output(self->process, PROCESS_STDERR));
     }
     return line;
 }

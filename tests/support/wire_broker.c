@@ -242,11 +242,15 @@ struct wire_frame wire_broker_expect(wire_broker_t *self, enum wire_kind kind, u
     return kept->frame;
 }
 
-bool wire_broker_has_frame(wire_broker_t *self) {
-    for (int i = 0; i < 20 && list_is_empty(&self->frames); i++) {
+bool wire_broker_has_frame_soon(wire_broker_t *self, unsigned turns) {
+    for (unsigned i = 0; i < turns && list_is_empty(&self->frames); i++) {
         wire_broker_poll(self);
     }
     return !list_is_empty(&self->frames);
+}
+
+bool wire_broker_has_frame(wire_broker_t *self) {
+    return wire_broker_has_frame_soon(self, 20);
 }
 
 struct buffer *wire_broker_batch(wire_broker_t *self) {

@@ -53,6 +53,7 @@ struct wire_frame wire_broker_expect(wire_broker_t *self, enum wire_kind kind, u
 struct wire_frame wire_broker_expect_any(wire_broker_t *self);
 /* Has such a frame come (after a few turns)? */
 bool wire_broker_has_frame(wire_broker_t *self);
+bool wire_broker_has_frame_soon(wire_broker_t *self, unsigned turns); /* … within so many turns */
 
 /* A batch to the gateway: encode frames into it, then send. */
 struct buffer *wire_broker_batch(wire_broker_t *self);

@@ -6,8 +6,8 @@
 #include "base/config_values.h"
 
 #include "base/check.h"
-#include "base/json_scan.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

@@ -10,8 +10,8 @@
 #include "base/config_yaml.h"
 
 #include "base/check.h"
-#include "base/json_scan.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -91,9 +91,6 @@ bool json_to_u64(struct json_value number, uint64_t *ret_value);
 bool json_to_i64(struct json_value number, int64_t *ret_value);
 bool json_to_bool(struct json_value value, bool *ret_value);
 
-/* Is this valid UTF-8 (RFC 3629: shortest form, no surrogates, at most U+10FFFF)? */
-bool utf8_is_valid(struct span text);
-
 /* Copies a judged JSON text without the raw line feeds and carriage returns between its tokens (they separate
  * messages in the client protocol); nothing else changes. */
 bool json_append_one_line(struct buffer *out, struct span judged);

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 enum {
     US_PER_SECOND = 1000000,

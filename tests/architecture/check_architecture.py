@@ -2,7 +2,7 @@
 """Who may include whom, and what a file may be called. Prints each offending line with the rule; exit 1 if there is one.
 
 The rules are data: FOLDERS (the layout in docs/internals.md), the order of base/CMakeLists.txt (its charter), LAYERS inside a
-folder, LIBRARY_FILES (a third-party library is met in named files only). --sizes prints function lengths per folder, a report
+folder, FAMILIES (who includes a module's internal header), LIBRARY_FILES (a third-party library is met in named files only). --sizes prints function lengths per folder, a report
 for review and no gate.
 """
 import pathlib
@@ -25,26 +25,58 @@ FOLDERS = {
 EXTRA_HEADERS = {"operator": {"gateway/gateway_config.h", "broker/broker_config.h"}}
 # only the appliance may see both gateway and broker; the others only their settings tables
 SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.c"}
-# inside a folder: (files of a lower layer, what they never include)
+# inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
+BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
+GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h"]
 LAYERS = {
     "gateway": [
-        (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription"],
-         ["gateway/session/", "gateway/transport/websocket.", "gateway/worker", "gateway/gateway.", "gateway/hub"]),
-        (["gateway/hub", "gateway/uplink", "gateway/broker_requests", "gateway/broker_directory"],
-         ["gateway/session/", "gateway/transport/", "gateway/worker", "gateway/gateway."]),
-        (["gateway/session/"],
-         ["gateway/worker", "gateway/gateway.", "gateway/transport/websocket.", "gateway/transport/listener", "gateway/uplink"]),
+        (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
+         ["gateway/session/", "gateway/transport/", "gateway/hub", "gateway/uplink", "gateway/broker_", *GATEWAY_TOP]),
+        (["gateway/uplink"],
+         ["gateway/broker_", "gateway/hub", "gateway/protocol/", "gateway/session/", "gateway/transport/", *GATEWAY_TOP]),
+        (["gateway/broker_directory"], ["gateway/broker_links", "gateway/broker_requests", "gateway/hub", "gateway/uplink"]),
+        (["gateway/broker_", "gateway/hub"], ["gateway/session/", "gateway/transport/", *GATEWAY_TOP]),
+        (["gateway/broker_"], ["gateway/hub", "gateway/protocol/"]),
+        (["gateway/session/"],  # of the transport it knows the interface
+         ["gateway/transport/websocket", "gateway/transport/listener", "gateway/transport/http_", "gateway/transport/origin",
+          "gateway/transport/source_", "gateway/transport/demo_", "gateway/uplink", "gateway/broker_links", *GATEWAY_TOP]),
+        (["gateway/transport/"], ["gateway/hub", "gateway/uplink", "gateway/broker_links", "gateway/broker_directory", *GATEWAY_TOP]),
+        (["gateway/worker"], ["gateway/gateway.h"]),
     ],
     "broker": [
-        (["broker/engine_memory", "broker/redis/"],
-         ["broker/shard.", "broker/channel", "broker/switchboard", "broker/broker.", "broker/gateway_peer", "broker/backend/"]),
-        (["broker/channel", "broker/presence", "broker/gateway_peer"],
-         ["broker/shard.", "broker/switchboard", "broker/broker.", "broker/redis/", "broker/backend/"]),
-        (["broker/shard."], ["broker/switchboard", "broker/broker.", "broker/backend/"]),
-        (["broker/redis/redis_link", "broker/redis/redis_reply", "broker/redis/partition_state", "broker/redis/batch_order"],
+        (["broker/engine", "broker/memory/", "broker/redis/"],
+         ["broker/shard", "broker/channel", "broker/presence", "broker/gateway_", "broker/switchboard", "broker/backend/", *BROKER_TOP]),
+        (["broker/engine.", "broker/engine_memory", "broker/memory/"], ["broker/redis/"]),
+        (["broker/redis/"], ["broker/engine_memory", "broker/memory/"]),
+        (["broker/memory/memory_channel", "broker/memory/memory_store", "broker/memory/memory_leases"], ["broker/engine_memory"]),
+        (["broker/redis/redis_link", "broker/redis/redis_reply", "broker/redis/redis_request", "broker/redis/redis_url",
+          "broker/redis/redis_pubsub", "broker/redis/partition_state", "broker/redis/batch_order"],
          ["broker/redis/engine_redis", "broker/engine.h"]),
+        (["broker/channel", "broker/presence", "broker/gateway_"],
+         ["broker/shard.h", "broker/shard_parts", "broker/shard_request", "broker/switchboard", "broker/engine_memory", "broker/memory/",
+          "broker/redis/", "broker/backend/", *BROKER_TOP]),
+        (["broker/channel_state", "broker/channel_tail", "broker/gateway_peer", "broker/presence"],
+         ["broker/channel.h", "broker/channel_parts"]),
+        (["broker/shard"],
+         ["broker/switchboard", "broker/engine_memory", "broker/memory/", "broker/redis/", "broker/backend/", *BROKER_TOP]),
+        (["broker/switchboard"],
+         ["broker/channel", "broker/presence", "broker/engine_memory", "broker/memory/", "broker/redis/", "broker/backend/", *BROKER_TOP]),
+        (["broker/backend/"],
+         ["broker/channel", "broker/presence", "broker/switchboard", "broker/engine_memory", "broker/memory/", "broker/redis/",
+          "broker/shard_parts", *BROKER_TOP]),
+        (["broker/admin_http"], ["broker/shard", "broker/channel", "broker/switchboard", "broker/redis/", "broker/backend/"]),
     ],
 }
+# A header x_internal.h or x_parts.h is what a module's files share: x.c and x_*.c of its folder include it, and those listed here.
+INTERNAL = re.compile(r"^(?P<family>.+)_(internal|parts)\.h$")
+FAMILIES = {
+    "broker/memory/engine_memory": ["broker/engine_memory.c", "broker/memory/memory_"],
+    "broker/redis/engine_redis": ["broker/redis/redis_"],
+    "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_events.c",
+                                   "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c"],
+}
+# headers of one folder's own that do not carry such a name
+OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/worker", "tests/"],
@@ -53,8 +85,17 @@ LIBRARY_FILES = {
     "openssl": ["base/token", "base/http_service", "broker/redis/redis_", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
 }
+# what never sees a library, through no header of ours either
+BLIND = {
+    "libwebsockets.h": ["gateway/session/", "gateway/protocol/", "gateway/hub", "gateway/uplink", "gateway/broker_", "gateway/outbox",
+                        "broker/shard", "broker/channel", "broker/engine", "broker/memory/", "broker/redis/"],
+    "hiredis": ["gateway/", "broker/shard", "broker/channel", "broker/switchboard", "broker/backend/", "broker/broker",
+                "broker/memory/"],
+    "zmq.h": ["gateway/session/", "gateway/protocol/", "gateway/transport/websocket", "broker/engine", "broker/memory/",
+              "broker/redis/", "broker/channel"],
+}
 # files that are parts of one module of base: tested as that module
-PARTS = {"config_": "config_reader", "curve_": "curve_keys", "log_": "log", "token_": "token"}
+PARTS = {"config_": "config_reader", "json_": "json_scan", "curve_": "curve_keys", "log_": "log", "token_": "token"}
 FORBIDDEN_NAMES = re.compile(r"(^|_)(util|utils|helper|helpers|common|misc|types|manager)(_|\.|$)")
 TOP_LEVEL = {"base", "broker", "gateway", "operator", "helm", "k8s", "tests", "tools", "docs"}
 TOP_FILES = {"CMakeLists.txt", "README.md", "LICENSE", ".ci", ".clang-format", ".gitignore"}
@@ -73,14 +114,36 @@ def base_order():
 
 
 def check_base_order(source, number, header, order):
+    """An internal header stands where the last file of its family does."""
+    if INTERNAL.match(header):
+        return
     name = pathlib.PurePath(source).stem
     other = pathlib.PurePath(header).stem
+    internal = INTERNAL.match(pathlib.PurePath(source).name)
+    if internal:
+        name = max((each for each in order if each.startswith(internal["family"] + "_")), key=order.get, default=name)
     for each in (name, other):
         if each not in order:
             yield f"{source}:{number}: {each} is not listed in base/CMakeLists.txt"
             return
     if order[other] > order[name]:
         yield f"{source}:{number}: {name} includes {other}, which stands below it in base/CMakeLists.txt"
+
+
+def begins(path, entry):
+    return path == entry if entry.endswith((".c", ".h")) else path.startswith(entry)
+
+
+def check_family(source, number, header):
+    internal = INTERNAL.match(header)
+    if header in OWN_HEADERS and not source.startswith(("tests/", *OWN_HEADERS[header])):
+        yield f"{source}:{number}: {header} is internal to {', '.join(OWN_HEADERS[header])}"
+    if not internal or source.startswith("tests/"):
+        return
+    family = internal["family"]
+    own = [f"{family}.c", f"{family}.h", f"{family}_", *FAMILIES.get(family, [])]
+    if not any(begins(source, entry) for entry in own):
+        yield f"{source}:{number}: {header} is internal to {family}"
 
 
 def check_include(source, number, header, order):
@@ -90,8 +153,9 @@ def check_include(source, number, header, order):
         yield f"{source}:{number}: {folder}/ may not include {target}/ ({header})"
     if folder == "base" and target == "base":
         yield from check_base_order(source, number, header, order)
+    yield from check_family(source, number, header)
     for lower, higher in LAYERS.get(folder, []):
-        if any(source.startswith(prefix) for prefix in lower) and any(header.startswith(prefix) for prefix in higher):
+        if any(begins(source, entry) for entry in lower) and any(begins(header, entry) for entry in higher):
             yield f"{source}:{number}: a lower layer includes a higher one ({header})"
     for library, files in LIBRARY_FILES.items():
         if header.startswith(library) and not any(source.startswith(prefix) for prefix in files):
@@ -111,6 +175,35 @@ def check_file(source, order):
         yield f"{source}: sees both gateway and broker; only {', '.join(sorted(SEES_BOTH))} may"
 
 
+def includes_of(path):
+    return re.findall(r'^\s*#\s*include\s+["<]([^">]+)[">]', (ROOT / path).read_text(), re.M)
+
+
+def reaches(path, library, headers, seen):
+    """The chain of headers over which a file sees a library; empty: it does not. `headers`: path -> what it includes."""
+    for header in headers(path):
+        if header.startswith(library):
+            return [header]
+        if header.split("/")[0] in FOLDERS and header not in seen:
+            seen.add(header)
+            chain = reaches(header, library, headers, seen)
+            if chain:
+                return [header, *chain]
+    return []
+
+
+def our_headers(path):
+    return includes_of(path) if (ROOT / path).is_file() else []
+
+
+def check_blind(source, headers=our_headers):
+    for library, blind in BLIND.items():
+        if any(begins(source, entry) for entry in blind):
+            chain = reaches(source, library, headers, set())
+            if chain:
+                yield f"{source}: sees {library} by {' → '.join(chain)}"
+
+
 def problems():
     order = base_order()
     for entry in {path.split("/")[0] for path in tracked()}:
@@ -118,6 +211,7 @@ def problems():
             yield f"{entry}: not one of the top-level folders and files"
     for source in tracked("*.c", "*.h"):
         yield from check_file(source, order)
+        yield from check_blind(source)
     for name in order:
         module = next((module for prefix, module in PARTS.items() if name.startswith(prefix)), name)
         if (ROOT / f"base/{name}.c").exists() and not (ROOT / f"tests/unit/base/test_{module}.c").exists():

@@ -2,6 +2,7 @@
  * handed out lies in the message or the scratch buffer, and payloads are valid JSON on one line. */
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "gateway/protocol/client_protocol_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

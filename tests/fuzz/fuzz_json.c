@@ -1,6 +1,7 @@
 /* Whatever is judged valid must be walkable, decodable and judged alike again; nothing may be read outside. */
 #include "base/check.h"
 #include "base/json_scan.h"
+#include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

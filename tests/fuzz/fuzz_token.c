@@ -1,6 +1,7 @@
 /* Tokens from strangers. The input is read in three ways: as a token; as the claims of a token that is signed rightly
  * (so that the fuzzer gets past the signature); as base64, which must come back from its bytes as it was. */
 #include "base/token.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 

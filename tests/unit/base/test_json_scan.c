@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 /* As SPAN_LITERAL, where only a constant may stand. */

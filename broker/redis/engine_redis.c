@@ -885,7 +885,8 @@ engine_t *engine_redis_new(const struct engine_options *options, const struct br
     self->url = url;
     self->reason = "Redis is being connected";
     take_settings(self, config);
-    random_base62(self->boot_id, REDIS_BOOT_ID_LENGTH);
+    memcpy(self->boot_id, "b:", 2);
+    random_base62(self->boot_id + 2, REDIS_BOOT_ID_LENGTH - 2);
     list_init(&self->busy);
     list_init(&self->holes);
     list_init(&self->done);

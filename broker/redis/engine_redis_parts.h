@@ -65,7 +65,8 @@ struct redis_partition {
     struct list_link busy_link; /* in engine->busy: there is something to send */
     struct list_link hole_link; /* in engine->holes */
     uint64_t hole_since_ms;
-    uint64_t hole_applied; /* the last batch applied at that time: progress begins the wait anew */
+    char reign[REDIS_REIGN_LENGTH + 1]; /* of state.gen */
+    uint64_t hole_applied;              /* the last batch applied at that time: progress begins the wait anew */
     uint64_t used_ms;
     bool lost_presence; /* a change could not be queued: ask for the whole set when open */
     char topic[REDIS_TOPIC_MAX];
@@ -99,11 +100,11 @@ struct engine_redis {
     uint32_t link_number;   /* of the command link; fences the older ones */
     bool is_ready;          /* command link up and the server examined */
     bool sharded;
-    char replid[41];        /* of the last INFO */
-    bool replid_asked;      /* an INFO stands in this turn's commands already */
-    unsigned n_exams;       /* replies of the examination of the server still owed */
-    const char *unfit;      /* what the examination found against the server; NULL: nothing */
-    uint64_t away_since_ms; /* while not ready */
+    char replid[REDIS_REIGN_LENGTH + 1]; /* of the last INFO */
+    bool replid_asked;                   /* an INFO stands in this turn's commands already */
+    unsigned n_exams;                    /* replies of the examination of the server still owed */
+    const char *unfit;                   /* what the examination found against the server; NULL: nothing */
+    uint64_t away_since_ms;              /* while not ready */
     const char *reason;
 
     struct list_link busy;  /* partitions with something to send */

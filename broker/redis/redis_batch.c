@@ -192,6 +192,8 @@ static void encode_channel(const struct redis_batch *self, uint32_t index, struc
         append_epoch(scratch, &channel->known.epoch);
         buffer_append_u64(scratch, channel->known.offset);
         append_u8_sized(scratch, span_of(size, (size_t) length));
+        length = snprintf(size, sizeof size, "%llu", (unsigned long long) channel->known.offset + 1);
+        append_u8_sized(scratch, span_of(size, (size_t) length));
         buffer_append_u64(scratch, positive(options->history_ttl_ms));
         buffer_append_u64(scratch, positive(options->history_meta_ttl_ms));
     }
@@ -217,6 +219,8 @@ static void encode_head(const struct redis_batch *self, const struct redis_batch
     random_base62(seed, EPOCH_SEED_LENGTH);
     buffer_clear(scratch);
     buffer_append(scratch, self->ordered.entry.gen.text, PARTITION_GEN_LENGTH);
+    buffer_append_text(scratch, "master_replid:");
+    buffer_append(scratch, head->reign, REDIS_REIGN_LENGTH);
     buffer_append_u64(scratch, head->known_seq);
     buffer_append_u32(scratch, head->link_number);
     buffer_append_u32(scratch, self->number);

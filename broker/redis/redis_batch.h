@@ -77,6 +77,7 @@ struct redis_batch_head {
     const redis_scripts_t *scripts;
     struct span topic; /* prefix:{tag}, which all keys begin with */
     const char *boot_id;
+    const char *reign; /* of the batch's gen */
     uint32_t link_number;
     uint64_t known_seq;
     uint32_t time_s;

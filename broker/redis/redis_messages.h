@@ -9,7 +9,8 @@
 #include "broker/redis/partition_state.h"
 
 enum {
-    REDIS_BOOT_ID_LENGTH = 12,
+    REDIS_BOOT_ID_LENGTH = 14, /* "b:" and twelve random characters: as it stands in the partition's hash */
+    REDIS_REIGN_LENGTH = 40,
     REDIS_BATCH_CHANNELS_MAX = 255,
     REDIS_BATCH_ITEMS_MAX = 1024,
     REDIS_ENTRY_VERSION = 1, /* of a stored publication: first byte of stream entries and items */

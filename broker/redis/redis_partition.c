@@ -133,12 +133,11 @@ static void send_check(struct redis_partition *self) {
     struct engine_redis *engine = self->engine;
     engine_redis_ask_replid(engine);
     struct buffer *out = redis_link_out(engine->command);
-    redis_request_begin(out, 5);
+    redis_request_begin(out, 4);
     redis_request_text(out, "HMGET");
     hash_key(self, out);
     redis_request_text(out, "reign");
-    redis_request_text(out, "gen");
-    redis_request_text(out, "seq");
+    redis_request_text(out, "s");
     redis_link_sent(engine->command, on_check_reply, self);
 }
 
@@ -232,18 +231,20 @@ void redis_partition_want(struct redis_partition *self) {
 
 /* ---- answers to hello and check ---- */
 
-/* 'O', opened B, gen c16, seq I8, last number I4 */
-static bool parse_hello(struct span bytes, struct partition_input *ret_input, bool *ret_opened) {
+/* 'O', opened B, gen c16, seq I8, reign c40 */
+static bool parse_hello(struct redis_partition *self, struct span bytes, struct partition_input *ret_input,
+                        bool *ret_opened) {
     struct cursor cursor = cursor_of(bytes);
     bool is_ok = cursor_u8(&cursor) == 'O';
     *ret_opened = cursor_u8(&cursor) == 1;
     struct span gen = cursor_bytes(&cursor, PARTITION_GEN_LENGTH);
     ret_input->seq = cursor_u64(&cursor);
-    cursor_u32(&cursor);
+    struct span reign = cursor_bytes(&cursor, REDIS_REIGN_LENGTH);
     if (!is_ok || !cursor_is_done(&cursor)) {
         return false;
     }
     memcpy(ret_input->gen.text, gen.data, PARTITION_GEN_LENGTH);
+    memcpy(self->reign, reign.data, REDIS_REIGN_LENGTH);
     return true;
 }
 
@@ -287,7 +288,7 @@ static void on_hello_reply(void *context, void *request, const struct redis_repl
     }
     struct partition_input input = {.event = PARTITION_HELLO_DONE};
     bool opened = false;
-    if (!parse_hello(redis_reply_string(reply), &input, &opened)) {
+    if (!parse_hello(self, redis_reply_string(reply), &input, &opened)) {
         redis_partition_step(self, PARTITION_HELLO_FAILED);
         redis_link_drop(engine->command, "hello was not answered as expected");
         return;
@@ -304,16 +305,17 @@ static void on_check_reply(void *context, void *request, const struct redis_repl
     if (reply == NULL || engine->is_closing) {
         return;
     }
-    if (reply->type != REDIS_ARRAY || reply->n != 3) {
+    if (reply->type != REDIS_ARRAY || reply->n != 2) {
         redis_partition_step(self, PARTITION_SEQ_FAILED);
         return;
     }
     struct span reign = redis_reply_string(&reply->elements[0]);
-    struct span gen = redis_reply_string(&reply->elements[1]);
+    struct span place = redis_reply_string(&reply->elements[1]);
     struct partition_input input = {.event = PARTITION_SEQ_READ};
-    if (span_equal_text(reign, engine->replid) && gen.size == PARTITION_GEN_LENGTH &&
-        span_parse_u64(redis_reply_string(&reply->elements[2]), &input.seq)) {
-        memcpy(input.gen.text, gen.data, PARTITION_GEN_LENGTH);
+    if (span_equal_text(reign, engine->replid) && place.size == PARTITION_GEN_LENGTH + sizeof input.seq) {
+        struct cursor cursor = cursor_of(place);
+        memcpy(input.gen.text, cursor_bytes(&cursor, PARTITION_GEN_LENGTH).data, PARTITION_GEN_LENGTH);
+        input.seq = cursor_u64(&cursor);
     }
     feed(self, input);
 }
@@ -455,6 +457,7 @@ static void send_batch(struct redis_partition *self) {
     const struct redis_batch_head head = {.scripts = engine->scripts,
                                           .topic = topic_of(self),
                                           .boot_id = engine->boot_id,
+                                          .reign = self->reign,
                                           .link_number = engine->link_number,
                                           .known_seq = self->order.applied,
                                           .time_s = (uint32_t) (clock_wall_ms() / 1000),

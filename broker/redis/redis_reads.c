@@ -13,6 +13,8 @@
 #include "base/random.h"
 #include "broker/redis/redis_request.h"
 
+enum { EPOCH_SEED_LENGTH = 13 };
+
 enum read_kind { READ_LOAD, READ_REMOVE, READ_PRESENCE };
 
 struct redis_read {
@@ -306,10 +308,13 @@ static void append_epoch(struct buffer *out, const struct epoch *epoch) {
 }
 
 static void append_common(const struct redis_partition *partition, struct buffer *head) {
-    struct epoch epoch = epoch_new();
+    char seed[EPOCH_SEED_LENGTH + 1];
+    random_base62(seed, EPOCH_SEED_LENGTH);
     buffer_append(head, partition->state.gen.text, PARTITION_GEN_LENGTH);
+    buffer_append_text(head, "master_replid:");
+    buffer_append(head, partition->reign, REDIS_REIGN_LENGTH);
     buffer_append_u64(head, partition->order.applied);
-    append_epoch(head, &epoch);
+    buffer_append(head, seed, EPOCH_SEED_LENGTH);
     buffer_append_char(head, 'f');
 }
 

@@ -3,36 +3,35 @@
 -- KEYS  1 partition hash  2 topic  then for each channel, in the order of its argument: positioned: meta, stream;
 --       presence: hash; plain: none  then one idempotency key for each keyed item, in the order of the items
 -- ARGV  one argument a channel, then the items (a keyed one is followed by the 8 bytes of its payload's hash), last the
---       head, packed: generation c16, known seq I8, link number I4, batch number I4, time in s I4, seed of new epochs
---       c13, idempotency window in ms I4, sharded pub/sub B, channels B, boot id c12, map Hc0 (a byte an item: which
---       channel), keyed Hc0 (empty, or a byte an item: 1 = keyed)
---       channel: kind B; 1 positioned: durability c1, known epoch c16, known top I8, size Bc0, ttl in ms I8, meta ttl
---       in ms I8, name Bc0; 2 plain, 3 presence: name Bc0
+--       head, packed: known generation c16, master_replid:<its reign> c54, known seq I8, link number I4, batch number I4, time in s I4, seed
+--       of new epochs c13, idempotency window in ms I4, sharded pub/sub B, channels B, b:<boot id> c14, map Hc0 (a byte an
+--       item: which channel), keyed Hc0 (empty, or a byte an item: 1 = keyed)
+--       channel: kind B; 1 positioned: durability c1, known epoch c16, known top I8, size Bc0, the next offset as text
+--       (where the known top is right) Bc0, ttl in ms I8, meta ttl in ms I8, name Bc0; 2 plain, 3 presence: name Bc0
 --       item: a version byte and a publication; presence: what B (1 set, 2 set silently, 3 clear), client Bc0, value I4c0
 -- Reply one string: 'R' NEWREIGN, 'B' BEHIND, 'S' STALE (nothing was done), or 'O' and the results:
 --       flags B (1: seq is this batch's own), seq I8, channels B, a channel: epoch c16, first new offset I8;
 --       then what is not plain: item I2 (from 1), what B: 1 duplicate (epoch c16, offset I8), 2 KEY_REUSED, 3 CORRUPT,
 --       4 joined, 5 left (value I4c0)
--- Topic version B (1), kind B (1), generation c16, seq I8, boot id c12, batch number I4, items I2, channels B, a channel:
+-- Topic version B (1), kind B (1), generation c16, seq I8, b:<boot id> c14, batch number I4, items I2, channels B, a channel:
 --       kind B, name Bc0, epoch c16, first I8; the map (0: not told), the items that were told
 -- Errors OOM, MISCONF, NOREPLICAS, READONLY come from the first write: nothing was done. WRONGTYPE: the partition hash.
-local byte, sub, ARGV, KEYS = string.byte, string.sub, ARGV, KEYS
-local gen, seq, link, n, time, seed, window, sharded, n_channels, boot, map, keyed =
-    unpack('<c16I8I4I4I4c13I4BBc12Hc0Hc0', ARGV[#ARGV])
-local field = 'b:' .. boot
-local p = call('HMGET', KEYS[1], 'reign', 'gen', 'seq', field)
-local seq_now = tonumber(p[3] or 0)
-local refusal = fence(gen, seq, p[1], p[2], seq_now)
+local ARGV, KEYS = ARGV, KEYS
+local gen, mark, seq, link, n, time, seed, window, sharded, n_channels, field, map, keyed =
+    unpack('<c16c54I8I4I4I4c13I4BBc14Hc0Hc0', ARGV[#ARGV])
+local p = call('HMGET', KEYS[1], 's', field)
+local seq_now, refusal = fence(gen, mark, seq, p[1])
 if refusal then
     return refusal
 end
-if p[4] then
-    local last_link, last_n = unpack('<I4I4', p[4])
+local last = p[2]
+if last then
+    local last_link, last_n = unpack('<I4I4', last)
     if link < last_link or n < last_n then
         return 'S'
     end
-    if n == last_n then
-        return 'O' .. sub(p[4], 13)
+    if n == last_n and #last > 12 then
+        return sub(last, 13)
     end
 end
 
@@ -42,31 +41,29 @@ for i = 1, n_channels do
     local a = ARGV[i]
     local kind = byte(a)
     if kind == 1 then
-        local _, durability, known_epoch, known_top, size, ttl, meta_ttl, at = unpack('<Bc1c16I8Bc0I8I8', a)
+        local _, durability, known_epoch, known_top, size, next_text, ttl, meta_ttl, at =
+            unpack('<Bc1c16I8Bc0Bc0I8I8', a)
         local meta, stream = KEYS[key_at], KEYS[key_at + 1]
-        local epoch, top, fresh = settle(meta, stream, gen, durability, known_epoch, known_top,
-            seed .. format('%03d', i))
-        -- 1 kind, 2 epoch (nil: corrupt), 3 top, 4 first, 5 stream, 6 size, 7 meta, 8 ttl, 9 meta ttl, 10 to be settled
-        -- as (durability), 11 name
-        channels[i] = {1, epoch, top, top and top + 1 or 0, stream, size, meta, ttl, meta_ttl, fresh and durability,
-            sub(a, at)}
+        local epoch, top, fresh = settle(meta, stream, gen, durability, known_epoch, known_top, seed, i)
+        -- 1 kind, 2 epoch (nil: corrupt), 3 top, 4 first, 5 stream, 6 size, 7 meta, 8 ttl, 9 meta ttl, 10 fresh,
+        -- 11 name, 12 durability, 13 the next offset as text
+        channels[i] = {1, epoch, top, top and top + 1 or 0, stream, size, meta, ttl, meta_ttl, fresh, sub(a, at),
+            durability, top == known_top and next_text}
         key_at = key_at + 2
     elseif kind == 2 then
-        channels[i] = {2, NO_EPOCH, 0, 0, nil, nil, nil, nil, nil, nil, sub(a, 2)}
+        channels[i] = {2, NO_EPOCH, 0, 0, false, false, false, false, false, false, sub(a, 2)}
     else
-        channels[i] = {3, NO_EPOCH, 0, 0, KEYS[key_at], nil, nil, nil, nil, nil, sub(a, 2)}
+        channels[i] = {3, NO_EPOCH, 0, 0, KEYS[key_at], false, false, false, false, false, sub(a, 2)}
         key_at = key_at + 1
     end
 end
-local n_items, known, same_as = #map, nil, nil
-if keyed ~= '' then
+local n_items, is_keyed, known, same_as = #map, keyed ~= '', nil, nil
+if is_keyed then
     -- known[i]: what the key of item i holds; false: foreign bytes. same_as[i]: an earlier item with the same key.
     known, same_as = {}, {}
-    local at, seen, arg = key_at, {}, n_channels
+    local at, seen = key_at, {}
     for i = 1, n_items do
-        arg = arg + 1
         if byte(keyed, i) == 1 then
-            arg = arg + 1
             local key = KEYS[at]
             at = at + 1
             local first = seen[key]
@@ -84,13 +81,12 @@ if keyed ~= '' then
 end
 
 -- Second pass: the writes. The first one can be refused by the server as a whole, a later one only for foreign bytes.
-local blobs, n_blobs, odd, n_odd, silent, wrote = {}, 0, {}, 0, nil, false
-local arg, done = n_channels, nil
+local blobs, n_blobs, odd, silent, wrote, done = {}, 0, nil, nil, false, nil
+local arg = n_channels
 for i = 1, n_items do
     arg = arg + 1
-    local item, c, what = ARGV[arg], channels[byte(map, i)], nil
-    local hash, key
-    if keyed ~= '' and byte(keyed, i) == 1 then
+    local item, c, what, hash, key = ARGV[arg], channels[byte(map, i)], nil, nil, nil
+    if is_keyed and byte(keyed, i) == 1 then
         arg = arg + 1
         hash, key = ARGV[arg], KEYS[key_at]
         key_at = key_at + 1
@@ -110,10 +106,10 @@ for i = 1, n_items do
             if not c[2] then
                 what = pack('<HB', i, 3)
             else
-                local offset = format('%.0f', c[3] + 1)
-                local id = pcall('XADD', c[5], 'MAXLEN', '~', c[6], offset, 'p', item)
+                local offset = c[3] + 1
+                local id = pcall('XADD', c[5], 'MAXLEN', '~', c[6], c[13] or format('%.0f', offset), 'p', item)
                 if not id.err then
-                    c[3], c[12] = c[3] + 1, offset
+                    c[3], c[13] = offset, false
                 elseif wrote or find(id.err, 'WRONGTYPE', 1, true) or find(id.err, 'The ID specified', 1, true) then
                     what = pack('<HB', i, 3)
                 else
@@ -128,21 +124,21 @@ for i = 1, n_items do
                     what = pack('<HB', i, old and 3 or 0)
                 else
                     call('HDEL', c[5], client)
+                    wrote = true
                     what = pack('<HBI4c0', i, 5, #old, old)
                     item = pack('<BBc0I4c0', 3, #client, client, #old, old)
                 end
             else
                 local new = pcall('HSET', c[5], client, value)
-                if type(new) == 'table' then
-                    if not wrote and not find(new.err, 'WRONGTYPE', 1, true) then
-                        return new
-                    end
+                if type(new) == 'number' then
+                    wrote = true
+                    what = pack('<HB', i, new == 1 and action == 1 and 4 or 0)
+                elseif wrote or find(new.err, 'WRONGTYPE', 1, true) then
                     what = pack('<HB', i, 3)
                 else
-                    what = pack('<HB', i, new == 1 and action == 1 and 4 or 0)
+                    return new
                 end
             end
-            wrote = true
         end
         if key and not what then
             local record = pack('<c16I8', c[2], c[3]) .. hash
@@ -161,29 +157,25 @@ for i = 1, n_items do
         silent[i] = true
     end
     if code and code > 0 then
-        n_odd = n_odd + 1
-        odd[n_odd] = what
+        odd = odd and odd .. what or what
     end
 end
 
-local results, heads = {}, {}
+local results, heads = '', ''
 for i = 1, n_channels do
     local c = channels[i]
-    local place = pack('<c16I8', c[2] or NO_EPOCH, c[4])
-    results[i] = place
-    heads[i] = pack('B', c[1]) .. c[11] .. place
-    local offset = c[12]
-    if offset then
+    local epoch, top, first = c[2] or NO_EPOCH, c[3], c[4]
+    local place = pack('<c16I8', epoch, first)
+    results = results .. place
+    heads = heads .. (c[1] == 1 and '\1' or c[1] == 2 and '\2' or '\3') .. c[11] .. place
+    if c[1] == 1 and c[2] and top >= first then
         local meta, stream, ttl = c[7], c[5], c[8]
-        if c[10] then
-            call('HSET', meta, 'o', offset, 'e', c[2], 'd', c[10], 'g', gen)
-        else
-            call('HSET', meta, 'o', offset)
-        end
+        call('HSET', meta, 'c', pack('<c16c16c1I8', epoch, gen, c[12], top))
         if call('PTTL', stream) * 2 < ttl then
-            -- What stood below the mark of the last renewal but one is older than the ttl.
+            -- w, x: the tops at the last renewal and the one before it. Renewals are half a ttl apart or more, so what
+            -- stood at x is older than the ttl.
             local marks = call('HMGET', meta, 'w', 'x')
-            call('HSET', meta, 'w', offset, 'x', marks[1] or 0)
+            call('HSET', meta, 'w', format('%.0f', top), 'x', marks[1] or 0)
             if marks[2] then
                 call('XTRIM', stream, 'MINID', '~', marks[2])
             end
@@ -201,8 +193,11 @@ local flags = 0
 if n_blobs > 0 then
     flags, seq_now = 1, seq_now + 1
 end
-local result = pack('<BI8B', flags, seq_now, n_channels) .. table.concat(results) .. table.concat(odd)
-call('HSET', KEYS[1], 'seq', seq_now, field, pack('<I4I4I4', link, n, time) .. result)
+local result = pack('<c1BI8B', 'O', flags, seq_now, n_channels) .. results
+if odd then
+    result = result .. odd
+end
+call('HSET', KEYS[1], 's', pack('<c16I8', gen, seq_now), field, pack('<I4I4I4', link, n, time) .. result)
 if n_blobs > 0 then
     if silent then
         local told = {}
@@ -212,7 +207,7 @@ if n_blobs > 0 then
         map = table.concat(told)
     end
     call(sharded == 1 and 'SPUBLISH' or 'PUBLISH', KEYS[2],
-        pack('<BBc16I8c12I4HB', 1, 1, gen, seq_now, boot, n, n_items, n_channels) ..
-        table.concat(heads) .. map .. table.concat(blobs))
+        pack('<BBc16I8c14I4HB', 1, 1, gen, seq_now, field, n, n_items, n_channels) .. heads .. map ..
+        (n_blobs == 1 and blobs[1] or table.concat(blobs)))
 end
-return 'O' .. result
+return result

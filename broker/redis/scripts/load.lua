@@ -1,20 +1,19 @@
 -- load: the settled position of a channel and the wanted entries, in one step; settle.lua stands before it.
 --
 -- KEYS  1 partition hash  2 meta  3 stream
--- ARGV  1 head, packed: generation c16, known seq I8, new epoch c16, durability c1, known epoch c16 and top I8 (a
+-- ARGV  1 head, packed: generation c16, master_replid:<its reign> c54, known seq I8, seed of a new
+--       epoch c13, durability c1, known epoch c16 and top I8 (a
 --       broker's or gateway's own, evidence; empty: none), size I4, meta ttl in ms I8, limit I4, bytes I8, from I8 (first
 --       offset wanted; reverse: last), backwards B
 -- Reply an array: head ('O', seq I8, epoch c16, top I8, oldest kept offset I8 packed), then offset and entry in turn.
 --       'R' NEWREIGN, 'B' BEHIND, 'C' CORRUPT as a plain string: nothing was done.
-local gen, seq, new_epoch, durability, known_epoch, known_top, size, meta_ttl, limit, bytes, from, backwards =
-    unpack('<c16I8c16c1c16I8I4I8I4I8I8B', ARGV[1])
-local p = call('HMGET', KEYS[1], 'reign', 'gen', 'seq')
-local seq_now = tonumber(p[3] or 0)
-local refusal = fence(gen, seq, p[1], p[2], seq_now)
+local gen, mark, seq, seed, durability, known_epoch, known_top, size, meta_ttl, limit, bytes, from, backwards =
+    unpack('<c16c54I8c13c1c16I8I4I8I4I8I8B', ARGV[1])
+local seq_now, refusal = fence(gen, mark, seq, call('HGET', KEYS[1], 's'))
 if refusal then
     return refusal
 end
-local epoch, top, fresh = settle(KEYS[2], KEYS[3], gen, durability, known_epoch, known_top, new_epoch)
+local epoch, top, fresh = settle(KEYS[2], KEYS[3], gen, durability, known_epoch, known_top, seed, 0)
 if not epoch then
     return 'C'
 end
@@ -23,9 +22,9 @@ if first.err then
     return 'C'
 end
 if fresh then
-    call('HSET', KEYS[2], 'o', format('%.0f', top), 'e', epoch, 'd', durability, 'g', gen)
+    call('HSET', KEYS[2], 'c', pack('<c16c16c1I8', epoch, gen, durability, top))
 end
-if fresh and meta_ttl > 0 then
+if meta_ttl > 0 and (fresh or call('PTTL', KEYS[2]) * 2 < meta_ttl) then
     call('PEXPIRE', KEYS[2], meta_ttl)
 end
 

@@ -4,14 +4,14 @@
 -- ARGV  1 generation c16
 -- Reply packed: 'O', seq I8, then for each meta key: epoch c16, top I8 (empty and 0: it has to be loaded); 'R' NEWREIGN
 local gen = ARGV[1]
-local p = redis.call('HMGET', KEYS[1], 'gen', 'seq')
-if p[1] ~= gen then
+local s = redis.call('HGET', KEYS[1], 's')
+if not s or string.sub(s, 1, 16) ~= gen then
     return 'R'
 end
-local reply = {struct.pack('<c1I8', 'O', tonumber(p[2]))}
+local reply = {'O' .. string.sub(s, 17)}
 for i = 2, #KEYS do
-    local m = redis.pcall('HMGET', KEYS[i], 'e', 'o', 'g')
-    local sure = not m.err and m[1] and #m[1] == 16 and m[3] == gen and tonumber(m[2] or nil)
-    reply[i] = struct.pack('<c16I8', sure and m[1] or string.rep('\0', 16), sure or 0)
+    local m = redis.pcall('HGET', KEYS[i], 'c')
+    local sure = m and not m.err and #m == 41 and string.sub(m, 17, 32) == gen
+    reply[i] = sure and string.sub(m, 1, 16) .. string.sub(m, 34) or string.rep('\0', 24)
 end
 return table.concat(reply)

@@ -42,7 +42,7 @@ static void append_topic_head(struct buffer *out, uint8_t kind) {
     buffer_append_u8(out, kind);
     buffer_append_text(out, "GGGGGGGGGGGGGGGG");
     buffer_append_u64(out, 41);
-    buffer_append_text(out, "BBBBBBBBBBBB");
+    buffer_append_text(out, "b:BBBBBBBBBBBB");
     buffer_append_u32(out, 7);
 }
 

@@ -101,7 +101,7 @@ void session_end_reply(session_t *self) {
 }
 
 void session_reply_error(session_t *self, uint32_t id, enum error_code code) {
-    session_count(self, SESSION_METRIC_ERRORS);
+    session_count_error(self, code);
     self->codec->encode_error(session_begin_reply(self), id, error_describe((uint32_t) code));
     session_end_reply(self);
 }

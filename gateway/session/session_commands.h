@@ -193,8 +193,10 @@ enum session_metric {
     SESSION_METRIC_DEAD,
     SESSION_METRIC_COMMANDS,
     SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
-    SESSION_METRIC_ERRORS,
-    SESSION_METRIC_RATE_LIMITED,
+#define SESSION_METRIC_ERROR(name, code, reason, message, temporary, definite) SESSION_METRIC_ERROR_##name,
+    ERROR_CODES(SESSION_METRIC_ERROR)
+#undef SESSION_METRIC_ERROR
+        SESSION_METRIC_RATE_LIMITED,
     SESSION_METRIC_DEFERRED,
     SESSION_METRIC_SUBSCRIPTIONS_LOST,
     SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,
@@ -203,6 +205,7 @@ enum session_metric {
 #undef SESSION_METRIC_DISCONNECT
         SESSION_METRICS,
 };
+void session_count_error(const session_t *self, enum error_code code);
 void session_count_disconnect(const session_t *self, enum disconnect_code code);
 void session_count(const session_t *self, enum session_metric row);
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount);

@@ -7,6 +7,9 @@
 #define DISCONNECT_ROW(name, code, reason)                                                                             \
     [SESSION_METRIC_DISCONNECT_##name] = {"callboard_client_disconnects_total", "Connections closed by the gateway.",  \
                                           METRIC_COUNTER, "code=\"" #code "\",reason=\"" reason "\""},
+#define ERROR_ROW(name, code, reason, message, temporary, definite)                                                    \
+    [SESSION_METRIC_ERROR_##name] = {"callboard_client_errors_total", "Error replies to clients.", METRIC_COUNTER,     \
+                                     "code=\"" #code "\",reason=\"" reason "\""},
 
 const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_CONNECTIONS] = {"callboard_client_connections", "Connections whose connect command was accepted.",
@@ -25,7 +28,6 @@ const struct metric_description session_metric_table[] = {
     COMMAND_ROW(CLIENT_COMMAND_SEND, "send"),
     COMMAND_ROW(CLIENT_COMMAND_REFRESH, "refresh"),
     COMMAND_ROW(CLIENT_COMMAND_SUB_REFRESH, "sub_refresh"),
-    [SESSION_METRIC_ERRORS] = {"callboard_client_errors_total", "Error replies to clients.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_RATE_LIMITED] = {"callboard_client_rate_limited_total",
                                      "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
@@ -36,7 +38,7 @@ const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_SUBSCRIPTIONS_EXPIRED] = {"callboard_client_subscriptions_ended_total",
                                               "Subscriptions ended by the gateway.", METRIC_COUNTER,
                                               "reason=\"subscription expired\""},
-    DISCONNECT_CODES(DISCONNECT_ROW)};
+    ERROR_CODES(ERROR_ROW) DISCONNECT_CODES(DISCONNECT_ROW)};
 const size_t session_metric_count = SESSION_METRICS;
 
 void session_count(const session_t *self, enum session_metric row) {
@@ -48,6 +50,19 @@ void session_count(const session_t *self, enum session_metric row) {
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount) {
     if (self->environment->metrics != NULL) {
         metric_change(self->environment->metrics, row, amount);
+    }
+}
+
+void session_count_error(const session_t *self, enum error_code code) {
+    switch (error_describe((uint32_t) code)->code) {
+    case ERROR_NONE:
+        return;
+#define COUNT_ERROR(name, number, reason, message, temporary, definite)                                                \
+    case ERROR_##name:                                                                                                 \
+        session_count(self, SESSION_METRIC_ERROR_##name);                                                              \
+        return;
+        ERROR_CODES(COUNT_ERROR)
+#undef COUNT_ERROR
     }
 }
 

@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { BUILD, World, freePort, subscribed, until } from './support.mjs';
+import { BUILD, World, freePort, metric, subscribed, until } from './support.mjs';
 
 const ROOT = path.resolve('../..');
 let world;
@@ -33,6 +33,21 @@ test('the Python example publishes, and a subscriber receives it', async () => {
   assert.deepEqual([answer.offset, answer.duplicate], [1, false]);
   await until('it', () => subscription.got.length === 1);
   assert.deepEqual(subscription.got[0].data, { text: 'hi' });
+});
+
+test('one subscription above backend.subscriptions is answered with error 106', async () => {
+  const small = await world.appliance({ args: ['--set', 'backend.subscriptions=1'] });
+  const to = ['--endpoint', `tcp://127.0.0.1:${small.router}`, 'sub'];
+  const first = spawn(path.join(BUILD, 'tools/callboardctl'), [...to, 'demo:first']);
+  try {
+    await until('its subscription', async () => (await metric(small, 'callboard_backend_subscriptions')) === 1);
+    const second = run(path.join(BUILD, 'tools/callboardctl'), [...to, 'demo:second']);
+    assert.equal(second.code, 1);
+    assert.match(second.err, /106/);
+    assert.equal(await metric(small, 'callboard_backend_subscriptions'), 1);
+  } finally {
+    first.kill();
+  }
 });
 
 test('the C example publishes', () => {

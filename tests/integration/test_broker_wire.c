@@ -28,6 +28,7 @@ static const char config_text[] = "broker:\n"
                                   "  lease: 1s\n"
                                   "  tail_messages: 16\n"
                                   "  publication_bytes: 64KiB\n"
+                                  "  inbox_bytes: 1MiB\n"
                                   "backend:\n"
                                   "  endpoint: \"\"\n"
                                   "  pull_endpoint: \"\"\n"
@@ -847,6 +848,32 @@ static void draining_tells_the_gateways_and_refuses_what_is_new(void **state) {
     assert_true(broker_is_drained(self->broker));
 }
 
+static void over_the_bound_of_the_inbox_publishes_are_refused_and_all_else_is_done(void **state) {
+    struct fixture *self = *state;
+    enum { PUBLISHES = 20, FIRST_REQUEST = 1000 };
+    static char data[60000];
+    data[0] = '"';
+    memset(data + 1, 'x', sizeof data - 2);
+    data[sizeof data - 1] = '"';
+    wire_client_link(self->client);
+    uint16_t shard = wire_client_shard_of(self->client, "news:a");
+    struct buffer *batch = wire_client_batch(self->client, shard); /* larger than broker.inbox_bytes by itself */
+    for (uint32_t i = 0; i < PUBLISHES; i++) {
+        assert_true(wire_encode_publish(batch, &(struct wire_publish){.request = FIRST_REQUEST + i,
+                                                                      .channel = SPAN_LITERAL("news:a"),
+                                                                      .data = span_of(data, sizeof data)}));
+    }
+    assert_true(wire_encode_subscribe(
+        batch, &(struct wire_subscribe){.request = 7, .handle = 1, .channel = SPAN_LITERAL("news:a")}));
+    wire_client_send(self->client, shard, PUBLISHES + 1);
+    for (uint32_t i = 0; i < PUBLISHES; i++) {
+        expect_error(self->client, FIRST_REQUEST + i, ERROR_TOO_MANY_REQUESTS, WIRE_ERROR_TEMPORARY);
+    }
+    assert_int_equal(expect_subscribed(self->client, 7).offset, 0);
+    assert_int_equal(metrics_read(self->metrics, "callboard_broker_publishes_total", "result=\"overload\""), PUBLISHES);
+    expect_published(self->client, wire_client_publish(self->client, "news:b", "1"));
+}
+
 static void many_requests_at_once_are_all_answered(void **state) {
     struct fixture *self = *state;
     wire_client_link(self->client);
@@ -918,6 +945,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(subscribers_are_told_when_a_reload_gives_or_takes_a_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(draining_tells_the_gateways_and_refuses_what_is_new, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_the_bound_of_the_inbox_publishes_are_refused_and_all_else_is_done, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(many_requests_at_once_are_all_answered, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

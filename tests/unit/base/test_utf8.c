@@ -52,12 +52,12 @@ static void it_is_judged_wherever_it_stands(void **state) {
         {"1234567\xC3\xA9", true},
         {"\xF0\x9F\x98\x80 1234567812345678", true},
         {"\xF4\x8F\xBF\xBF", true},
-        {"\xF4\x90\x80\x80", false},         /* above U+10FFFF */
-        {"\xF0\x8F\xBF\xBF", false},         /* overlong */
-        {"\xF5\x80\x80\x80", false},         /* no first byte */
-        {"\xF0\x9F\x98", false},             /* cut */
-        {"1234567812345678\xC3", false},     /* cut at the end */
-        {"12345678\x80", false},             /* a continuation alone */
+        {"\xF4\x90\x80\x80", false},        /* above U+10FFFF */
+        {"\xF0\x8F\xBF\xBF", false},        /* overlong */
+        {"\xF5\x80\x80\x80", false},        /* no first byte */
+        {"\xF0\x9F\x98", false},            /* cut */
+        {"1234567812345678\xC3", false},    /* cut at the end */
+        {"12345678\x80", false},            /* a continuation alone */
         {"1234567812345678\xFF zzz", false} /* never */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -36,6 +36,24 @@ static void the_same_key_twice_in_one_turn_is_one_publication(void **state) {
     assert_int_equal(count_records(node, RECORD_PUBLICATION, channel), 1);
 }
 
+static void a_known_key_twice_in_one_turn_is_still_one_publication(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = held_channel(node, "known", &node->bench->history);
+    const struct append_input input = {.data = SPAN_LITERAL("{}"), .key = SPAN_LITERAL("k")};
+    struct op *first = append_input(node, channel, &input);
+    struct op *again[3];
+    for (size_t i = 0; i < 3; i++) {
+        again[i] = start_append(node, channel, &input);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        wait_for(node, again[i]->n_done > 0);
+        assert_outcome(again[i], ENGINE_OK);
+        assert_true(again[i]->append.duplicate);
+        assert_true(position_equal(&first->append.position, &again[i]->append.position));
+    }
+    assert_int_equal(count_records(node, RECORD_PUBLICATION, channel), 1);
+}
+
 static void a_key_with_another_payload_is_refused_and_takes_no_offset(void **state) {
     struct node *node = bench_node(state);
     struct span channel = held_channel(node, "reuse", &node->bench->history);
@@ -165,6 +183,7 @@ struct specs key_specs(void) {
     static const struct CMUnitTest tests[] = {
         spec(the_same_key_is_one_publication_and_answers_the_first_position),
         spec(the_same_key_twice_in_one_turn_is_one_publication),
+        spec(a_known_key_twice_in_one_turn_is_still_one_publication),
         spec(a_key_with_another_payload_is_refused_and_takes_no_offset),
         spec(a_refused_reuse_does_not_spoil_the_key),
         spec(the_same_key_in_another_channel_is_another_publication),

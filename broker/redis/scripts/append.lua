@@ -92,7 +92,8 @@ for i = 1, n_items do
         key_at = key_at + 1
         local record = known[i]
         if same_as[i] then
-            record = done and done[same_as[i]]
+            -- The earlier one was published just now, or was itself known from before.
+            record = done and done[same_as[i]] or known[same_as[i]]
         end
         if record == false then
             what = pack('<HB', i, 3)

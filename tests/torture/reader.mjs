@@ -1,0 +1,114 @@
+/* A subscriber over a bare WebSocket: subscribes to all channels from its positions, comes back whenever it is cut off, and writes down
+ * every position it is told. Without the SDK, so that nothing is smoothed over. */
+import { createRequire } from 'node:module';
+import { makeToken, sleep } from '../e2e/support.mjs';
+
+const WebSocket = createRequire(new URL('../e2e/', import.meta.url))('ws');
+const SILENCE_MS = 40000;
+const ANSWER_MS = 8000;
+
+export class Reader {
+  /* urls: one gateway, or several: then a random one each time. churn: mean time between its own disconnects in ms, or 0. */
+  constructor({ sid, urls, channels, churn, random, say }) {
+    Object.assign(this, { sid, urls, channels, churn, random, say });
+    this.positions = new Map();
+    this.trouble = [];
+    this.stopped = false;
+    this.done = this.live();
+  }
+
+  async live() {
+    while (!this.stopped) {
+      await this.session();
+      if (!this.stopped) await sleep(50 + this.random() * 300);
+    }
+  }
+
+  session() {
+    return new Promise((resolve) => {
+      const url = this.urls[Math.floor(this.random() * this.urls.length)];
+      const socket = new WebSocket(url, { handshakeTimeout: 5000 });
+      this.socket = socket;
+      this.waiting = new Map();
+      this.nextId = 1;
+      let heard = Date.now();
+      const watch = setInterval(() => {
+        const late = [...this.waiting.values()].some((each) => Date.now() - each.at > ANSWER_MS);
+        if (late || Date.now() - heard > SILENCE_MS) {
+          this.trouble.push(`${late ? 'no answer' : 'silence'} at ${url}`);
+          socket.terminate();
+        }
+      }, 500);
+      const leave = this.churn ? setTimeout(() => socket.terminate(), this.churn * (0.3 + 1.4 * this.random())) : undefined;
+      socket.on('open', () => this.command({ connect: { token: makeToken({ sub: this.sid }) } }));
+      socket.on('message', (data) => {
+        heard = Date.now();
+        for (const line of data.toString().split('\n')) if (line) this.take(JSON.parse(line));
+      });
+      socket.on('error', () => {});
+      socket.on('close', (code) => {
+        clearInterval(watch);
+        clearTimeout(leave);
+        if (this.socket === socket) this.socket = null;
+        this.say('disc', { sid: this.sid, code });
+        resolve();
+      });
+    });
+  }
+
+  command(body, ch) {
+    const id = this.nextId++;
+    this.waiting.set(id, { ...body, ch, at: Date.now() });
+    this.socket.send(JSON.stringify({ id, ...body }));
+  }
+
+  subscribe(ch) {
+    const since = this.positions.get(ch);
+    this.command({ subscribe: { channel: ch, ...(since ? { recover: true, epoch: since.epoch, offset: since.off } : {}) } }, ch);
+  }
+
+  take(message) {
+    if (message.push) return this.onPush(message.push);
+    if (message.id === undefined) return this.socket.send('{}');
+    const asked = this.waiting.get(message.id);
+    this.waiting.delete(message.id);
+    if (asked?.connect && message.connect) return this.channels.forEach((ch) => this.subscribe(ch));
+    if (!asked?.subscribe || !message.subscribe) return this.onError(asked, message);
+    return this.onSubscribed(asked, message.subscribe);
+  }
+
+  onError(asked, message) {
+    this.trouble.push(JSON.stringify(message.error ?? message));
+    if (!asked?.subscribe) return this.socket.terminate();
+    const socket = this.socket;
+    setTimeout(() => { if (this.socket === socket && socket?.readyState === 1) this.subscribe(asked.ch); }, 100 + this.random() * 400);
+  }
+
+  onSubscribed(asked, reply) {
+    const { sid } = this;
+    const since = asked.subscribe.recover ? { epoch: asked.subscribe.epoch, off: asked.subscribe.offset } : undefined;
+    const publications = reply.publications ?? [];
+    // With publications the reply's own offset is the one asked from; they lead to the position.
+    const off = publications.at(-1)?.offset ?? reply.offset ?? 0;
+    this.say('sub_ok', { sid, ch: asked.ch, epoch: reply.epoch, off, since, recovered: reply.recovered === true, n: publications.length });
+    for (const pub of publications) this.say('recv', { sid, ch: asked.ch, epoch: reply.epoch, off: pub.offset, key: pub.data.k });
+    this.positions.set(asked.ch, { epoch: reply.epoch, off });
+  }
+
+  onPush(push) {
+    const position = this.positions.get(push.channel);
+    if (push.pub) {
+      this.say('recv', { sid: this.sid, ch: push.channel, epoch: position.epoch, off: push.pub.offset, key: push.pub.data.k });
+      position.off = push.pub.offset;
+    } else if (push.unsubscribe) {
+      this.say('lost', { sid: this.sid, ch: push.channel, code: push.unsubscribe.code });
+      this.subscribe(push.channel);
+    }
+  }
+
+  stop() {
+    this.stopped = true;
+    this.socket?.terminate();
+    return this.done;
+  }
+}

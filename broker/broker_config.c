@@ -2,6 +2,7 @@
 #include "broker/broker_config.h"
 
 #include "base/curve_keys.h"
+#include "broker/redis/redis_url.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -70,12 +71,24 @@ static const struct config_key keys[] = {
     KEY("broker.idempotency_window", CONFIG_DURATION, key_ttl_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "5m",
         .help = "How long an idempotency key is remembered: the same key again is answered with the first result."),
 
-    KEY("redis.url", CONFIG_TEXT, redis_url, RANGE(0, 1024), .flags = CONFIG_PASSWORD_URL,
-        .help = "redis://host:port. Empty: everything is kept in memory by this one broker. A password inside is taken "
-                "from the environment only; elsewhere use redis.password_file."),
-    KEY("redis.password", CONFIG_SECRET, redis_password, RANGE(0, 4096), .help = "The password for Redis."),
+    KEY("redis.url", CONFIG_TEXT, redis_url, RANGE(0, 4096), .flags = CONFIG_PASSWORD_URL,
+        .help = "redis://host:port/db, unix:///path, redis+sentinel://a,b,c/master or redis+cluster://a,b,c; rediss:// "
+                "with TLS. Empty: everything is kept in memory by this one broker. A password inside is taken from the "
+                "environment only; elsewhere use redis.password_file."),
+    KEY("redis.password", CONFIG_SECRET, redis_password, RANGE(0, 511), .help = "The password for Redis."),
     KEY("redis.user", CONFIG_TEXT, redis_user, RANGE(0, 255),
         .help = "The user for Redis (ACL). Empty: the default user."),
+    KEY("redis.tls_ca_file", CONFIG_TEXT, redis_tls_ca_file, RANGE(0, 4096),
+        .help = "With rediss://: the authorities (PEM) that may have signed Redis's certificate. Empty: the system's."),
+    KEY("redis.tls_certificate_file", CONFIG_TEXT, redis_tls_certificate_file, RANGE(0, 4096),
+        .help = "The broker's own certificate (PEM), where Redis asks for one. With redis.tls_key_file."),
+    KEY("redis.tls_key_file", CONFIG_TEXT, redis_tls_key_file, RANGE(0, 4096), .help = "Its private key (PEM)."),
+    KEY("redis.tls_server_name", CONFIG_TEXT, redis_tls_server_name, RANGE(0, 255),
+        .help = "The name that Redis's certificates must be made for. Empty: the host that is dialled."),
+    KEY("redis.sentinel_user", CONFIG_TEXT, redis_sentinel_user, RANGE(0, 255),
+        .help = "The user for the Sentinels (ACL); redis.user is not for them."),
+    KEY("redis.sentinel_password", CONFIG_SECRET, redis_sentinel_password, RANGE(0, 511),
+        .help = "The password for the Sentinels, where they ask for one."),
     KEY("redis.prefix", CONFIG_TEXT, redis_prefix, RANGE(1, 32), .default_text = "cb",
         .help = "What all keys and topics begin with: letters, digits, dashes, underlines. One for each data set."),
     KEY("redis.pipeline_commands", CONFIG_INT, redis_pipeline_commands, RANGE(1, 1000000), .default_text = "1024",
@@ -163,11 +176,47 @@ static bool is_prefix_byte(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-static void verify_redis(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
-    bool is_url = strncmp(self->redis_url, "redis", 5) == 0 && strstr(self->redis_url, "://") != NULL;
-    if (self->redis_url[0] != '\0' && !is_url) {
-        config_error(errors, prefix, "redis.url", "must be a URL like redis://host:6379 or rediss://host:6379");
+/* Settings that would be passed over in silence are a mistake: whoever set them believes in them. */
+static void verify_redis_kind(const struct broker_config *self, const struct redis_url *url, const char *prefix,
+                              config_errors_t *errors) {
+    const struct tls_key {
+        const char *path;
+        const char *value;
+    } tls_keys[] = {
+        {"redis.tls_ca_file", self->redis_tls_ca_file},
+        {"redis.tls_certificate_file", self->redis_tls_certificate_file},
+        {"redis.tls_key_file", self->redis_tls_key_file},
+        {"redis.tls_server_name", self->redis_tls_server_name},
+    };
+    for (size_t i = 0; !url->tls && i < sizeof tls_keys / sizeof *tls_keys; i++) {
+        if (tls_keys[i].value[0] != '\0') {
+            config_error(errors, prefix, tls_keys[i].path,
+                         "is for TLS, and redis.url has none; write rediss:// there, or take this out");
+        }
     }
+    if ((self->redis_tls_certificate_file[0] == '\0') != (self->redis_tls_key_file[0] == '\0')) {
+        config_error(errors, prefix, "redis.tls_certificate_file",
+                     "and redis.tls_key_file belong together; set both or none");
+    }
+    bool has_sentinel_login = self->redis_sentinel_user[0] != '\0' || self->redis_sentinel_password[0] != '\0';
+    if (has_sentinel_login && url->kind != REDIS_URL_SENTINEL) {
+        config_error(errors, prefix, "redis.sentinel_password",
+                     "and redis.sentinel_user are for redis+sentinel://, and redis.url is no such; take them out");
+    }
+}
+
+static void verify_redis_url(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
+    struct redis_url url = {.kind = REDIS_URL_STANDALONE};
+    char error[256];
+    if (self->redis_url[0] != '\0' && !redis_url_parse(span_of_text(self->redis_url), &url, error, sizeof error)) {
+        config_error(errors, prefix, "redis.url", "%s", error);
+        return;
+    }
+    verify_redis_kind(self, &url, prefix, errors);
+}
+
+static void verify_redis(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
+    verify_redis_url(self, prefix, errors);
     for (const char *c = self->redis_prefix; *c != '\0'; c++) {
         if (!is_prefix_byte(*c)) {
             config_error(errors, prefix, "redis.prefix", "must be letters, digits, dashes and underlines only");

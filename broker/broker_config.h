@@ -34,6 +34,12 @@ struct broker_config {
     char *redis_url;      /* redis.url, "" = memory engine; secret inside is refused (use redis.password_file) */
     char *redis_password; /* redis.password, secret */
     char *redis_user;
+    char *redis_tls_ca_file;          /* redis.tls_ca_file: "" = the system's authorities */
+    char *redis_tls_certificate_file; /* redis.tls_certificate_file, with redis.tls_key_file */
+    char *redis_tls_key_file;
+    char *redis_tls_server_name; /* redis.tls_server_name: "" = the host that is dialled */
+    char *redis_sentinel_user;
+    char *redis_sentinel_password;    /* redis.sentinel_password, secret */
     char *redis_prefix;               /* redis.prefix, cb */
     int64_t redis_pipeline_commands;  /* redis.pipeline_commands, 1024 */
     int64_t redis_pipeline_bytes;     /* redis.pipeline_bytes, 8MiB */

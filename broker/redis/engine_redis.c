@@ -767,6 +767,9 @@ static bool read_url(const struct broker_config *config, struct redis_url *ret_u
     if (!redis_url_parse(span_of_text(config->redis_url), ret_url, ret_error, error_size)) {
         return false;
     }
+    if (ret_url->kind != REDIS_URL_STANDALONE || ret_url->tls) {
+        return refuse(ret_error, error_size, "redis.url: only redis:// and unix:// are in this release");
+    }
     if (text_is_set(config->redis_user)) {
         snprintf(ret_url->user, sizeof ret_url->user, "%s", config->redis_user);
     }

@@ -7,12 +7,12 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"OOM", REDIS_ERROR_REFUSED},        {"MISCONF", REDIS_ERROR_REFUSED},   {"NOREPLICAS", REDIS_ERROR_REFUSED},
-    {"BUSY", REDIS_ERROR_REFUSED},       {"TRYAGAIN", REDIS_ERROR_REFUSED},  {"READONLY", REDIS_ERROR_UNFIT},
-    {"LOADING", REDIS_ERROR_UNFIT},      {"MASTERDOWN", REDIS_ERROR_UNFIT},  {"MOVED", REDIS_ERROR_UNFIT},
-    {"ASK", REDIS_ERROR_UNFIT},          {"CLUSTERDOWN", REDIS_ERROR_UNFIT}, {"CROSSSLOT", REDIS_ERROR_UNFIT},
-    {"NOSCRIPT", REDIS_ERROR_NO_SCRIPT}, {"NOPERM", REDIS_ERROR_DENIED},     {"NOAUTH", REDIS_ERROR_DENIED},
-    {"WRONGPASS", REDIS_ERROR_DENIED},   {"WRONGTYPE", REDIS_ERROR_CORRUPT},
+    {"OOM", REDIS_ERROR_REFUSED},       {"MISCONF", REDIS_ERROR_REFUSED},  {"NOREPLICAS", REDIS_ERROR_REFUSED},
+    {"BUSY", REDIS_ERROR_AGAIN},        {"TRYAGAIN", REDIS_ERROR_AGAIN},   {"ASK", REDIS_ERROR_AGAIN},
+    {"CLUSTERDOWN", REDIS_ERROR_AGAIN}, {"MOVED", REDIS_ERROR_MOVED},      {"READONLY", REDIS_ERROR_UNFIT},
+    {"LOADING", REDIS_ERROR_UNFIT},     {"MASTERDOWN", REDIS_ERROR_UNFIT}, {"NOSCRIPT", REDIS_ERROR_NO_SCRIPT},
+    {"NOPERM", REDIS_ERROR_DENIED},     {"NOAUTH", REDIS_ERROR_DENIED},    {"WRONGPASS", REDIS_ERROR_DENIED},
+    {"WRONGTYPE", REDIS_ERROR_CORRUPT}, {"CROSSSLOT", REDIS_ERROR_UNFIT},
 };
 
 static const struct row *find_row(struct span text) {
@@ -45,6 +45,24 @@ static struct span unwrap(struct span text) {
 enum redis_error redis_error_classify(struct span text) {
     const struct row *row = find_row(unwrap(text));
     return row == NULL ? REDIS_ERROR_OTHER : row->error;
+}
+
+bool redis_error_parse_moved(struct span text, uint32_t *ret_slot, struct span *ret_address) {
+    struct span rest = unwrap(text);
+    const struct row *row = find_row(rest);
+    if (row == NULL || (row->error != REDIS_ERROR_MOVED && strcmp(row->code, "ASK") != 0)) {
+        return false;
+    }
+    size_t at = strlen(row->code) + 1; /* behind the code and a blank */
+    const uint8_t *blank = rest.size <= at ? NULL : memchr(rest.data + at, ' ', rest.size - at);
+    uint64_t slot = 0;
+    if (blank == NULL || !span_parse_u64(span_of(rest.data + at, (size_t) (blank - rest.data) - at), &slot) ||
+        slot > UINT16_MAX) {
+        return false;
+    }
+    *ret_slot = (uint32_t) slot;
+    *ret_address = span_of(blank + 1, rest.size - (size_t) (blank + 1 - rest.data));
+    return true;
 }
 
 const char *redis_error_code(struct span text) {

@@ -259,6 +259,8 @@ static void on_hello_error(struct redis_partition *self, struct span text) {
     case REDIS_ERROR_NO_SCRIPT:
         send_hello(self, true);
         return;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_UNFIT:
         redis_partition_step(self, PARTITION_HELLO_FAILED);
         redis_partition_step(self, PARTITION_UNFIT);
@@ -557,6 +559,8 @@ static void on_batch_error(struct redis_partition *self, struct span text) {
         batch->with_text = true;
         redis_partition_mark_busy(self);
         return;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_UNFIT:
         on_batch_not_done(self, PARTITION_UNFIT);
         return;

@@ -236,6 +236,8 @@ static void on_error(struct redis_read *self, struct span text) {
         self->with_text = true;
         wait_again(self);
         return;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_UNFIT:
         wait_again(self);
         redis_partition_step(partition, PARTITION_UNFIT);

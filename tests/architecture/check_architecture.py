@@ -50,6 +50,8 @@ LAYERS = {
         (["broker/redis/"], ["broker/engine_memory", "broker/memory/"]),
         (["broker/memory/memory_channel", "broker/memory/memory_store", "broker/memory/memory_leases"], ["broker/engine_memory"]),
         (["broker/redis/redis_link", "broker/redis/redis_reply", "broker/redis/redis_request", "broker/redis/redis_url",
+          "broker/redis/redis_address", "broker/redis/redis_tls", "broker/redis/redis_topology", "broker/redis/redis_sentinel",
+          "broker/redis/redis_cluster", "broker/redis/redis_error",
           "broker/redis/redis_pubsub", "broker/redis/partition_state", "broker/redis/batch_order"],
          ["broker/redis/engine_redis", "broker/engine.h"]),
         (["broker/channel", "broker/presence", "broker/gateway_"],
@@ -72,6 +74,7 @@ INTERNAL = re.compile(r"^(?P<family>.+)_(internal|parts)\.h$")
 FAMILIES = {
     "broker/memory/engine_memory": ["broker/engine_memory.c", "broker/memory/memory_"],
     "broker/redis/engine_redis": ["broker/redis/redis_"],
+    "broker/redis/redis_topology": ["broker/redis/redis_sentinel", "broker/redis/redis_cluster"],
     "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_events.c",
                                    "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c"],
 }

@@ -15,7 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
               strlen(url.password) <= REDIS_URL_PASSWORD_MAX && strlen(url.path) <= REDIS_URL_PATH_MAX,
           "a part is too long");
     check((url.host[0] != '\0') != (url.path[0] != '\0'), "a host or a path");
-    check(url.path[0] != '\0' || url.port != 0, "no port");
+    check(url.n_seeds >= 1 && url.n_seeds <= REDIS_URL_SEEDS_MAX, "seeds");
+    check(url.kind != REDIS_URL_STANDALONE || url.n_seeds == 1, "one server");
+    check((url.kind == REDIS_URL_SENTINEL) == (url.master[0] != '\0'), "a master where there are Sentinels");
+    for (size_t i = 0; i < url.n_seeds; i++) {
+        check((url.seeds[i].host[0] != '\0') != (url.seeds[i].path[0] != '\0'), "a host or a path");
+        check(url.seeds[i].path[0] != '\0' || url.seeds[i].port != 0, "no port");
+    }
     redis_url_describe(&url, text, sizeof text);
     return 0;
 }

@@ -60,7 +60,12 @@ static void good_settings_are_taken(void **state) {
         "backend: {endpoint: '', pull_endpoint: ''}",
         "redis: {url: 'redis://h:1', password: p, user: u, prefix: a-B_1}",
         "redis: {url: 'redis+sentinel://a,b,c/master'}",
+        "redis: {url: 'redis+sentinel://a,b,c/master', sentinel_user: u, sentinel_password: p}",
+        "redis: {url: 'redis+cluster://a:7000,b:7001'}",
         "redis: {url: 'rediss://user@h'}",
+        "redis: {url: 'rediss+cluster://h', tls_ca_file: a, tls_certificate_file: c, tls_key_file: k, "
+        "tls_server_name: redis.example}",
+        "redis: {url: 'unix:///run/redis.sock'}",
     };
     for (size_t i = 0; i < N_OF(files); i++) {
         struct broker_config config;
@@ -85,8 +90,17 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"broker: {curve_key_file: k}", "broker.curve_allowed_dir: is needed with broker.curve_key_file"},
         {"backend: {endpoint: 'tcp://10.0.0.1:1'}", "backend.endpoint: can be reached from other machines"},
         {"backend: {pull_endpoint: 'tcp://10.0.0.1:1'}", "backend.pull_endpoint: can be reached from other machines"},
-        {"redis: {url: 'host:6379'}", "redis.url: must be a URL"},
-        {"redis: {url: 'http://host'}", "redis.url: must be a URL"},
+        {"redis: {url: 'host:6379'}", "redis.url: begins with redis://"},
+        {"redis: {url: 'http://host'}", "redis.url: begins with redis://"},
+        {"redis: {url: 'redis://a,b'}", "redis.url: redis:// and rediss:// name one host"},
+        {"redis: {url: 'redis://h:telltale'}", "redis.url: the host or port is not valid"},
+        {"redis: {url: 'redis+sentinel://:telltale@a/m'}", "redis.url: a password inside a URL"},
+        {"redis: {url: 'redis://h', tls_ca_file: a}", "redis.tls_ca_file: is for TLS"},
+        {"redis: {url: 'redis://h', tls_server_name: a}", "redis.tls_server_name: is for TLS"},
+        {"redis: {url: 'rediss://h', tls_key_file: a}", "redis.tls_certificate_file: and redis.tls_key_file belong"},
+        {"redis: {url: 'rediss://h', tls_certificate_file: a}",
+         "redis.tls_certificate_file: and redis.tls_key_file belong"},
+        {"redis: {url: 'redis://h', sentinel_password: telltale}", "redis.sentinel_password: and"},
         {"redis: {url: 'redis://:telltale@host'}", "redis.url: a password inside a URL"},
         {"redis: {prefix: 'a{b}'}", "redis.prefix: must be letters"},
         {"redis: {prefix: ''}", "redis.prefix: \"\" has 0 bytes"},

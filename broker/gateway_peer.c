@@ -257,7 +257,7 @@ uint32_t gateway_peer_append_tops(gateway_peer_t *self, uint32_t n_walk, uint32_
         struct list_link *link = list_pop_front(&self->changed);
         n += append_top(list_entry(link, struct subscription, changed), out);
     }
-    for (uint32_t i = 0; i < n_walk && n < n_max && !list_is_empty(&self->subscriptions); i++) {
+    for (uint32_t i = 0; i < n_walk && i < n_max && !list_is_empty(&self->subscriptions); i++) {
         struct list_link *link = list_pop_front(&self->subscriptions);
         list_push_back(&self->subscriptions, link);
         n += append_top(list_entry(link, struct subscription, of_peer), out);

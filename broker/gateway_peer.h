@@ -65,8 +65,8 @@ void gateway_peer_forget_lag(struct subscription *subscription);
 void gateway_peer_flush(gateway_peer_t *self);
 /* Replies outgrew WIRE_BATCH_MAX: reset the link. */
 bool gateway_peer_is_broken(const gateway_peer_t *self);
-/* Appends u32 handle, u64 offset of channels that changed since the last call, and of `n_walk` more in turn; at most
- * `n_max`. Returns how many. */
+/* Appends u32 handle, u64 offset of channels that changed since the last call, and of `n_walk` more in turn; of each
+ * kind at most `n_max`, so that many changes do not stop the walk. Returns how many. */
 uint32_t gateway_peer_append_tops(gateway_peer_t *self, uint32_t n_walk, uint32_t n_max, struct buffer *out);
 
 /* ---- subscriptions ---- */

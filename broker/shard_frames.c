@@ -7,7 +7,9 @@
 #include "broker/shard_parts.h"
 
 enum {
-    TOPS_MAX = 1024,       /* of one BEAT_ANSWER */
+    TOPS_MAX = 16384,      /* of one BEAT_ANSWER: of channels that changed, and as many of the walk */
+    TOPS_SCARCE = 1024,    /* where credit is short: what is not told waits for the next beat */
+    TOP_BYTES = 12,        /* handle, offset */
     WALK_EVERY_MS = 20000, /* every subscription's top is told at least so often */
 };
 
@@ -240,7 +242,9 @@ static bool on_beat(struct shard *self, gateway_peer_t *peer, struct span body) 
     uint64_t walk =
         (uint64_t) gateway_peer_subscriptions(peer) * (uint64_t) self->options.config->heartbeat_ms / WALK_EVERY_MS + 1;
     buffer_clear(&self->scratch);
-    uint32_t n = gateway_peer_append_tops(peer, (uint32_t) walk, TOPS_MAX, &self->scratch);
+    uint32_t n_max =
+        gateway_peer_has_room(peer, (size_t) 2 * TOPS_MAX * TOP_BYTES) ? (uint32_t) TOPS_MAX : (uint32_t) TOPS_SCARCE;
+    uint32_t n = gateway_peer_append_tops(peer, (uint32_t) walk, n_max, &self->scratch);
     struct wire_beat_answer answer = {.sent_us = frame.sent_us,
                                       .degraded = !self->engine->methods->is_connected(self->engine),
                                       .n_tops = n,

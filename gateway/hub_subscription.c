@@ -120,6 +120,7 @@ static void deliver_page(struct hub_channel *channel, const struct hub_answer *a
 
 static void tell_lost(struct hub_channel *channel) {
     hub_count(channel->hub, HUB_METRIC_LOST);
+    list_remove(&channel->suspect); /* its top was of the epoch before */
     log_info("channel_lost", log_span("channel", hub_channel_name(channel)),
              log_u64("subscriptions", channel->n_members));
     struct position position = channel->subscription.at;

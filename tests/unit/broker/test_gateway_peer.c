@@ -266,6 +266,22 @@ static void tops_of_changed_channels_come_first_then_a_walk_over_all(void **stat
     buffer_finish(&tops);
 }
 
+static void many_changes_wait_for_the_next_beat_and_do_not_stop_the_walk(void **state) {
+    (void) state;
+    struct buffer tops = BUFFER_EMPTY;
+    for (uint32_t handle = 1; handle <= 10; handle++) {
+        subscribe(handle);
+        gateway_peer_push(peer, gateway_peer_find(peer, handle), SPAN_LITERAL("publication"));
+    }
+    assert_int_equal(gateway_peer_append_tops(peer, 2, 4, &tops), 4 + 2);
+    assert_int_equal(gateway_peer_append_tops(peer, 100, 4, &tops), 4 + 4);
+    buffer_clear(&tops);
+    assert_int_equal(gateway_peer_append_tops(peer, 0, 4, &tops), 2);
+    struct cursor cursor = cursor_of(buffer_span(&tops));
+    assert_int_equal(cursor_u32(&cursor), 9); /* in the order of their change */
+    buffer_finish(&tops);
+}
+
 static void subscriptions_are_found_by_handle_and_forgotten(void **state) {
     (void) state;
     struct subscription *subscription = subscribe(5);
@@ -289,6 +305,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_hole_is_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tops_of_changed_channels_come_first_then_a_walk_over_all, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_changes_wait_for_the_next_beat_and_do_not_stop_the_walk, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(subscriptions_are_found_by_handle_and_forgotten, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

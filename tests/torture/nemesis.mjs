@@ -5,7 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { World, get, sleep, until } from '../e2e/support.mjs';
-import { check } from './checker.mjs';
+import { judge } from './checker/checker.mjs';
+import { seeded } from './dice.mjs';
 import { Reader } from './reader.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
@@ -22,17 +23,6 @@ const NAMESPACE = `  - name: torture
     force_recovery: true
     force_positioning: true
 `;
-
-/* mulberry32 */
-function seeded(seed) {
-  let a = seed >>> 0;
-  return () => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), a | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const events = [];
 const clock = () => Number(process.hrtime.bigint());
@@ -257,7 +247,7 @@ async function main() {
   await Promise.all(readers.map((each) => each.stop()));
   events.sort((a, b) => a.at - b.at);
   const findings = [
-    ...check(events, final),
+    ...judge({ events, final, bounds: { quiet: 10000 } }).findings,
     ...late.map((what) => ({ rule: 'C9', ch: '*', what })),
     ...events.filter((event) => event.type === 'crash').map(({ what }) => ({ rule: 'crash', ch: '*', what })),
     ...crashes(),

@@ -1,0 +1,60 @@
+/* What each kind of fault may do to what was told. The checker permits this and no more; the nemesis knows how each is done.
+ *
+ *   matrix    the row of the fault matrix
+ *   reigns    primaries that may follow one another by it: each lets a fast channel change its epoch once and lose its newest
+ *   wipes     Redis loses more than a tail: every channel (or the one that the event names) may change its epoch once
+ *   tells     what is stored is damaged: a reader may be refused a range that the history had
+ *   recovers  ms after its end until everything is served again
+ *
+ * A kind that is not listed here permits nothing. */
+
+const RECOVERS_MS = 8000;
+
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, recovers: RECOVERS_MS, ...more });
+
+export const FAULT_KINDS = {
+  'gateway-kill': kind('F1'),
+  'gateway-term': kind('F2'),
+  'gateway-stop': kind('F27'),
+  'broker-kill': kind('F3'),
+  'broker-term': kind('F3'),
+  'broker-stop': kind('F4'),
+  'replication-cut': kind('F6'),
+  'replica-kill': kind('F6'),
+  'replica-stop': kind('F6'),
+  'sentinel-kill': kind('F6'),
+  'sentinel-stop': kind('F6'),
+  'primary-kill': kind('F6', { reigns: 2, recovers: 15000 }),
+  'primary-cut-kill': kind('F6', { reigns: 2, recovers: 15000 }),
+  'failover': kind('F6', { reigns: 2, recovers: 15000 }),
+  'cluster-kill': kind('F7', { reigns: 2, recovers: 15000 }),
+  'cluster-failover': kind('F7', { reigns: 2, recovers: 15000 }),
+  'slot-move': kind('F7', { reigns: 2, recovers: 15000 }),
+  'primary-stop': kind('F8', { reigns: 2, recovers: 20000 }),
+  'redis-kill': kind('F9', { reigns: 1 }),
+  'flushall': kind('F9', { wipes: true, reigns: 1 }),
+  'meta-lost': kind('F9', { wipes: true }),
+  'redis-oom': kind('F10'),
+  'disk-full': kind('F11', { reigns: 1 }),
+  'link-cut': kind('F12'),
+  'link-half': kind('F12'),
+  'redis-stall': kind('F13'),
+  'redis-half': kind('F13'),
+  'redis-reset': kind('F13'),
+  'redis-crumbs': kind('F15'),
+  'redis-slow': kind('F15'),
+  'redis-stop': kind('F15'),
+  'redis-sleep': kind('F15'),
+  'redis-cut': kind('F15'),
+  'redis-cut-pubsub': kind('F15'),
+  'pubsub-limit': kind('F15'),
+  'script-flush': kind('F15'),
+  'clock-jump': kind('F17'),
+  'reload-storm': kind('F19'),
+  'memory-limit': kind('F25'),
+  'entry-flipped': kind('F26', { tells: true }),
+  'fd-limit': kind('F28'),
+};
+
+const NOTHING = kind('-', { recovers: 0 });
+export const faultKind = (name) => FAULT_KINDS[name] ?? NOTHING;

@@ -1,0 +1,12 @@
+/* C10: memory, descriptors and queues stay under their bounds. bounds: {rss, fds, gauges: name → at most}. */
+export function checkBounds({ events, bounds, add, figures }) {
+  const say = (who, what, value, bound) => add('C10', '*', `${who}: ${what} is ${value}, the bound ${bound}`);
+  for (const { type, who, rss, fds, gauges } of events) {
+    if (type !== 'sample') continue;
+    figures.rss = Math.max(figures.rss, rss ?? 0);
+    figures.fds = Math.max(figures.fds, fds ?? 0);
+    if (rss > bounds.rss) say(who, 'resident memory', rss, bounds.rss);
+    if (fds > bounds.fds) say(who, 'descriptors', fds, bounds.fds);
+    for (const [name, value] of Object.entries(gauges ?? {})) if (value > bounds.gauges[name]) say(who, name, value, bounds.gauges[name]);
+  }
+}

@@ -1,0 +1,160 @@
+/* C8, C9, C11 and what the fault matrix says of each fault: epochs, silence, confirmation, who is told what. */
+
+const MS = 1e6;
+const GRACE_NS = 10000 * MS; // how long a gateway looks for a channel's broker before it tells
+
+/* What faults permit on a channel of a durability: fast forgets with each reign, safe only where the data are wiped. */
+export function permissions({ faults, durability }) {
+  const touches = (fault, ch) => fault.ch === undefined || fault.ch === ch;
+  const changes = (fault, ch) => {
+    if (!touches(fault, ch)) return 0;
+    return (fault.wipes ? 1 : 0) + (durability(ch) === 'safe' ? 0 : fault.reigns);
+  };
+  const effect = (fault) => fault.end + fault.recovers * MS;
+  return {
+    epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
+    mayLose: (ch, invoked) => faults.some((fault) => changes(fault, ch) > 0 && effect(fault) >= invoked),
+    mayTell: (ch, at) => faults.some((fault) => fault.begin <= at && touches(fault, ch)
+      && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)),
+    around: (from, to) => faults.filter((fault) => fault.begin <= to && effect(fault) >= from),
+  };
+}
+
+/* C8: the nth new epoch was seen after the nth event that permits one; none comes back; and nobody is told of a loss without any. */
+export function checkEpochs({ events, epochs, order, durability, add, epochsBy, mayTell }) {
+  for (const [ch, list] of epochs) {
+    list.forEach(({ epoch, first }, nth) => {
+      const permitted = epochsBy(ch, first);
+      if (nth > permitted) add('C8', ch, `${durability(ch)}: ${epoch} is new epoch ${nth}, and ${permitted} were permitted`);
+    });
+  }
+  for (const event of order.returns) add('C8', event.ch, `${event.sid} is back in ${event.epoch}, an epoch that had ended`);
+  for (const event of events) {
+    if (event.type === 'lost' && !mayTell(event.ch, event.at)) add('C8', event.ch, `${event.sid} was told of a loss (${event.code}), and no fault permits one`);
+  }
+}
+
+const spent = (faults) => faults.reduce((sum, fault) => sum + (fault.end - fault.begin) + fault.recovers * MS, 0);
+
+/* C9: no channel is silent for longer than the faults at that time may make it. */
+export function checkSilence({ events, bounds, add, around, figures }) {
+  const heard = new Map();
+  for (const event of events) {
+    if (event.type !== 'recv') continue;
+    const last = heard.get(event.ch);
+    heard.set(event.ch, event.at);
+    if (last === undefined) continue;
+    const silent = event.at - last;
+    if (silent > figures.silent.ns) figures.silent = { ns: silent, ch: event.ch };
+    if (silent > bounds.quiet * MS && silent > bounds.quiet * MS + spent(around(last, event.at))) {
+      add('C9', event.ch, `silent for ${Math.round(silent / MS)} ms`);
+    }
+  }
+}
+
+/* C9: who is subscribed gets a publication soon after the first one does. */
+export function checkLag({ stretches, bounds, add, around, figures }) {
+  const first = new Map();
+  const where = (receipt) => `${receipt.ch} ${receipt.epoch} ${receipt.off}`;
+  for (const { receipts } of stretches.all) {
+    for (const receipt of receipts) first.set(where(receipt), Math.min(first.get(where(receipt)) ?? Infinity, receipt.at));
+  }
+  for (const stretch of stretches.all) {
+    const begun = [stretch.first, ...stretch.resumed];
+    let at = 0;
+    stretch.receipts.forEach((receipt, i) => {
+      while (at + 1 < begun.length && begun[at + 1].after <= i) at += 1;
+      const from = Math.max(first.get(where(receipt)), begun[at].at);
+      const behind = receipt.at - from;
+      if (behind > figures.behind.ns) figures.behind = { ns: behind, ch: receipt.ch, sid: receipt.sid };
+      if (behind > bounds.quiet * MS && behind > bounds.quiet * MS + spent(around(from, receipt.at))) {
+        add('C9', receipt.ch, `${receipt.sid} got ${receipt.off} ${Math.round(behind / MS)} ms after another did`);
+      }
+    });
+  }
+}
+
+/* C9: when the faults are over and have had their time, publishers are told ok. */
+export function checkHealed({ events, faults, add }) {
+  if (faults.some((fault) => fault.end === Infinity)) return;
+  const healed = Math.max(0, ...faults.map((fault) => fault.end + fault.recovers * MS));
+  const sent = new Map();
+  for (const event of events) {
+    if (event.type === 'pub_invoke') sent.set(`${event.key} ${event.try}`, event.at);
+    if (event.type !== 'pub_no' && event.type !== 'pub_unknown') continue;
+    const at = sent.get(`${event.key} ${event.try}`);
+    if (at > healed && event.code !== 121) add('C9', event.ch, `${event.key}: ${event.type} ${event.code ?? ''}, ${Math.round((at - healed) / MS)} ms after all was healed`);
+  }
+}
+
+/* C9: in the end every subscriber stands at the channel's top, and a canary passed. */
+export function checkEnd({ events, stretches, final, add }) {
+  for (const event of events) if (event.type === 'canary_late') add('C9', event.ch, event.what);
+  const sids = new Set(events.filter((event) => event.type === 'sub_ok').map((event) => event.sid));
+  for (const [ch, { epoch, off }] of final) {
+    for (const sid of sids) {
+      const stretch = stretches.live.get(`${sid} ${ch}`);
+      const at = stretch?.receipts.at(-1)?.off ?? stretch?.from;
+      if (!stretch) add('C9', ch, `${sid} is not subscribed in the end`);
+      else if (stretch.epoch !== epoch || at !== off) add('C9', ch, `${sid} ends at (${stretch.epoch}, ${at}), the channel at (${epoch}, ${off})`);
+    }
+  }
+}
+
+/* C11: no ack of a safe channel while nothing could confirm it; and each has an answer to WAIT behind it, where those are known. */
+export function checkConfirmed({ events, pubs, durability, bounds, add }) {
+  const windows = [];
+  const waits = [];
+  for (const event of events) {
+    if (event.type === 'unconfirmable' && event.edge === 'begin') windows.push({ begin: event.at, end: Infinity });
+    if (event.type === 'unconfirmable' && event.edge === 'end' && windows.length > 0) windows.at(-1).end = event.at;
+    if (event.type === 'wait' && event.count >= (event.need ?? bounds.confirms)) waits.push(event.at);
+  }
+  const proxied = events.some((event) => event.type === 'wait');
+  for (const pub of pubs.values()) {
+    if (pub.ok === null || durability(pub.ch) !== 'safe') continue;
+    const window = windows.find(({ begin, end }) => pub.invoked >= begin && pub.ok < end);
+    if (window) add('C11', pub.ch, `${pub.key} was sent and acked while nothing could confirm it`);
+    else if (proxied && !hasBetween(waits, pub.invoked, pub.ok)) add('C11', pub.ch, `${pub.key} was acked without an answer to WAIT since it was sent`);
+  }
+}
+
+/* The list is sorted. */
+function hasBetween(list, from, to) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle] < from) low = middle + 1;
+    else high = middle;
+  }
+  return low < list.length && list[low] <= to;
+}
+
+/* How long after the beginning of a fault the first one was told something, and how long until a publication sent after it has come
+ * through on every channel: {kind, told, served}, in ms; null where nothing of the kind happened. */
+export function measureFaults({ events, faults, pubs }) {
+  const channels = new Set([...pubs.values()].map((pub) => pub.ch));
+  return faults.map((fault) => {
+    const end = fault.end + fault.recovers * MS;
+    const served = new Map();
+    let told = null;
+    for (let i = lowerBound(events, fault.begin); i < events.length && events[i].at <= end; i += 1) {
+      const event = events[i];
+      if (['pub_no', 'pub_unknown', 'lost', 'disc'].includes(event.type)) told ??= event.at - fault.begin;
+      if (event.type !== 'recv' || served.has(event.ch) || !(pubs.get(event.key)?.invoked > fault.begin)) continue;
+      served.set(event.ch, event.at - fault.begin);
+      if (served.size === channels.size) break;
+    }
+    return { kind: fault.kind, told: told === null ? null : told / MS, served: served.size < channels.size ? null : Math.max(...served.values()) / MS };
+  });
+}
+
+function lowerBound(events, at) {
+  let [low, high] = [0, events.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (events[middle].at < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -19,12 +19,15 @@
 
 #include <hiredis/hiredis.h>
 
-enum { START_MS = 20000, COMMAND_MS = 2000 };
+enum { START_MS = 20000, COMMAND_MS = 2000, AWAIT_MS = 30000 };
 
 struct redis_server {
     process_t *process;
+    bool is_sentinel;
     int port;
     char url[64];
+    char user[64]; /* of redis_server_command */
+    char password[128];
     char directory[64];
     char config_path[96];
 };
@@ -32,8 +35,10 @@ struct redis_server {
 static void write_config(const redis_server_t *self, const char *const *config_lines) {
     FILE *file = fopen(self->config_path, "w");
     check(file != NULL, "%s: %s", self->config_path, strerror(errno));
-    fprintf(file, "port %d\nbind 127.0.0.1\ndir %s\nsave \"\"\nappendonly no\ndaemonize no\nprotected-mode no\n",
-            self->port, self->directory);
+    fprintf(file, "port %d\nbind 127.0.0.1\ndir %s\ndaemonize no\nprotected-mode no\n", self->port, self->directory);
+    if (!self->is_sentinel) {
+        fprintf(file, "save \"\"\nappendonly no\n");
+    }
     for (size_t i = 0; config_lines != NULL && config_lines[i] != NULL; i++) {
         fprintf(file, "%s\n", config_lines[i]);
     }
@@ -49,7 +54,7 @@ static bool answers_ping(redis_server_t *self) {
 }
 
 static void launch(redis_server_t *self) {
-    const char *const argv[] = {"redis-server", self->config_path, NULL};
+    const char *const argv[] = {"redis-server", self->config_path, self->is_sentinel ? "--sentinel" : NULL, NULL};
     self->process = process_start(argv, NULL);
     uint64_t deadline_ms = clock_monotonic_ms() + START_MS;
     while (!answers_ping(self)) {
@@ -61,8 +66,9 @@ static void launch(redis_server_t *self) {
     }
 }
 
-redis_server_t *redis_server_start(const char *const *config_lines) {
+static redis_server_t *start(const char *const *config_lines, bool is_sentinel) {
     redis_server_t *self = memory_alloc_zero(sizeof *self);
+    self->is_sentinel = is_sentinel;
     const char *base = getenv("TMPDIR");
     int length =
         snprintf(self->directory, sizeof self->directory, "%s/callboard-redis-XXXXXX", base == NULL ? "/tmp" : base);
@@ -73,6 +79,14 @@ redis_server_t *redis_server_start(const char *const *config_lines) {
     write_config(self, config_lines);
     launch(self);
     return self;
+}
+
+redis_server_t *redis_server_start(const char *const *config_lines) {
+    return start(config_lines, false);
+}
+
+redis_server_t *redis_server_start_sentinel(const char *const *config_lines) {
+    return start(config_lines, true);
 }
 
 static int remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *walk) {
@@ -107,6 +121,10 @@ const char *redis_server_directory(const redis_server_t *self) {
 
 const char *redis_server_log(redis_server_t *self) {
     return self->process == NULL ? "" : process_output(self->process, PROCESS_STDOUT);
+}
+
+bool redis_server_is_running(redis_server_t *self) {
+    return self->process != NULL && process_is_running(self->process);
 }
 
 void redis_server_pause(redis_server_t *self) {
@@ -154,26 +172,67 @@ static void append_reply(struct buffer *out, const redisReply *reply) {
     }
 }
 
-char *redis_server_command(redis_server_t *self, const char *format, ...) {
+void redis_server_set_login(redis_server_t *self, const char *user, const char *password) {
+    snprintf(self->user, sizeof self->user, "%s", user == NULL ? "default" : user);
+    snprintf(self->password, sizeof self->password, "%s", password);
+}
+
+static char *text_of(redisReply *reply) {
+    if (reply == NULL) {
+        return NULL;
+    }
+    struct buffer out = BUFFER_EMPTY;
+    append_reply(&out, reply);
+    char *text = out.size == 0 ? memory_strdup("") : memory_strndup((const char *) out.data, out.size);
+    buffer_finish(&out);
+    freeReplyObject(reply);
+    return text;
+}
+
+static char *command(redis_server_t *self, const char *format, va_list arguments) {
     const struct timeval timeout = {.tv_sec = COMMAND_MS / 1000};
     redisContext *context = redisConnectWithTimeout("127.0.0.1", self->port, timeout);
     check(context != NULL, "no connection could be made to redis");
     redisSetTimeout(context, timeout);
-    redisReply *reply = NULL;
-    if (context->err == 0) {
-        va_list arguments;
-        va_start(arguments, format);
-        reply = redisvCommand(context, format, arguments);
-        va_end(arguments);
+    if (context->err == 0 && self->user[0] != '\0') {
+        memory_free(text_of(redisCommand(context, "AUTH %s %s", self->user, self->password)));
     }
-    char *text = NULL;
-    if (reply != NULL) {
-        struct buffer out = BUFFER_EMPTY;
-        append_reply(&out, reply);
-        text = out.size == 0 ? memory_strdup("") : memory_strndup(out.data, out.size);
-        buffer_finish(&out);
-        freeReplyObject(reply);
-    }
+    char *text = context->err == 0 ? text_of(redisvCommand(context, format, arguments)) : NULL;
     redisFree(context);
     return text;
+}
+
+char *redis_server_command(redis_server_t *self, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = command(self, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void redis_server_expect(redis_server_t *self, const char *expected, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = command(self, format, arguments);
+    va_end(arguments);
+    check(text != NULL && strcmp(text, expected) == 0, "%s: \"%s\" instead of \"%s\"", format,
+          text == NULL ? "(no answer)" : text, expected);
+    memory_free(text);
+}
+
+void redis_server_await(redis_server_t *self, const char *wanted, const char *format, ...) {
+    uint64_t deadline_ms = clock_monotonic_ms() + AWAIT_MS;
+    for (bool found = false; !found;) {
+        va_list arguments;
+        va_start(arguments, format);
+        char *text = command(self, format, arguments);
+        va_end(arguments);
+        found = text != NULL && strstr(text, wanted) != NULL;
+        check(found || clock_monotonic_ms() < deadline_ms, "%s: \"%s\" has no \"%s\"", format,
+              text == NULL ? "(no answer)" : text, wanted);
+        memory_free(text);
+        if (!found) {
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+    }
 }

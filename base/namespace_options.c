@@ -85,8 +85,9 @@ static const struct config_key keys[] = {
      FIELD(durability),
      .choices = durabilities,
      .help =
-         "fast: a publication is told when the primary has it; a failover may take the newest back and then changes "
-         "the epoch. safe (told when replicas have it) is not available yet. default: fast."},
+         "fast: a publication is told when the primary has it; a failover may take the newest back, then changes the "
+         "epoch and tells everyone. safe: nothing is told before replicas (or the disk) have it, and a failover takes "
+         "nothing back (redis.confirm). default: safe with Sentinel and Cluster, fast with one server."},
     {.path = "on_engine_down",
      .type = CONFIG_CHOICE,
      FIELD(on_engine_down),
@@ -125,9 +126,6 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     need_history(self, self->allow_recovery, "allow_recovery", prefix, errors);
     if (self->force_push_join_leave && !self->join_leave) {
         config_error(errors, prefix, "force_push_join_leave", "needs join_leave; set that too");
-    }
-    if (self->durability == DURABILITY_SAFE) {
-        config_error(errors, prefix, "durability", "safe is not available yet; use fast");
     }
 }
 

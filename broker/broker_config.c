@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+static const char *const confirms[] = {"auto", "replicas", "disk", "declared",
+                                       NULL};                                        /* as enum redis_confirm_setting */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 #define SECOND INT64_C(1000)
@@ -89,6 +91,14 @@ static const struct config_key keys[] = {
         .help = "The user for the Sentinels (ACL); redis.user is not for them."),
     KEY("redis.sentinel_password", CONFIG_SECRET, redis_sentinel_password, RANGE(0, 511),
         .help = "The password for the Sentinels, where they ask for one."),
+    KEY("redis.confirm", CONFIG_CHOICE, redis_confirm, .choices = confirms, .default_text = "auto",
+        .help = "What makes a publication of a safe channel sure. replicas: so many have it. disk: appendfsync always, "
+                "which is checked. declared: the provider's promise, which cannot be. auto: replicas with Sentinel and "
+                "Cluster, disk with one server."),
+    KEY("redis.confirm_replicas", CONFIG_INT, redis_confirm_replicas, RANGE(1, 16), .default_text = "1",
+        .help = "How many replicas have to have it. 1 survives the loss of any one server."),
+    KEY("redis.confirm_all_replicas", CONFIG_BOOL, redis_confirm_all, .default_text = "false",
+        .help = "All that are known have to have it: survives the loss of all but one, and waits for the slowest."),
     KEY("redis.prefix", CONFIG_TEXT, redis_prefix, RANGE(1, 32), .default_text = "cb",
         .help = "What all keys and topics begin with: letters, digits, dashes, underlines. One for each data set."),
     KEY("redis.pipeline_commands", CONFIG_INT, redis_pipeline_commands, RANGE(1, 1000000), .default_text = "1024",

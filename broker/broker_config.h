@@ -6,6 +6,14 @@
 #include "base/config_reader.h"
 #include "base/namespace_options.h"
 
+/* redis.confirm: what makes a safe channel's publication sure. */
+enum redis_confirm_setting {
+    REDIS_CONFIRM_BY_AUTO,
+    REDIS_CONFIRM_BY_REPLICAS,
+    REDIS_CONFIRM_BY_DISK,
+    REDIS_CONFIRM_BY_DECLARATION,
+};
+
 struct broker_config {
     char *id;                /* broker.id: default the host name (a pod's name survives its restart) */
     int64_t shards;          /* broker.shards: 0 = cores of the cgroup, at most 16 */
@@ -40,6 +48,9 @@ struct broker_config {
     char *redis_tls_server_name; /* redis.tls_server_name: "" = the host that is dialled */
     char *redis_sentinel_user;
     char *redis_sentinel_password;    /* redis.sentinel_password, secret */
+    int redis_confirm;                /* redis.confirm, enum redis_confirm_setting */
+    int64_t redis_confirm_replicas;   /* redis.confirm_replicas, 1 */
+    bool redis_confirm_all;           /* redis.confirm_all_replicas, false */
     char *redis_prefix;               /* redis.prefix, cb */
     int64_t redis_pipeline_commands;  /* redis.pipeline_commands, 1024 */
     int64_t redis_pipeline_bytes;     /* redis.pipeline_bytes, 8MiB */

@@ -1,13 +1,10 @@
 /* See engine_redis.h; the map of the parts is in engine_redis_parts.h.
  *
- *   command link up ─▶ examine the server (ROLE, SSUBSCRIBE?, number of partitions) ─▶ ready: every partition hears
- *                                                                                      COMMAND_UP
- *   pub/sub link   ─▶ made when the server is known to have sharded pub/sub or not    PUBSUB_UP, TOPIC_CONFIRMED
+ *   topology ─▶ nodes (redis_routing.c, redis_node.c) ─▶ partitions (redis_partition.c) ─▶ events, completions
  *
  * Each turn: requests go into the queues of their partitions; flush builds at most one batch a partition and writes
- * everything with one write. Failures: a server that is no primary, is loading, or holds data of another number of
- * partitions is left again and tried anew, and on_state says why; this process having stood still for a second makes
- * everything suspect (the command link is cut, and hello goes first). */
+ * everything with one write a link. This process having stood still for a second makes everything suspect (the command
+ * links are cut, and hello goes first). */
 #include "broker/redis/engine_redis.h"
 
 #include "base/check.h"
@@ -16,7 +13,6 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "broker/redis/engine_redis_parts.h"
-#include "broker/redis/redis_request.h"
 
 #include <stdio.h>
 #include <xxhash.h>
@@ -24,13 +20,14 @@
 #define BATCH_BYTES    ((size_t) 1 << 20)
 #define READ_BYTES     ((size_t) 4 << 20)
 #define REPLY_ELEMENTS ((size_t) 1000000)
-enum { PROBE_MS = 5000, PRESENCE_WAIT_MS = 10000 };
+enum { PRESENCE_WAIT_MS = 10000 };
 
 static const struct metric_description metric_rows[REDIS_METRICS] = {
-    [REDIS_METRIC_UP] = {"callboard_redis_connected", "Shards whose command link to Redis is of use.", METRIC_GAUGE,
-                         NULL},
-    [REDIS_METRIC_PUBSUB_UP] = {"callboard_redis_pubsub_connected", "Shards whose pub/sub link is of use.",
+    [REDIS_METRIC_UP] = {"callboard_redis_connected", "Shards whose command links to all servers they need are of use.",
+                         METRIC_GAUGE, NULL},
+    [REDIS_METRIC_PUBSUB_UP] = {"callboard_redis_pubsub_connected", "Shards whose pub/sub links are of use.",
                                 METRIC_GAUGE, NULL},
+    [REDIS_METRIC_NODES] = {"callboard_redis_nodes", "Servers that shards have links to.", METRIC_GAUGE, NULL},
     [REDIS_METRIC_RECONNECTS] = {"callboard_redis_disconnects_total", "Links to Redis that were cut or not made.",
                                  METRIC_COUNTER, NULL},
     [REDIS_METRIC_BATCHES] = {"callboard_redis_batches_total", "Batches sent to Redis.", METRIC_COUNTER, NULL},
@@ -50,14 +47,29 @@ static const struct metric_description metric_rows[REDIS_METRICS] = {
     [REDIS_METRIC_OPENINGS] = {"callboard_redis_openings_total",
                                "Partitions opened or met anew after Redis restarted or forgot something.",
                                METRIC_COUNTER, NULL},
+    [REDIS_METRIC_MOVES] = {"callboard_redis_partition_moves_total",
+                            "Partitions that went to another server: a failover, or slots that moved.", METRIC_COUNTER,
+                            NULL},
     [REDIS_METRIC_HOLES] = {"callboard_redis_holes_total", "Batches of others that never came and were read instead.",
                             METRIC_COUNTER, NULL},
     [REDIS_METRIC_MALFORMED] = {"callboard_redis_malformed_total", "Bytes in Redis that are not ours.", METRIC_COUNTER,
                                 NULL},
     [REDIS_METRIC_QUEUED] = {"callboard_redis_queued", "Publications and presence changes waiting for Redis.",
                              METRIC_GAUGE, NULL},
+    [REDIS_METRIC_UNCONFIRMED] = {"callboard_redis_unconfirmed",
+                                  "Batches and reads of safe channels that wait for replicas.", METRIC_GAUGE, NULL},
+    [REDIS_METRIC_UNCONFIRMED_BYTES] = {"callboard_redis_unconfirmed_bytes", "Their bytes.", METRIC_GAUGE, NULL},
+    [REDIS_METRIC_CONFIRMS_SHORT] = {"callboard_redis_confirms_short_total",
+                                     "Times that too few replicas had confirmed in time, or it could not be asked.",
+                                     METRIC_COUNTER, NULL},
+    [REDIS_METRIC_CONFIRM_OVERFLOWS] = {"callboard_redis_unconfirmed_dropped_total",
+                                        "Messages of safe channels dropped at redis.held_batches or redis.held_bytes "
+                                        "and read later instead.",
+                                        METRIC_COUNTER, NULL},
     [REDIS_METRIC_LATENCY] = {"callboard_redis_batch_seconds", "From sending a batch to its results.", METRIC_HISTOGRAM,
                               NULL},
+    [REDIS_METRIC_CONFIRM_LATENCY] = {"callboard_redis_confirm_seconds", "From asking replicas to their confirmation.",
+                                      METRIC_HISTOGRAM, NULL},
 };
 
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number) {
@@ -66,23 +78,44 @@ struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32
     return &self->partitions[number - self->first_partition];
 }
 
-static void step_all(struct engine_redis *self, enum partition_event event) {
-    for (uint32_t i = 0; i < self->n_partitions; i++) {
-        redis_partition_step(&self->partitions[i], event);
-    }
-}
-
 /* ---- state, as the shard hears it ---- */
 
-static bool pubsub_is_up(const struct engine_redis *self) {
-    return self->pubsub != NULL && redis_pubsub_is_up(self->pubsub);
+static const char *trouble_of(const struct engine_redis *self, bool *ret_ready, bool *ret_hears) {
+    const char *trouble = self->topology_trouble;
+    *ret_ready = self->home != NULL;
+    *ret_hears = self->home != NULL;
+    list_for_each (link, &self->nodes) {
+        const struct redis_node *node = list_entry(link, struct redis_node, link);
+        if (!node->is_wanted && list_is_empty(&node->partitions)) {
+            continue; /* on its way out */
+        }
+        if (!node->is_ready) {
+            *ret_ready = false;
+            trouble = node->reason;
+        }
+        *ret_hears = *ret_hears && (list_is_empty(&node->partitions) || redis_node_hears(node));
+    }
+    for (uint32_t i = 0; i < self->n_partitions; i++) {
+        *ret_ready = *ret_ready && self->partitions[i].node != NULL;
+    }
+    return trouble;
 }
 
-static void tell_state(struct engine_redis *self, const char *reason) {
+void engine_redis_tell_state(struct engine_redis *self) {
+    bool is_ready = false;
+    bool hears = false;
+    const char *trouble = trouble_of(self, &is_ready, &hears);
+    const char *reason = is_ready ? (hears ? "connected" : "pub/sub is being connected")
+                                  : (trouble != NULL ? trouble : "no Redis is known for some of the channels");
+    if (self->is_closing || (is_ready == self->is_ready && hears == self->all_hear && reason == self->reason)) {
+        return;
+    }
+    self->is_ready = is_ready;
+    self->all_hear = hears;
     self->reason = reason;
-    metric_set(self->metrics, REDIS_METRIC_UP, self->is_ready);
-    metric_set(self->metrics, REDIS_METRIC_PUBSUB_UP, pubsub_is_up(self));
-    self->options.events->on_state(self->options.context, self->is_ready, pubsub_is_up(self), reason);
+    metric_set(self->metrics, REDIS_METRIC_UP, is_ready);
+    metric_set(self->metrics, REDIS_METRIC_PUBSUB_UP, hears);
+    self->options.events->on_state(self->options.context, is_ready, hears, reason);
 }
 
 /* ---- answers of the next turn ---- */
@@ -163,12 +196,6 @@ void engine_redis_pass_live(struct engine_redis *self, struct redis_item *item) 
     new_answer(self)->live = item;
 }
 
-bool engine_redis_passes_live(const struct engine_redis *self, const struct redis_item *item) {
-    return !self->is_ready && clock_monotonic_ms() - self->away_since_ms >= REDIS_FALLBACK_MS &&
-           (item->kind == REDIS_PLAIN ||
-            (item->kind == REDIS_POSITIONED && item->options->on_engine_down == ENGINE_DOWN_MEMORY));
-}
-
 /* ---- appends ---- */
 
 static void answer_append(void *request, enum engine_outcome outcome) {
@@ -243,13 +270,13 @@ static void append(engine_t *base, struct engine_append *request) {
         return;
     }
     struct redis_item *item = append_item(self, request, publication, bytes);
-    if (engine_redis_passes_live(self, item)) {
+    struct redis_partition *partition = engine_redis_partition(self, item->channel->partition);
+    if (redis_queue_passes_live(partition, item)) {
         engine_redis_pass_live(self, item);
         return;
     }
-    struct redis_partition *partition = engine_redis_partition(self, item->channel->partition);
     redis_partition_want(partition);
-    redis_partition_push(partition, item);
+    redis_queue_push(partition, item);
 }
 
 /* ---- presence ---- */
@@ -269,7 +296,7 @@ static void push_presence(struct engine_redis *self, struct span channel, enum r
     buffer_append_span(&item->member, client);
     buffer_append_sized(&item->member, value);
     item->cost += item->member.size;
-    redis_partition_push(partition, item);
+    redis_queue_push(partition, item);
 }
 
 static void presence_set(engine_t *base, struct span channel, const struct engine_presence_entry *entry, bool silent) {
@@ -365,256 +392,8 @@ static void flush(engine_t *base) {
     list_for_each_safe (link, &self->busy) {
         redis_partition_pump(list_entry(link, struct redis_partition, busy_link));
     }
-    self->replid_asked = false;
-    redis_link_flush(self->command);
-    if (self->pubsub != NULL) {
-        redis_pubsub_flush(self->pubsub);
-    }
-}
-
-/* ---- the command link ---- */
-
-static void on_replid(void *context, void *request, const struct redis_reply *reply) {
-    (void) request;
-    struct engine_redis *self = context;
-    self->replid[0] = '\0';
-    static const char mark[] = "master_replid:";
-    struct span text = reply == NULL ? SPAN_EMPTY : redis_reply_string(reply);
-    const uint8_t *at = text.size == 0 ? NULL : memmem(text.data, text.size, mark, sizeof mark - 1);
-    if (at != NULL && text.size - (size_t) (at - text.data) >= sizeof mark - 1 + sizeof self->replid - 1) {
-        memcpy(self->replid, at + sizeof mark - 1, sizeof self->replid - 1);
-    }
-}
-
-void engine_redis_ask_replid(struct engine_redis *self) {
-    if (self->replid_asked) {
-        return;
-    }
-    self->replid_asked = true;
-    redis_request_texts(redis_link_out(self->command), 2, (const char *const[]){"INFO", "replication"});
-    redis_link_sent(self->command, on_replid, NULL);
-}
-
-static void make_pubsub(struct engine_redis *self);
-
-static void ready(struct engine_redis *self) {
-    self->is_ready = true;
-    make_pubsub(self);
-    tell_state(self, pubsub_is_up(self) ? "connected" : "pub/sub is being connected");
-    step_all(self, PARTITION_COMMAND_UP);
-    redis_leases_on_ready(self->leases);
-    for (uint32_t i = 0; i < self->n_partitions; i++) {
-        redis_partition_mark_busy(&self->partitions[i]);
-    }
-}
-
-static void exam_over(struct engine_redis *self, const char *unfit) {
-    if (unfit != NULL && self->unfit == NULL) {
-        self->unfit = unfit;
-    }
-    if (--self->n_exams > 0) {
-        return;
-    }
-    if (self->unfit != NULL) {
-        redis_link_drop(self->command, self->unfit);
-        return;
-    }
-    ready(self);
-}
-
-static const char *unfit_of(const struct redis_reply *reply) {
-    if (reply->type != REDIS_ERROR) {
-        return NULL;
-    }
-    if (span_starts_with(reply->text, SPAN_LITERAL("NOAUTH"))) {
-        return "Redis asks for a password";
-    }
-    if (span_starts_with(reply->text, SPAN_LITERAL("LOADING"))) {
-        return "Redis is loading its data";
-    }
-    return redis_error_classify(reply->text) == REDIS_ERROR_UNFIT ? "this server cannot take writes now" : NULL;
-}
-
-static void on_role(void *context, void *request, const struct redis_reply *reply) {
-    (void) request;
-    if (reply == NULL) {
-        return;
-    }
-    const char *unfit = unfit_of(reply);
-    if (unfit == NULL && reply->type == REDIS_ARRAY && reply->n > 0 &&
-        !redis_reply_is_text(&reply->elements[0], "master")) {
-        unfit = "this Redis is a replica; name the primary";
-    }
-    exam_over(context, unfit);
-}
-
-static void on_sharded(void *context, void *request, const struct redis_reply *reply) {
-    (void) request;
-    struct engine_redis *self = context;
-    if (reply == NULL) {
-        return;
-    }
-    self->sharded = reply->type == REDIS_ARRAY && reply->n == 1 && reply->elements[0].type == REDIS_ARRAY;
-    exam_over(self, unfit_of(reply));
-}
-
-static void on_partitions_set(void *context, void *request, const struct redis_reply *reply) {
-    (void) request;
-    if (reply != NULL) {
-        exam_over(context, unfit_of(reply));
-    }
-}
-
-static void on_partitions(void *context, void *request, const struct redis_reply *reply) {
-    (void) request;
-    struct engine_redis *self = context;
-    if (reply == NULL) {
-        return;
-    }
-    uint64_t stored = 0;
-    bool is_other = span_parse_u64(redis_reply_string(reply), &stored) && stored != self->options.n_partitions;
-    if (is_other) {
-        log_error("redis_partitions_differ", log_text("prefix", self->prefix), log_u64("stored", stored),
-                  log_u64("configured", self->options.n_partitions),
-                  log_text("hint", "set broker.partitions to the stored number, or choose another redis.prefix"));
-    }
-    exam_over(self,
-              is_other ? "the data in Redis has another number of partitions than broker.partitions" : unfit_of(reply));
-}
-
-static void examine(struct engine_redis *self) {
-    char partitions[16];
-    char key[REDIS_PREFIX_MAX + 16];
-    snprintf(partitions, sizeof partitions, "%u", self->options.n_partitions);
-    snprintf(key, sizeof key, "%s:partitions", self->prefix);
-    struct buffer *out = redis_link_out(self->command);
-    self->unfit = NULL;
-    self->n_exams = 4;
-    redis_request_texts(out, 1, (const char *const[]){"ROLE"});
-    redis_link_sent(self->command, on_role, NULL);
-    redis_request_texts(out, 3, (const char *const[]){"COMMAND", "INFO", "SSUBSCRIBE"});
-    redis_link_sent(self->command, on_sharded, NULL);
-    redis_request_texts(out, 4, (const char *const[]){"SET", key, partitions, "NX"});
-    redis_link_sent(self->command, on_partitions_set, NULL);
-    redis_request_texts(out, 2, (const char *const[]){"GET", key});
-    redis_link_sent(self->command, on_partitions, NULL);
-    redis_link_flush(self->command);
-}
-
-static void on_command_up(void *context) {
-    struct engine_redis *self = context;
-    self->link_number++;
-    examine(self);
-}
-
-static void on_command_down(void *context, const char *reason) {
-    struct engine_redis *self = context;
-    if (self->is_closing) {
-        return;
-    }
-    metric_count(self->metrics, REDIS_METRIC_RECONNECTS);
-    self->replid_asked = false;
-    bool was_ready = self->is_ready;
-    self->is_ready = false;
-    if (was_ready || self->away_since_ms == 0) {
-        self->away_since_ms = clock_monotonic_ms();
-    }
-    if (was_ready) {
-        step_all(self, PARTITION_COMMAND_DOWN);
-    }
-    if (was_ready || self->reason != reason) {
-        log_warning("redis_link_down", log_u64("shard", self->options.shard), log_text("reason", reason));
-        tell_state(self, reason);
-    }
-}
-
-static void no_push(void *context, const struct redis_reply *reply) {
-    (void) context;
-    (void) reply;
-}
-
-static const struct redis_link_events command_events = {on_command_up, on_command_down, no_push};
-
-/* ---- the pub/sub link ---- */
-
-static void on_pubsub_up(void *context) {
-    struct engine_redis *self = context;
-    step_all(self, PARTITION_PUBSUB_UP);
-    tell_state(self, self->is_ready ? "connected" : self->reason);
-}
-
-static void on_pubsub_down(void *context, const char *reason) {
-    struct engine_redis *self = context;
-    metric_count(self->metrics, REDIS_METRIC_RECONNECTS);
-    step_all(self, PARTITION_PUBSUB_DOWN);
-    if (self->is_ready) {
-        tell_state(self, reason);
-    }
-}
-
-static void on_topic_confirmed(void *context, uint32_t topic) {
-    redis_partition_step(engine_redis_partition(context, topic), PARTITION_TOPIC_CONFIRMED);
-}
-
-static void on_topic_message(void *context, uint32_t topic, struct span message) {
-    redis_partition_on_message(engine_redis_partition(context, topic), message);
-}
-
-static void ignore_reply(void *context, void *request, const struct redis_reply *reply) {
-    (void) context;
-    (void) request;
-    (void) reply;
-}
-
-static bool send_probe(void *context, struct span topic) {
-    struct engine_redis *self = context;
-    if (!self->is_ready || !redis_link_is_up(self->command)) {
-        return false;
-    }
-    struct buffer *out = redis_link_out(self->command);
-    redis_request_begin(out, 3);
-    redis_request_text(out, self->sharded ? "SPUBLISH" : "PUBLISH");
-    redis_request_bytes(out, topic);
-    redis_request_text(out, "?");
-    redis_link_sent(self->command, ignore_reply, NULL);
-    return true;
-}
-
-/* prefix:{tag} → the partition that owns the tag's slot. */
-static uint32_t find_topic(void *context, struct span name) {
-    const struct engine_redis *self = context;
-    size_t prefix = strlen(self->prefix) + 2;
-    if (name.size <= prefix + 1 || name.size > prefix + 1 + PARTITION_TAG_MAX) {
-        return UINT32_MAX;
-    }
-    uint32_t slot = partition_redis_slot(span_of(name.data + prefix, name.size - prefix - 1));
-    uint32_t number = slot * (self->options.n_partitions / 64) / (REDIS_SLOTS / 64);
-    return number >= self->first_partition && number - self->first_partition < self->n_partitions ? number : UINT32_MAX;
-}
-
-static const struct redis_pubsub_events pubsub_events = {on_pubsub_up,     on_pubsub_down, on_topic_confirmed,
-                                                         on_topic_message, send_probe,     find_topic};
-
-static void make_pubsub(struct engine_redis *self) {
-    if (self->pubsub != NULL) {
-        redis_pubsub_set_sharded(self->pubsub, self->sharded);
-        return;
-    }
-    char probe[REDIS_PREFIX_MAX + REDIS_BOOT_ID_LENGTH + 16];
-    snprintf(probe, sizeof probe, "%s:probe:%s", self->prefix, self->boot_id);
-    const struct redis_pubsub_options options = {.link = self->link_options,
-                                                 .sharded = self->sharded,
-                                                 .n_topics = self->options.n_partitions,
-                                                 .probe_topic = probe,
-                                                 .probe_ms = PROBE_MS,
-                                                 .events = &pubsub_events,
-                                                 .context = self};
-    self->pubsub = redis_pubsub_new(&options);
-    for (uint32_t i = 0; i < self->n_partitions; i++) {
-        struct redis_partition *partition = &self->partitions[i];
-        if (partition->state.phase != PARTITION_CLOSED) {
-            redis_pubsub_subscribe(self->pubsub, partition->number, span_of_text(partition->topic));
-        }
+    list_for_each (link, &self->nodes) {
+        redis_node_flush(list_entry(link, struct redis_node, link));
     }
 }
 
@@ -654,34 +433,71 @@ void engine_redis_note_hole(struct redis_partition *partition) {
     }
 }
 
+/* Seconds for all; where a hello is to be said again, or while deaf, more often. */
+static bool is_due(const struct engine_redis *self, const struct redis_partition *partition) {
+    switch (partition->state.phase) {
+    case PARTITION_CLOSED:
+    case PARTITION_OPEN:
+        return self->n_tick % REDIS_TICKS_SECOND == 0;
+    case PARTITION_DEAF:
+        return self->n_tick % REDIS_TICKS_DEAF == 0;
+    case PARTITION_JOINING:
+    case PARTITION_REOPENING:
+    case PARTITION_SUSPECT:
+        return self->n_tick % REDIS_TICKS_HELLO == 0;
+    }
+    unreachable("phase %d", (int) partition->state.phase);
+}
+
 static void tick_partition(struct engine_redis *self, struct redis_partition *partition, uint64_t now_ms) {
-    redis_partition_expire(partition, now_ms);
-    bool is_second = self->n_tick % REDIS_TICKS_SECOND == 0;
-    bool is_deaf_tick = partition->state.phase == PARTITION_DEAF && self->n_tick % REDIS_TICKS_DEAF == 0;
-    if (is_second && redis_partition_is_idle(partition, now_ms)) {
+    redis_queue_expire(partition, now_ms);
+    redis_reads_expire(partition, now_ms);
+    if (self->n_tick % REDIS_TICKS_SECOND == 0 && redis_partition_is_idle(partition, now_ms)) {
         redis_partition_step(partition, PARTITION_IDLE);
-    } else if ((is_second || is_deaf_tick) && self->is_ready && redis_link_is_up(self->command)) {
+    } else if (is_due(self, partition) && partition->node == partition->target && redis_node_is_up(partition->node)) {
         redis_partition_step(partition, PARTITION_TICK);
+    }
+}
+
+static void notice_stall(struct engine_redis *self, uint64_t now_ms) {
+    if (now_ms - self->last_tick_ms > REDIS_STALL_MS) {
+        log_warning("redis_engine_stalled", log_u64("ms", now_ms - self->last_tick_ms));
+        list_for_each (link, &self->nodes) {
+            struct redis_node *node = list_entry(link, struct redis_node, link);
+            if (node->is_ready) {
+                redis_link_drop(node->command, "this process stood still");
+            }
+        }
+    }
+    self->last_tick_ms = now_ms;
+}
+
+static void tick_second(struct engine_redis *self) {
+    metric_set(self->metrics, REDIS_METRIC_QUEUED, (int64_t) self->queued_items);
+    redis_routing_tick(self);
+    if (redis_node_is_up(self->home)) {
+        redis_leases_read(self->leases);
     }
 }
 
 static void on_tick(uv_timer_t *timer) {
     struct engine_redis *self = timer->data;
     uint64_t now_ms = clock_monotonic_ms();
-    if (now_ms - self->last_tick_ms > REDIS_STALL_MS && self->is_ready) {
-        log_warning("redis_engine_stalled", log_u64("ms", now_ms - self->last_tick_ms));
-        redis_link_drop(self->command, "this process stood still");
-    }
-    self->last_tick_ms = now_ms;
+    notice_stall(self, now_ms);
     self->n_tick++;
     for (uint32_t i = 0; i < self->n_partitions; i++) {
         tick_partition(self, &self->partitions[i], now_ms);
     }
-    if (self->n_tick % REDIS_TICKS_SECOND == 0) {
-        metric_set(self->metrics, REDIS_METRIC_QUEUED, (int64_t) self->queued_items);
-        if (self->is_ready) {
-            redis_leases_read(self->leases);
+    list_for_each (link, &self->nodes) {
+        struct redis_node *node = list_entry(link, struct redis_node, link);
+        if (node->confirm != NULL) {
+            redis_confirm_tick(node->confirm);
         }
+    }
+    metric_set(self->metrics, REDIS_METRIC_UNCONFIRMED, (int64_t) self->unconfirmed_items);
+    metric_set(self->metrics, REDIS_METRIC_UNCONFIRMED_BYTES, (int64_t) self->unconfirmed_bytes);
+    if (self->n_tick % REDIS_TICKS_SECOND == 0) {
+        tick_second(self);
     }
 }
 
@@ -704,18 +520,18 @@ static void finish_close(struct engine_redis *self) {
     on_closed(context);
 }
 
-static void part_closed(struct engine_redis *self) {
-    if (--self->n_closing == 0) {
+void engine_redis_part_closed(struct engine_redis *self) {
+    if (--self->n_closing == 0 && self->is_closing) {
         finish_close(self);
     }
 }
 
-static void on_part_closed(void *context) {
-    part_closed(context);
+static void on_topology_closed(void *context) {
+    engine_redis_part_closed(context);
 }
 
 static void on_handle_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
+    engine_redis_part_closed(handle->data);
 }
 
 static void close_engine(engine_t *base, void (*on_closed)(void *context), void *context) {
@@ -724,13 +540,13 @@ static void close_engine(engine_t *base, void (*on_closed)(void *context), void 
     self->is_closing = true;
     self->on_closed = on_closed;
     self->on_closed_context = context;
-    self->n_closing = self->pubsub == NULL ? 4 : 5;
+    self->n_closing += 4; /* beside nodes that were left and are not gone yet */
     uv_close((uv_handle_t *) &self->idle, on_handle_closed);
     uv_close((uv_handle_t *) &self->tick, on_handle_closed);
     uv_close((uv_handle_t *) &self->hole_timer, on_handle_closed);
-    redis_link_close(self->command, on_part_closed, self);
-    if (self->pubsub != NULL) {
-        redis_pubsub_close(self->pubsub, on_part_closed, self);
+    redis_topology_close(self->topology, on_topology_closed, self);
+    list_for_each_safe (link, &self->nodes) {
+        redis_node_close(list_entry(link, struct redis_node, link));
     }
 }
 
@@ -753,90 +569,8 @@ static const struct engine_methods methods = {
     .mode = mode,
 };
 
-static bool refuse(char *ret_error, size_t error_size, const char *message) {
-    snprintf(ret_error, error_size, "%s", message);
-    return false;
-}
-
-static bool text_is_set(const char *text) {
-    return text != NULL && text[0] != '\0';
-}
-
-static bool read_url(const struct broker_config *config, struct redis_url *ret_url, char *ret_error,
-                     size_t error_size) {
-    if (!redis_url_parse(span_of_text(config->redis_url), ret_url, ret_error, error_size)) {
-        return false;
-    }
-    if (ret_url->kind != REDIS_URL_STANDALONE || ret_url->tls) {
-        return refuse(ret_error, error_size, "redis.url: only redis:// and unix:// are in this release");
-    }
-    if (text_is_set(config->redis_user)) {
-        snprintf(ret_url->user, sizeof ret_url->user, "%s", config->redis_user);
-    }
-    if (text_is_set(config->redis_password)) {
-        if (strlen(config->redis_password) > REDIS_URL_PASSWORD_MAX) {
-            return refuse(ret_error, error_size, "redis.password: at most 511 bytes");
-        }
-        snprintf(ret_url->password, sizeof ret_url->password, "%s", config->redis_password);
-    }
-    return true;
-}
-
-static bool prefix_is_valid(const char *prefix) {
-    size_t size = strlen(prefix);
-    return size > 0 && size <= REDIS_PREFIX_MAX &&
-           strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.-") == size;
-}
-
-static bool settings_are_valid(const struct engine_options *options, const struct broker_config *config,
-                               char *ret_error, size_t error_size) {
-    if (text_is_set(config->redis_prefix) && !prefix_is_valid(config->redis_prefix)) {
-        return refuse(ret_error, error_size, "redis.prefix: 1 to 32 letters, digits and :_.-");
-    }
-    if (!partition_count_is_valid(options->n_partitions)) {
-        return refuse(ret_error, error_size, "broker.partitions: a power of two from 64 to 4096");
-    }
-    const struct namespace_options *namespaces = config->namespaces.items;
-    for (size_t i = 0; i < config->namespaces.n; i++) {
-        if (namespaces[i].durability == DURABILITY_SAFE) {
-            snprintf(ret_error, error_size,
-                     "namespace \"%s\": durability safe is not in this release; standalone Redis is fast",
-                     namespaces[i].name);
-            return false;
-        }
-    }
-    return true;
-}
-
-static size_t setting(int64_t value, size_t fallback) {
-    return value > 0 ? (size_t) value : fallback;
-}
-
-static void take_settings(struct engine_redis *self, const struct broker_config *config) {
-    size_t items = setting(config->redis_batch_publications, 256);
-    self->batch_limits.items = items > REDIS_BATCH_ITEMS_MAX ? REDIS_BATCH_ITEMS_MAX : items;
-    self->batch_limits.bytes = BATCH_BYTES;
-    self->queue_items_max = setting(config->inbox_messages, 65536);
-    self->queue_bytes_max = setting(config->inbox_bytes, (size_t) 64 << 20);
-    self->lease_ms = setting(config->lease_ms, 4000);
-    self->topic_idle_ms = setting(config->redis_topic_idle_ms, 60000);
-    self->key_ttl_ms = (uint32_t) setting(config->key_ttl_ms, 300000);
-    self->loads_max = (uint32_t) setting(config->redis_loads, 64);
-    self->read_bytes_max = READ_BYTES;
-    snprintf(self->prefix, sizeof self->prefix, "%s", text_is_set(config->redis_prefix) ? config->redis_prefix : "cb");
-    self->link_options = (struct redis_link_options){
-        .loop = self->options.loop,
-        .url = self->url,
-        .client_name = "callboard-broker",
-        .commands_max = setting(config->redis_pipeline_commands, 1024),
-        .bytes_max = setting(config->redis_pipeline_bytes, (size_t) 8 << 20),
-        .reply_limits = {.bytes = setting(config->redis_reply_bytes, (size_t) 64 << 20), .elements = REPLY_ELEMENTS},
-        .command_timeout_ms = (uint32_t) setting(config->redis_command_timeout_ms, 2000),
-    };
-}
-
 /* The partitions of this shard: partition_shard is contiguous. */
-static void make_partitions(struct engine_redis *self, const struct broker_config *config) {
+static void make_partitions(struct engine_redis *self) {
     const struct engine_options *options = &self->options;
     struct partition_tag *tags = memory_alloc_array(options->n_partitions, sizeof *tags);
     partition_tags(options->n_partitions, tags);
@@ -854,8 +588,7 @@ static void make_partitions(struct engine_redis *self, const struct broker_confi
     for (uint32_t i = 0; i < self->n_partitions; i++) {
         uint32_t n = self->first_partition + i;
         redis_partition_init(&self->partitions[i], self, n, &tags[n]);
-        batch_order_init(&self->partitions[i].order, setting(config->redis_held_batches, 1024),
-                         setting(config->redis_held_bytes, (size_t) 4 << 20));
+        batch_order_init(&self->partitions[i].order, self->gate_items_max, self->gate_bytes_max);
     }
     memory_free(tags);
 }
@@ -870,37 +603,34 @@ static void make_handles(struct engine_redis *self) {
     self->hole_timer.data = self;
     self->last_tick_ms = clock_monotonic_ms();
     uv_timer_start(&self->tick, on_tick, REDIS_TICK_MS, REDIS_TICK_MS);
-    struct redis_link_options link = self->link_options;
-    link.events = &command_events;
-    link.context = self;
-    self->command = redis_link_new(&link);
 }
 
 engine_t *engine_redis_new(const struct engine_options *options, const struct broker_config *config, char *ret_error,
                            size_t error_size) {
-    struct redis_url url;
-    if (!read_url(config, &url, ret_error, error_size) || !settings_are_valid(options, config, ret_error, error_size)) {
-        return NULL;
-    }
     struct engine_redis *self = memory_alloc_zero(sizeof *self);
     self->base.methods = &methods;
     self->options = *options;
-    self->url = url;
     self->reason = "Redis is being connected";
-    take_settings(self, config);
+    if (!engine_redis_take_settings(self, config, ret_error, error_size)) {
+        memory_free(self);
+        return NULL;
+    }
     memcpy(self->boot_id, "b:", 2);
     random_base62(self->boot_id + 2, REDIS_BOOT_ID_LENGTH - 2);
+    list_init(&self->nodes);
     list_init(&self->busy);
     list_init(&self->holes);
     list_init(&self->done);
     buffer_init(&self->scratch, WIRE_FRAME_MAX - WIRE_FRAME_HEADER_SIZE - sizeof(uint32_t));
+    self->home_slot = partition_redis_slot(span_of_text(self->prefix));
     self->scripts = redis_scripts_new();
     self->channels = redis_channels_new(options->n_partitions);
     self->metrics = metric_values_new(options->metrics, metric_rows, REDIS_METRICS);
     self->leases = redis_leases_new(self);
-    make_partitions(self, config);
+    make_partitions(self);
     make_handles(self);
-    char where[REDIS_URL_HOST_MAX + 32];
+    redis_routing_start(self, config->redis_sentinel_user, config->redis_sentinel_password);
+    char where[REDIS_URL_TEXT_MAX + 1];
     redis_url_describe(&self->url, where, sizeof where);
     log_info("redis_engine_started", log_u64("shard", options->shard), log_text("redis", where),
              log_text("prefix", self->prefix));

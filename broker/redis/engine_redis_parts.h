@@ -1,29 +1,36 @@
 /* The parts of engine_redis share one struct; nobody else includes this.
  *
- *   engine_redis.c      methods, links, start, ticks, close          redis_leases.c  gateways' leases
- *   redis_partition.c   state machine, queue, batches, order         redis_tops.c    which channels missed something
- *   redis_tell.c        applied batches → events and completions     redis_reads.c   load, remove, presence */
+ *   engine_redis.c      methods, settings, ticks, start and close     redis_leases.c  gateways' leases
+ *   redis_routing.c     which node serves which partition             redis_tops.c    which channels missed something
+ *   redis_node.c        one server: links, its examination            redis_reads.c   load, remove, presence
+ *   redis_partition.c   state machine, order, batches                 redis_gate.c    what waits for its confirmation
+ *   redis_queue.c       what waits to be sent, deadlines              redis_tell.c    applied → events, completions */
 #ifndef CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 #define CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 
 #include "base/partition.h"
+#include "broker/broker_config.h"
 #include "broker/engine.h"
 #include "broker/redis/batch_order.h"
 #include "broker/redis/partition_state.h"
 #include "broker/redis/redis_batch.h"
 #include "broker/redis/redis_channels.h"
+#include "broker/redis/redis_confirm.h"
 #include "broker/redis/redis_error.h"
 #include "broker/redis/redis_link.h"
 #include "broker/redis/redis_pubsub.h"
 #include "broker/redis/redis_scripts.h"
+#include "broker/redis/redis_topology.h"
 
 enum {
     REDIS_TICK_MS = 50,
+    REDIS_TICKS_HELLO = 2,   /* a hello again, where one was refused */
     REDIS_TICKS_DEAF = 5,    /* a seq read while deaf */
     REDIS_TICKS_SECOND = 20, /* a seq read while open, leases */
     REDIS_HOLE_MS = 20,      /* a batch that is ahead waits so long for the one before it */
     REDIS_STALL_MS = 1000,   /* having stood still so long, nothing is sure any more */
     REDIS_FALLBACK_MS = 500, /* Redis is away so long before publications pass live */
+    REDIS_AGAIN_MS = 50,     /* after TRYAGAIN, CLUSTERDOWN, BUSY: nothing was done, the next try */
     REDIS_PREFIX_MAX = 32,
     REDIS_TOPIC_MAX = REDIS_PREFIX_MAX + PARTITION_TAG_MAX + 4,
 };
@@ -31,6 +38,7 @@ enum {
 enum redis_metric {
     REDIS_METRIC_UP,
     REDIS_METRIC_PUBSUB_UP,
+    REDIS_METRIC_NODES,
     REDIS_METRIC_RECONNECTS,
     REDIS_METRIC_BATCHES,
     REDIS_METRIC_PUBLICATIONS,
@@ -41,27 +49,80 @@ enum redis_metric {
     REDIS_METRIC_LIVE_ONLY,
     REDIS_METRIC_LOADS,
     REDIS_METRIC_OPENINGS,
+    REDIS_METRIC_MOVES,
     REDIS_METRIC_HOLES,
     REDIS_METRIC_MALFORMED,
     REDIS_METRIC_QUEUED,
+    REDIS_METRIC_UNCONFIRMED,
+    REDIS_METRIC_UNCONFIRMED_BYTES,
+    REDIS_METRIC_CONFIRMS_SHORT,
+    REDIS_METRIC_CONFIRM_OVERFLOWS,
     REDIS_METRIC_LATENCY,
+    REDIS_METRIC_CONFIRM_LATENCY,
     REDIS_METRICS,
 };
 
 struct engine_redis;
+struct redis_read;
+
+/* How what was appended to a safe channel becomes sure. */
+enum redis_confirm_kind {
+    REDIS_CONFIRM_REPLICAS, /* WAIT on the confirm link */
+    REDIS_CONFIRM_DISK,     /* appendfsync always: the answer itself comes behind the fsync */
+    REDIS_CONFIRM_DECLARED, /* the provider's promise */
+};
+
+/* One server that serves partitions of this shard, or the leases. */
+struct redis_node {
+    struct engine_redis *engine;
+    struct list_link link; /* in engine->nodes */
+    struct redis_address address;
+    redis_link_t *command;
+    redis_pubsub_t *pubsub;        /* NULL until the server was asked what it can */
+    redis_confirm_t *confirm;      /* NULL until something waits to be confirmed */
+    struct list_link partitions;   /* served here: redis_partition.of_node */
+    struct list_link gated;        /* partitions with something that waits to be confirmed here */
+    struct redis_partition *probe; /* its slot is the probe's, and the confirm key's; NULL: none yet */
+    struct buffer probe_topic;
+    bool is_ready; /* command link up and the server examined */
+    bool sharded;
+    bool is_wanted; /* while the map is read: something lives here */
+    bool is_closing;
+    char replid[REDIS_REIGN_LENGTH + 1]; /* of the last INFO */
+    bool replid_asked;                   /* an INFO stands in this turn's commands already */
+    unsigned n_exams;                    /* replies of the examination of the server still owed */
+    bool writes_through;                 /* fsync before the answer, where safe channels rely on that; else true */
+    unsigned n_replicas;                 /* connected ones, as it said itself */
+    const char *unfit;                   /* what the examination found against the server; NULL: nothing */
+    const char *reason;
+    unsigned n_closing;
+};
 
 struct redis_partition {
     struct engine_redis *engine;
     uint32_t number;
+    uint32_t slot;
+    struct redis_node *node;   /* serves it; NULL: not known yet, or moving */
+    struct redis_node *target; /* shall serve it when nothing is owed by the old one any more */
+    struct list_link of_node;
+    unsigned n_owed;        /* replies of node that count: hello, seq, batch, reads */
+    uint64_t again_ms;      /* not to be asked before: it answered that this is not the time */
+    uint32_t link_number;   /* of the last hello; fences everything sent before it */
+    uint64_t away_since_ms; /* while its node cannot be spoken to; 0: it can */
     struct partition_state state;
     struct batch_order order;
     struct list_link held;     /* channels */
     struct list_link queue;    /* items not yet in a batch */
-    uint64_t next_deadline_ms; /* no item of queue or batch is due before */
+    uint64_t next_deadline_ms; /* no item of queue, batch or gate is due before */
     struct redis_batch *batch; /* the one in flight, or to be sent again */
     uint32_t last_number;
     struct list_link waiting;   /* batches that wrote nothing told, until `applied` reached their seq */
     struct list_link reads;     /* waiting to be sent */
+    struct list_link gate;      /* struct redis_gated: applied or read, not yet confirmed */
+    struct list_link gate_link; /* in node->gated */
+    size_t n_gated;
+    size_t gated_bytes;
+    bool gate_overflowed;       /* a message was dropped: the channels are loaded when the gate is empty */
     struct list_link busy_link; /* in engine->busy: there is something to send */
     struct list_link hole_link; /* in engine->holes */
     uint64_t hole_since_ms;
@@ -81,11 +142,18 @@ struct engine_redis {
     struct redis_batch_limits batch_limits;
     size_t queue_items_max;
     size_t queue_bytes_max;
+    size_t gate_items_max;
+    size_t gate_bytes_max;
     uint64_t lease_ms;
     uint64_t topic_idle_ms;
     uint32_t key_ttl_ms;
     uint32_t loads_max;
     size_t read_bytes_max;
+    bool safe_by_default; /* what durability: default means here */
+    bool has_safe;        /* a namespace was safe at the start */
+    enum redis_confirm_kind confirm_kind;
+    unsigned confirm_replicas; /* UINT_MAX: all that are known */
+    uint32_t confirm_wait_ms;
     struct redis_link_options link_options;
 
     redis_scripts_t *scripts;
@@ -95,16 +163,15 @@ struct engine_redis {
     uint32_t n_partitions;
     metric_values_t *metrics;
 
-    redis_link_t *command;
-    redis_pubsub_t *pubsub; /* NULL until the server was asked what it can */
-    uint32_t link_number;   /* of the command link; fences the older ones */
-    bool is_ready;          /* command link up and the server examined */
-    bool sharded;
-    char replid[REDIS_REIGN_LENGTH + 1]; /* of the last INFO */
-    bool replid_asked;                   /* an INFO stands in this turn's commands already */
-    unsigned n_exams;                    /* replies of the examination of the server still owed */
-    const char *unfit;                   /* what the examination found against the server; NULL: nothing */
-    uint64_t away_since_ms;              /* while not ready */
+    redis_tls_t *tls;
+    redis_topology_t *topology;
+    const char *topology_trouble; /* NULL: none */
+    struct list_link nodes;
+    struct redis_node *home; /* serves {prefix}: the leases, the number of partitions; NULL: not known */
+    uint32_t home_slot;
+    uint32_t hello_number; /* of the last hello, of whatever partition */
+    bool is_ready;         /* every node that is needed is */
+    bool all_hear;         /* and every pub/sub link is up */
     const char *reason;
 
     struct list_link busy;  /* partitions with something to send */
@@ -112,6 +179,8 @@ struct engine_redis {
     struct list_link done;  /* requests answered in the next turn: struct redis_answer */
     size_t queued_items;
     size_t queued_bytes;
+    size_t unconfirmed_items;
+    size_t unconfirmed_bytes;
     uint32_t n_loads; /* under way */
     uint64_t stamp;   /* of the last batch built */
     unsigned n_tick;
@@ -131,6 +200,16 @@ struct engine_redis {
 static inline struct engine_redis *engine_redis_of(engine_t *base) {
     return (struct engine_redis *) (void *) base;
 }
+/* What durability of the options means on this Redis. */
+static inline bool engine_redis_is_safe(const struct engine_redis *self, const struct namespace_options *options) {
+    return options->durability == DURABILITY_SAFE ||
+           (options->durability == DURABILITY_DEFAULT && self->safe_by_default);
+}
+
+/* ---- engine_redis_settings.c ---- */
+/* Reads what it needs, with self->options set. False: ret_error says what and how to mend it. */
+bool engine_redis_take_settings(struct engine_redis *self, const struct broker_config *config, char *ret_error,
+                                size_t error_size);
 
 /* ---- engine_redis.c ---- */
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number);
@@ -138,12 +217,46 @@ void engine_redis_pass_live(struct engine_redis *self, struct redis_item *item);
 /* Answers a request in the next turn: nothing is completed inside the call that asked. */
 void engine_redis_answer_later(struct engine_redis *self, void (*answer)(void *request, enum engine_outcome outcome),
                                void *request, enum engine_outcome outcome);
-/* Redis is away for long enough that this publication may pass live. */
-bool engine_redis_passes_live(const struct engine_redis *self, const struct redis_item *item);
-
-/* Reads the server's replid with the commands of this turn. */
-void engine_redis_ask_replid(struct engine_redis *self);
 void engine_redis_note_hole(struct redis_partition *partition);
+/* Looks at the nodes, and tells the shard where the answer changed. */
+void engine_redis_tell_state(struct engine_redis *self);
+/* A part of the engine is gone: the last one ends it. */
+void engine_redis_part_closed(struct engine_redis *self);
+
+/* ---- redis_routing.c ---- */
+void redis_routing_start(struct engine_redis *self, const char *sentinel_user, const char *sentinel_password);
+/* Every second. */
+void redis_routing_tick(struct engine_redis *self);
+/* The partition goes to the node that was chosen for it, once the old one owes nothing more. */
+void redis_routing_settle(struct redis_partition *partition);
+/* A reply that counts has come. */
+void redis_routing_paid(struct redis_partition *partition);
+/* What a server answered: MOVED (taken at once), or that this is not the time or the place. True: nothing was done, and
+ * the partition is asked again, here or elsewhere. */
+bool redis_routing_take_error(struct redis_partition *partition, enum redis_error error, struct span text);
+void redis_routing_take_moved(struct engine_redis *self, struct span text); /* anything but a MOVED does nothing */
+/* The server left, or is not the right one: the map is read anew. */
+void redis_routing_doubt(struct engine_redis *self);
+/* The partition whose topic's slot a MOVED speaks of; taken as redis_routing_take_error. NULL: none of ours. */
+struct redis_partition *redis_routing_moved_topic(struct engine_redis *self, struct span text);
+
+/* ---- redis_node.c ---- */
+struct redis_node *redis_node_new(struct engine_redis *engine, const struct redis_address *address);
+void redis_node_close(struct redis_node *self); /* engine_redis_part_closed later, where the engine closes */
+void redis_node_flush(struct redis_node *self);
+/* The pub/sub link where there is none yet: the server was examined, and a partition lives here. */
+void redis_node_listen(struct redis_node *self);
+/* The confirm link, made where there is none yet. */
+redis_confirm_t *redis_node_confirm(struct redis_node *self);
+/* Reads the server's replid with the commands of this turn. */
+void redis_node_ask_replid(struct redis_node *self);
+static inline bool redis_node_hears(const struct redis_node *self) {
+    return self->pubsub != NULL && redis_pubsub_is_up(self->pubsub);
+}
+/* May commands be sent? */
+static inline bool redis_node_is_up(const struct redis_node *self) {
+    return self != NULL && self->is_ready && redis_link_is_up(self->command);
+}
 
 /* ---- redis_partition.c ---- */
 void redis_partition_init(struct redis_partition *self, struct engine_redis *engine, uint32_t number,
@@ -152,23 +265,57 @@ void redis_partition_finish(struct redis_partition *self); /* cancels what is le
 void redis_partition_step(struct redis_partition *self, enum partition_event event);
 /* Marks it used, and opens it where it is closed. */
 void redis_partition_want(struct redis_partition *self);
-/* Takes the item. */
-void redis_partition_push(struct redis_partition *self, struct redis_item *item);
-void redis_partition_mark_busy(struct redis_partition *self);
 /* Sends what may be sent. */
 void redis_partition_pump(struct redis_partition *self);
 void redis_partition_on_message(struct redis_partition *self, struct span message);
-/* Items past their deadline are answered; while Redis is away those that may pass live do. */
-void redis_partition_expire(struct redis_partition *self, uint64_t now_ms);
 /* A hole of REDIS_HOLE_MS is given up and healed by loads. */
 void redis_partition_heal(struct redis_partition *self);
 /* Whether nothing needs it any more. */
 bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms);
 
+/* ---- redis_queue.c ---- */
+/* Takes the item. */
+void redis_queue_push(struct redis_partition *self, struct redis_item *item);
+/* The batch did not happen: its items wait again, before the others; those that nobody waits for go. Takes it. */
+void redis_queue_take_back(struct redis_partition *self, struct redis_batch **batch_p);
+/* A batch of what waits longest, no longer in the queue. */
+struct redis_batch *redis_queue_gather(struct redis_partition *self);
+/* Everything that waits is answered alike: what is wrong does not pass by itself. */
+void redis_queue_refuse(struct redis_partition *self, enum engine_outcome outcome);
+void redis_queue_note_deadline(struct redis_partition *self, uint64_t deadline_ms);
+void redis_partition_mark_busy(struct redis_partition *self);
+/* Items past their deadline are answered; while Redis is away those that may pass live do. */
+void redis_queue_expire(struct redis_partition *self, uint64_t now_ms);
+/* Redis is away for long enough that this publication may pass live. */
+bool redis_queue_passes_live(const struct redis_partition *self, const struct redis_item *item);
+/* Answers the item's request with other than ENGINE_OK, and counts it. */
+void redis_queue_answer(struct redis_partition *self, struct redis_item *item, enum engine_outcome outcome);
+
+/* ---- redis_gate.c ---- */
+bool redis_gate_is_needed(const struct engine_redis *self);
+bool redis_gate_has_room(const struct redis_partition *self);
+/* Each takes what it is given; told when confirmed, in the order of these calls. */
+void redis_gate_hold_batch(struct redis_partition *self, struct redis_batch *batch, bool tell);
+void redis_gate_hold_message(struct redis_partition *self, struct span bytes);
+void redis_gate_hold_read(struct redis_partition *self, struct redis_gated *gated, size_t bytes);
+/* The node's confirm link says: everything before this cycle is sure in this reign. */
+void redis_gate_on_confirmed(struct redis_node *node, uint64_t cycle, struct span replid);
+/* Another reign: what it may lack is not told any more. last_number: the last batch of ours that it knows. */
+void redis_gate_reopen(struct redis_partition *self, uint32_t last_number);
+void redis_gate_expire(struct redis_partition *self, uint64_t now_ms);
+void redis_gate_finish(struct redis_partition *self); /* cancels */
+/* The partition has another node: what waits is confirmed there. */
+void redis_gate_on_node(struct redis_partition *self);
+
 /* ---- redis_tell.c ---- */
-/* Events (where `tell`) and completions of a batch with results, in its order; destroys the batch. */
+enum redis_telling { REDIS_TELL_AT_ONCE, REDIS_TELL_CONFIRMED };
+/* Events (where `tell`) and completions of a batch with results, in its order; what is of safe channels when it is
+ * confirmed. Takes the batch. */
 void redis_tell_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell);
-void redis_tell_message(struct redis_partition *self, struct redis_topic_message *message);
+/* The confirmed part; destroys the batch. */
+void redis_tell_confirmed_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell);
+/* True: it has publications of the other kind, too. */
+bool redis_tell_message(struct redis_partition *self, struct redis_topic_message *message, enum redis_telling telling);
 /* Answers every request of the batch alike and destroys it. */
 void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch_p, enum engine_outcome outcome);
 
@@ -183,6 +330,11 @@ void redis_reads_presence(struct engine_redis *self, struct engine_presence_read
 void redis_reads_pump(struct redis_partition *self);
 void redis_reads_expire(struct redis_partition *self, uint64_t now_ms);
 void redis_reads_cancel(struct redis_partition *self);
+/* What the gate held: the answer is sure; the other reign may answer otherwise; nobody waits any more. */
+void redis_reads_confirmed(struct redis_gated *gated);
+void redis_reads_again(struct redis_gated *gated);
+void redis_reads_fail(struct redis_gated *gated, enum engine_outcome outcome);
+uint64_t redis_reads_deadline_ms(const struct redis_gated *gated);
 
 /* ---- redis_leases.c ---- */
 struct redis_leases *redis_leases_new(struct engine_redis *engine);

@@ -39,8 +39,14 @@ static size_t item_size(const struct redis_item *item) {
 
 /* ---- gathering ---- */
 
+static bool is_safe(const struct redis_item *item, bool safe_by_default) {
+    return item->kind == REDIS_POSITIONED && (item->options->durability == DURABILITY_SAFE ||
+                                              (item->options->durability == DURABILITY_DEFAULT && safe_by_default));
+}
+
 /* The channel's number in the batch, from 1; 0: no room for one more. */
-static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item, uint64_t stamp) {
+static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item, uint64_t stamp,
+                             bool safe_by_default) {
     struct redis_channel *channel = item->channel;
     unsigned kind = (unsigned) item->kind - 1;
     if (channel->batch_stamp[kind] != stamp) {
@@ -51,6 +57,7 @@ static uint8_t place_channel(struct redis_batch *self, const struct redis_item *
         channel->batch_index[kind] = (uint8_t) self->n_channels;
         self->channels[self->n_channels] = channel;
         self->kinds[self->n_channels] = (uint8_t) item->kind;
+        self->safe[self->n_channels] = is_safe(item, safe_by_default);
         self->options[self->n_channels] = item->options;
         self->n_channels++;
     }
@@ -69,7 +76,7 @@ struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_
     self->map = memory_alloc_zero(n);
     while (self->n_items < n && self->bytes < limits->bytes) {
         struct redis_item *item = list_entry(queue->next, struct redis_item, link);
-        uint8_t channel = place_channel(self, item, stamp);
+        uint8_t channel = place_channel(self, item, stamp, limits->safe_by_default);
         if (channel == 0) {
             break;
         }
@@ -79,6 +86,7 @@ struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_
         self->bytes += item_size(item);
     }
     list_init(&self->link);
+    list_init(&self->gated.link);
     self->ordered.is_own_batch = true;
     return self;
 }
@@ -92,6 +100,7 @@ void redis_batch_destroy(struct redis_batch **self_p, redis_channels_t *channels
         redis_item_destroy(&self->items[i], channels);
     }
     list_remove(&self->link);
+    list_remove(&self->gated.link);
     memory_free(self->items);
     memory_free(self->map);
     memory_free((void *) self->results_bytes.data);
@@ -99,13 +108,13 @@ void redis_batch_destroy(struct redis_batch **self_p, redis_channels_t *channels
     *self_p = NULL;
 }
 
-void redis_batch_dissolve(struct redis_batch **self_p, struct list_link *queue) {
-    struct redis_batch *self = *self_p;
-    for (uint32_t i = self->n_items; i > 0; i--) {
-        list_push_front(queue, &self->items[i - 1]->link);
+bool redis_batch_is_safe(const struct redis_batch *self) {
+    for (uint32_t i = 0; i < self->n_channels; i++) {
+        if (self->safe[i]) {
+            return true;
+        }
     }
-    self->n_items = 0;
-    redis_batch_destroy(self_p, NULL);
+    return false;
 }
 
 bool redis_batch_keep_results(struct redis_batch *self, struct span bytes) {
@@ -188,7 +197,7 @@ static void encode_channel(const struct redis_batch *self, uint32_t index, struc
     if (self->kinds[index] == REDIS_POSITIONED) {
         char size[24];
         int length = snprintf(size, sizeof size, "%lld", (long long) options->history_size);
-        buffer_append_char(scratch, 'f');
+        buffer_append_char(scratch, self->safe[index] ? 's' : 'f');
         append_epoch(scratch, &channel->known.epoch);
         buffer_append_u64(scratch, channel->known.offset);
         append_u8_sized(scratch, span_of(size, (size_t) length));

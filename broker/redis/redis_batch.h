@@ -24,7 +24,8 @@ struct redis_item {
     char *key;              /* idempotency key, or NULL */
     uint32_t key_size;
     uint64_t payload_hash;
-    size_t cost; /* of the queue's bound */
+    size_t cost;  /* of the queue's bound */
+    bool is_told; /* its events and its completion are through */
 };
 
 void redis_item_destroy(struct redis_item **self_p, redis_channels_t *channels);
@@ -33,7 +34,8 @@ void redis_item_set_offset(struct redis_item *self, uint64_t offset);
 
 struct redis_batch_limits {
     size_t items;
-    size_t bytes; /* a batch that reached it is closed */
+    size_t bytes;         /* a batch that reached it is closed */
+    bool safe_by_default; /* what durability: default means on this Redis */
 };
 
 /* What the order holds: an own batch with its results, or a copy of a topic's message. Embedded first in both. */
@@ -42,10 +44,21 @@ struct redis_ordered {
     bool is_own_batch;
 };
 
+/* What the gate holds: applied or read, and told when it is confirmed. Embedded in each of these. */
+enum redis_gated_kind { REDIS_GATED_BATCH, REDIS_GATED_MESSAGE, REDIS_GATED_READ };
+struct redis_gated {
+    struct list_link link; /* in its partition's gate */
+    enum redis_gated_kind kind;
+    uint64_t ticket; /* the confirm cycle that makes it sure */
+    size_t bytes;
+};
+
 struct redis_batch {
     struct redis_ordered ordered; /* gen it was sent in, seq when the results are there */
     struct list_link link;        /* in its partition's list of waiting batches */
-    void *partition;              /* the caller's */
+    struct redis_gated gated;
+    bool gated_tell; /* events too, not only completions */
+    void *partition; /* the caller's */
     uint32_t number;
     uint32_t n_items;
     uint32_t n_channels;
@@ -58,6 +71,7 @@ struct redis_batch {
     uint8_t *map; /* a channel's number (from 1) for each item */
     struct redis_channel *channels[REDIS_BATCH_CHANNELS_MAX];
     uint8_t kinds[REDIS_BATCH_CHANNELS_MAX];
+    bool safe[REDIS_BATCH_CHANNELS_MAX]; /* nothing is told before it is confirmed */
     const struct namespace_options *options[REDIS_BATCH_CHANNELS_MAX];
     struct redis_results results;
     struct span results_bytes; /* owned copy behind results */
@@ -65,12 +79,16 @@ struct redis_batch {
 
 /* Takes items from the front of `queue` (their links) up to the limits; at least one. */
 struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_batch_limits *limits, uint64_t stamp);
-/* Destroys the items that are left too. */
+/* Destroys the items that are left too (those not NULL). */
 void redis_batch_destroy(struct redis_batch **self_p, redis_channels_t *channels);
-/* Puts the items back to the front of the queue, in order, and destroys the batch: it did not happen. */
-void redis_batch_dissolve(struct redis_batch **self_p, struct list_link *queue);
 /* Keeps a copy of the results behind the 'O'. False: malformed. */
 bool redis_batch_keep_results(struct redis_batch *self, struct span bytes);
+
+/* Is there an item of a safe channel? */
+bool redis_batch_is_safe(const struct redis_batch *self);
+static inline bool redis_batch_item_is_safe(const struct redis_batch *self, uint32_t item) {
+    return self->safe[self->map[item] - 1];
+}
 
 /* What the head of the call says. */
 struct redis_batch_head {

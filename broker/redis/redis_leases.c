@@ -1,5 +1,6 @@
-/* The leases of gateways: <prefix>:gw:<id> lives for lease_ms from its last renewal and says which number it has and
- * how many connections there are; <prefix>:gws names all gateways that ever renewed one. Every second the set is read,
+/* The leases of gateways: {<prefix>}:gw:<id> lives for lease_ms from its last renewal and says which number it has and
+ * how many connections there are; {<prefix>}:gws names all gateways that ever renewed one. They live on one node, home,
+ * which an engine speaks to also where it serves no partition of ours. Every second the set is read,
  * then each lease; what is gone leaves the set. Redis away: nothing is told, what was told last stays true for its
  * readers until they hear otherwise. */
 #include "broker/redis/engine_redis_parts.h"
@@ -25,6 +26,7 @@ struct lease_reading {
     struct redis_leases *leases;
     size_t n;
     size_t n_owed;
+    bool is_broken; /* an answer is missing: nothing is told of this reading */
     struct lease items[];
 };
 
@@ -90,7 +92,7 @@ static void reading_over(struct lease_reading *reading, bool is_whole) {
     }
     lease_list_free(reading->items, reading->n);
     memory_free(reading);
-    if (self->read_again && self->engine->is_ready) {
+    if (self->read_again && redis_node_is_up(self->engine->home)) {
         redis_leases_read(self);
     }
 }
@@ -125,49 +127,56 @@ static bool parse_lease(struct span text, struct engine_lease *ret_lease) {
     return values[0] != 0 && text.size == 0;
 }
 
+/* {prefix}:what id */
+static void append_key(const struct engine_redis *engine, struct buffer *out, const char *what, struct span id) {
+    const struct span parts[] = {SPAN_LITERAL("{"), span_of_text(engine->prefix), SPAN_LITERAL("}"), span_of_text(what),
+                                 id};
+    redis_request_parts(out, parts, 5);
+}
+
 static void set_command(struct engine_redis *engine, const char *command, struct span id) {
-    struct buffer *out = redis_link_out(engine->command);
+    redis_link_t *link = engine->home->command;
+    struct buffer *out = redis_link_out(link);
     redis_request_begin(out, 3);
     redis_request_text(out, command);
-    redis_request_parts(out, (const struct span[]){span_of_text(engine->prefix), SPAN_LITERAL(":gws")}, 2);
+    append_key(engine, out, ":gws", SPAN_EMPTY);
     redis_request_bytes(out, id);
-    redis_link_sent(engine->command, NULL, NULL);
+    redis_link_sent(link, NULL, NULL);
 }
 
 static void on_lease(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
+    struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct lease_reading *reading = request;
     /* Replies come in the order of the commands. */
     struct lease *item = &reading->items[reading->n - reading->n_owed];
     reading->n_owed--;
-    bool is_cut = reply == NULL || engine->is_closing;
+    bool is_cut = reply == NULL || engine->is_closing || reply->type == REDIS_ERROR;
+    reading->is_broken = reading->is_broken || is_cut;
     if (!is_cut && reply->type == REDIS_STRING) {
         item->is_alive = parse_lease(reply->text, &item->lease);
-    } else if (!is_cut && reply->type == REDIS_NIL && redis_link_is_up(engine->command)) {
+    } else if (!is_cut && reply->type == REDIS_NIL && redis_node_is_up(engine->home)) {
         set_command(engine, "SREM", buffer_span(&item->id));
     }
     if (reading->n_owed == 0) {
-        reading_over(reading, !is_cut);
+        reading_over(reading, !reading->is_broken);
     }
 }
 
 static void read_each(struct engine_redis *engine, struct lease_reading *reading) {
     for (size_t i = 0; i < reading->n; i++) {
-        struct buffer *out = redis_link_out(engine->command);
-        const struct span key[] = {span_of_text(engine->prefix), SPAN_LITERAL(":gw:"),
-                                   buffer_span(&reading->items[i].id)};
+        struct buffer *out = redis_link_out(engine->home->command);
         redis_request_begin(out, 2);
         redis_request_text(out, "GET");
-        redis_request_parts(out, key, 3);
-        redis_link_sent(engine->command, on_lease, reading);
+        append_key(engine, out, ":gw:", buffer_span(&reading->items[i].id));
+        redis_link_sent(engine->home->command, on_lease, reading);
     }
 }
 
 static void on_gateways(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
+    struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct redis_leases *self = request;
     if (reply == NULL || engine->is_closing || reply->type != REDIS_ARRAY || reply->n > GATEWAYS_MAX ||
-        !redis_link_is_up(engine->command)) {
+        context != engine->home || !redis_node_is_up(engine->home)) {
         self->is_reading = false;
         return;
     }
@@ -189,17 +198,17 @@ static void on_gateways(void *context, void *request, const struct redis_reply *
 
 void redis_leases_read(struct redis_leases *self) {
     struct engine_redis *engine = self->engine;
-    if (self->is_reading || !redis_link_is_up(engine->command)) {
+    if (self->is_reading || !redis_node_is_up(engine->home)) {
         self->read_again = true;
         return;
     }
     self->is_reading = true;
     self->read_again = false;
-    struct buffer *out = redis_link_out(engine->command);
+    struct buffer *out = redis_link_out(engine->home->command);
     redis_request_begin(out, 2);
     redis_request_text(out, "SMEMBERS");
-    redis_request_parts(out, (const struct span[]){span_of_text(engine->prefix), SPAN_LITERAL(":gws")}, 2);
-    redis_link_sent(engine->command, on_gateways, self);
+    append_key(engine, out, ":gws", SPAN_EMPTY);
+    redis_link_sent(engine->home->command, on_gateways, self);
 }
 
 /* ---- renewing ---- */
@@ -216,15 +225,18 @@ static bool is_known(const struct redis_leases *self, struct span id, uint64_t n
 static void send_renewal(struct engine_redis *engine, struct renewal *renewal);
 
 static void on_renewed(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
+    struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct renewal *renewal = request;
     uint64_t number = 0;
-    if (reply != NULL && !engine->is_closing && redis_link_is_up(engine->command)) {
+    if (reply != NULL && !engine->is_closing && redis_node_is_up(engine->home)) {
         if (reply->type == REDIS_ERROR && redis_error_classify(reply->text) == REDIS_ERROR_NO_SCRIPT &&
             !renewal->with_text) {
             renewal->with_text = true;
             send_renewal(engine, renewal);
             return;
+        }
+        if (reply->type == REDIS_ERROR) {
+            redis_routing_take_moved(engine, reply->text);
         }
         if (span_parse_u64(redis_reply_string(reply), &number) &&
             !is_known(renewal->leases, span_of(renewal->id, renewal->id_size), number)) {
@@ -244,14 +256,15 @@ static void send_renewal(struct engine_redis *engine, struct renewal *renewal) {
     snprintf(nonce, sizeof nonce, "%" PRIu64, lease->boot_nonce);
     snprintf(figures, sizeof figures, "%u %u %u %u", lease->connections, lease->users, lease->alive, lease->dead);
     set_command(engine, "SADD", id);
-    struct buffer *out = redis_link_out(engine->command);
+    redis_link_t *link = engine->home->command;
+    struct buffer *out = redis_link_out(link);
     redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_LEASE, renewal->with_text, 1, 4);
-    redis_request_parts(out, (const struct span[]){span_of_text(engine->prefix), SPAN_LITERAL(":gw:"), id}, 3);
+    append_key(engine, out, ":gw:", id);
     redis_request_text(out, number);
     redis_request_text(out, nonce);
     redis_request_text(out, figures);
     redis_request_u64(out, engine->lease_ms);
-    redis_link_sent(engine->command, on_renewed, renewal);
+    redis_link_sent(link, on_renewed, renewal);
 }
 
 static void forget_waiting(struct redis_leases *self, struct span id) {
@@ -276,7 +289,7 @@ void redis_leases_renew(struct redis_leases *self, const struct engine_lease *le
     renewal->until_ms = clock_monotonic_ms() + engine->lease_ms;
     renewal->id_size = lease->gateway_id.size;
     memcpy(renewal->id, lease->gateway_id.data, lease->gateway_id.size);
-    if (engine->is_ready && redis_link_is_up(engine->command)) {
+    if (redis_node_is_up(engine->home)) {
         send_renewal(engine, renewal);
     } else {
         forget_waiting(self, lease->gateway_id);

@@ -90,7 +90,7 @@ static bool read_channels(struct cursor *cursor, struct redis_topic_message *mes
         unsigned kind = cursor_u8(cursor);
         channel->name = short_sized(cursor);
         channel->place = read_place(cursor);
-        if (cursor->failed || kind < REDIS_POSITIONED || kind > REDIS_PRESENCE ||
+        if (cursor->failed || kind < REDIS_POSITIONED || kind > REDIS_POSITIONED_SAFE ||
             channel->place.first > OFFSET_MAX - REDIS_BATCH_ITEMS_MAX) {
             return false;
         }
@@ -137,7 +137,7 @@ bool redis_topic_next(struct redis_topic_message *self, struct redis_topic_item 
             read_member(&self->items, ret_item);
         } else {
             ret_item->publication = read_publication(&self->items);
-            ret_item->offset = channel->kind == REDIS_POSITIONED ? channel->place.first++ : 0;
+            ret_item->offset = channel->kind == REDIS_PLAIN ? 0 : channel->place.first++;
         }
         return !self->items.failed;
     }

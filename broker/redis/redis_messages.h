@@ -17,8 +17,8 @@ enum {
     REDIS_TOPIC_VERSION = 1,
 };
 
-/* Kinds of a batch's channels. */
-enum redis_channel_kind { REDIS_POSITIONED = 1, REDIS_PLAIN = 2, REDIS_PRESENCE = 3 };
+/* Kinds of a batch's channels; in topics REDIS_POSITIONED is of a fast channel. */
+enum redis_channel_kind { REDIS_POSITIONED = 1, REDIS_PLAIN = 2, REDIS_PRESENCE = 3, REDIS_POSITIONED_SAFE = 4 };
 enum redis_presence_action { REDIS_PRESENCE_SET = 1, REDIS_PRESENCE_SET_SILENTLY = 2, REDIS_PRESENCE_CLEAR = 3 };
 
 /* Where a channel's new publications begin. */

@@ -1,14 +1,15 @@
 /* One partition of this shard: partition_state says what to do, this does it.
  *
- *   item ─▶ queue ─▶ batch (one in flight) ─▶ append ─▶ results ─┐
- *                                                                ├─▶ batch_order ─▶ redis_tell
- *                                        topic ─▶ message ───────┘
+ *   queue ─▶ batch (one in flight) ─▶ append ─▶ results ─┐
+ *                                                        ├─▶ batch_order ─▶ redis_tell ─▶ (gate)
+ *                                topic ─▶ message ───────┘
  *
- * Failures. The link cut under a batch: it is unsure, kept, and sent again under its number after the next hello (the
- * script returns the stored results where it had happened). Refused by NEWREIGN, BEHIND, READONLY…: it did not happen,
- * its items go back to the front of the queue. Past the deadline: ENGINE_TEMPORARY where never sent, else
- * ENGINE_UNKNOWN; a batch that nobody waits for any more is not sent again. A message that is missing for 20 ms: the
- * tops are compared and the order goes on without it. */
+ * Failures. The link cut under a batch: it is unsure and kept; the next hello tells the number of our last batch that
+ * happened: a later one goes back to the queue, else it is sent again under its number (the script returns the stored
+ * results). Refused by NEWREIGN, BEHIND, READONLY, MOVED…: it did not happen, its items go back to the front of the
+ * queue. Past the deadline: ENGINE_TEMPORARY where never sent, else ENGINE_UNKNOWN; a batch that nobody waits for any
+ * more is not sent again. A message that is missing for 20 ms: the tops are compared and the order goes on without it.
+ */
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/check.h"
@@ -48,10 +49,10 @@ static struct redis_ordered *ordered_of(struct batch_entry *entry) {
 
 static void apply_message(struct redis_partition *self, struct span bytes) {
     struct redis_topic_message message;
-    if (redis_topic_parse(bytes, &message)) {
-        redis_tell_message(self, &message);
-    } else {
+    if (!redis_topic_parse(bytes, &message)) {
         metric_count(self->engine->metrics, REDIS_METRIC_MALFORMED);
+    } else if (redis_tell_message(self, &message, REDIS_TELL_AT_ONCE)) {
+        redis_gate_hold_message(self, bytes);
     }
 }
 
@@ -117,35 +118,37 @@ static void send_hello(struct redis_partition *self, bool with_text) {
     const struct partition_gen none = {{0}};
     struct buffer head = BUFFER_EMPTY;
     buffer_append(&head, engine->boot_id, REDIS_BOOT_ID_LENGTH);
-    buffer_append_u32(&head, engine->link_number);
+    self->link_number = ++engine->hello_number;
+    buffer_append_u32(&head, self->link_number);
     buffer_append_u32(&head, (uint32_t) (clock_wall_ms() / 1000));
     buffer_append(&head, gen, PARTITION_GEN_LENGTH);
     buffer_append(&head, self->state.known ? self->state.gen.text : none.text, PARTITION_GEN_LENGTH);
     buffer_append_u64(&head, self->state.known ? self->order.applied : 0);
-    buffer_append_u8(&head, engine->sharded);
-    struct buffer *out = redis_link_out(engine->command);
+    buffer_append_u8(&head, self->node->sharded);
+    struct buffer *out = redis_link_out(self->node->command);
     redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_HELLO, with_text, 2, 1);
     hash_key(self, out);
     redis_request_bytes(out, topic_of(self));
     redis_request_bytes(out, buffer_span(&head));
-    redis_link_sent(engine->command, on_hello_reply, self);
+    redis_link_sent(self->node->command, on_hello_reply, self);
+    self->n_owed++;
     buffer_finish(&head);
 }
 
 static void send_check(struct redis_partition *self) {
-    struct engine_redis *engine = self->engine;
-    engine_redis_ask_replid(engine);
-    struct buffer *out = redis_link_out(engine->command);
+    redis_node_ask_replid(self->node);
+    struct buffer *out = redis_link_out(self->node->command);
     redis_request_begin(out, 4);
     redis_request_text(out, "HMGET");
     hash_key(self, out);
     redis_request_text(out, "reign");
     redis_request_text(out, "s");
-    redis_link_sent(engine->command, on_check_reply, self);
+    redis_link_sent(self->node->command, on_check_reply, self);
+    self->n_owed++;
 }
 
 static void change_topic(struct redis_partition *self, unsigned actions) {
-    redis_pubsub_t *pubsub = self->engine->pubsub;
+    redis_pubsub_t *pubsub = self->node == NULL ? NULL : self->node->pubsub;
     if (pubsub != NULL && (actions & PARTITION_DO_SUBSCRIBE) != 0) {
         redis_pubsub_subscribe(pubsub, self->number, topic_of(self));
     }
@@ -162,10 +165,11 @@ static void adopt(struct redis_partition *self, uint64_t seq) {
 static void act(struct redis_partition *self, unsigned actions, const struct partition_input *input) {
     struct engine_redis *engine = self->engine;
     change_topic(self, actions);
-    if ((actions & PARTITION_DO_HELLO) != 0) {
+    bool can_ask = redis_node_is_up(self->node); /* else its end is on the way, and forgets what was asked */
+    if ((actions & PARTITION_DO_HELLO) != 0 && can_ask) {
         send_hello(self, false);
     }
-    if ((actions & PARTITION_DO_CHECK) != 0) {
+    if ((actions & PARTITION_DO_CHECK) != 0 && can_ask) {
         send_check(self);
     }
     if ((actions & PARTITION_DO_ADOPT) != 0) {
@@ -178,8 +182,8 @@ static void act(struct redis_partition *self, unsigned actions, const struct par
     if ((actions & PARTITION_DO_DOUBT) != 0) {
         engine->options.events->on_partition_doubt(engine->options.context, self->number);
     }
-    if ((actions & PARTITION_DO_DROP) != 0) {
-        redis_link_drop(engine->command, "this server cannot take writes now");
+    if ((actions & PARTITION_DO_DROP) != 0 && self->node != NULL) {
+        redis_link_drop(self->node->command, "this server cannot take writes now");
     }
 }
 
@@ -202,10 +206,31 @@ static void drop_held(struct redis_partition *self) {
     }
 }
 
-static void feed(struct redis_partition *self, struct partition_input input) {
+/* What hello told beside gen and seq. */
+struct introduction {
+    uint32_t last_number; /* of our last batch that happened */
+    char reign[REDIS_REIGN_LENGTH + 1];
+};
+
+/* Everything sent before this hello has happened by now, or never will. */
+static void take_introduction(struct redis_partition *self, const struct introduction *introduction, bool is_other) {
+    memcpy(self->reign, introduction->reign, sizeof self->reign);
+    if (self->batch != NULL && !self->batch->is_sent && self->batch->number > introduction->last_number) {
+        redis_queue_take_back(self, &self->batch);
+    }
+    if (is_other) {
+        redis_gate_reopen(self, introduction->last_number);
+    }
+}
+
+static void feed(struct redis_partition *self, struct partition_input input, const struct introduction *introduction) {
     enum partition_phase before = self->state.phase;
     bool went = partition_state_goes(&self->state);
     input.applied = self->order.applied;
+    if (introduction != NULL) {
+        bool is_same = self->state.known && partition_gen_equal(&self->state.gen, &input.gen);
+        take_introduction(self, introduction, !is_same);
+    }
     unsigned actions = partition_state_step(&self->state, &input);
     bool goes = partition_state_goes(&self->state);
     if (went && !goes) {
@@ -224,7 +249,7 @@ static void feed(struct redis_partition *self, struct partition_input input) {
 }
 
 void redis_partition_step(struct redis_partition *self, enum partition_event event) {
-    feed(self, (struct partition_input){.event = event});
+    feed(self, (struct partition_input){.event = event}, NULL);
 }
 
 void redis_partition_want(struct redis_partition *self) {
@@ -234,8 +259,8 @@ void redis_partition_want(struct redis_partition *self) {
 
 /* ---- answers to hello and check ---- */
 
-/* 'O', opened B, gen c16, seq I8, reign c40 */
-static bool parse_hello(struct redis_partition *self, struct span bytes, struct partition_input *ret_input,
+/* 'O', opened B, gen c16, seq I8, reign c40, last batch I4 */
+static bool parse_hello(struct span bytes, struct partition_input *ret_input, struct introduction *ret_introduction,
                         bool *ret_opened) {
     struct cursor cursor = cursor_of(bytes);
     bool is_ok = cursor_u8(&cursor) == 'O';
@@ -243,37 +268,43 @@ static bool parse_hello(struct redis_partition *self, struct span bytes, struct 
     struct span gen = cursor_bytes(&cursor, PARTITION_GEN_LENGTH);
     ret_input->seq = cursor_u64(&cursor);
     struct span reign = cursor_bytes(&cursor, REDIS_REIGN_LENGTH);
+    ret_introduction->last_number = cursor_u32(&cursor);
     if (!is_ok || !cursor_is_done(&cursor)) {
         return false;
     }
     memcpy(ret_input->gen.text, gen.data, PARTITION_GEN_LENGTH);
-    memcpy(self->reign, reign.data, REDIS_REIGN_LENGTH);
+    memcpy(ret_introduction->reign, reign.data, REDIS_REIGN_LENGTH);
     return true;
 }
 
-/* Everything that waits is answered alike: what is wrong does not pass by itself. */
-static void refuse_queue(struct redis_partition *self, enum engine_outcome outcome);
-
 static void on_hello_error(struct redis_partition *self, struct span text) {
-    switch (redis_error_classify(text)) {
-    case REDIS_ERROR_NO_SCRIPT:
-        send_hello(self, true);
+    enum redis_error error = redis_error_classify(text);
+    if (redis_routing_take_error(self, error, text)) {
+        redis_partition_step(self, PARTITION_HELLO_FAILED);
         return;
-    case REDIS_ERROR_AGAIN:
-    case REDIS_ERROR_MOVED:
+    }
+    switch (error) {
+    case REDIS_ERROR_NO_SCRIPT:
+        if (redis_node_is_up(self->node)) {
+            send_hello(self, true);
+        }
+        return;
     case REDIS_ERROR_UNFIT:
         redis_partition_step(self, PARTITION_HELLO_FAILED);
         redis_partition_step(self, PARTITION_UNFIT);
+        redis_routing_doubt(self->engine);
         return;
     case REDIS_ERROR_DENIED:
-        refuse_queue(self, ENGINE_DENIED);
+        redis_queue_refuse(self, ENGINE_DENIED);
         break;
     case REDIS_ERROR_CORRUPT:
-        refuse_queue(self, ENGINE_CORRUPT);
+        redis_queue_refuse(self, ENGINE_CORRUPT);
         break;
     case REDIS_ERROR_REFUSED:
-        refuse_queue(self, ENGINE_TEMPORARY);
+        redis_queue_refuse(self, ENGINE_TEMPORARY);
         break;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_OTHER:
         break;
     }
@@ -281,174 +312,60 @@ static void on_hello_error(struct redis_partition *self, struct span text) {
     redis_partition_step(self, PARTITION_HELLO_FAILED);
 }
 
-static void on_hello_reply(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
-    struct redis_partition *self = request;
-    if (reply == NULL || engine->is_closing) {
-        return; /* the link's end is told by COMMAND_DOWN */
-    }
+static void take_hello(struct redis_partition *self, const struct redis_reply *reply) {
+    struct partition_input input = {.event = PARTITION_HELLO_DONE};
+    struct introduction introduction = {.last_number = 0};
+    bool opened = false;
     if (reply->type == REDIS_ERROR) {
         on_hello_error(self, reply->text);
         return;
     }
-    struct partition_input input = {.event = PARTITION_HELLO_DONE};
-    bool opened = false;
-    if (!parse_hello(self, redis_reply_string(reply), &input, &opened)) {
+    if (!parse_hello(redis_reply_string(reply), &input, &introduction, &opened)) {
         redis_partition_step(self, PARTITION_HELLO_FAILED);
-        redis_link_drop(engine->command, "hello was not answered as expected");
+        redis_link_drop(self->node->command, "hello was not answered as expected");
         return;
     }
     if (opened) {
         log_debug("redis_partition_opened", log_u64("partition", self->number));
     }
-    feed(self, input);
+    feed(self, input, &introduction);
 }
 
-static void on_check_reply(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
+static void on_hello_reply(void *context, void *request, const struct redis_reply *reply) {
+    const struct redis_node *node = context;
     struct redis_partition *self = request;
-    if (reply == NULL || engine->is_closing) {
-        return;
+    if (reply != NULL && !node->engine->is_closing) { /* the link's end is told by COMMAND_DOWN */
+        take_hello(self, reply);
     }
+    redis_routing_paid(self);
+}
+
+static void take_check(struct redis_partition *self, const struct redis_reply *reply) {
     if (reply->type != REDIS_ARRAY || reply->n != 2) {
+        if (reply->type == REDIS_ERROR) {
+            redis_routing_take_error(self, redis_error_classify(reply->text), reply->text);
+        }
         redis_partition_step(self, PARTITION_SEQ_FAILED);
         return;
     }
     struct span reign = redis_reply_string(&reply->elements[0]);
     struct span place = redis_reply_string(&reply->elements[1]);
     struct partition_input input = {.event = PARTITION_SEQ_READ};
-    if (span_equal_text(reign, engine->replid) && place.size == PARTITION_GEN_LENGTH + sizeof input.seq) {
+    if (span_equal_text(reign, self->node->replid) && place.size == PARTITION_GEN_LENGTH + sizeof input.seq) {
         struct cursor cursor = cursor_of(place);
         memcpy(input.gen.text, cursor_bytes(&cursor, PARTITION_GEN_LENGTH).data, PARTITION_GEN_LENGTH);
         input.seq = cursor_u64(&cursor);
     }
-    feed(self, input);
+    feed(self, input, NULL);
 }
 
-/* ---- queue ---- */
-
-void redis_partition_mark_busy(struct redis_partition *self) {
-    if (!list_is_linked(&self->busy_link)) {
-        list_push_back(&self->engine->busy, &self->busy_link);
+static void on_check_reply(void *context, void *request, const struct redis_reply *reply) {
+    const struct redis_node *node = context;
+    struct redis_partition *self = request;
+    if (reply != NULL && !node->engine->is_closing) {
+        take_check(self, reply);
     }
-}
-
-static void note_deadline(struct redis_partition *self, uint64_t deadline_ms) {
-    if (deadline_ms < self->next_deadline_ms) {
-        self->next_deadline_ms = deadline_ms;
-    }
-}
-
-static void charge(struct engine_redis *engine, const struct redis_item *item) {
-    engine->queued_items++;
-    engine->queued_bytes += item->cost;
-}
-
-static void discharge(struct engine_redis *engine, const struct redis_item *item) {
-    engine->queued_items--;
-    engine->queued_bytes -= item->cost;
-}
-
-void redis_partition_push(struct redis_partition *self, struct redis_item *item) {
-    charge(self->engine, item);
-    list_push_back(&self->queue, &item->link);
-    note_deadline(self, item->deadline_ms);
-    redis_partition_mark_busy(self);
-}
-
-static void answer(struct redis_partition *self, struct redis_item *item, enum engine_outcome outcome) {
-    struct engine_append *request = item->request;
-    if (request == NULL) {
-        return;
-    }
-    metric_count(self->engine->metrics, outcome == ENGINE_UNKNOWN ? REDIS_METRIC_UNKNOWN : REDIS_METRIC_REFUSED);
-    item->request = NULL;
-    request->on_done(request, outcome);
-}
-
-static void refuse_queue(struct redis_partition *self, enum engine_outcome outcome) {
-    struct list_link refused;
-    list_init(&refused);
-    list_splice_back(&refused, &self->queue);
-    while (!list_is_empty(&refused)) {
-        struct redis_item *item = list_entry(refused.next, struct redis_item, link);
-        discharge(self->engine, item);
-        self->lost_presence = self->lost_presence || item->kind == REDIS_PRESENCE;
-        answer(self, item, outcome);
-        redis_item_destroy(&item, self->engine->channels);
-    }
-}
-
-/* The batch did not happen: its items wait again, before the others. */
-static void take_back(struct redis_partition *self) {
-    struct redis_batch *batch = self->batch;
-    self->batch = NULL;
-    for (uint32_t i = 0; i < batch->n_items; i++) {
-        charge(self->engine, batch->items[i]);
-        note_deadline(self, batch->items[i]->deadline_ms);
-    }
-    redis_batch_dissolve(&batch, &self->queue);
-    redis_partition_mark_busy(self);
-}
-
-/* ---- deadlines ---- */
-
-static void expire_queue(struct redis_partition *self, uint64_t now_ms) {
-    struct list_link due;
-    list_init(&due);
-    list_for_each_safe (link, &self->queue) {
-        struct redis_item *item = list_entry(link, struct redis_item, link);
-        if (item->deadline_ms <= now_ms || engine_redis_passes_live(self->engine, item)) {
-            list_remove(link);
-            list_push_back(&due, link);
-        } else {
-            note_deadline(self, item->deadline_ms);
-        }
-    }
-    while (!list_is_empty(&due)) {
-        struct redis_item *item = list_entry(due.next, struct redis_item, link);
-        discharge(self->engine, item);
-        list_remove(&item->link);
-        if (item->deadline_ms > now_ms) {
-            engine_redis_pass_live(self->engine, item);
-            continue;
-        }
-        self->lost_presence = self->lost_presence || item->kind == REDIS_PRESENCE;
-        answer(self, item, ENGINE_TEMPORARY);
-        redis_item_destroy(&item, self->engine->channels);
-    }
-}
-
-static void expire_batch(struct redis_partition *self, uint64_t now_ms) {
-    struct redis_batch *batch = self->batch;
-    bool is_awaited = false;
-    for (uint32_t i = 0; i < batch->n_items; i++) {
-        struct redis_item *item = batch->items[i];
-        if (item->deadline_ms <= now_ms) {
-            answer(self, item, ENGINE_UNKNOWN);
-        } else {
-            note_deadline(self, item->deadline_ms);
-            is_awaited = true;
-        }
-    }
-    /* Nobody waits for it, and whether it happened the partition's seq tells: not to be sent again. */
-    if (!is_awaited && !batch->is_sent) {
-        self->batch = NULL;
-        redis_batch_destroy(&batch, self->engine->channels);
-        redis_partition_mark_busy(self);
-    }
-}
-
-void redis_partition_expire(struct redis_partition *self, uint64_t now_ms) {
-    bool is_away = !self->engine->is_ready && !list_is_empty(&self->queue);
-    if (now_ms >= self->next_deadline_ms || is_away) {
-        self->next_deadline_ms = UINT64_MAX;
-        expire_queue(self, now_ms);
-        if (self->batch != NULL) {
-            expire_batch(self, now_ms);
-        }
-    }
-    redis_reads_expire(self, now_ms);
+    redis_routing_paid(self);
 }
 
 /* ---- batches out ---- */
@@ -457,45 +374,51 @@ static void on_append_reply(void *context, void *request, const struct redis_rep
 
 static void send_batch(struct redis_partition *self) {
     struct engine_redis *engine = self->engine;
+    struct redis_node *node = self->node;
     struct redis_batch *batch = self->batch;
     batch->ordered.entry.gen = self->state.gen;
     const struct redis_batch_head head = {.scripts = engine->scripts,
                                           .topic = topic_of(self),
                                           .boot_id = engine->boot_id,
                                           .reign = self->reign,
-                                          .link_number = engine->link_number,
+                                          .link_number = self->link_number,
                                           .known_seq = self->order.applied,
                                           .time_s = (uint32_t) (clock_wall_ms() / 1000),
                                           .key_ttl_ms = engine->key_ttl_ms,
-                                          .sharded = engine->sharded};
-    redis_batch_encode(batch, &head, redis_link_out(engine->command));
-    redis_link_sent(engine->command, on_append_reply, batch);
+                                          .sharded = node->sharded};
+    redis_batch_encode(batch, &head, redis_link_out(node->command));
+    redis_link_sent(node->command, on_append_reply, batch);
+    self->n_owed++;
     batch->is_sent = true;
     batch->sent_us = clock_monotonic_us();
     metric_count(engine->metrics, batch->is_unsure ? REDIS_METRIC_RESENT : REDIS_METRIC_BATCHES);
 }
 
 static void build_batch(struct redis_partition *self) {
-    struct engine_redis *engine = self->engine;
-    struct redis_batch *batch = redis_batch_new(&self->queue, &engine->batch_limits, ++engine->stamp);
-    for (uint32_t i = 0; i < batch->n_items; i++) {
-        discharge(engine, batch->items[i]);
-    }
-    batch->number = ++self->last_number;
-    batch->partition = self;
-    self->batch = batch;
+    self->batch = redis_queue_gather(self);
+    self->batch->number = ++self->last_number;
+    self->batch->partition = self;
     self->used_ms = clock_monotonic_ms();
 }
 
+/* Open, not about to move, and not told to wait. */
+static bool may_send(const struct redis_partition *self) {
+    return partition_state_goes(&self->state) && self->node == self->target && redis_node_is_up(self->node);
+}
+
 void redis_partition_pump(struct redis_partition *self) {
-    if (!partition_state_goes(&self->state)) {
+    if (!may_send(self)) {
         list_remove(&self->busy_link);
         return;
     }
-    if (self->batch == NULL && !list_is_empty(&self->queue) && redis_link_has_room(self->engine->command)) {
+    if (self->again_ms > clock_monotonic_ms()) {
+        return; /* busy until then: the tick's turn comes by */
+    }
+    bool has_room = redis_link_has_room(self->node->command) && redis_gate_has_room(self);
+    if (self->batch == NULL && !list_is_empty(&self->queue) && has_room) {
         build_batch(self);
     }
-    if (self->batch != NULL && !self->batch->is_sent && redis_link_is_up(self->engine->command)) {
+    if (self->batch != NULL && !self->batch->is_sent) {
         send_batch(self);
     }
     redis_reads_pump(self);
@@ -545,7 +468,7 @@ static void on_batch_done(struct redis_partition *self, struct redis_batch *batc
 /* Nothing was done by this sending. An earlier one may have done it: then the batch is kept for the next try. */
 static void on_batch_not_done(struct redis_partition *self, enum partition_event event) {
     if (!self->batch->is_unsure) {
-        take_back(self);
+        redis_queue_take_back(self, &self->batch);
     }
     redis_partition_step(self, event);
     redis_partition_mark_busy(self);
@@ -554,15 +477,22 @@ static void on_batch_not_done(struct redis_partition *self, enum partition_event
 static void on_batch_error(struct redis_partition *self, struct span text) {
     struct redis_batch *batch = self->batch;
     enum engine_outcome outcome = ENGINE_TEMPORARY;
-    switch (redis_error_classify(text)) {
+    enum redis_error error = redis_error_classify(text);
+    if (redis_routing_take_error(self, error, text)) {
+        if (!batch->is_unsure) {
+            redis_queue_take_back(self, &self->batch);
+        }
+        redis_partition_mark_busy(self);
+        return;
+    }
+    switch (error) {
     case REDIS_ERROR_NO_SCRIPT:
         batch->with_text = true;
         redis_partition_mark_busy(self);
         return;
-    case REDIS_ERROR_AGAIN:
-    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_UNFIT:
         on_batch_not_done(self, PARTITION_UNFIT);
+        redis_routing_doubt(self->engine);
         return;
     case REDIS_ERROR_REFUSED:
         break;
@@ -572,6 +502,8 @@ static void on_batch_error(struct redis_partition *self, struct span text) {
     case REDIS_ERROR_CORRUPT:
         outcome = ENGINE_CORRUPT;
         break;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_OTHER:
         outcome = ENGINE_UNKNOWN;
         break;
@@ -582,15 +514,7 @@ static void on_batch_error(struct redis_partition *self, struct span text) {
     redis_partition_mark_busy(self);
 }
 
-static void on_append_reply(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
-    struct redis_batch *batch = request;
-    struct redis_partition *self = batch->partition;
-    batch->is_sent = false;
-    if (reply == NULL || engine->is_closing) {
-        batch->is_unsure = true;
-        return;
-    }
+static void take_append(struct redis_partition *self, struct redis_batch *batch, const struct redis_reply *reply) {
     if (reply->type == REDIS_ERROR) {
         on_batch_error(self, reply->text);
         return;
@@ -604,10 +528,23 @@ static void on_append_reply(void *context, void *request, const struct redis_rep
     } else if (code == 'R' || code == 'B') {
         on_batch_not_done(self, PARTITION_REFUSED);
     } else {
-        /* STALE can only be said to an older link than ours; anything else is no answer at all. */
+        /* STALE can only be said to an older hello than ours; anything else is no answer at all. */
         batch->is_unsure = true;
-        redis_link_drop(engine->command, "a batch was not answered as expected");
+        redis_link_drop(self->node->command, "a batch was not answered as expected");
     }
+}
+
+static void on_append_reply(void *context, void *request, const struct redis_reply *reply) {
+    const struct redis_node *node = context;
+    struct redis_batch *batch = request;
+    struct redis_partition *self = batch->partition;
+    batch->is_sent = false;
+    if (reply == NULL || node->engine->is_closing) {
+        batch->is_unsure = true;
+    } else {
+        take_append(self, batch, reply);
+    }
+    redis_routing_paid(self);
 }
 
 /* ---- the topic ---- */
@@ -652,27 +589,33 @@ void redis_partition_init(struct redis_partition *self, struct engine_redis *eng
                           const struct partition_tag *tag) {
     self->engine = engine;
     self->number = number;
+    self->slot = partition_redis_slot(span_of_text(tag->text));
     self->next_deadline_ms = UINT64_MAX;
+    self->away_since_ms = clock_monotonic_ms();
     snprintf(self->topic, sizeof self->topic, "%s:{%s}", engine->prefix, tag->text);
     list_init(&self->held);
     list_init(&self->queue);
     list_init(&self->waiting);
     list_init(&self->reads);
+    list_init(&self->of_node);
+    list_init(&self->gate);
+    list_init(&self->gate_link);
     list_init(&self->busy_link);
     list_init(&self->hole_link);
 }
 
 bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms) {
     return self->state.phase != PARTITION_CLOSED && list_is_empty(&self->held) && list_is_empty(&self->queue) &&
-           list_is_empty(&self->reads) && list_is_empty(&self->waiting) && self->batch == NULL &&
-           self->order.n_held == 0 && now_ms - self->used_ms >= self->engine->topic_idle_ms;
+           list_is_empty(&self->reads) && list_is_empty(&self->waiting) && list_is_empty(&self->gate) &&
+           self->batch == NULL && self->order.n_held == 0 && now_ms - self->used_ms >= self->engine->topic_idle_ms;
 }
 
 void redis_partition_finish(struct redis_partition *self) {
     if (self->batch != NULL) {
         redis_tell_failure(self, &self->batch, ENGINE_CANCELLED);
     }
-    refuse_queue(self, ENGINE_CANCELLED);
+    redis_queue_refuse(self, ENGINE_CANCELLED);
+    redis_gate_finish(self);
     while (!list_is_empty(&self->waiting)) {
         struct redis_batch *batch = list_entry(self->waiting.next, struct redis_batch, link);
         redis_tell_failure(self, &batch, ENGINE_CANCELLED);

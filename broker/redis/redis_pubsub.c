@@ -3,8 +3,9 @@
  *   link up ─▶ (S)SUBSCRIBE probe, wanted topics… ─▶ confirmed one by one ─▶ messages
  *      every 5 s: was the last probe heard? ─▶ send_probe ─▶ … ─▶ our own message
  *
- * Failures: the link cut, a probe missed twice, an unsubscription that nobody asked for → everything is subscribed
- * anew on a new connection. Messages of unknown topics and shapes are dropped. */
+ * Failures: the link cut, a probe missed twice, the probe's topic ended → everything is subscribed anew on a new
+ * connection. A topic that the server ended, or refused with MOVED, is told lost; the slot it lives in is elsewhere.
+ * Messages of unknown topics and shapes are dropped. */
 #include "broker/redis/redis_pubsub.h"
 
 #include "base/check.h"
@@ -21,7 +22,7 @@ struct redis_pubsub {
     struct redis_pubsub_options options;
     redis_link_t *link;
     struct topic *topics;
-    char *probe_topic;
+    struct buffer probe_topic;
     uv_timer_t timer;
     unsigned n_missed;
     bool probe_is_out;
@@ -44,7 +45,9 @@ static void command(redis_pubsub_t *self, const char *sharded, const char *plain
 
 static void on_link_up(void *context) {
     redis_pubsub_t *self = context;
-    command(self, "SSUBSCRIBE", "SUBSCRIBE", span_of_text(self->probe_topic));
+    buffer_clear(&self->probe_topic);
+    buffer_append_span(&self->probe_topic, self->options.events->probe_topic(self->options.context));
+    command(self, "SSUBSCRIBE", "SUBSCRIBE", buffer_span(&self->probe_topic));
     for (uint32_t i = 0; i < self->options.n_topics; i++) {
         struct topic *topic = &self->topics[i];
         topic->n_asked = topic->name.size > 0;
@@ -91,8 +94,12 @@ static struct topic *find_topic(redis_pubsub_t *self, struct span name, uint32_t
     return *ret_number < self->options.n_topics ? &self->topics[*ret_number] : NULL;
 }
 
+static bool is_probe(const redis_pubsub_t *self, struct span name) {
+    return span_equal(name, buffer_span(&self->probe_topic));
+}
+
 static void on_subscribed(redis_pubsub_t *self, struct span name) {
-    if (span_equal_text(name, self->probe_topic)) {
+    if (is_probe(self, name)) {
         self->is_up = true;
         self->options.events->on_up(self->options.context);
         return;
@@ -104,18 +111,46 @@ static void on_subscribed(redis_pubsub_t *self, struct span name) {
     }
 }
 
+static void lose_topic(redis_pubsub_t *self, uint32_t number) {
+    self->topics[number].name = SPAN_EMPTY;
+    self->options.events->on_lost(self->options.context, number);
+}
+
 static void on_unsubscribed(redis_pubsub_t *self, struct span name) {
     uint32_t number = 0;
     struct topic *topic = find_topic(self, name, &number);
     if (topic != NULL && topic->n_leaving > 0) {
         topic->n_leaving--;
-    } else {
-        redis_link_drop(self->link, "Redis ended a subscription");
+    } else if (topic != NULL && topic->name.size > 0) {
+        lose_topic(self, number);
+    } else if (is_probe(self, name)) {
+        redis_link_drop(self->link, "Redis ended the probe's subscription");
     }
 }
 
+/* The topic's slot is elsewhere: told lost where it was to be subscribed; one that was being left is left. */
+static bool is_moved_away(redis_pubsub_t *self, struct span error) {
+    uint32_t number = span_starts_with(error, SPAN_LITERAL("MOVED "))
+                          ? self->options.events->find_moved(self->options.context, error)
+                          : UINT32_MAX;
+    struct topic *topic = number < self->options.n_topics ? &self->topics[number] : NULL;
+    if (topic == NULL) {
+        return false;
+    }
+    if (topic->n_asked > 0) {
+        topic->n_asked--;
+        lose_topic(self, number);
+        return true;
+    }
+    if (topic->n_leaving > 0) {
+        topic->n_leaving--;
+        return true;
+    }
+    return false;
+}
+
 static void on_message(redis_pubsub_t *self, struct span name, struct span message) {
-    if (span_equal_text(name, self->probe_topic)) {
+    if (is_probe(self, name)) {
         self->probe_is_out = false;
         self->n_missed = 0;
         return;
@@ -133,7 +168,9 @@ static void on_push(void *context, const struct redis_reply *reply) {
         return;
     }
     if (reply->type == REDIS_ERROR) {
-        redis_link_drop(self->link, "Redis refused a subscription");
+        if (!self->is_up || !is_moved_away(self, reply->text)) {
+            redis_link_drop(self->link, "Redis refused a subscription");
+        }
         return;
     }
     if (reply->type != REDIS_ARRAY || reply->n != 3) {
@@ -161,7 +198,7 @@ static void on_probe(uv_timer_t *timer) {
         redis_link_drop(self->link, "the pub/sub link does not hear its own probe");
         return;
     }
-    self->probe_is_out = self->options.events->send_probe(self->options.context, span_of_text(self->probe_topic));
+    self->probe_is_out = self->options.events->send_probe(self->options.context, buffer_span(&self->probe_topic));
 }
 
 /* ---- life ---- */
@@ -172,7 +209,7 @@ redis_pubsub_t *redis_pubsub_new(const struct redis_pubsub_options *options) {
     redis_pubsub_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
     self->topics = memory_alloc_array(options->n_topics, sizeof *self->topics);
-    self->probe_topic = memory_strdup(options->probe_topic);
+    buffer_init(&self->probe_topic, 0);
     struct redis_link_options link = options->link;
     link.is_pubsub = true;
     link.events = &link_events;
@@ -192,7 +229,7 @@ static void on_part_closed(redis_pubsub_t *self) {
     void (*on_closed)(void *) = self->on_closed;
     void *context = self->on_closed_context;
     memory_free(self->topics);
-    memory_free(self->probe_topic);
+    buffer_finish(&self->probe_topic);
     memory_free(self);
     on_closed(context);
 }

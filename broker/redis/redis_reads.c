@@ -3,7 +3,8 @@
  * no harm. At most redis.loads of them are under way, in the order they came.
  *
  * Only an open partition says no: where the answer would be "that is gone" and the partition is deaf by then, the
- * answer is ENGINE_TEMPORARY. Entries that are not ours leave a hole: the read is not complete. */
+ * answer is ENGINE_TEMPORARY. Entries that are not ours leave a hole: the read is not complete. What was read of a safe
+ * channel waits in the gate: part of it may be known to the primary alone. */
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/check.h"
@@ -17,8 +18,19 @@ enum { EPOCH_SEED_LENGTH = 13 };
 
 enum read_kind { READ_LOAD, READ_REMOVE, READ_PRESENCE };
 
+struct loaded {
+    struct position top;
+    uint64_t oldest;
+    payload_t **publications;
+    uint32_t n;
+    size_t bytes;
+    bool has_hole; /* an entry is missing between two, or is not ours */
+};
+
 struct redis_read {
-    struct list_link link; /* in its partition's reads while it waits */
+    struct list_link link;    /* in its partition's reads while it waits */
+    struct redis_gated gated; /* while its answer is to be confirmed */
+    struct loaded loaded;     /* that answer */
     struct redis_partition *partition;
     struct redis_channel *channel; /* pinned */
     enum read_kind kind;
@@ -52,8 +64,17 @@ static void finish(struct redis_read *self, enum engine_outcome outcome) {
     }
 }
 
+static void drop_publications(struct loaded *loaded) {
+    for (uint32_t i = 0; i < loaded->n; i++) {
+        payload_unref(&loaded->publications[i]);
+    }
+    memory_free(loaded->publications);
+    *loaded = (struct loaded){.n = 0};
+}
+
 static void destroy(struct redis_read *self) {
     check(self->is_answered, "a read without its completion");
+    drop_publications(&self->loaded);
     list_remove(&self->link);
     redis_channels_unpin(self->partition->engine->channels, self->channel);
     memory_free(self);
@@ -89,14 +110,6 @@ static payload_t *decode_entry(struct span entry, uint64_t offset) {
     return publication;
 }
 
-struct loaded {
-    struct position top;
-    uint64_t oldest;
-    payload_t **publications;
-    uint32_t n;
-    bool has_hole; /* an entry is missing between two, or is not ours */
-};
-
 static bool parse_load_head(struct span bytes, struct loaded *ret_loaded) {
     struct cursor cursor = cursor_of(bytes);
     bool is_ok = cursor_u8(&cursor) == 'O';
@@ -121,6 +134,7 @@ static void collect(const struct engine_read *request, const struct redis_reply 
         }
         if (publication != NULL) {
             loaded->publications[loaded->n++] = publication;
+            loaded->bytes += payload_footprint(publication);
         }
         expected = request->reverse ? offset - 1 : offset + 1;
     }
@@ -141,15 +155,6 @@ static bool is_complete(const struct engine_read *request, const struct loaded *
     return cursor_u64(&first) == since + 1;
 }
 
-static void drop_publications(struct loaded *loaded) {
-    for (uint32_t i = 0; i < loaded->n; i++) {
-        payload_unref(&loaded->publications[i]);
-    }
-    memory_free(loaded->publications);
-    loaded->publications = NULL;
-    loaded->n = 0;
-}
-
 /* A position of ours that Redis is behind of: the shard has to look, with that position as evidence. */
 static void learn(struct redis_read *self, const struct position *top) {
     struct engine_redis *engine = self->partition->engine;
@@ -160,13 +165,16 @@ static void learn(struct redis_read *self, const struct position *top) {
     redis_channel_learn(self->channel, &top->epoch, top->offset);
 }
 
-static void answer_load(struct redis_read *self, struct loaded *loaded) {
+static void answer_load(struct redis_read *self) {
     struct engine_read *request = self->request.load;
+    struct loaded *loaded = &self->loaded;
     request->top = loaded->top;
     request->epoch_matches = !request->has_since || epoch_is_empty(&request->since.epoch) ||
                              epoch_equal(&request->since.epoch, &loaded->top.epoch);
     if (!request->epoch_matches) {
+        const struct position top = loaded->top;
         drop_publications(loaded);
+        loaded->top = top;
     }
     request->complete = request->epoch_matches && is_complete(request, loaded);
     request->n_publications = loaded->n;
@@ -176,19 +184,64 @@ static void answer_load(struct redis_read *self, struct loaded *loaded) {
     finish(self, is_no && !is_sure ? ENGINE_TEMPORARY : ENGINE_OK);
 }
 
+/* Sure: told. */
+static void tell(struct redis_read *self) {
+    if (!self->is_answered && self->kind == READ_LOAD) {
+        learn(self, &self->loaded.top);
+        answer_load(self);
+    } else if (!self->is_answered) {
+        self->request.remove->top = self->loaded.top;
+        finish(self, ENGINE_OK);
+    }
+    destroy(self);
+}
+
+static const struct namespace_options *options_of(const struct redis_read *self) {
+    return self->kind == READ_LOAD ? self->request.load->options : self->request.remove->options;
+}
+
+static void tell_when_sure(struct redis_read *self) {
+    const struct engine_redis *engine = self->partition->engine;
+    if (!self->is_answered && redis_gate_is_needed(engine) && engine_redis_is_safe(engine, options_of(self))) {
+        redis_gate_hold_read(self->partition, &self->gated, sizeof *self + self->loaded.bytes);
+    } else {
+        tell(self);
+    }
+}
+
 static void on_loaded(struct redis_read *self, const struct redis_reply *reply) {
-    struct loaded loaded = {.n = 0};
-    if (!parse_load_head(redis_reply_string(&reply->elements[0]), &loaded)) {
+    if (!parse_load_head(redis_reply_string(&reply->elements[0]), &self->loaded)) {
         fail(self, ENGINE_CORRUPT);
         return;
     }
     if (!self->is_answered) {
-        collect(self->request.load, reply, &loaded);
-        learn(self, &loaded.top);
-        answer_load(self, &loaded);
+        collect(self->request.load, reply, &self->loaded);
     }
-    drop_publications(&loaded);
-    destroy(self);
+    tell_when_sure(self);
+}
+
+/* ---- the gate's ---- */
+
+static struct redis_read *read_of(struct redis_gated *gated) {
+    return list_entry(gated, struct redis_read, gated);
+}
+
+void redis_reads_confirmed(struct redis_gated *gated) {
+    tell(read_of(gated));
+}
+
+void redis_reads_again(struct redis_gated *gated) {
+    struct redis_read *self = read_of(gated);
+    drop_publications(&self->loaded);
+    wait_again(self);
+}
+
+void redis_reads_fail(struct redis_gated *gated, enum engine_outcome outcome) {
+    fail(read_of(gated), outcome);
+}
+
+uint64_t redis_reads_deadline_ms(const struct redis_gated *gated) {
+    return list_entry(gated, struct redis_read, gated)->deadline_ms;
 }
 
 /* ---- answers of the others ---- */
@@ -202,10 +255,8 @@ static void on_removed(struct redis_read *self, struct span bytes) {
         fail(self, ENGINE_CORRUPT);
         return;
     }
-    if (!self->is_answered) {
-        self->request.remove->top = top;
-    }
-    fail(self, ENGINE_OK);
+    self->loaded.top = top;
+    tell_when_sure(self);
 }
 
 static void on_members(struct redis_read *self, const struct redis_reply *reply) {
@@ -231,16 +282,20 @@ static void on_members(struct redis_read *self, const struct redis_reply *reply)
 
 static void on_error(struct redis_read *self, struct span text) {
     struct redis_partition *partition = self->partition;
-    switch (redis_error_classify(text)) {
+    enum redis_error error = redis_error_classify(text);
+    if (redis_routing_take_error(partition, error, text)) {
+        wait_again(self);
+        return;
+    }
+    switch (error) {
     case REDIS_ERROR_NO_SCRIPT:
         self->with_text = true;
         wait_again(self);
         return;
-    case REDIS_ERROR_AGAIN:
-    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_UNFIT:
         wait_again(self);
         redis_partition_step(partition, PARTITION_UNFIT);
+        redis_routing_doubt(partition->engine);
         return;
     case REDIS_ERROR_REFUSED:
         fail(self, ENGINE_TEMPORARY);
@@ -251,6 +306,8 @@ static void on_error(struct redis_read *self, struct span text) {
     case REDIS_ERROR_CORRUPT:
         fail(self, ENGINE_CORRUPT);
         return;
+    case REDIS_ERROR_AGAIN:
+    case REDIS_ERROR_MOVED:
     case REDIS_ERROR_OTHER:
         log_warning("redis_read_refused", log_u64("partition", partition->number), log_span("error", text));
         fail(self, ENGINE_TEMPORARY);
@@ -274,15 +331,8 @@ static void on_text(struct redis_read *self, struct span text) {
     }
 }
 
-static void on_read_reply(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
-    struct redis_read *self = request;
-    engine->n_loads--;
-    if (engine->is_closing) {
-        fail(self, ENGINE_CANCELLED);
-    } else if (reply == NULL) {
-        wait_again(self);
-    } else if (reply->type == REDIS_ERROR) {
+static void take_reply(struct redis_read *self, const struct redis_reply *reply) {
+    if (reply->type == REDIS_ERROR) {
         on_error(self, reply->text);
     } else if (reply->type == REDIS_ARRAY && self->kind == READ_LOAD && reply->n > 0) {
         on_loaded(self, reply);
@@ -291,14 +341,33 @@ static void on_read_reply(void *context, void *request, const struct redis_reply
     } else {
         on_text(self, redis_reply_string(reply));
     }
-    if (!engine->is_closing) {
-        /* A place became free: whoever waits. */
-        for (uint32_t i = 0; i < engine->n_partitions; i++) {
-            if (!list_is_empty(&engine->partitions[i].reads)) {
-                redis_partition_mark_busy(&engine->partitions[i]);
-            }
+}
+
+/* A place became free: whoever waits. */
+static void wake_waiting(struct engine_redis *engine) {
+    for (uint32_t i = 0; i < engine->n_partitions; i++) {
+        if (!list_is_empty(&engine->partitions[i].reads)) {
+            redis_partition_mark_busy(&engine->partitions[i]);
         }
     }
+}
+
+static void on_read_reply(void *context, void *request, const struct redis_reply *reply) {
+    struct engine_redis *engine = ((struct redis_node *) context)->engine;
+    struct redis_read *self = request;
+    struct redis_partition *partition = self->partition;
+    engine->n_loads--;
+    if (engine->is_closing) {
+        fail(self, ENGINE_CANCELLED);
+    } else if (reply == NULL) {
+        wait_again(self);
+    } else {
+        take_reply(self, reply);
+    }
+    if (!engine->is_closing) {
+        wake_waiting(engine);
+    }
+    redis_routing_paid(partition);
 }
 
 /* ---- sending ---- */
@@ -309,7 +378,7 @@ static void append_epoch(struct buffer *out, const struct epoch *epoch) {
     buffer_append(out, text, sizeof text);
 }
 
-static void append_common(const struct redis_partition *partition, struct buffer *head) {
+static void append_common(const struct redis_partition *partition, bool is_safe, struct buffer *head) {
     char seed[EPOCH_SEED_LENGTH + 1];
     random_base62(seed, EPOCH_SEED_LENGTH);
     buffer_append(head, partition->state.gen.text, PARTITION_GEN_LENGTH);
@@ -317,7 +386,7 @@ static void append_common(const struct redis_partition *partition, struct buffer
     buffer_append(head, partition->reign, REDIS_REIGN_LENGTH);
     buffer_append_u64(head, partition->order.applied);
     buffer_append(head, seed, EPOCH_SEED_LENGTH);
-    buffer_append_char(head, 'f');
+    buffer_append_char(head, is_safe ? 's' : 'f');
 }
 
 static uint64_t positive(int64_t value) {
@@ -360,7 +429,7 @@ static void key_of(const struct redis_read *self, const char *what, struct buffe
 static void send_script(const struct redis_read *self, struct buffer *out) {
     const struct engine_redis *engine = self->partition->engine;
     struct buffer head = BUFFER_EMPTY;
-    append_common(self->partition, &head);
+    append_common(self->partition, engine_redis_is_safe(engine, options_of(self)), &head);
     if (self->kind == READ_LOAD) {
         encode_load(self, &head);
     } else {
@@ -377,7 +446,8 @@ static void send_script(const struct redis_read *self, struct buffer *out) {
 
 static void send_read(struct redis_read *self) {
     struct engine_redis *engine = self->partition->engine;
-    struct buffer *out = redis_link_out(engine->command);
+    redis_link_t *link = self->partition->node->command;
+    struct buffer *out = redis_link_out(link);
     if (self->kind == READ_PRESENCE) {
         redis_request_begin(out, 2);
         redis_request_text(out, "HGETALL");
@@ -385,7 +455,8 @@ static void send_read(struct redis_read *self) {
     } else {
         send_script(self, out);
     }
-    redis_link_sent(engine->command, on_read_reply, self);
+    redis_link_sent(link, on_read_reply, self);
+    self->partition->n_owed++;
     engine->n_loads++;
     metric_count(engine->metrics, REDIS_METRIC_LOADS);
 }
@@ -393,7 +464,7 @@ static void send_read(struct redis_read *self) {
 void redis_reads_pump(struct redis_partition *self) {
     struct engine_redis *engine = self->engine;
     while (!list_is_empty(&self->reads) && engine->n_loads < engine->loads_max &&
-           redis_link_has_room(engine->command)) {
+           redis_link_has_room(self->node->command)) {
         send_read(list_entry(list_pop_front(&self->reads), struct redis_read, link));
     }
 }
@@ -404,6 +475,7 @@ static struct redis_read *read_new(struct engine_redis *engine, enum read_kind k
                                    uint64_t deadline_ms) {
     struct redis_read *self = memory_alloc_zero(sizeof *self);
     list_init(&self->link);
+    list_init(&self->gated.link);
     self->kind = kind;
     self->channel = redis_channels_pin(engine->channels, channel);
     self->partition = engine_redis_partition(engine, self->channel->partition);

@@ -32,6 +32,7 @@ static const struct source sources[] = {
     [REDIS_SCRIPT_REMOVE] = {"remove", embedded_remove_lua, sizeof embedded_remove_lua - 1, true},
     [REDIS_SCRIPT_HELLO] = {"hello", embedded_hello_lua, sizeof embedded_hello_lua - 1, false},
     [REDIS_SCRIPT_TOPS] = {"tops", embedded_tops_lua, sizeof embedded_tops_lua - 1, false},
+    [REDIS_SCRIPT_CONFIRM] = {"confirm", embedded_confirm_lua, sizeof embedded_confirm_lua - 1, false},
     [REDIS_SCRIPT_LEASE] = {"lease", embedded_lease_lua, sizeof embedded_lease_lua - 1, false},
 };
 

@@ -1,6 +1,7 @@
 /* From applied batches to the shard: publications and presence as events, then the completions, in the order of the
  * items. Own batches tell the bytes that were encoded when the request came; others' are cut out of the message, and
- * only for channels that somebody here holds. */
+ * only for channels that somebody here holds. What is of a safe channel waits in the gate, where one is needed, and is
+ * told in a second pass. */
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/memory.h"
@@ -86,28 +87,55 @@ static enum engine_outcome answer_plain(struct engine_redis *engine, struct redi
     return ENGINE_OK;
 }
 
-void redis_tell_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell) {
+static void tell_item(struct redis_partition *self, struct redis_batch *batch, uint32_t number,
+                      const struct redis_odd_item *odd, bool tell) {
     struct engine_redis *engine = self->engine;
-    struct redis_batch *batch = *batch_p;
+    struct redis_item *item = batch->items[number];
+    item->is_told = true;
+    if (item->kind == REDIS_PRESENCE) {
+        if (tell) {
+            tell_own_member(engine, item, odd);
+        }
+    } else if (odd != NULL) {
+        complete(item, answer_odd(engine, item, odd));
+    } else {
+        complete(item, answer_plain(engine, item, &batch->results.places[batch->map[number] - 1], tell));
+    }
+}
+
+/* Those items that are told by now, in one pass over items and results. */
+static void tell_items(struct redis_partition *self, struct redis_batch *batch, bool tell, enum redis_telling telling) {
     struct redis_odd_item odd;
     bool has_odd = redis_results_next(&batch->results, &odd);
+    bool is_gated = redis_gate_is_needed(self->engine);
     for (uint32_t i = 0; i < batch->n_items; i++) {
-        struct redis_item *item = batch->items[i];
         bool is_odd = has_odd && odd.index == i;
-        if (item->kind == REDIS_PRESENCE) {
-            if (tell) {
-                tell_own_member(engine, item, is_odd ? &odd : NULL);
-            }
-        } else if (is_odd) {
-            complete(item, answer_odd(engine, item, &odd));
-        } else {
-            complete(item, answer_plain(engine, item, &batch->results.places[batch->map[i] - 1], tell));
+        bool waits = is_gated && redis_batch_item_is_safe(batch, i);
+        if (waits == (telling == REDIS_TELL_CONFIRMED)) {
+            tell_item(self, batch, i, is_odd ? &odd : NULL, tell);
         }
         if (is_odd) {
             has_odd = redis_results_next(&batch->results, &odd);
         }
     }
-    redis_batch_destroy(batch_p, engine->channels);
+}
+
+void redis_tell_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell) {
+    struct redis_batch *batch = *batch_p;
+    *batch_p = NULL;
+    tell_items(self, batch, tell, REDIS_TELL_AT_ONCE);
+    if (redis_gate_is_needed(self->engine) && redis_batch_is_safe(batch)) {
+        redis_gate_hold_batch(self, batch, tell);
+    } else {
+        redis_batch_destroy(&batch, self->engine->channels);
+    }
+}
+
+void redis_tell_confirmed_batch(struct redis_partition *self, struct redis_batch **batch_p, bool tell) {
+    /* The first pass has read the results to their end. */
+    redis_results_parse((*batch_p)->results_bytes, &(*batch_p)->results);
+    tell_items(self, *batch_p, tell, REDIS_TELL_CONFIRMED);
+    redis_batch_destroy(batch_p, self->engine->channels);
 }
 
 void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch_p, enum engine_outcome outcome) {
@@ -134,25 +162,45 @@ static payload_t *publication_with_offset(struct span encoded, uint64_t offset) 
     return publication;
 }
 
-void redis_tell_message(struct redis_partition *self, struct redis_topic_message *message) {
+static bool waits_for_confirm(const struct engine_redis *engine, const struct redis_channel *channel,
+                              const struct redis_topic_item *item) {
+    return item->channel->kind == REDIS_POSITIONED_SAFE ||
+           (item->channel->kind == REDIS_POSITIONED && engine_redis_is_safe(engine, channel->options));
+}
+
+static void tell_item_of(struct redis_partition *self, struct redis_channel *channel,
+                         const struct redis_topic_item *item) {
     struct engine_redis *engine = self->engine;
+    redis_channels_pin(engine->channels, item->channel->name); /* the shard may release it meanwhile */
+    if (item->channel->kind == REDIS_PRESENCE) {
+        tell_member(engine, item->channel->name, item->joined, item->value);
+    } else {
+        const struct epoch *epoch = &item->channel->place.epoch;
+        redis_channel_learn(channel, epoch, item->offset);
+        payload_t *publication = publication_with_offset(item->publication, item->offset);
+        engine->options.events->on_publication(engine->options.context, redis_channel_name(channel), epoch,
+                                               item->offset, publication);
+        payload_unref(&publication);
+    }
+    redis_channels_unpin(engine->channels, channel);
+}
+
+bool redis_tell_message(struct redis_partition *self, struct redis_topic_message *message, enum redis_telling telling) {
+    struct engine_redis *engine = self->engine;
+    bool is_gated = redis_gate_is_needed(engine);
+    bool has_others = false;
     struct redis_topic_item item;
     while (redis_topic_next(message, &item)) {
         struct redis_channel *channel = redis_channels_find(engine->channels, item.channel->name);
         if (channel == NULL || channel->n_holds == 0 || channel->partition != self->number) {
             continue;
         }
-        redis_channels_pin(engine->channels, item.channel->name); /* the shard may release it meanwhile */
-        if (item.channel->kind == REDIS_PRESENCE) {
-            tell_member(engine, item.channel->name, item.joined, item.value);
+        bool waits = is_gated && waits_for_confirm(engine, channel, &item);
+        if (waits == (telling == REDIS_TELL_CONFIRMED)) {
+            tell_item_of(self, channel, &item);
         } else {
-            const struct epoch *epoch = &item.channel->place.epoch;
-            redis_channel_learn(channel, epoch, item.offset);
-            payload_t *publication = publication_with_offset(item.publication, item.offset);
-            engine->options.events->on_publication(engine->options.context, redis_channel_name(channel), epoch,
-                                                   item.offset, publication);
-            payload_unref(&publication);
+            has_others = true;
         }
-        redis_channels_unpin(engine->channels, channel);
     }
+    return has_others;
 }

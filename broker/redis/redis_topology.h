@@ -12,13 +12,12 @@
 #ifndef CALLBOARD_BROKER_REDIS_TOPOLOGY_H
 #define CALLBOARD_BROKER_REDIS_TOPOLOGY_H
 
+#include "base/partition.h"
 #include "broker/redis/redis_reply.h"
 #include "broker/redis/redis_tls.h"
 #include "broker/redis/redis_url.h"
 
 #include <uv.h>
-
-enum { REDIS_SLOTS = 16384 };
 
 typedef struct redis_topology redis_topology_t;
 

@@ -50,12 +50,12 @@ static void compare(struct engine_redis *engine, const struct tops_call *call, s
 static void send_call(struct engine_redis *engine, struct tops_call *call);
 
 static void on_tops_reply(void *context, void *request, const struct redis_reply *reply) {
-    struct engine_redis *engine = context;
+    struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct tops_call *call = request;
     if (reply != NULL && !engine->is_closing) {
         struct span text = redis_reply_string(reply);
         if (reply->type == REDIS_ERROR && redis_error_classify(reply->text) == REDIS_ERROR_NO_SCRIPT &&
-            !call->with_text && redis_link_is_up(engine->command)) {
+            !call->with_text && redis_node_is_up(call->partition->node)) {
             call->with_text = true;
             send_call(engine, call);
             return;
@@ -70,7 +70,8 @@ static void on_tops_reply(void *context, void *request, const struct redis_reply
 }
 
 static void send_call(struct engine_redis *engine, struct tops_call *call) {
-    struct buffer *out = redis_link_out(engine->command);
+    redis_link_t *link = call->partition->node->command;
+    struct buffer *out = redis_link_out(link);
     struct span topic = span_of_text(call->partition->topic);
     redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_TOPS, call->with_text, 1 + call->n, 1);
     redis_request_parts(out, (const struct span[]){topic, SPAN_LITERAL(":p")}, 2);
@@ -79,7 +80,7 @@ static void send_call(struct engine_redis *engine, struct tops_call *call) {
         redis_request_parts(out, parts, 3);
     }
     redis_request_bytes(out, span_of(call->gen.text, PARTITION_GEN_LENGTH));
-    redis_link_sent(engine->command, on_tops_reply, call);
+    redis_link_sent(link, on_tops_reply, call);
 }
 
 static bool has_cursor(const struct redis_channel *channel) {
@@ -88,7 +89,7 @@ static bool has_cursor(const struct redis_channel *channel) {
 
 void redis_tops_compare(struct redis_partition *self) {
     struct engine_redis *engine = self->engine;
-    if (!redis_link_is_up(engine->command)) {
+    if (!redis_node_is_up(self->node)) {
         return; /* coming back, the partition is compared anyway */
     }
     struct list_link *link = self->held.next;

@@ -86,7 +86,7 @@ const FILES = [
   ['namespaces:\n  - name: demo\n  - name: demo\n', [/namespaces\[1\]\.name: is the same as that of namespaces\[0\]/]],
   ['namespaces:\n  - name: demo\n    histroy_size: 5\n', [/FILE:3:5: namespaces\[0\]\.histroy_size: there is no such key; did you mean namespaces\[0\]\.history_size\?|FILE:3:5: .*history_size/]],
   ['namespaces:\n  - name: demo\n    force_recovery: true\n', [/namespaces\[0\]\.force_recovery: .*history/]],
-  ['namespaces:\n  - name: demo\n    durability: safe\n', [/namespaces\[0\]\.durability: safe is not available yet; use fast/]],
+  ['namespaces:\n  - name: demo\n    durability: sure\n', [/namespaces\[0\]\.durability/]],
   ['log:\n  rate: 0\n  level: loud\ninternal:\n  port: x\nbogus: 1\n',
     [/FILE:2:3: log\.rate/, /FILE:3:3: log\.level/, /FILE:5:3: internal\.port/, /FILE:6:1: bogus/]],
 ];

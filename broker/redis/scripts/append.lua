@@ -14,7 +14,7 @@
 --       then what is not plain: item I2 (from 1), what B: 1 duplicate (epoch c16, offset I8), 2 KEY_REUSED, 3 CORRUPT,
 --       4 joined, 5 left (value I4c0)
 -- Topic version B (1), kind B (1), generation c16, seq I8, b:<boot id> c14, batch number I4, items I2, channels B, a channel:
---       kind B, name Bc0, epoch c16, first I8; the map (0: not told), the items that were told
+--       kind B (4: positioned, of a safe channel), name Bc0, epoch c16, first I8; the map (0: not told), the items that were told
 -- Errors OOM, MISCONF, NOREPLICAS, READONLY come from the first write: nothing was done. WRONGTYPE: the partition hash.
 local ARGV, KEYS = ARGV, KEYS
 local gen, mark, seq, link, n, time, seed, window, sharded, n_channels, field, map, keyed =
@@ -168,7 +168,7 @@ for i = 1, n_channels do
     local epoch, top, first = c[2] or NO_EPOCH, c[3], c[4]
     local place = pack('<c16I8', epoch, first)
     results = results .. place
-    heads = heads .. (c[1] == 1 and '\1' or c[1] == 2 and '\2' or '\3') .. c[11] .. place
+    heads = heads .. (c[1] == 1 and (c[12] == 's' and '\4' or '\1') or c[1] == 2 and '\2' or '\3') .. c[11] .. place
     if c[1] == 1 and c[2] and top >= first then
         local meta, stream, ttl = c[7], c[5], c[8]
         call('HSET', meta, 'c', pack('<c16c16c1I8', epoch, gen, c[12], top))

@@ -4,7 +4,8 @@
 -- KEYS  1 partition hash  2 topic
 -- ARGV  1 head, packed: b:<boot id> c14, link number I4, time in s I4, new generation c16, known generation c16 and seq I8
 --       (empty and 0: none), sharded pub/sub B
--- Reply packed: 'O', opened B (1: by this call), generation c16, seq I8, reign c40;
+-- Reply packed: 'O', opened B (1: by this call), generation c16, seq I8, reign c40, number of the broker's last batch
+--       that happened I4;
 --       'S': a newer link of this broker was here (nothing was done)
 -- Topic where it opened: version B (1), kind B (2), generation c16, seq I8, b:<boot id> c14, batch number I4 (0)
 -- Errors those of the first write; WRONGTYPE: the partition hash holds something else.
@@ -44,4 +45,4 @@ for i = 1, #all, 2 do
         end
     end
 end
-return pack('<c1Bc16I8c40', 'O', opened, gen, seq, replid)
+return pack('<c1Bc16I8c40I4', 'O', opened, gen, seq, replid, last_n)

@@ -117,7 +117,6 @@ static void options_that_need_others_are_refused_alone(void **state) {
         {"force_positioning: true", "namespaces[0].force_positioning: needs history"},
         {"allow_positioning: true", "namespaces[0].allow_positioning: needs history"},
         {"force_push_join_leave: true", "namespaces[0].force_push_join_leave: needs join_leave"},
-        {"durability: safe", "namespaces[0].durability: safe is not available yet; use fast"},
         {"history_size: -1, history_ttl: 1s", "namespaces[0].history_size: \"-1\" is out of bounds"},
     };
     for (size_t i = 0; i < N_OF(samples); i++) {

@@ -109,7 +109,7 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"brokers: {curve_key_file: k}", "brokers.curve_broker_key: is needed too"},
         {"brokers: {curve_broker_key: k}", "brokers.curve_key_file: is needed too"},
         {"namespaces: [{name: ab}, {name: ab}]", "namespaces[1].name: is the same as that of namespaces[0]"},
-        {"namespaces: [{name: ab, durability: safe}]", "safe is not available yet; use fast"},
+        {"namespaces: [{name: ab, durability: sure}]", "durability"},
         {"broker: {shards: 1}", "g.yaml:1:1: broker: there is no such key; did you mean brokers?"},
     };
     for (size_t i = 0; i < N_OF(samples); i++) {

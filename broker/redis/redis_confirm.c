@@ -1,0 +1,188 @@
+/* See redis_confirm.h.
+ *
+ *   ticket ─▶ wanted ─▶ flush: confirm.lua (writes), WAIT n, confirm.lua (reads) ─▶ replid, count, replid ─▶ judged
+ */
+#include "broker/redis/redis_confirm.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "broker/redis/redis_error.h"
+#include "broker/redis/redis_request.h"
+
+#include <stdio.h>
+
+enum { REPLID_MAX = 40 };
+
+struct redis_confirm {
+    struct redis_confirm_options options;
+    redis_link_t *link;
+    uint64_t wanted;  /* the last cycle that somebody waits for */
+    uint64_t started; /* the last cycle begun */
+    bool is_running;
+    bool with_text;
+    bool is_pausing; /* an error: not before the next tick */
+    uint64_t began_us;
+    unsigned n_needed; /* of the cycle under way */
+    unsigned n_replies;
+    char first[REPLID_MAX + 1]; /* replid at the cycle's write */
+    uint64_t n_replicas;
+    const char *reason; /* what went wrong in this cycle; NULL: nothing */
+};
+
+static void fail_cycle(redis_confirm_t *self, const char *reason) {
+    if (self->reason == NULL) {
+        self->reason = reason;
+    }
+}
+
+/* ---- the end of a cycle ---- */
+
+static void end_cycle(redis_confirm_t *self, struct span last) {
+    self->is_running = false;
+    if (self->reason == NULL && (last.size == 0 || !span_equal_text(last, self->first))) {
+        self->reason = "the server became primary anew meanwhile";
+    }
+    if (self->reason == NULL && self->n_replicas >= self->n_needed) {
+        self->options.events->on_confirmed(self->options.context, self->started, last,
+                                           clock_monotonic_us() - self->began_us);
+        return;
+    }
+    self->is_pausing = self->reason != NULL;
+    if (self->wanted == self->started) {
+        self->wanted++;
+    }
+    self->options.events->on_short(self->options.context, self->n_replicas, self->reason);
+}
+
+static void note_error(redis_confirm_t *self, struct span text) {
+    bool is_unknown = redis_error_classify(text) == REDIS_ERROR_NO_SCRIPT;
+    self->with_text = self->with_text || is_unknown;
+    fail_cycle(self, is_unknown ? "the server did not know the script" : redis_error_code(text));
+}
+
+static void on_reply(void *context, void *request, const struct redis_reply *reply) {
+    (void) request;
+    redis_confirm_t *self = context;
+    if (reply == NULL) {
+        return; /* the link's end is told by on_down */
+    }
+    unsigned number = ++self->n_replies;
+    if (reply->type == REDIS_ERROR) {
+        note_error(self, reply->text);
+    } else if (number == 2) {
+        self->n_replicas = reply->type == REDIS_INTEGER && reply->integer > 0 ? (uint64_t) reply->integer : 0;
+    } else if (redis_reply_string(reply).size > REPLID_MAX) {
+        fail_cycle(self, "the server's identity is not to be read");
+    } else if (number == 1) {
+        struct span text = redis_reply_string(reply);
+        snprintf(self->first, sizeof self->first, "%.*s", (int) text.size, (const char *) text.data);
+    }
+    if (number == 3) {
+        end_cycle(self, reply->type == REDIS_ERROR ? SPAN_EMPTY : redis_reply_string(reply));
+    }
+}
+
+/* ---- the beginning of a cycle ---- */
+
+static void send_script(redis_confirm_t *self, struct span key, const char *writes) {
+    struct buffer *out = redis_link_out(self->link);
+    redis_scripts_begin(self->options.scripts, out, REDIS_SCRIPT_CONFIRM, self->with_text, 1, 1);
+    redis_request_bytes(out, key);
+    redis_request_text(out, writes);
+    redis_link_sent(self->link, on_reply, NULL);
+}
+
+static void begin_cycle(redis_confirm_t *self, struct span key) {
+    struct buffer *out = redis_link_out(self->link);
+    self->started++;
+    self->is_running = true;
+    self->reason = NULL;
+    self->n_replies = 0;
+    self->n_replicas = 0;
+    self->first[0] = '\0';
+    self->n_needed = self->options.events->needed(self->options.context);
+    self->began_us = clock_monotonic_us();
+    send_script(self, key, "1");
+    redis_request_begin(out, 3);
+    redis_request_text(out, "WAIT");
+    redis_request_u64(out, self->n_needed);
+    redis_request_u64(out, self->options.wait_ms);
+    redis_link_sent(self->link, on_reply, NULL);
+    send_script(self, key, "");
+}
+
+uint64_t redis_confirm_ticket(redis_confirm_t *self) {
+    self->wanted = self->started + 1;
+    return self->wanted;
+}
+
+void redis_confirm_flush(redis_confirm_t *self) {
+    if (self->wanted > self->started && !self->is_running && !self->is_pausing && redis_link_is_up(self->link)) {
+        struct span key = self->options.events->key(self->options.context);
+        if (key.size > 0) {
+            begin_cycle(self, key);
+        }
+    }
+    redis_link_flush(self->link);
+}
+
+void redis_confirm_tick(redis_confirm_t *self) {
+    self->is_pausing = false;
+}
+
+/* ---- the link ---- */
+
+static void on_up(void *context) {
+    redis_confirm_t *self = context;
+    self->is_pausing = false;
+    redis_confirm_flush(self);
+}
+
+static void on_down(void *context, const char *reason) {
+    redis_confirm_t *self = context;
+    if (self->is_running) {
+        fail_cycle(self, reason);
+        end_cycle(self, SPAN_EMPTY);
+    }
+}
+
+static void on_push(void *context, const struct redis_reply *reply) {
+    (void) context;
+    (void) reply;
+}
+
+static const struct redis_link_events link_events = {on_up, on_down, on_push};
+
+/* ---- life ---- */
+
+redis_confirm_t *redis_confirm_new(const struct redis_confirm_options *options) {
+    redis_confirm_t *self = memory_alloc_zero(sizeof *self);
+    self->options = *options;
+    check(options->wait_ms < options->link.command_timeout_ms, "WAIT longer than a command may take");
+    struct redis_link_options link = options->link;
+    link.events = &link_events;
+    link.context = self;
+    self->link = redis_link_new(&link);
+    return self;
+}
+
+struct closing {
+    redis_confirm_t *confirm;
+    void (*on_closed)(void *context);
+    void *context;
+};
+
+static void on_link_closed(void *context) {
+    struct closing closing = *(struct closing *) context;
+    memory_free(context);
+    memory_free(closing.confirm);
+    closing.on_closed(closing.context);
+}
+
+void redis_confirm_close(redis_confirm_t *self, void (*on_closed)(void *context), void *context) {
+    struct closing *closing = memory_alloc(sizeof *closing);
+    *closing = (struct closing){self, on_closed, context};
+    self->is_running = false;
+    redis_link_close(self->link, on_link_closed, closing);
+}

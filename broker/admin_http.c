@@ -2,6 +2,7 @@
  */
 #include "broker/admin_http.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum { STALLED_MS = 10000, ENDPOINTS = 4 };
@@ -59,16 +60,13 @@ static void append_figure(struct buffer *body, const char *name, uint64_t value)
     buffer_append_format(body, ",\"%s\":%llu", name, (unsigned long long) value);
 }
 
-static void on_info(void *context, struct http_answer *answer) {
-    const struct admin_http *self = context;
+void admin_http_append_info(const broker_t *broker, struct buffer *body) {
     struct broker_status status;
-    struct buffer *body = &answer->body;
-    broker_read_status(self->broker, &status);
-    answer->content_type = "application/json";
+    broker_read_status(broker, &status);
     buffer_append_text(body, "{\"broker\":");
     buffer_append_json_string(body, span_of_text(status.id));
     buffer_append_text(body, ",\"version\":\"" CALLBOARD_VERSION "\",\"endpoint\":");
-    buffer_append_json_string(body, span_of_text(broker_endpoint(self->broker)));
+    buffer_append_json_string(body, span_of_text(broker_endpoint(broker)));
     buffer_append_format(body, ",\"engine\":\"%s\",\"engine_connected\":%s,\"draining\":%s", mode_text(status.mode),
                          bool_text(status.engine_connected), bool_text(status.draining));
     append_figure(body, "shards", status.shards);
@@ -81,7 +79,16 @@ static void on_info(void *context, struct http_answer *answer) {
     append_figure(body, "connections", status.connections);
     append_figure(body, "users", status.users);
     append_figure(body, "stalled_ms", status.stalled_ms);
-    buffer_append_text(body, "}\n");
+    append_figure(body, "partitions", broker_partitions(broker));
+    append_figure(body, "time_ms", (uint64_t) clock_wall_ms());
+    buffer_append_format(body, ",\"namespaces_hash\":\"%016llx\"}\n",
+                         (unsigned long long) namespace_set_hash(broker_namespaces(broker)));
+}
+
+static void on_info(void *context, struct http_answer *answer) {
+    const struct admin_http *self = context;
+    answer->content_type = "application/json";
+    admin_http_append_info(self->broker, &answer->body);
 }
 
 static void on_metrics(void *context, struct http_answer *answer) {

@@ -15,4 +15,7 @@ int admin_http_port(const admin_http_t *self);
 /* on_closed (may be NULL) when the loop holds nothing of it any more. Nulls the caller's pointer, accepts NULL. */
 void admin_http_close(admin_http_t **self_p, void (*on_closed)(void *context), void *context);
 
+/* What /info says, for who embeds the broker. */
+void admin_http_append_info(const broker_t *broker, struct buffer *body);
+
 #endif

@@ -301,6 +301,10 @@ const namespace_set_t *broker_namespaces(const broker_t *self) {
     return self->later_namespaces != NULL ? self->later_namespaces : self->namespaces;
 }
 
+uint32_t broker_partitions(const broker_t *self) {
+    return (uint32_t) self->config->partitions;
+}
+
 static void add_shard(const broker_t *self, uint32_t index, struct broker_status *status) {
     struct shard_figures figures;
     shard_read_figures(self->shards[index], &figures);

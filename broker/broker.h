@@ -47,6 +47,7 @@ actor_t *broker_shard(const broker_t *self, uint32_t index);
 /* The shard a channel's requests go to (shard_request.h, kind SHARD_MESSAGE_REQUEST). Any thread. */
 actor_t *broker_shard_for(const broker_t *self, struct span channel);
 const namespace_set_t *broker_namespaces(const broker_t *self);
+uint32_t broker_partitions(const broker_t *self);
 
 /* ---- seen from outside, any thread ---- */
 struct broker_status {

@@ -32,6 +32,7 @@ struct gateway {
     char *id;
     token_keys_t *keys; /* NULL: no secret, every token is invalid */
     namespace_set_t *namespaces;
+    atomic_uint_fast64_t namespaces_hash; /* of them */
     struct websocket_totals totals;
     struct http_endpoints endpoints;
     uint64_t drain_ms;
@@ -71,6 +72,8 @@ static void add_worker(struct gateway_status *status, const struct worker_figure
 void gateway_read_status(const gateway_t *self, struct gateway_status *ret_status) {
     uint32_t n = atomic_load_explicit(&self->n_workers, memory_order_acquire);
     *ret_status = (struct gateway_status){
+        .id = self->id,
+        .namespaces_hash = atomic_load(&self->namespaces_hash),
         .is_ready = n == self->n_wanted,
         .is_draining = atomic_load(&self->is_draining),
         .workers = n,
@@ -177,6 +180,7 @@ bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *
     namespace_set_t *old_namespaces = self->namespaces;
     self->keys = keys;
     self->namespaces = namespace_set_new(&config->namespaces);
+    atomic_store(&self->namespaces_hash, namespace_set_hash(self->namespaces));
     struct worker_settings settings = worker_settings(self, config);
     for (uint32_t i = 0; i < self->n_wanted; i++) {
         worker_reload(self->workers[i], &settings);
@@ -237,6 +241,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->n_wanted = config->workers > 0 ? (uint32_t) config->workers : cgroup_cores(CGROUP_ROOT);
     self->drain_ms = (uint64_t) (config->drain_delay_ms + config->drain_window_ms) + CLOSE_MARGIN_MS;
     self->namespaces = namespace_set_new(&config->namespaces);
+    atomic_store(&self->namespaces_hash, namespace_set_hash(self->namespaces));
     self->endpoints.read_status = read_status;
     self->endpoints.context = self;
     self->endpoints.metrics = options->metrics;

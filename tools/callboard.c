@@ -6,9 +6,11 @@
  *
  * Failure modes: what cannot start says which setting to mend, takes down what was started, and the program ends
  * with 1. What has not drained within its window is cut off, told in the log, and makes the exit code 1. */
+#include "base/check.h"
 #include "base/http_service.h"
 #include "base/log.h"
 #include "base/program.h"
+#include "broker/admin_http.h"
 #include "broker/broker.h"
 #include "gateway/gateway.h"
 
@@ -17,7 +19,7 @@
 
 #define INPROC_ENDPOINT "inproc://callboard-broker"
 
-enum { POLL_MS = 20 };
+enum { POLL_MS = 20, ENDPOINTS_MAX = 16 };
 
 struct appliance {
     program_t *program;
@@ -28,6 +30,7 @@ struct appliance {
     broker_t *broker;
     gateway_t *gateway;
     http_service_t *internal;
+    struct http_endpoint endpoints[ENDPOINTS_MAX]; /* the gateway's, and the broker's under /broker */
     uv_timer_t reload_poll;
     uv_timer_t drain_poll;
     uint64_t drain_deadline_ms; /* of the loop's clock */
@@ -53,11 +56,27 @@ static bool start_gateway(struct appliance *self, char *ret_error, size_t error_
     return self->gateway != NULL;
 }
 
+static void on_broker_info(void *context, struct http_answer *answer) {
+    const struct appliance *self = context;
+    answer->content_type = "application/json";
+    admin_http_append_info(self->broker, &answer->body);
+}
+
+static size_t collect_endpoints(struct appliance *self) {
+    size_t n;
+    const struct http_endpoint *gateway = gateway_endpoints(self->gateway, &n);
+    check(n < ENDPOINTS_MAX, "%zu endpoints", n);
+    memcpy(self->endpoints, gateway, n * sizeof *gateway);
+    self->endpoints[n] = (struct http_endpoint){"/broker/info", on_broker_info, self, false};
+    return n + 1;
+}
+
 static bool start_internal(struct appliance *self, char *ret_error, size_t error_size) {
     struct http_service_options options = {.address = self->gateway_config->internal_address,
                                            .port = (int) self->gateway_config->internal_port,
                                            .bearer_token = self->gateway_config->internal_token};
-    options.endpoints = gateway_endpoints(self->gateway, &options.n_endpoints);
+    options.endpoints = self->endpoints;
+    options.n_endpoints = collect_endpoints(self);
     self->internal = http_service_new(program_loop(self->program), &options, ret_error, error_size);
     return self->internal != NULL;
 }

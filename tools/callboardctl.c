@@ -20,6 +20,11 @@ static const struct ctl_command commands[] = {
     {"token", "--user USER [--channel CHANNEL] [--ttl 1h] [--config FILE | --secret-file FILE --audience A --issuer I]",
      "make a token that a client connects with", ctl_token},
     {"keygen", "FILE", "make a CURVE key pair: FILE (mode 0600) and FILE.pub", ctl_keygen},
+    {"doctor",
+     "[--config FILE]… [--redis URL] [--broker http://HOST:9001]… [--gateway http://HOST:9000]… [--token-file FILE] "
+     "[--all] [--json]",
+     "examine a running set-up: settings, keys, this machine, Redis, programs; what is wrong, and how to mend it",
+     ctl_doctor},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -125,15 +130,16 @@ static void print_help(FILE *out) {
         fprintf(out, "  %s%s%s\n      %s\n", commands[i].name, commands[i].arguments[0] == '\0' ? "" : " ",
                 commands[i].arguments, commands[i].help);
     }
-    fprintf(out, "\nOptions (before the command):\n"
-                 "  --endpoint URL           the broker's backend endpoint; CALLBOARDCTL_ENDPOINT; default "
-                 "tcp://127.0.0.1:7710\n"
-                 "  --curve-key FILE         own key pair, made by keygen\n"
-                 "  --curve-broker-key KEY   the broker's public key, or the file that holds it\n"
-                 "  --timeout MS             how long to wait for an answer; default 5000\n"
-                 "  -o json                  print results as JSON, a line each\n"
-                 "  --version, --help\n\n"
-                 "Exit codes: 0 done, 1 the broker said no, 2 wrong usage, 3 no answer.\n");
+    fprintf(out,
+            "\nOptions (before the command):\n"
+            "  --endpoint URL           the broker's backend endpoint; CALLBOARDCTL_ENDPOINT; default "
+            "tcp://127.0.0.1:7710\n"
+            "  --curve-key FILE         own key pair, made by keygen\n"
+            "  --curve-broker-key KEY   the broker's public key, or the file that holds it\n"
+            "  --timeout MS             how long to wait for an answer; default 5000\n"
+            "  -o json                  print results as JSON, a line each\n"
+            "  --version, --help\n\n"
+            "Exit codes: 0 done, 1 the broker said no (doctor: something is wrong), 2 wrong usage, 3 no answer.\n");
 }
 
 static const struct ctl_command *find_command(const char *name) {

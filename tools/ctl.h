@@ -28,6 +28,7 @@ int ctl_presence(const struct ctl_options *options, int argc, char **argv);
 int ctl_info(const struct ctl_options *options, int argc, char **argv);
 int ctl_token(const struct ctl_options *options, int argc, char **argv);
 int ctl_keygen(const struct ctl_options *options, int argc, char **argv);
+int ctl_doctor(const struct ctl_options *options, int argc, char **argv);
 
 /* "callboardctl COMMAND: message", then how to see the usage; returns CTL_USAGE. */
 int ctl_usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -7,9 +7,7 @@
 #include "base/memory.h"
 #include "broker/redis/redis_request.h"
 
-#include <stdio.h>
-
-enum { QUESTIONS_MAX = 16, KEY_MAX = 64 };
+enum { QUESTIONS_MAX = 16 };
 
 struct redis_survey {
     redis_link_t *link;
@@ -111,7 +109,7 @@ static void on_answer(void *context, void *request, const struct redis_reply *re
     finish(self, context);
 }
 
-void redis_survey_start(redis_link_t *link, const char *prefix, redis_on_surveyed on_done, void *request) {
+void redis_survey_start(redis_link_t *link, const char *partitions_key, redis_on_surveyed on_done, void *request) {
     struct redis_survey *self = memory_alloc_zero(sizeof *self);
     self->link = link;
     self->on_done = on_done;
@@ -121,10 +119,8 @@ void redis_survey_start(redis_link_t *link, const char *prefix, redis_on_surveye
     ASK(self, take_role, "ROLE");
     ASK(self, take_info, "INFO");
     ASK(self, take_sharded, "COMMAND", "INFO", "SSUBSCRIBE");
-    if (prefix != NULL) {
-        char key[KEY_MAX];
-        snprintf(key, sizeof key, "%s:partitions", prefix);
-        ASK(self, take_partitions, "GET", key);
+    if (partitions_key != NULL) {
+        ASK(self, take_partitions, "GET", partitions_key);
     }
     ASK(self, take_config, "CONFIG", "GET", redis_facts_parameters[0]);
 }

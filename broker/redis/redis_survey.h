@@ -12,8 +12,8 @@
  */
 typedef void (*redis_on_surveyed)(void *context, void *request, const struct redis_facts *facts);
 
-/* Sends with the commands of this turn (the owner flushes); on_done is called once, later, out of the link. prefix:
- * redis.prefix, whose number of partitions is read, or NULL. */
-void redis_survey_start(redis_link_t *link, const char *prefix, redis_on_surveyed on_done, void *request);
+/* Sends with the commands of this turn (the owner flushes); on_done is called once, later, out of the link.
+ * partitions_key: where the number of partitions is kept, or NULL: not asked. */
+void redis_survey_start(redis_link_t *link, const char *partitions_key, redis_on_surveyed on_done, void *request);
 
 #endif

@@ -2,6 +2,7 @@
  * 503 while starting or draining. /health/redis is 503 while Redis is away, or nobody can say. */
 #include "gateway/transport/http_endpoints.h"
 
+#include "base/clock.h"
 #include "gateway/transport/demo_files.h"
 
 #include <stdio.h>
@@ -108,6 +109,22 @@ static void answer_stats(void *context, struct http_answer *answer) {
     buffer_append_text(out, "}\n");
 }
 
+/* What it is, and what it has to agree on with others: callboardctl doctor compares. */
+static void answer_info(void *context, struct http_answer *answer) {
+    struct gateway_status status = read_status(context);
+    struct buffer *out = &answer->body;
+    answer->content_type = "application/json";
+    buffer_append_text(out, "{\"gateway\":");
+    buffer_append_json_string(out, span_of_text(status.id == NULL ? "" : status.id));
+    buffer_append_format(out,
+                         ",\"version\":\"" CALLBOARD_VERSION "\",\"status\":\"%s\",\"mode\":\"%s\",\"workers\":%u,"
+                         "\"brokers_known\":%u,\"brokers_alive\":%u,\"stalled_ms\":%llu,\"time_ms\":%lld,"
+                         "\"namespaces_hash\":\"%016llx\"}\n",
+                         status_text(&status), mode_text(status.mode), status.workers, status.brokers_known,
+                         status.brokers_alive, (unsigned long long) status.stalled_ms, (long long) clock_wall_ms(),
+                         (unsigned long long) status.namespaces_hash);
+}
+
 static void answer_metrics(void *context, struct http_answer *answer) {
     const struct http_endpoints *self = context;
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -122,6 +139,7 @@ void http_endpoints_init(struct http_endpoints *self, bool with_details, bool de
         {"/ws/stats", answer_stats, self, false},
         {"/health/redis", answer_health_redis, self, false},
         {"/metrics", answer_metrics, self, false},
+        {"/info", answer_info, self, false},
     };
     enum { ALWAYS_OPEN = 3, WITH_DETAILS = 5 };
     memcpy(self->internal, all, sizeof(all));

@@ -10,6 +10,8 @@
 
 /* Of the whole process. */
 struct gateway_status {
+    const char *id;
+    uint64_t namespaces_hash;
     uint64_t stalled_ms; /* of the worker that came round longest ago */
     bool is_ready;       /* every worker has had a broker */
     bool is_draining;
@@ -36,7 +38,7 @@ struct http_endpoints {
     void *context;
     metrics_t *metrics;
     /* Filled by http_endpoints_init. */
-    struct http_endpoint internal[6];
+    struct http_endpoint internal[7];
     struct http_endpoint open[5];
     size_t n_open;
     bool demo;

@@ -20,7 +20,7 @@ struct bench {
     uv_loop_t loop;
     uv_timer_t watchdog;
     redis_link_t *link;
-    const char *prefix;
+    const char *key;
     bool pause_before; /* the server stands still when the survey goes out */
     struct redis_facts facts;
     unsigned n_done;
@@ -51,7 +51,7 @@ static void on_up(void *context) {
     if (bench->pause_before) {
         redis_server_pause(bench->server);
     }
-    redis_survey_start(bench->link, bench->prefix, on_surveyed, &bench->facts);
+    redis_survey_start(bench->link, bench->key, on_surveyed, &bench->facts);
     redis_link_flush(bench->link);
 }
 
@@ -95,7 +95,7 @@ static void survey(struct bench *bench, const char *user, const char *password) 
 
 /* `bench` is to be finished by stop. */
 static void start(struct bench *bench, const char *const *lines) {
-    *bench = (struct bench){.server = redis_server_start(lines), .prefix = "cb", .findings = FINDINGS_EMPTY};
+    *bench = (struct bench){.server = redis_server_start(lines), .key = "cb:partitions", .findings = FINDINGS_EMPTY};
 }
 
 static void stop(struct bench *bench) {

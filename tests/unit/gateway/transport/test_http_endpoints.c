@@ -113,6 +113,23 @@ static void the_memory_engine_has_no_redis_to_be_away(void **state) {
            "\"total_connections\":12345678901}\n");
 }
 
+static int64_t noon(void) {
+    return 1700000000123;
+}
+
+static void info_says_what_has_to_be_the_same_everywhere(void **state) {
+    (void) state;
+    struct gateway_status status = healthy;
+    status.id = "gate\"way";
+    status.namespaces_hash = 0xABC;
+    clock_replace(NULL, noon);
+    expect(&status, "/info", 200,
+           "{\"gateway\":\"gate\\\"way\",\"version\":\"" CALLBOARD_VERSION
+           "\",\"status\":\"ok\",\"mode\":\"redis\",\"workers\":2,\"brokers_known\":2,\"brokers_alive\":2,"
+           "\"stalled_ms\":0,\"time_ms\":1700000000123,\"namespaces_hash\":\"0000000000000abc\"}\n");
+    clock_replace(NULL, NULL);
+}
+
 static void the_public_port_shows_details_only_where_configured_and_never_metrics(void **state) {
     (void) state;
     struct http_endpoints endpoints = {0};
@@ -124,7 +141,7 @@ static void the_public_port_shows_details_only_where_configured_and_never_metric
     assert_string_equal(endpoints.open[4].path, "/health/redis");
     assert_true(endpoints.internal[0].without_token);
     assert_true(endpoints.internal[1].without_token);
-    for (size_t i = 2; i < 6; i++) {
+    for (size_t i = 2; i < 7; i++) {
         assert_false(endpoints.internal[i].without_token);
     }
 }
@@ -137,6 +154,7 @@ int main(void) {
         cmocka_unit_test(draining_is_alive_and_not_ready),
         cmocka_unit_test(a_loop_that_does_not_turn_is_not_alive),
         cmocka_unit_test(the_memory_engine_has_no_redis_to_be_away),
+        cmocka_unit_test(info_says_what_has_to_be_the_same_everywhere),
         cmocka_unit_test(the_public_port_shows_details_only_where_configured_and_never_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,13 +1,16 @@
 /* See ctl_doctor_parts.h: settings, read and judged as the programs do it.
  *
- * Whose file it is shows in its keys: it is read as a broker's, as a gateway's and as the appliance's, and the reading
- * with fewest mistakes counts. Mistakes are findings; what could be read all the same is examined further. */
+ * Whose file it is shows in its sections: only a broker's, only a gateway's, or of both (or neither), which is the
+ * appliance's. Mistakes are findings; what could be read all the same is examined further. */
 #include "tools/ctl_doctor_parts.h"
 
+#include "base/cleanup.h"
+#include "base/config_yaml.h"
 #include "base/memory.h"
 #include "broker/broker_config.h"
 #include "gateway/gateway_config.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,30 +60,87 @@ static void finish_source(struct doctor_source *source) {
     source->broker = NULL;
 }
 
-static size_t count_lines(const struct buffer *text) {
-    size_t n = 0;
-    for (size_t i = 0; i < text->size; i++) {
-        n += text->data[i] == '\n';
+/* ---- whose settings are these? ---- */
+
+struct sides {
+    bool has_broker;
+    bool has_gateway;
+};
+
+static enum doctor_program program_of(const struct sides *sides) {
+    if (sides->has_broker == sides->has_gateway) {
+        return DOCTOR_APPLIANCE;
     }
-    return n;
+    return sides->has_broker ? DOCTOR_BROKER : DOCTOR_GATEWAY;
 }
 
-static enum doctor_program guess_program(const char *file, const struct reading *reading) {
-    static const enum doctor_program programs[] = {DOCTOR_BROKER, DOCTOR_GATEWAY, DOCTOR_APPLIANCE};
-    size_t mistakes[3];
-    size_t best = 0;
-    for (size_t i = 0; i < 3; i++) {
-        struct buffer errors = BUFFER_EMPTY;
-        struct doctor_source source = {.file = file};
-        read_as(&source, programs[i], reading, &errors);
-        mistakes[i] = count_lines(&errors);
-        best = mistakes[i] < mistakes[best] ? i : best;
-        finish_source(&source);
-        buffer_finish(&errors);
+static bool table_has_section(const struct config_table *table, const char *name) {
+    size_t size = strlen(name);
+    for (size_t i = 0; i < table->n_keys; i++) {
+        const char *path = table->keys[i].path;
+        if (strncmp(path, name, size) == 0 && (path[size] == '.' || path[size] == '\0')) {
+            return true;
+        }
     }
-    bool is_anybodys = mistakes[0] == 0 && mistakes[1] == 0; /* it says nothing of either */
-    return is_anybodys ? DOCTOR_APPLIANCE : programs[best];
+    return false;
 }
+
+static void ignore_error(void *context, unsigned line, unsigned column, const char *text) {
+    (void) context;
+    (void) line;
+    (void) column;
+    (void) text; /* told when it is read for good */
+}
+
+static enum doctor_program program_of_file(struct span text) {
+    const struct config_yaml_errors errors = {ignore_error, NULL};
+    struct sides sides = {false, false};
+    auto_destroy(config_node_destroy) config_node_t *root = config_yaml_read(text, &errors);
+    for (size_t i = 0; root != NULL && i < root->n_children; i++) {
+        const char *name = root->children[i]->name == NULL ? "" : root->children[i]->name;
+        bool is_brokers = table_has_section(&broker_config_table, name);
+        bool is_gateways = table_has_section(&gateway_config_table, name);
+        sides.has_broker = sides.has_broker || (is_brokers && !is_gateways);
+        sides.has_gateway = sides.has_gateway || (is_gateways && !is_brokers);
+    }
+    return program_of(&sides);
+}
+
+/* Is it CALLBOARD_HTTP_PORT of http.port, or that with _FILE behind it? */
+static bool is_variable_of(const char *variable, const char *path) {
+    const char *at = variable + sizeof "CALLBOARD_" - 1;
+    for (; *path != '\0'; path++, at++) {
+        char wanted = *path == '.' ? '_' : (char) toupper((unsigned char) *path);
+        if (*at != wanted) {
+            return false;
+        }
+    }
+    return *at == '=' || strncmp(at, "_FILE=", 6) == 0;
+}
+
+static bool table_has_variable(const struct config_table *table, const char *variable) {
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (is_variable_of(variable, table->keys[i].path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum doctor_program program_of_environment(const char *const *environment) {
+    struct sides sides = {false, false};
+    for (size_t i = 0; environment[i] != NULL; i++) {
+        if (strncmp(environment[i], "CALLBOARD_", 10) == 0) {
+            bool is_brokers = table_has_variable(&broker_config_table, environment[i]);
+            bool is_gateways = table_has_variable(&gateway_config_table, environment[i]);
+            sides.has_broker = sides.has_broker || (is_brokers && !is_gateways);
+            sides.has_gateway = sides.has_gateway || (is_gateways && !is_brokers);
+        }
+    }
+    return program_of(&sides);
+}
+
+/* ---- reading ---- */
 
 static const char *program_name(enum doctor_program program) {
     switch (program) {
@@ -136,9 +196,7 @@ static void read_file(struct doctor *self, const char *file, const struct readin
     if (source != NULL) {
         struct reading reading = *model;
         reading.text = buffer_span(&text);
-        /* By the file alone: the environment may hold settings of others. */
-        enum doctor_program program = guess_program(file, &(struct reading){.text = reading.text});
-        read_as(source, program, &reading, &errors);
+        read_as(source, program_of_file(reading.text), &reading, &errors);
         tell_mistakes(self, source, &errors);
     }
     explicit_bzero(text.data, text.size);
@@ -180,7 +238,8 @@ static void read_without_file(struct doctor *self, const struct reading *reading
     struct doctor_source *source = new_source(self, NULL);
     source->is_redis_only = self->redis != NULL;
     source->where = source->is_redis_only ? "--redis" : "environment";
-    read_as(source, source->is_redis_only ? DOCTOR_BROKER : guess_program(NULL, reading), reading, &errors);
+    read_as(source, source->is_redis_only ? DOCTOR_BROKER : program_of_environment(reading->environment), reading,
+            &errors);
     if (errors.size > 0 || !source->is_redis_only) {
         tell_mistakes(self, source, &errors);
     }

@@ -1,0 +1,470 @@
+/* callboardctl doctor as a process: what it finds on sound and unsound set-ups, its exit codes, its JSON. */
+#include "base/json_scan.h"
+#include "base/memory.h"
+#include "tests/support/free_port.h"
+#include "tests/support/http_get.h"
+#include "tests/support/process.h"
+#include "tests/support/redis_server.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE_MS = 30000, ARGUMENTS_MAX = 24, PATH_MAX_HERE = 256 };
+
+static const char doctor_program[] = CALLBOARD_BINARY_DIR "/tools/callboardctl";
+static const char appliance_program[] = CALLBOARD_BINARY_DIR "/tools/callboard";
+static const char broker_program[] = CALLBOARD_BINARY_DIR "/broker/callboard-broker";
+
+/* ---- one run ---- */
+
+struct run {
+    int status;
+    struct buffer text;
+    struct json_value report;
+};
+
+/* arguments behind "doctor --json", NULL-terminated; `before`: options of callboardctl itself, or NULL. */
+static void run_doctor(struct run *run, const char *const *before, const char *const *settings,
+                       const char *const *arguments) {
+    const char *argv[ARGUMENTS_MAX] = {doctor_program};
+    size_t n = 1;
+    for (size_t i = 0; before != NULL && before[i] != NULL; i++) {
+        argv[n++] = before[i];
+    }
+    argv[n++] = "doctor";
+    argv[n++] = "--json";
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        assert_true(n < ARGUMENTS_MAX - 1);
+        argv[n++] = arguments[i];
+    }
+    process_t *process = process_start(argv, settings);
+    assert_true(process_wait_exit(process, PATIENCE_MS, &run->status));
+    const char *output = process_output(process, PROCESS_STDOUT);
+    run->text = BUFFER_EMPTY;
+    buffer_append_text(&run->text, output);
+    while (run->text.size > 0 && run->text.data[run->text.size - 1] == '\n') {
+        run->text.size--;
+    }
+    const struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    if (json_scan(buffer_span(&run->text), &limits, &run->report, NULL) != JSON_OK) {
+        fail_msg("no JSON (exit code %d): %s%s", run->status, output, process_output(process, PROCESS_STDERR));
+    }
+    process_stop(&process);
+}
+#define arguments(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void finish(struct run *run) {
+    buffer_finish(&run->text);
+}
+
+static bool text_is(struct json_value object, const char *name, const char *text) {
+    struct buffer decoded = BUFFER_EMPTY;
+    bool is = json_decode_string(json_member(object, name), &decoded) && span_equal_text(buffer_span(&decoded), text);
+    buffer_finish(&decoded);
+    return is;
+}
+
+/* How many findings of this id have this severity (NULL: any). */
+static unsigned count(const struct run *run, const char *id, const char *severity) {
+    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
+    struct json_value name;
+    struct json_value finding;
+    unsigned n = 0;
+    while (json_next(&findings, &name, &finding)) {
+        n += text_is(finding, "id", id) && (severity == NULL || text_is(finding, "severity", severity));
+    }
+    return n;
+}
+
+static void print_bad(const struct run *run) {
+    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
+    struct json_value name;
+    struct json_value finding;
+    while (json_next(&findings, &name, &finding)) {
+        if (!text_is(finding, "severity", "fine")) {
+            print_message("%.*s\n", (int) finding.text.size, (const char *) finding.text.data);
+        }
+    }
+}
+
+static void expect(const struct run *run, const char *id, const char *severity) {
+    if (count(run, id, severity) == 0) {
+        print_bad(run);
+        fail_msg("no %s of %s", severity, id);
+    }
+}
+
+/* Every finding that is not fine says how to mend it; notes may not. */
+static void expect_sound_report(const struct run *run) {
+    static const char *const severities[] = {"fine", "note", "unknown", "warning", "error"};
+    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
+    struct json_value name;
+    struct json_value finding;
+    unsigned n = 0;
+    while (json_next(&findings, &name, &finding)) {
+        unsigned n_severities = 0;
+        for (size_t i = 0; i < sizeof severities / sizeof *severities; i++) {
+            n_severities += text_is(finding, "severity", severities[i]);
+        }
+        assert_int_equal(n_severities, 1);
+        assert_false(text_is(finding, "where", ""));
+        assert_false(text_is(finding, "what", ""));
+        bool is_bad = text_is(finding, "severity", "error") || text_is(finding, "severity", "warning") ||
+                      text_is(finding, "severity", "unknown");
+        if (is_bad && text_is(finding, "mend", "")) {
+            fail_msg("does not say how to mend it: %.*s", (int) finding.text.size, (const char *) finding.text.data);
+        }
+        n++;
+    }
+    assert_true(n > 0);
+}
+
+/* ---- files ---- */
+
+struct folder {
+    char path[PATH_MAX_HERE];
+    char *names[8];
+    unsigned n;
+};
+
+/* To be freed by memory_free. */
+static char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static char *text_of(const char *format, ...) {
+    char text[1024];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    return memory_strdup(text);
+}
+
+static void make_folder(struct folder *folder) {
+    const char *base = getenv("TMPDIR");
+    snprintf(folder->path, sizeof folder->path, "%s/callboard-doctor-XXXXXX", base == NULL ? "/tmp" : base);
+    assert_non_null(mkdtemp(folder->path));
+    folder->n = 0;
+}
+
+static const char *write_file(struct folder *folder, const char *name, mode_t mode, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static const char *write_file(struct folder *folder, const char *name, mode_t mode, const char *format, ...) {
+    char *path = text_of("%s/%s", folder->path, name);
+    folder->names[folder->n++] = path;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    va_list values;
+    va_start(values, format);
+    vfprintf(file, format, values);
+    va_end(values);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+    return path;
+}
+
+static void remove_folder(struct folder *folder) {
+    for (unsigned i = 0; i < folder->n; i++) {
+        unlink(folder->names[i]);
+        memory_free(folder->names[i]);
+    }
+    rmdir(folder->path);
+}
+
+static const char SECRET[] = "k3u9-Zt7.Qw2pLx8Vn4bRs6Yd1Fg5Hj0aMcEiOo\n";
+
+/* The settings of an appliance on free ports, its secret beside it; `more` goes behind. */
+static const char *write_appliance(struct folder *folder, int *ret_internal, mode_t secret_mode, const char *more) {
+    int internal = free_port();
+    write_file(folder, "secret", secret_mode, "%s", SECRET);
+    *ret_internal = internal;
+    return write_file(folder, "callboard.yaml", 0644,
+                      "http: {address: 127.0.0.1, port: %d}\ninternal: {port: %d}\n"
+                      "backend: {endpoint: \"tcp://127.0.0.1:%d\", pull_endpoint: \"tcp://127.0.0.1:%d\"}\n"
+                      "drain: {delay: 0, window: 1s}\nclient: {connections_max: 100}\n"
+                      "token: {secret_file: secret, audience: a, issuer: i}\n"
+                      "namespaces: [{name: demo, history_size: 10, history_ttl: 60s}]\n%s",
+                      free_port(), internal, free_port(), free_port(), more);
+}
+
+static process_t *start_appliance(const char *config, int internal) {
+    process_t *process = process_start(arguments(appliance_program, "--config", config), NULL);
+    if (process_wait_text(process, PROCESS_STDOUT, "callboard ready: ", PATIENCE_MS) == NULL) {
+        fail_msg("%s", process_output(process, PROCESS_STDERR));
+    }
+    assert_true(http_wait_status(internal, "/health/redis", 200, PATIENCE_MS)); /* ready is before Redis answers */
+    return process;
+}
+
+/* ---- specifications ---- */
+
+static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    int internal;
+    char redis[128];
+    redis_server_t *server = redis_server_start(arguments("appendonly yes", "maxmemory 200mb"));
+    make_folder(&folder);
+    snprintf(redis, sizeof redis, "redis: {url: \"%s\"}\n", redis_server_url(server));
+    const char *config = write_appliance(&folder, &internal, 0600, redis);
+    process_t *process = start_appliance(config, internal);
+    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    expect_sound_report(&run);
+    if (run.status != 0 || json_member(run.report, "ready").type != JSON_TRUE) {
+        print_bad(&run);
+        fail_msg("not ready: exit code %d", run.status);
+    }
+    expect(&run, "config.file", "fine");
+    expect(&run, "config.secrets", "fine");
+    expect(&run, "config.namespaces", "fine");
+    expect(&run, "redis.reach", "fine");
+    expect(&run, "redis.eviction", "fine");
+    expect(&run, "redis.persistence", "fine");
+    expect(&run, "redis.partitions", "fine");
+    expect(&run, "gateway.health", "fine");
+    expect(&run, "broker.engine", "fine");
+    expect(&run, "backend.answers", "fine");
+    expect(&run, "port.public", "fine");
+    expect(&run, "cluster.versions", "fine");
+    expect(&run, "cluster.clocks", "fine");
+    finish(&run);
+    process_stop(&process);
+    redis_server_stop(&server);
+    remove_folder(&folder);
+}
+
+static void nothing_running_is_found_out_in_one_run(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    int internal;
+    char redis[128];
+    make_folder(&folder);
+    snprintf(redis, sizeof redis, "redis: {url: \"redis://127.0.0.1:%d\"}\n", free_port());
+    const char *config = write_appliance(&folder, &internal, 0644, redis);
+    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    expect_sound_report(&run);
+    assert_int_equal(run.status, 1);
+    assert_true(text_is(run.report, "verdict", "not ready"));
+    expect(&run, "redis.reach", "error");
+    expect(&run, "gateway.reach", "error");
+    expect(&run, "port.public", "error");
+    expect(&run, "backend.answers", "error");
+    expect(&run, "config.secrets", "warning");
+    finish(&run);
+    remove_folder(&folder);
+}
+
+static void bad_settings_of_redis_are_errors(void **state) {
+    (void) state;
+    struct run run;
+    redis_server_t *server = redis_server_start(arguments("maxmemory 100mb", "maxmemory-policy allkeys-lru"));
+    run_doctor(&run, NULL, NULL, arguments("--redis", redis_server_url(server)));
+    expect_sound_report(&run);
+    assert_int_equal(run.status, 1);
+    expect(&run, "redis.eviction", "error");
+    expect(&run, "redis.persistence", "warning");
+    assert_int_equal(count(&run, "gateway.reach", NULL), 0); /* only a Redis was named */
+    finish(&run);
+    redis_server_stop(&server);
+}
+
+static void what_the_acl_hides_is_unknown_and_no_error(void **state) {
+    (void) state;
+    struct run run;
+    char url[160];
+    redis_server_t *server = redis_server_start(arguments("appendonly yes", "maxmemory 200mb"));
+    memory_free(
+        redis_server_command(server, "ACL SETUSER run on >secret ~cb:* &cb:* +@all -@dangerous -@admin +info +role"));
+    snprintf(url, sizeof url, "REDIS_URL=redis://run:secret@127.0.0.1:%d", redis_server_port(server));
+    run_doctor(&run, NULL, arguments(url), arguments("--broker", "http://127.0.0.1:1"));
+    expect(&run, "redis.rights", "unknown");
+    expect(&run, "redis.pubsub_buffer", "unknown");
+    expect(&run, "redis.eviction", "fine");
+    assert_int_equal(count(&run, "redis.timeout", "fine"), 0);
+    finish(&run);
+    run_doctor(&run, NULL, arguments("REDIS_URL=redis://run:wrong@127.0.0.1:1"),
+               arguments("--gateway", "http://127.0.0.1:1"));
+    expect(&run, "redis.reach", "error");
+    finish(&run);
+    redis_server_stop(&server);
+}
+
+static void a_password_on_the_command_line_is_refused(void **state) {
+    (void) state;
+    struct run run;
+    run_doctor(&run, NULL, NULL, arguments("--redis", "redis://:secret@127.0.0.1:1"));
+    assert_int_equal(run.status, 1);
+    expect(&run, "config.file", "error");
+    buffer_append_char(&run.text, '\0');
+    assert_null(strstr((const char *) run.text.data, ":secret@"));
+    finish(&run);
+}
+
+static void wrong_settings_are_told_with_their_line(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    make_folder(&folder);
+    const char *config = write_file(&folder, "broker.yaml", 0644,
+                                    "broker: {id: b, endpoint: \"tcp://0.0.0.0:7700\", partition: 5}\n"
+                                    "redis: {prefix: \"a b\"}\ninternal: {address: 0.0.0.0, port: 1}\n");
+    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    assert_int_equal(run.status, 1);
+    assert_int_equal(count(&run, "config.file", "error"), 3);
+    expect(&run, "config.internal", "warning");
+    expect(&run, "redis.used", "warning");
+    buffer_append_char(&run.text, '\0');
+    assert_non_null(strstr((const char *) run.text.data, "broker.yaml:1:"));
+    finish(&run);
+    run_doctor(&run, NULL, NULL, arguments("--config", "/nonexistent/callboard.yaml"));
+    assert_int_equal(run.status, 1);
+    expect(&run, "config.file", "error");
+    finish(&run);
+    remove_folder(&folder);
+}
+
+/* Keys that do not fit each other: the usual reason for gateways that see no broker. */
+static void keys_are_compared_between_the_files_of_both_sides(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    int status;
+    char *names[3];
+    make_folder(&folder);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const files[] = {"broker.key", "gateway.key", "other.key"};
+        names[i] = text_of("%s/%s", folder.path, files[i]);
+        process_t *keygen = process_start(arguments(doctor_program, "keygen", names[i]), NULL);
+        assert_true(process_wait_exit(keygen, PATIENCE_MS, &status));
+        assert_int_equal(status, 0);
+        process_stop(&keygen);
+    }
+    char *allowed = text_of("%s/allowed", folder.path);
+    assert_int_equal(mkdir(allowed, 0755), 0);
+    const char *broker = write_file(&folder, "broker.yaml", 0644,
+                                    "broker: {id: b, endpoint: \"tcp://127.0.0.1:%d\", curve_key_file: \"%s\", "
+                                    "curve_allowed_dir: \"%s\"}\nbackend: {endpoint: \"\", pull_endpoint: \"\"}\n"
+                                    "internal: {port: %d}\n",
+                                    free_port(), names[0], allowed, free_port());
+    const char *gateway = write_file(
+        &folder, "gateway.yaml", 0644,
+        "brokers: {endpoints: [\"tcp://127.0.0.1:%d\"], curve_key_file: \"%s\", curve_broker_key: \"%s.pub\"}\n"
+        "http: {port: 0}\ninternal: {port: 0}\nnamespaces: [{name: a}]\n",
+        free_port(), names[1], names[2]);
+    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", gateway));
+    expect_sound_report(&run);
+    expect(&run, "keys.pair", "fine");
+    expect(&run, "keys.allowed", "error");
+    assert_int_equal(count(&run, "keys.match", "error"), 2);
+    expect(&run, "keys.token", "error");
+    expect(&run, "config.namespaces", "warning");
+    expect(&run, "port.broker", "error");
+    finish(&run);
+    assert_int_equal(chmod(names[0], 0644), 0);
+    run_doctor(&run, NULL, NULL, arguments("--config", broker));
+    expect(&run, "keys.pair", "error");
+    finish(&run);
+    for (unsigned i = 0; i < 3; i++) {
+        char *public_name = text_of("%s.pub", names[i]);
+        unlink(public_name);
+        unlink(names[i]);
+        memory_free(public_name);
+        memory_free(names[i]);
+    }
+    rmdir(allowed);
+    memory_free(allowed);
+    remove_folder(&folder);
+}
+
+static void programs_are_asked_by_address_and_with_their_token(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    int internal = free_port();
+    char base[64];
+    make_folder(&folder);
+    const char *token = write_file(&folder, "token", 0600, "a-token-of-the-internal-port\n");
+    const char *config =
+        write_file(&folder, "broker.yaml", 0644,
+                   "broker: {id: b, endpoint: \"tcp://127.0.0.1:%d\"}\ninternal: {port: %d, token_file: token}\n"
+                   "backend: {endpoint: \"\", pull_endpoint: \"\"}\n",
+                   free_port(), internal);
+    process_t *process = process_start(arguments(broker_program, "--config", config), NULL);
+    assert_true(http_wait_status(internal, "/health", 200, PATIENCE_MS));
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", internal);
+    run_doctor(&run, NULL, NULL, arguments("--broker", base));
+    assert_int_equal(run.status, 0);
+    expect(&run, "broker.health", "fine");
+    expect(&run, "broker.engine", "unknown");
+    finish(&run);
+    run_doctor(&run, NULL, NULL, arguments("--broker", base, "--token-file", token));
+    assert_int_equal(run.status, 0);
+    expect(&run, "broker.engine", "fine");
+    expect(&run, "broker.gateways", "warning");
+    expect(&run, "cluster.versions", "fine");
+    finish(&run);
+    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    expect(&run, "port.broker", "fine");
+    expect(&run, "broker.engine", "fine");
+    finish(&run);
+    process_signal(process, SIGSTOP); /* connections are taken by the kernel, nothing is answered */
+    run_doctor(&run, NULL, NULL, arguments("--broker", base));
+    process_signal(process, SIGCONT);
+    assert_int_equal(run.status, 1);
+    expect(&run, "broker.reach", "error");
+    finish(&run);
+    process_stop(&process);
+    remove_folder(&folder);
+}
+
+static void it_wants_to_know_what_to_examine(void **state) {
+    (void) state;
+    static const char *const lines[][4] = {{doctor_program, "doctor", NULL},
+                                           {doctor_program, "doctor", "--what", NULL},
+                                           {doctor_program, "doctor", "what", NULL}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        int status;
+        process_t *process = process_start(lines[i], NULL);
+        assert_true(process_wait_exit(process, PATIENCE_MS, &status));
+        assert_int_equal(status, 2);
+        process_stop(&process);
+    }
+}
+
+/* The text is for people: the worst first, the verdict in the last line. */
+static void the_text_ends_with_a_verdict(void **state) {
+    (void) state;
+    int status;
+    process_t *process = process_start(
+        arguments(doctor_program, "doctor", "--gateway", "http://127.0.0.1:1", "--redis", "redis://127.0.0.1:1"), NULL);
+    assert_true(process_wait_exit(process, PATIENCE_MS, &status));
+    assert_int_equal(status, 1);
+    const char *text = process_output(process, PROCESS_STDOUT);
+    assert_ptr_equal(strstr(text, "ERROR    redis.reach  (127.0.0.1:1/0)\n"), text);
+    assert_non_null(strstr(text, "Verdict: Not ready; begin with redis.reach at 127.0.0.1:1/0.\n"));
+    process_stop(&process);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_appliance_on_a_sound_redis_is_ready),
+        cmocka_unit_test(nothing_running_is_found_out_in_one_run),
+        cmocka_unit_test(bad_settings_of_redis_are_errors),
+        cmocka_unit_test(what_the_acl_hides_is_unknown_and_no_error),
+        cmocka_unit_test(a_password_on_the_command_line_is_refused),
+        cmocka_unit_test(wrong_settings_are_told_with_their_line),
+        cmocka_unit_test(keys_are_compared_between_the_files_of_both_sides),
+        cmocka_unit_test(programs_are_asked_by_address_and_with_their_token),
+        cmocka_unit_test(it_wants_to_know_what_to_examine),
+        cmocka_unit_test(the_text_ends_with_a_verdict),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

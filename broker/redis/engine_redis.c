@@ -253,6 +253,12 @@ static struct redis_item *append_item(struct engine_redis *self, struct engine_a
     return item;
 }
 
+/* A reload made the first namespace safe, and the server does not write through: the promise cannot be kept. */
+static bool cannot_be_safe(const struct redis_partition *partition, const struct namespace_options *options) {
+    const struct redis_node *node = partition->node;
+    return node != NULL && node->is_ready && !node->writes_through && engine_redis_is_safe(partition->engine, options);
+}
+
 static void append(engine_t *base, struct engine_append *request) {
     struct engine_redis *self = engine_redis_of(base);
     request->position = (struct position){.offset = 0};
@@ -273,6 +279,14 @@ static void append(engine_t *base, struct engine_append *request) {
     struct redis_partition *partition = engine_redis_partition(self, item->channel->partition);
     if (redis_queue_passes_live(partition, item)) {
         engine_redis_pass_live(self, item);
+        return;
+    }
+    if (item->kind == REDIS_POSITIONED && cannot_be_safe(partition, item->options)) {
+        log_error("redis_not_safe", log_span("channel", request->channel),
+                  log_text("hint", "durability safe needs replicas (redis.confirm), or appendfsync always"));
+        item->request = NULL;
+        redis_item_destroy(&item, self->channels);
+        engine_redis_answer_later(self, answer_append, request, ENGINE_DENIED);
         return;
     }
     redis_partition_want(partition);

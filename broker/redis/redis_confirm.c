@@ -20,7 +20,7 @@ struct redis_confirm {
     uint64_t wanted;  /* the last cycle that somebody waits for */
     uint64_t started; /* the last cycle begun */
     bool is_running;
-    bool with_text;
+    bool with_text;  /* the server may not know the script */
     bool is_pausing; /* an error: not before the next tick */
     uint64_t began_us;
     unsigned n_needed; /* of the cycle under way */
@@ -44,6 +44,7 @@ static void end_cycle(redis_confirm_t *self, struct span last) {
         self->reason = "the server became primary anew meanwhile";
     }
     if (self->reason == NULL && self->n_replicas >= self->n_needed) {
+        self->with_text = false;
         self->options.events->on_confirmed(self->options.context, self->started, last,
                                            clock_monotonic_us() - self->began_us);
         return;
@@ -136,6 +137,7 @@ void redis_confirm_tick(redis_confirm_t *self) {
 static void on_up(void *context) {
     redis_confirm_t *self = context;
     self->is_pausing = false;
+    self->with_text = true;
     redis_confirm_flush(self);
 }
 

@@ -253,10 +253,14 @@ static struct redis_item *append_item(struct engine_redis *self, struct engine_a
     return item;
 }
 
-/* A reload made the first namespace safe, and the server does not write through: the promise cannot be kept. */
+/* A reload made the first namespace safe, and the server does not write through, or hides which one it is: the promise
+ * cannot be kept. */
 static bool cannot_be_safe(const struct redis_partition *partition, const struct namespace_options *options) {
+    const struct engine_redis *engine = partition->engine;
     const struct redis_node *node = partition->node;
-    return node != NULL && node->is_ready && !node->writes_through && engine_redis_is_safe(partition->engine, options);
+    bool is_unfit = node != NULL && node->is_ready && engine->confirm_kind != REDIS_CONFIRM_DECLARED &&
+                    (node->is_hidden || !node->writes_through);
+    return is_unfit && engine_redis_is_safe(engine, options);
 }
 
 static void append(engine_t *base, struct engine_append *request) {

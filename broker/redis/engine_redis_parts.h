@@ -91,6 +91,7 @@ struct redis_node {
     char replid[REDIS_REIGN_LENGTH + 1]; /* of the last INFO */
     bool replid_asked;                   /* an INFO stands in this turn's commands already */
     unsigned n_exams;                    /* replies of the examination of the server still owed */
+    bool is_hidden;                      /* it does not show its replid */
     bool writes_through;                 /* fsync before the answer, where safe channels rely on that; else true */
     unsigned n_replicas;                 /* connected ones, as it said itself */
     const char *unfit;                   /* what the examination found against the server; NULL: nothing */
@@ -129,6 +130,7 @@ struct redis_partition {
     char reign[REDIS_REIGN_LENGTH + 1]; /* of state.gen */
     uint64_t hole_applied;              /* the last batch applied at that time: progress begins the wait anew */
     uint64_t used_ms;
+    bool was_cut;       /* a link failed since the last hello: another server may answer at the same place */
     bool lost_presence; /* a change could not be queued: ask for the whole set when open */
     char topic[REDIS_TOPIC_MAX];
 };
@@ -204,6 +206,11 @@ static inline struct engine_redis *engine_redis_of(engine_t *base) {
 static inline bool engine_redis_is_safe(const struct engine_redis *self, const struct namespace_options *options) {
     return options->durability == DURABILITY_SAFE ||
            (options->durability == DURABILITY_DEFAULT && self->safe_by_default);
+}
+
+/* Made by hello for a server that does not show its replid. */
+static inline bool redis_reign_is_own(struct span reign) {
+    return reign.size > 0 && reign.data[0] == '-';
 }
 
 /* ---- engine_redis_settings.c ---- */

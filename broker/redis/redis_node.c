@@ -118,6 +118,23 @@ static void on_role(void *context, void *request, const struct redis_reply *repl
     exam_over(self, unfit);
 }
 
+/* Behind a proxy that hides which server answers, a failover is not seen for what it is. */
+static void on_identity(void *context, void *request, const struct redis_reply *reply) {
+    struct redis_node *self = context;
+    if (reply == NULL) {
+        return;
+    }
+    const char *unfit = unfit_of(reply);
+    on_replid(context, request, reply);
+    self->is_hidden = self->replid[0] == '\0';
+    if (unfit == NULL && self->is_hidden && self->engine->has_safe &&
+        self->engine->confirm_kind != REDIS_CONFIRM_DECLARED) {
+        unfit = "durability safe: this Redis does not show its master_replid; where the provider promises that nothing "
+                "acknowledged is lost, set redis.confirm to declared, else durability to fast";
+    }
+    exam_over(self, unfit);
+}
+
 static void on_sharded(void *context, void *request, const struct redis_reply *reply) {
     (void) request;
     struct redis_node *self = context;
@@ -200,6 +217,7 @@ static void examine(struct redis_node *self) {
     self->n_exams = 0;
     self->n_replicas = 0;
     ask(self, on_role, 1, (const char *const[]){"ROLE"});
+    ask(self, on_identity, 2, (const char *const[]){"INFO", "replication"});
     ask(self, on_sharded, 3, (const char *const[]){"COMMAND", "INFO", "SSUBSCRIBE"});
     if (self == self->engine->home) {
         examine_data(self);

@@ -125,6 +125,7 @@ static void send_hello(struct redis_partition *self, bool with_text) {
     buffer_append(&head, self->state.known ? self->state.gen.text : none.text, PARTITION_GEN_LENGTH);
     buffer_append_u64(&head, self->state.known ? self->order.applied : 0);
     buffer_append_u8(&head, self->node->sharded);
+    buffer_append_u8(&head, self->was_cut);
     struct buffer *out = redis_link_out(self->node->command);
     redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_HELLO, with_text, 2, 1);
     hash_key(self, out);
@@ -215,6 +216,7 @@ struct introduction {
 /* Everything sent before this hello has happened by now, or never will. */
 static void take_introduction(struct redis_partition *self, const struct introduction *introduction, bool is_other) {
     memcpy(self->reign, introduction->reign, sizeof self->reign);
+    self->was_cut = false;
     if (self->batch != NULL && !self->batch->is_sent && self->batch->number > introduction->last_number) {
         redis_queue_take_back(self, &self->batch);
     }
@@ -227,6 +229,7 @@ static void feed(struct redis_partition *self, struct partition_input input, con
     enum partition_phase before = self->state.phase;
     bool went = partition_state_goes(&self->state);
     input.applied = self->order.applied;
+    self->was_cut = self->was_cut || input.event == PARTITION_COMMAND_DOWN;
     if (introduction != NULL) {
         bool is_same = self->state.known && partition_gen_equal(&self->state.gen, &input.gen);
         take_introduction(self, introduction, !is_same);
@@ -351,7 +354,9 @@ static void take_check(struct redis_partition *self, const struct redis_reply *r
     struct span reign = redis_reply_string(&reply->elements[0]);
     struct span place = redis_reply_string(&reply->elements[1]);
     struct partition_input input = {.event = PARTITION_SEQ_READ};
-    if (span_equal_text(reign, self->node->replid) && place.size == PARTITION_GEN_LENGTH + sizeof input.seq) {
+    bool is_ours =
+        redis_reign_is_own(reign) ? span_equal_text(reign, self->reign) : span_equal_text(reign, self->node->replid);
+    if (is_ours && place.size == PARTITION_GEN_LENGTH + sizeof input.seq) {
         struct cursor cursor = cursor_of(place);
         memcpy(input.gen.text, cursor_bytes(&cursor, PARTITION_GEN_LENGTH).data, PARTITION_GEN_LENGTH);
         input.seq = cursor_u64(&cursor);

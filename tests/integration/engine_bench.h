@@ -60,7 +60,7 @@ struct node {
     bool is_closed;
     bool connected;
     bool pubsub_connected;
-    char reason[128];
+    char reason[256];
     unsigned n_partition_doubts;
 };
 

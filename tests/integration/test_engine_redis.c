@@ -404,6 +404,45 @@ static void while_redis_is_away_publications_pass_live_where_the_namespace_says_
     bench_destroy(bench);
 }
 
+/* ---- specs: proxies that hide the server ---- */
+
+static const char *const hidden[] = {"rename-command INFO \"\"", "appendonly yes", "appendfsync always", NULL};
+
+static void a_server_that_hides_its_identity_is_met_as_a_new_reign_after_each_cut(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_channel(hidden);
+    bench_traffic(bench, 200);
+    bench_wait_for(bench, bench_is_quiet(bench));
+    assert_int_equal(bench_lost(bench, 0), 0); /* both brokers adopted one reign */
+    struct position before = bench_publish_and_wait(&bench->nodes[0], 0)->position;
+    bench_pass(bench, 1500); /* a new one at most once a second */
+    redis_server_kill(bench->server);
+    redis_server_restart(bench->server);
+    bench_wait_for(bench, bench_is_sure(&bench->nodes[0], 0) && bench_is_sure(&bench->nodes[1], 0));
+    bench_wait_for(bench, bench_lost(bench, 0) >= 2 && bench_is_quiet(bench));
+    struct position next = bench_publish_and_wait(&bench->nodes[1], 0)->position;
+    assert_false(epoch_equal(&next.epoch, &before.epoch));
+    assert_int_equal(next.offset, before.offset + 1);
+    bench_judge(bench);
+    bench_destroy(bench);
+}
+
+static void a_server_that_hides_its_identity_is_refused_where_a_namespace_is_safe(void **state) {
+    (void) state;
+    struct bench *bench = bench_new(hidden);
+    bench->namespaces[0].durability = DURABILITY_SAFE;
+    bench->config.namespaces = (struct config_section_list){.items = bench->namespaces, .n = 1};
+    struct node *node = bench_start_node(bench, 0);
+    bench_wait_for(bench, node->reason[0] != '\0');
+    assert_false(node->connected);
+    assert_non_null(strstr(node->reason, "does not show its master_replid"));
+    bench_stop_node(node);
+    bench->config.redis_confirm = REDIS_CONFIRM_BY_DECLARATION;
+    node = bench_start_node(bench, 0);
+    bench_wait_for(bench, node->connected);
+    bench_destroy(bench);
+}
+
 /* ---- specs: two brokers ---- */
 
 static void two_brokers_under_load_tell_one_order(void **state) {
@@ -488,6 +527,8 @@ int main(void) {
         cmocka_unit_test(another_number_of_partitions_is_refused),
         cmocka_unit_test(no_redis_at_all_is_no_error_and_ends_appends_at_their_deadline),
         cmocka_unit_test(while_redis_is_away_publications_pass_live_where_the_namespace_says_so),
+        cmocka_unit_test(a_server_that_hides_its_identity_is_met_as_a_new_reign_after_each_cut),
+        cmocka_unit_test(a_server_that_hides_its_identity_is_refused_where_a_namespace_is_safe),
         cmocka_unit_test(two_brokers_under_load_tell_one_order),
         cmocka_unit_test(a_broker_that_dies_leaves_no_trace_for_the_other),
         cmocka_unit_test(everything_at_once_stays_truthful),

@@ -6,7 +6,7 @@
 -- printing and reading them costs more than all else in a small batch, and so does every byte of a string that Lua makes.
 --
 -- fence(known generation, "master_replid:<the reign of that generation>", known seq, s) → seq, or nil and why nothing
--- may be done (a generation belongs to one reign):
+-- may be done (a generation belongs to one reign; one that begins with a dash is ours, see hello: nothing to compare):
 --   'R' NEWREIGN  the partition was never opened on this server in this unbroken time as primary, or anew since
 --   'B' BEHIND    the hash knows fewer batches than the caller saw: it forgot something
 -- settle(meta key, stream key, generation, durability, known epoch, known top, seed of new epochs, number of the channel)
@@ -21,7 +21,7 @@ local function fence(gen, mark, seq, s)
         return nil, 'R'
     end
     local gen_now, seq_now = unpack('<c16I8', s)
-    if gen_now ~= gen or not find(call('INFO', 'replication'), mark, 1, true) then
+    if gen_now ~= gen or (byte(mark, 15) ~= 45 and not find(call('INFO', 'replication'), mark, 1, true)) then
         return nil, 'R'
     end
     if seq_now < seq then

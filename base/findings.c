@@ -17,6 +17,15 @@ const char *finding_severity_text(enum finding_severity severity) {
     return severity < FINDING_SEVERITIES ? texts[severity] : "unknown";
 }
 
+enum finding_severity finding_severity_parse(const char *text) {
+    for (unsigned i = 0; i < FINDING_SEVERITIES; i++) {
+        if (strcmp(text, finding_severity_text((enum finding_severity) i)) == 0) {
+            return (enum finding_severity) i;
+        }
+    }
+    return FINDING_UNKNOWN;
+}
+
 /* Controls and broken UTF-8 become question marks: values come from servers and files. */
 static void make_printable(uint8_t *text, size_t size) {
     const uint8_t *end = text + size;
@@ -127,19 +136,24 @@ static void append_finding(struct buffer *out, const struct finding *finding) {
     buffer_append_char(out, '}');
 }
 
-void findings_append_json(const struct findings *self, enum finding_severity at_least, struct buffer *out) {
-    bool is_first = true;
-    buffer_append_char(out, '[');
+void findings_append_items(const struct findings *self, enum finding_severity at_least, bool *is_first,
+                           struct buffer *out) {
     for (size_t i = 0; i < self->n; i++) {
         const struct finding *item = &self->items[i];
         if (item->severity < at_least) {
             continue;
         }
-        if (!is_first) {
+        if (!*is_first) {
             buffer_append_char(out, ',');
         }
-        is_first = false;
+        *is_first = false;
         append_finding(out, item);
     }
+}
+
+void findings_append_json(const struct findings *self, enum finding_severity at_least, struct buffer *out) {
+    bool is_first = true;
+    buffer_append_char(out, '[');
+    findings_append_items(self, at_least, &is_first, out);
     buffer_append_char(out, ']');
 }

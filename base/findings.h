@@ -17,6 +17,7 @@ enum finding_severity {
 };
 /* "fine", "note", "unknown", "warning", "error" */
 const char *finding_severity_text(enum finding_severity severity);
+enum finding_severity finding_severity_parse(const char *text); /* of something else: FINDING_UNKNOWN */
 
 struct finding {
     const char *id; /* static text, stable between releases: redis.eviction */
@@ -48,7 +49,11 @@ size_t findings_count(const struct findings *self, enum finding_severity severit
 enum finding_severity findings_worst(const struct findings *self);
 /* The first of that id at that place (where NULL: anywhere); NULL: there is none. */
 const struct finding *findings_find(const struct findings *self, const char *id, const char *where);
-/* Appends [{"id","severity","where","what","mend"},…] with those of at least this severity. */
+/* Appends {"id","severity","where","what","mend"},… of at least this severity; `is_first`: no comma before the first,
+ * and whether there was none is told there. For a list of several. */
+void findings_append_items(const struct findings *self, enum finding_severity at_least, bool *is_first,
+                           struct buffer *out);
+/* Appends the whole list, with its brackets. */
 void findings_append_json(const struct findings *self, enum finding_severity at_least, struct buffer *out);
 
 #endif

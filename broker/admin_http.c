@@ -24,14 +24,17 @@ static const char *bool_text(bool value) {
     return value ? "true" : "false";
 }
 
-static void append_status(struct buffer *body, const struct broker_status *status, const char *word) {
+static void append_status(struct buffer *body, const broker_t *broker, const struct broker_status *status,
+                          const char *word) {
     buffer_append_format(body, "{\"status\":\"%s\",\"broker\":", word);
     buffer_append_json_string(body, span_of_text(status->id));
     buffer_append_format(body, ",\"connections\":{\"gateway_workers\":%llu},", (unsigned long long) status->links);
-    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\"}}\n",
+    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\",\"findings\":",
                          bool_text(status->mode == WIRE_MODE_REDIS && status->engine_connected),
                          bool_text(status->mode == WIRE_MODE_REDIS && status->pubsub_connected),
                          mode_text(status->mode));
+    finding_board_append_ids(broker_findings(broker), body);
+    buffer_append_text(body, "}}\n");
 }
 
 static void answer_status(const struct admin_http *self, struct http_answer *answer, bool is_ready_check) {
@@ -45,7 +48,7 @@ static void answer_status(const struct admin_http *self, struct http_answer *ans
                                                   : "ok";
     answer->status = refused ? 503 : 200;
     answer->content_type = "application/json";
-    append_status(&answer->body, &status, word);
+    append_status(&answer->body, self->broker, &status, word);
 }
 
 static void on_health(void *context, struct http_answer *answer) {
@@ -81,8 +84,10 @@ void admin_http_append_info(const broker_t *broker, struct buffer *body) {
     append_figure(body, "stalled_ms", status.stalled_ms);
     append_figure(body, "partitions", broker_partitions(broker));
     append_figure(body, "time_ms", (uint64_t) clock_wall_ms());
-    buffer_append_format(body, ",\"namespaces_hash\":\"%016llx\"}\n",
+    buffer_append_format(body, ",\"namespaces_hash\":\"%016llx\",\"findings\":",
                          (unsigned long long) namespace_set_hash(broker_namespaces(broker)));
+    finding_board_append_json(broker_findings(broker), body);
+    buffer_append_text(body, "}\n");
 }
 
 static void on_info(void *context, struct http_answer *answer) {

@@ -34,6 +34,7 @@ struct broker {
     namespace_set_t *later_namespaces; /* of the last reload, NULL: none */
     namespace_set_t *old_namespaces;   /* still in use while a reload is under way */
     uint32_t reload;
+    finding_board_t *findings;
     switchboard_t *switchboard;
     shard_t **shards;
     uint32_t n_shards;
@@ -120,6 +121,7 @@ static bool make_shards(broker_t *self, char *ret_error, size_t error_size) {
             .config = self->config,
             .namespaces = self->namespaces,
             .metrics = self->options.metrics,
+            .findings = self->findings,
             .boot_nonce = self->boot_nonce,
             .batch_close = self->zap == NULL ? WIRE_BATCH_CLOSE : WIRE_BATCH_CLOSE_CURVE,
             .uplink = {switchboard_post_batch, switchboard_post_reset, self->switchboard},
@@ -202,6 +204,7 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
         self->options.inproc_endpoint = self->own_inproc_endpoint;
     }
     choose_engine(self);
+    self->findings = finding_board_new(options->metrics);
     if (!build(self, ret_error, error_size)) {
         broker_destroy(&self);
         return NULL;
@@ -231,6 +234,7 @@ void broker_destroy(broker_t **self_p) {
     namespace_set_destroy(&self->later_namespaces);
     namespace_set_destroy(&self->old_namespaces);
     namespace_set_destroy(&self->namespaces);
+    finding_board_destroy(&self->findings);
     memory_free(self->shards);
     memory_free(self->id);
     memory_free(self);
@@ -299,6 +303,10 @@ actor_t *broker_shard_for(const broker_t *self, struct span channel) {
 
 const namespace_set_t *broker_namespaces(const broker_t *self) {
     return self->later_namespaces != NULL ? self->later_namespaces : self->namespaces;
+}
+
+finding_board_t *broker_findings(const broker_t *self) {
+    return self->findings;
 }
 
 uint32_t broker_partitions(const broker_t *self) {

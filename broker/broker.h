@@ -48,6 +48,7 @@ actor_t *broker_shard(const broker_t *self, uint32_t index);
 actor_t *broker_shard_for(const broker_t *self, struct span channel);
 const namespace_set_t *broker_namespaces(const broker_t *self);
 uint32_t broker_partitions(const broker_t *self);
+finding_board_t *broker_findings(const broker_t *self); /* of the engines' servers */
 
 /* ---- seen from outside, any thread ---- */
 struct broker_status {

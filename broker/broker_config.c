@@ -120,6 +120,9 @@ static const struct config_key keys[] = {
         .help = "Channels read at once after Redis came back; the others wait."),
     KEY("redis.topic_idle", CONFIG_DURATION, redis_topic_idle_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "60s",
         .help = "How long a partition's topic is listened to after its last use."),
+    KEY("redis.survey", CONFIG_DURATION, redis_survey_ms, RANGE(0, 24 * HOUR), .default_text = "5m",
+        .help = "How often the settings of each Redis server are examined for what will hurt, beside each time a "
+                "connection is made: what is found is logged, and shown in health and metrics. 0: only then."),
 
     KEY("backend.endpoint", CONFIG_TEXT, backend_endpoint, RANGE(0, 255), .default_text = "tcp://127.0.0.1:7710",
         .help = "Where backend services connect for requests: tcp://address:port. Empty: off."),

@@ -61,6 +61,7 @@ struct broker_config {
     int64_t redis_batch_publications; /* redis.batch_publications, 256 in one script call */
     int64_t redis_loads;              /* redis.loads, reads under way at once after an opening, 64 */
     int64_t redis_topic_idle_ms;      /* redis.topic_idle, 60s */
+    int64_t redis_survey_ms;          /* redis.survey, 5m */
     /* backends */
     char *backend_endpoint;      /* backend.endpoint, tcp://127.0.0.1:7710; "" = off */
     char *backend_pull_endpoint; /* backend.pull_endpoint, tcp://127.0.0.1:7711; "" = off */

@@ -18,6 +18,7 @@
 #include "base/payload.h"
 #include "base/position.h"
 #include "base/wire.h"
+#include "broker/finding_board.h"
 
 #include <uv.h>
 
@@ -191,6 +192,7 @@ struct engine_options {
     uint64_t boot_nonce;
     metrics_t *metrics;
     const namespace_set_t *namespaces;
+    finding_board_t *findings; /* where what is found out about servers is told; NULL: nowhere */
     const struct engine_events *events;
     void *context; /* for events */
 };

@@ -93,6 +93,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
                                                    .boot_nonce = options->boot_nonce,
                                                    .metrics = options->metrics,
                                                    .namespaces = options->namespaces,
+                                                   .findings = options->findings,
                                                    .events = &shard_engine_events,
                                                    .context = self};
     self->engine = options->make_engine(options->engine_context, &self->engine_options, ret_error, error_size);

@@ -41,6 +41,7 @@ struct shard_options {
     const struct broker_config *config; /* lives as long as the shard, as everything here */
     const namespace_set_t *namespaces;
     metrics_t *metrics;
+    finding_board_t *findings; /* for the engine; may be NULL */
     uint64_t boot_nonce;
     size_t batch_close;
     struct shard_uplink uplink;

@@ -5,10 +5,11 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "broker/broker_config.h"
+#include "broker/redis/redis_settings.h"
 
 #include <stdio.h>
 
-enum { TEXT_MAX = 255 };
+enum { TEXT_MAX = 255, WHAT_MAX = 1023 };
 
 /* ---- JSON ---- */
 
@@ -136,6 +137,33 @@ static void judge_broker_info(struct doctor *self, const char *base, struct json
     }
 }
 
+/* What the broker found out about its Redis servers itself. Ours counts where we could ask them, too. */
+static void take_findings(struct doctor *self, const char *base, struct json_value info) {
+    struct json_iterator iterator = json_iterate(json_member(info, "findings"));
+    struct json_value name;
+    struct json_value finding;
+    while (json_next(&iterator, &name, &finding)) {
+        char id[TEXT_MAX + 1];
+        char severity[TEXT_MAX + 1];
+        char where[TEXT_MAX + 1];
+        char what[WHAT_MAX + 1];
+        char mend[WHAT_MAX + 1];
+        read_text(finding, "id", id, sizeof id);
+        read_text(finding, "severity", severity, sizeof severity);
+        read_text(finding, "where", where, sizeof where);
+        read_text(finding, "what", what, sizeof what);
+        read_text(finding, "mend", mend, sizeof mend);
+        for (unsigned i = 0; i < REDIS_CHECKS_COUNT; i++) {
+            const char *known = redis_check_id((enum redis_check) i);
+            if (strcmp(known, id) == 0 && findings_find(&self->findings, known, where) == NULL) {
+                findings_add(&self->findings, known, finding_severity_parse(severity), where, "%s (as %s sees it)",
+                             what, base);
+                findings_mend(&self->findings, "%s", mend);
+            }
+        }
+    }
+}
+
 void doctor_check_broker_pages(struct doctor *self, const char *base, const char *path_prefix, const char *token,
                                const struct broker_config *config, struct doctor_said *ret_said) {
     struct doctor_page page;
@@ -155,6 +183,7 @@ void doctor_check_broker_pages(struct doctor *self, const char *base, const char
     snprintf(path, sizeof path, "%s/info", path_prefix);
     if (get_info(self, DOCTOR_BROKER_ENGINE, base, path, token, &page, &object, ret_said)) {
         judge_broker_info(self, base, object, config);
+        take_findings(self, base, object);
     }
     doctor_page_finish(&page);
 }

@@ -150,7 +150,7 @@ static void examine_source(struct doctor *self, const struct doctor_source *sour
     redis_url_describe(&url, where, sizeof where);
     struct redis_setup setup = redis_setup_of(source->broker, &url, shards_of(source->broker), where);
     setup.keeps_history = setup.keeps_history || source->is_redis_only; /* not told: take it so */
-    snprintf(key, sizeof key, "%s:partitions", source->broker->redis_prefix);
+    snprintf(key, sizeof key, "{%s}:partitions", source->broker->redis_prefix);
     examine_server(self, &url, &setup, key);
     explicit_bzero(url.password, sizeof url.password);
 }

@@ -496,6 +496,7 @@ static void tick_second(struct engine_redis *self) {
     if (redis_node_is_up(self->home)) {
         redis_leases_read(self->leases);
     }
+    redis_watch_tick(self);
 }
 
 static void on_tick(uv_timer_t *timer) {

@@ -4,7 +4,8 @@
  *   redis_routing.c     which node serves which partition             redis_tops.c    which channels missed something
  *   redis_node.c        one server: links, its examination            redis_reads.c   load, remove, presence
  *   redis_partition.c   state machine, order, batches                 redis_gate.c    what waits for its confirmation
- *   redis_queue.c       what waits to be sent, deadlines              redis_tell.c    applied → events, completions */
+ *   redis_queue.c       what waits to be sent, deadlines              redis_tell.c    applied → events, completions
+ *   redis_watch.c       are the servers set up soundly? */
 #ifndef CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 #define CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 
@@ -20,6 +21,7 @@
 #include "broker/redis/redis_link.h"
 #include "broker/redis/redis_pubsub.h"
 #include "broker/redis/redis_scripts.h"
+#include "broker/redis/redis_setup.h"
 #include "broker/redis/redis_topology.h"
 
 enum {
@@ -94,6 +96,8 @@ struct redis_node {
     bool is_hidden;                      /* it does not show its replid */
     bool writes_through;                 /* fsync before the answer, where safe channels rely on that; else true */
     unsigned n_replicas;                 /* connected ones, as it said itself */
+    bool is_surveyed;                    /* its settings are being asked for */
+    uint64_t looked_ms;                  /* when it was last seen whether that is due */
     const char *unfit;                   /* what the examination found against the server; NULL: nothing */
     const char *reason;
     unsigned n_closing;
@@ -157,6 +161,8 @@ struct engine_redis {
     unsigned confirm_replicas; /* UINT_MAX: all that are known */
     uint32_t confirm_wait_ms;
     struct redis_link_options link_options;
+    struct redis_setup setup; /* what the servers are judged by */
+    uint64_t survey_ms;       /* redis.survey */
 
     redis_scripts_t *scripts;
     redis_channels_t *channels;
@@ -264,6 +270,12 @@ static inline bool redis_node_hears(const struct redis_node *self) {
 static inline bool redis_node_is_up(const struct redis_node *self) {
     return self != NULL && self->is_ready && redis_link_is_up(self->command);
 }
+
+/* ---- redis_watch.c ---- */
+/* It has become ready: its settings are examined, unless another shard has done it just now. */
+void redis_watch_new(struct redis_node *node);
+/* Every second. */
+void redis_watch_tick(struct engine_redis *self);
 
 /* ---- redis_partition.c ---- */
 void redis_partition_init(struct redis_partition *self, struct engine_redis *engine, uint32_t number,

@@ -122,5 +122,7 @@ bool engine_redis_take_settings(struct engine_redis *self, const struct broker_c
     }
     take_durability(self, config);
     take_limits(self, config);
+    self->setup = redis_setup_of(config, &self->url, self->options.n_shards, "");
+    self->survey_ms = (uint64_t) config->redis_survey_ms;
     return true;
 }

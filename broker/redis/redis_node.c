@@ -68,6 +68,7 @@ static void become_ready(struct redis_node *self) {
     if (self == self->engine->home) {
         redis_leases_on_ready(self->engine->leases);
     }
+    redis_watch_new(self);
 }
 
 static void exam_over(struct redis_node *self, const char *unfit) {

@@ -132,12 +132,12 @@ void redis_judge_identity(const struct redis_judge *judge) {
         redis_judge_fine(judge, REDIS_CHECK_IDENTITY, "master_replid can be seen");
         return;
     }
-    if (judge->setup->has_safe) {
+    if (judge->setup->has_safe && !judge->setup->is_declared) {
         redis_judge_add(judge, REDIS_CHECK_IDENTITY, FINDING_ERROR,
                         "master_replid is hidden, so a failover behind this address may go unseen: durability safe "
                         "cannot be kept");
-        redis_judge_mend(judge, "let the user read INFO (ACL: +info), or speak to Redis without the proxy, or set "
-                                "durability: fast");
+        redis_judge_mend(judge, "let the user read INFO (ACL: +info), or speak to Redis without the proxy; else set "
+                                "durability: fast, or redis.confirm: declared where the provider promises it");
     } else {
         redis_judge_add(judge, REDIS_CHECK_IDENTITY, FINDING_WARNING,
                         "master_replid is hidden: a failover behind this address is noticed late");

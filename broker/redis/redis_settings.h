@@ -67,7 +67,7 @@ enum redis_check {
 };
 const char *redis_check_id(enum redis_check check);
 
-enum { REDIS_CONFIRM_ALL = UINT32_MAX };
+#define REDIS_CONFIRM_ALL UINT32_MAX
 
 /* What we need of the server. */
 struct redis_setup {
@@ -78,6 +78,7 @@ struct redis_setup {
     bool keeps_history;        /* any namespace has history */
     bool has_safe;             /* any such has durability safe */
     bool confirms_by_disk;     /* appendfsync always is their confirmation */
+    bool is_declared;          /* the provider's promise is */
     uint32_t confirm_replicas; /* else so many replicas, or REDIS_CONFIRM_ALL */
     uint32_t n_partitions;     /* broker.partitions; 0: not known */
     uint32_t n_links;          /* that one broker keeps to it; 0: not known */

@@ -12,7 +12,7 @@ static bool is_primary(const struct redis_judge *judge) {
 }
 
 static bool waits_for_replicas(const struct redis_setup *setup) {
-    return setup->has_safe && !setup->confirms_by_disk;
+    return setup->has_safe && !setup->confirms_by_disk && !setup->is_declared;
 }
 
 /* ---- disk ---- */
@@ -22,11 +22,11 @@ static enum finding_severity loss_severity(const struct redis_setup *setup) {
     if (!setup->keeps_history) {
         return FINDING_NOTE;
     }
-    return setup->has_safe ? FINDING_ERROR : FINDING_WARNING;
+    return setup->has_safe && !setup->is_declared ? FINDING_ERROR : FINDING_WARNING;
 }
 
 static const char *loss_text(const struct redis_setup *setup) {
-    if (!setup->has_safe) {
+    if (!setup->has_safe || setup->is_declared) {
         return "";
     }
     return setup->confirms_by_disk

@@ -18,12 +18,17 @@ static bool is_safe(const struct namespace_options *options, bool safe_by_defaul
 struct redis_setup redis_setup_of(const struct broker_config *config, const struct redis_url *url, uint32_t n_shards,
                                   const char *where) {
     bool is_replicated = url->kind != REDIS_URL_STANDALONE;
+    enum redis_confirm_setting confirm = (enum redis_confirm_setting) config->redis_confirm;
+    if (confirm == REDIS_CONFIRM_BY_AUTO) {
+        confirm = is_replicated ? REDIS_CONFIRM_BY_REPLICAS : REDIS_CONFIRM_BY_DISK;
+    }
     struct redis_setup setup = {
         .where = where,
         .is_replicated = is_replicated,
         .is_cluster = url->kind == REDIS_URL_CLUSTER,
-        .confirms_by_disk = !is_replicated,
-        .confirm_replicas = 1,
+        .confirms_by_disk = confirm == REDIS_CONFIRM_BY_DISK,
+        .is_declared = confirm == REDIS_CONFIRM_BY_DECLARATION,
+        .confirm_replicas = config->redis_confirm_all ? REDIS_CONFIRM_ALL : (uint32_t) config->redis_confirm_replicas,
         .n_partitions = (uint32_t) config->partitions,
         .message_bytes = BATCH_BYTES + (uint64_t) config->publication_bytes_max,
         .patience_ms =

@@ -95,7 +95,7 @@ static void survey(struct bench *bench, const char *user, const char *password) 
 
 /* `bench` is to be finished by stop. */
 static void start(struct bench *bench, const char *const *lines) {
-    *bench = (struct bench){.server = redis_server_start(lines), .key = "cb:partitions", .findings = FINDINGS_EMPTY};
+    *bench = (struct bench){.server = redis_server_start(lines), .key = "{cb}:partitions", .findings = FINDINGS_EMPTY};
 }
 
 static void stop(struct bench *bench) {
@@ -126,7 +126,7 @@ static void a_sound_server_is_fine(void **state) {
     (void) state;
     struct bench bench;
     start(&bench, lines("appendonly yes", "maxmemory 200mb"));
-    command(&bench, "SET cb:partitions 256");
+    command(&bench, "SET {cb}:partitions 256");
     survey(&bench, "", "");
     for (unsigned i = 0; i < REDIS_CHECKS_COUNT; i++) {
         if (judge(&bench, (enum redis_check) i) > FINDING_NOTE) {
@@ -145,7 +145,7 @@ static void bad_settings_are_found(void **state) {
                         "min-replicas-to-write 1", "client-output-buffer-limit pubsub 1mb 1mb 1",
                         "enable-debug-command local"));
     command(&bench, "CONFIG SET min-replicas-to-write 0");
-    command(&bench, "SET cb:partitions 128");
+    command(&bench, "SET {cb}:partitions 128");
     command(&bench, "CONFIG SET min-replicas-to-write 1");
     command(&bench, "CONFIG SET slowlog-log-slower-than 10000");
     command(&bench, "DEBUG SLEEP 0.15");

@@ -33,6 +33,10 @@ static void findings_are_counted_found_and_the_worst_is_known(void **state) {
     assert_string_equal(findings_find(&findings, "b", NULL)->mend, "set it to 3");
     assert_string_equal(findings_find(&findings, "b", "there")->mend, "");
     assert_null(findings_find(&findings, "a", "there"));
+    for (unsigned i = 0; i < FINDING_SEVERITIES; i++) {
+        assert_int_equal(finding_severity_parse(finding_severity_text((enum finding_severity) i)), i);
+    }
+    assert_int_equal(finding_severity_parse("dire"), FINDING_UNKNOWN);
     findings_finish(&findings);
     assert_int_equal(findings.n, 0);
 }

@@ -72,6 +72,7 @@ static const struct field fields[] = {
     SETUP(keeps_history, FLAG),
     SETUP(has_safe, FLAG),
     SETUP(confirms_by_disk, FLAG),
+    SETUP(is_declared, FLAG),
     SETUP(confirm_replicas, U32),
     SETUP(n_partitions, U32),
     SETUP(n_links, U32),
@@ -187,6 +188,7 @@ static const struct row rows[] = {
     {REDIS_CHECK_IDENTITY, FINDING_FINE, ""},
     {REDIS_CHECK_IDENTITY, FINDING_ERROR, "master_replid=?"},
     {REDIS_CHECK_IDENTITY, FINDING_WARNING, "master_replid=? has_safe=0"},
+    {REDIS_CHECK_IDENTITY, FINDING_WARNING, "master_replid=? is_declared=1"},
 
     {REDIS_CHECK_PARTITIONS, FINDING_FINE, ""},
     {REDIS_CHECK_PARTITIONS, FINDING_FINE, "partitions=0"},
@@ -231,6 +233,7 @@ static const struct row rows[] = {
     {REDIS_CHECK_PERSISTENCE, FINDING_ERROR, "aof_enabled=0"},
     {REDIS_CHECK_PERSISTENCE, FINDING_ERROR, "aof_enabled=0 save=300_10 confirms_by_disk=1"},
     {REDIS_CHECK_PERSISTENCE, FINDING_WARNING, "aof_enabled=0 has_safe=0"},
+    {REDIS_CHECK_PERSISTENCE, FINDING_WARNING, "aof_enabled=0 is_declared=1"},
     {REDIS_CHECK_PERSISTENCE, FINDING_WARNING, "aof_enabled=0 has_safe=0 save=300_10"},
     {REDIS_CHECK_PERSISTENCE, FINDING_WARNING, "aof_enabled=0 has_safe=0 save=?"},
     {REDIS_CHECK_PERSISTENCE, FINDING_NOTE, "aof_enabled=0 has_safe=0 keeps_history=0"},
@@ -268,6 +271,7 @@ static const struct row rows[] = {
     {REDIS_CHECK_REPLICAS, FINDING_ERROR, "replicas=0 confirm_replicas=4294967295"},
     {REDIS_CHECK_REPLICAS, FINDING_WARNING, "replicas=0 has_safe=0"},
     {REDIS_CHECK_REPLICAS, FINDING_WARNING, "replicas=0 confirms_by_disk=1"},
+    {REDIS_CHECK_REPLICAS, FINDING_WARNING, "replicas=0 is_declared=1"},
 
     {REDIS_CHECK_BACKLOG, FINDING_FINE, ""},
     {REDIS_CHECK_BACKLOG, FINDING_FINE, "backlog_bytes=1048576 is_replicated=0 replicas=0"},

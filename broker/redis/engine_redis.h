@@ -1,10 +1,11 @@
-/* The engine on Redis: redis.md. One standalone server (TCP or unix socket), durability fast: told as soon as the
- * primary executed it, and after every new reign each channel's epoch changes at its first touch. Any number of brokers
- * on one Redis; one engine a shard, each with a command link and a pub/sub link of its own.
+/* The engine on Redis: one server, what Sentinels name, or a cluster; in plain, through TLS or a unix socket.
+ * Durability fast: told as soon as the primary executed it, and after every new reign each channel's epoch changes at
+ * its first touch. Durability safe: told when it is confirmed, and epochs go on (docs/durability.md). Any number of
+ * brokers on one Redis; one engine a shard, with links of its own to each server that it needs.
  *
- * Redis away: requests wait for their deadline and end as ENGINE_TEMPORARY (not sent) or ENGINE_UNKNOWN (sent); after
- * half a second, publications without history, and those of namespaces with on_engine_down: memory, pass live through
- * this broker, marked not_durable. Thread: the shard's. */
+ * Redis away: requests wait for their deadline and end as ENGINE_TEMPORARY (not sent) or ENGINE_UNKNOWN (sent, or not
+ * confirmed); after half a second, publications without history, and those of namespaces with on_engine_down: memory,
+ * pass live through this broker, marked not_durable. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_ENGINE_REDIS_H
 #define CALLBOARD_BROKER_ENGINE_REDIS_H
 

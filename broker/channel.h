@@ -54,6 +54,8 @@ void channel_link(channel_set_t *self, struct span name, const struct namespace_
 /* A SUBSCRIBE; the answer (SUBSCRIBED or ERROR) goes into the peer's batch now or later. On ERROR for a subscription
  * that was never answered, it is gone. */
 void channel_ask(struct subscription *subscription, const struct subscription_question *question);
+/* NULL: it is linked to none. */
+channel_t *channel_of(const struct subscription *subscription);
 /* The channel lets go of it; the subscription stays its peer's. */
 void channel_unlink(struct subscription *subscription);
 

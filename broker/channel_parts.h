@@ -1,5 +1,5 @@
-/* What the files of a channel share (channel.c, channel_answer.c, channel_presence.c, channel_set.c) and nobody else
- * includes. Thread: the shard's. */
+/* What the files of a channel share (channel.c, channel_load.c, channel_answer.c, channel_presence.c, channel_set.c)
+ * and nobody else includes. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_CHANNEL_PARTS_H
 #define CALLBOARD_BROKER_CHANNEL_PARTS_H
 
@@ -18,21 +18,19 @@ struct channel_load {
     payload_t **publications; /* borrowed: the run */
 };
 
-struct channel {
-    channel_set_t *set;
-    UT_hash_handle by_name;
-    struct list_link of_partition;
-    struct timer_entry due; /* idle for long, load to be tried again */
-    const struct namespace_options *options;
-    uint32_t partition;
-    struct channel_state state;
-    struct channel_tail tail;
+/* A SUBSCRIBE without an answer yet. */
+struct subscription_wait {
+    struct list_link of_channel; /* in the work's `waiting` */
+    struct subscription *subscription;
+    struct subscription_question asked;
+    uint32_t at_load; /* the load that may say no to it */
+};
 
-    /* Subscriptions: those in the fan-out, and those that ask or lag. */
-    struct list_link live;
-    struct list_link aside;
-    struct list_link waiting; /* subscription.waiting: SUBSCRIBEs without an answer yet */
-    uint32_t n_subscriptions;
+/* What a channel has beside its rest while something is under way; there from channel_work until nothing is. */
+struct channel_work {
+    struct channel *channel;
+    struct channel_state state; /* its load and its kept run; the rest stands in the channel */
+    struct list_link waiting;   /* struct subscription_wait */
 
     /* The one load. */
     struct engine_read read;
@@ -50,22 +48,45 @@ struct channel {
     uint32_t n_kept;
     uint64_t kept_first;
     size_t kept_bytes;
+};
 
-    /* Presence, where the namespace has it; NULL: nobody needed it yet. */
-    presence_t *presence;
-    struct engine_presence_read presence_read;
-    uint64_t sweep_until_ms;
+/* Idle for long, or a load to be tried again. */
+struct channel_due {
+    struct timer_entry entry;
+    struct channel *channel;
+};
 
-    size_t footprint; /* charged to the tails' quota */
-    size_t name_size;
+/* Where the namespace has presence. */
+struct channel_presence {
+    struct channel *channel;
+    presence_t *members;
+    struct engine_presence_read read;
+};
+
+/* There may be a hundred thousand that rest: what only some need is apart. */
+struct channel {
+    channel_set_t *set;
+    struct slot_link by_name;
+    const struct namespace_options *options;
+    uint32_t n_subscriptions;
+    uint8_t phase; /* enum channel_phase */
+    uint8_t name_size;
+    struct position cursor; /* phase, cursor and past: channel_state's */
+    struct epoch past;
+    struct channel_tail tail;
+    struct list_link subscriptions;    /* all: those in the fan-out, and those that ask or lag */
+    struct channel_work *work;         /* NULL: nothing is under way */
+    struct channel_due *due;           /* NULL: no deadline */
+    struct channel_presence *presence; /* NULL: nobody needed it yet */
     char name[];
 };
 
 struct channel_set {
     struct channel_set_options options;
     engine_t *engine;
-    struct channel *by_name;
-    struct list_link *partitions; /* lists of channel.of_partition */
+    slot_table_t *by_name; /* one table for each partition */
+    uint32_t n_partitions;
+    size_t n_channels;
     timer_wheel_t *wheel;
     struct channel_tails tails; /* and what else is charged to their quota: kept publications, channels */
     struct list_link loads_wanted;
@@ -78,25 +99,41 @@ struct channel_set {
     bool closing;
 };
 
+/* Every channel: begin with a zeroed cursor; NULL at the end. The one that was given may go meanwhile. */
+struct channel_cursor {
+    uint32_t partition;
+    struct slot_cursor slots;
+};
+struct channel *channel_set_each(const channel_set_t *self, struct channel_cursor *cursor);
+
 /* channel.c */
 struct channel *channel_new(channel_set_t *set, struct span name, const struct namespace_options *options);
 void channel_destroy(struct channel *self, bool release);
 /* Moves the state and does what it says. False: the channel is gone. */
 bool channel_step(struct channel *self, const struct channel_event *event, payload_t *publication);
-/* Behind every outer call: nobody there any more? False: the channel is gone. */
+/* Behind every outer call: nobody there any more, nothing under way? False: the channel is gone. */
 bool channel_settle(struct channel *self);
-void channel_send_load(struct channel *self);
+/* Made where it is not there. */
+struct channel_work *channel_work(struct channel *self);
 void channel_take_options(struct channel *self, const struct namespace_options *options);
 void channel_tell_members(struct channel *self, bool joined, struct span info);
 
+/* channel_load.c */
+void channel_want_load(struct channel *self, bool has_since, const struct position *since);
+void channel_send_load(struct channel_work *work);
+
 /* channel_answer.c */
-bool channel_needs_load(const struct channel *self, const struct subscription *subscription);
+/* It waits for no answer any more. */
+void channel_forget_wait(struct subscription *subscription);
+bool channel_needs_load(const struct channel *self, const struct subscription_wait *wait);
 void channel_answer_waiting(struct channel *self);
 void channel_refuse_waiting(struct channel *self);
 /* From where shall the load for those who wait be? False: only the top is needed. */
 bool channel_choose_since(const struct channel *self, struct position *ret_since, bool *ret_own);
 
 /* channel_presence.c */
+void channel_presence_destroy(struct channel *self);
+bool channel_reads_presence(const struct channel *self);
 void channel_load_presence(struct channel *self);
 void channel_sweep_presence(struct channel *self, uint64_t now_ms);
 

@@ -2,6 +2,7 @@
  * those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a retry, a move or a second
  * answer to RESYNC is silent. */
 #include "base/clock.h"
+#include "base/memory.h"
 #include "broker/channel_parts.h"
 #include "broker/shard_metrics.h"
 
@@ -27,30 +28,30 @@ static void on_gone(void *context, struct span client, struct span info, bool in
         return;
     }
     channel_tell_members(self, false, info);
-    presence_leave(self->presence, client);
+    presence_leave(self->presence->members, client);
 }
 
 static void on_read(struct channel *self, const struct engine_presence_read *read) {
+    presence_t *members = self->presence->members;
     uint64_t now_ms = clock_monotonic_ms();
-    bool tell = presence_was_ready(self->presence);
+    bool tell = presence_was_ready(members);
     for (uint32_t i = 0; i < read->n_entries; i++) {
-        if (presence_load(self->presence, &read->entries[i], now_ms) && tell) {
+        if (presence_load(members, &read->entries[i], now_ms) && tell) {
             channel_tell_members(self, true, read->entries[i].info);
         }
     }
-    presence_end_load(self->presence, now_ms);
-    self->sweep_until_ms = now_ms + SWEEP_FOR_MS;
-    if (self->sweep_until_ms > self->set->sweep_until_ms) {
-        self->set->sweep_until_ms = self->sweep_until_ms;
+    presence_end_load(members, now_ms);
+    if (now_ms + SWEEP_FOR_MS > self->set->sweep_until_ms) {
+        self->set->sweep_until_ms = now_ms + SWEEP_FOR_MS;
     }
     if (tell) {
         struct presence_lives lives = lives_of(self);
-        presence_sweep(self->presence, &lives, now_ms, on_gone, self);
+        presence_sweep(members, &lives, now_ms, on_gone, self);
     }
 }
 
 static void on_read_done(struct engine_presence_read *read, enum engine_outcome outcome) {
-    struct channel *self = list_entry(read, struct channel, presence_read);
+    struct channel *self = list_entry(read, struct channel_presence, read)->channel;
     self->set->presence_reads_out--;
     if (self->set->closing) {
         return;
@@ -58,36 +59,51 @@ static void on_read_done(struct engine_presence_read *read, enum engine_outcome 
     if (outcome == ENGINE_OK) {
         on_read(self, read);
     } else {
-        presence_fail_load(self->presence);
+        presence_fail_load(self->presence->members);
     }
     if (self->n_subscriptions == 0) {
         channel_settle(self);
     }
 }
 
+bool channel_reads_presence(const struct channel *self) {
+    return self->presence != NULL && presence_is_loading(self->presence->members);
+}
+
+void channel_presence_destroy(struct channel *self) {
+    if (self->presence != NULL) {
+        presence_destroy(&self->presence->members);
+        memory_free(self->presence);
+        self->presence = NULL;
+    }
+}
+
 void channel_load_presence(struct channel *self) {
     if (self->presence == NULL) {
-        self->presence = presence_new();
+        self->presence = memory_alloc_zero(sizeof *self->presence);
+        self->presence->channel = self;
+        self->presence->members = presence_new();
     }
-    if (presence_is_loading(self->presence)) {
+    if (channel_reads_presence(self)) {
         return;
     }
-    presence_begin_load(self->presence);
-    self->presence_read = (struct engine_presence_read){
+    presence_begin_load(self->presence->members);
+    self->presence->read = (struct engine_presence_read){
         .channel = channel_name(self),
         .deadline_ms = clock_monotonic_ms() + (uint64_t) self->set->options.config->publish_timeout_ms,
         .on_done = on_read_done};
     self->set->presence_reads_out++;
-    self->set->engine->methods->presence_read(self->set->engine, &self->presence_read);
+    self->set->engine->methods->presence_read(self->set->engine, &self->presence->read);
 }
 
 /* Whoever seems dead is looked up again before it is taken out: its gateway may have set it under a new lease. */
 void channel_sweep_presence(struct channel *self, uint64_t now_ms) {
-    if (self->presence == NULL || presence_is_loading(self->presence)) {
+    if (self->presence == NULL || channel_reads_presence(self)) {
         return;
     }
     struct presence_lives lives = lives_of(self);
-    if (!presence_was_ready(self->presence) || presence_needs_sweep(self->presence, &lives, now_ms)) {
+    const presence_t *members = self->presence->members;
+    if (!presence_was_ready(members) || presence_needs_sweep(members, &lives, now_ms)) {
         channel_load_presence(self);
     }
 }
@@ -99,7 +115,8 @@ void channel_on_presence(channel_t *self, bool joined, const struct engine_prese
     }
     bool changed = true;
     if (self->presence != NULL) {
-        changed = joined ? presence_join(self->presence, entry, now_ms) : presence_leave(self->presence, info.client);
+        presence_t *members = self->presence->members;
+        changed = joined ? presence_join(members, entry, now_ms) : presence_leave(members, info.client);
     }
     if (changed) {
         channel_tell_members(self, joined, entry->info);
@@ -107,5 +124,5 @@ void channel_on_presence(channel_t *self, bool joined, const struct engine_prese
 }
 
 const presence_t *channel_presence(const channel_t *self) {
-    return self->presence != NULL && presence_is_ready(self->presence) ? self->presence : NULL;
+    return self->presence != NULL && presence_is_ready(self->presence->members) ? self->presence->members : NULL;
 }

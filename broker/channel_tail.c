@@ -8,35 +8,47 @@
 
 enum { RING_FIRST = 4 };
 
-void channel_tail_init(struct channel_tail *self, uint32_t count_max, size_t bytes_max, struct channel_tails *tails) {
-    *self = (struct channel_tail){.count_max = count_max, .bytes_max = bytes_max, .tails = tails};
-    list_init(&self->by_use);
+struct channel_tail_ring {
+    struct channel_tail *tail; /* whose it is */
+    struct list_link by_use;
+    uint32_t capacity; /* a power of two */
+    uint32_t begin;    /* index of the oldest */
+    uint32_t count;    /* at least 1 between calls */
+    uint64_t first;    /* offset of the oldest */
+    size_t bytes;
+    payload_t *places[];
+};
+
+void channel_tail_init(struct channel_tail *self, uint32_t count_max, struct channel_tails *tails) {
+    *self = (struct channel_tail){.count_max = count_max, .tails = tails};
 }
 
-static uint32_t ring_index(const struct channel_tail *self, uint32_t place) {
-    return (self->begin + place) & (self->capacity - 1);
+static uint32_t index_of(const struct channel_tail_ring *ring, uint32_t place) {
+    return (ring->begin + place) & (ring->capacity - 1);
 }
 
-static void drop_oldest(struct channel_tail *self) {
-    payload_t **oldest = &self->ring[self->begin];
+static void drop_oldest(struct channel_tail_ring *ring) {
+    payload_t **oldest = &ring->places[ring->begin];
     size_t bytes = payload_footprint(*oldest);
-    quota_release(&self->tails->quota, bytes);
-    self->bytes -= bytes;
+    quota_release(&ring->tail->tails->quota, bytes);
+    ring->bytes -= bytes;
     payload_unref(oldest);
-    self->begin = ring_index(self, 1);
-    self->count--;
-    self->first++;
+    ring->begin = index_of(ring, 1);
+    ring->count--;
+    ring->first++;
 }
 
 void channel_tail_clear(struct channel_tail *self) {
-    while (self->count > 0) {
-        drop_oldest(self);
+    struct channel_tail_ring *ring = self->ring;
+    if (ring == NULL) {
+        return;
     }
-    memory_free(self->ring);
+    while (ring->count > 0) {
+        drop_oldest(ring);
+    }
+    list_remove(&ring->by_use);
+    memory_free(ring);
     self->ring = NULL;
-    self->capacity = 0;
-    self->begin = 0;
-    list_remove(&self->by_use);
 }
 
 void channel_tail_finish(struct channel_tail *self) {
@@ -45,16 +57,16 @@ void channel_tail_finish(struct channel_tail *self) {
 
 /* ---- all tails ---- */
 
-void channel_tails_init(struct channel_tails *self, size_t bytes_max) {
-    *self = (struct channel_tails){.n_given_up = 0};
+void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t bytes_max_each) {
+    *self = (struct channel_tails){.bytes_max = bytes_max_each};
     quota_init(&self->quota, bytes_max, NULL);
     list_init(&self->by_use);
 }
 
 void channel_tail_use(struct channel_tail *self) {
-    if (self->count > 0 && self->tails->by_use.previous != &self->by_use) {
-        list_remove(&self->by_use);
-        list_push_back(&self->tails->by_use, &self->by_use);
+    if (self->ring != NULL && self->tails->by_use.previous != &self->ring->by_use) {
+        list_remove(&self->ring->by_use);
+        list_push_back(&self->tails->by_use, &self->ring->by_use);
     }
 }
 
@@ -62,13 +74,13 @@ void channel_tail_use(struct channel_tail *self) {
 static bool charge_tails(struct channel_tails *tails, const struct channel_tail *self, size_t bytes) {
     while (!quota_charge(&tails->quota, bytes)) {
         struct list_link *oldest = tails->by_use.next;
-        if (self != NULL && oldest == &self->by_use) {
+        if (self != NULL && self->ring != NULL && oldest == &self->ring->by_use) {
             oldest = oldest->next;
         }
         if (oldest == &tails->by_use) {
             return false;
         }
-        channel_tail_clear(list_entry(oldest, struct channel_tail, by_use));
+        channel_tail_clear(list_entry(oldest, struct channel_tail_ring, by_use)->tail);
         tails->n_given_up++;
     }
     return true;
@@ -84,78 +96,98 @@ bool channel_tails_make_room(struct channel_tails *self, size_t bytes) {
 
 /* ---- adding ---- */
 
-static void grow(struct channel_tail *self) {
-    uint32_t capacity = self->capacity == 0 ? RING_FIRST : self->capacity * 2;
-    payload_t **ring = memory_alloc_array(capacity, sizeof *ring);
-    for (uint32_t i = 0; i < self->count; i++) {
-        ring[i] = self->ring[ring_index(self, i)];
+/* The ring, with room for one more. */
+static struct channel_tail_ring *roomy_ring(struct channel_tail *self) {
+    struct channel_tail_ring *former = self->ring;
+    if (former != NULL && former->count < former->capacity) {
+        return former;
     }
-    memory_free(self->ring);
+    uint32_t capacity = former == NULL ? RING_FIRST : former->capacity * 2;
+    struct channel_tail_ring *ring = memory_alloc_zero(sizeof *ring + capacity * sizeof(payload_t *));
+    ring->tail = self;
+    ring->capacity = capacity;
+    list_init(&ring->by_use);
+    if (former != NULL) {
+        for (uint32_t i = 0; i < former->count; i++) {
+            ring->places[i] = former->places[index_of(former, i)];
+        }
+        ring->count = former->count;
+        ring->first = former->first;
+        ring->bytes = former->bytes;
+        list_remove(&former->by_use);
+        memory_free(former);
+    }
     self->ring = ring;
-    self->capacity = capacity;
-    self->begin = 0;
+    return ring;
 }
 
 static void charge(struct channel_tail *self, size_t bytes) {
-    self->bytes += bytes;
-    self->count++;
+    self->ring->bytes += bytes;
+    self->ring->count++;
     channel_tail_use(self);
 }
 
 bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *publication) {
     size_t bytes = payload_footprint(publication);
-    if (self->count > 0 && offset != self->first + self->count) {
+    if (self->ring != NULL && offset != self->ring->first + self->ring->count) {
         channel_tail_clear(self);
     }
-    if (self->count_max == 0 || bytes > self->bytes_max) {
+    if (self->count_max == 0 || bytes > self->tails->bytes_max) {
         channel_tail_clear(self);
         return true;
     }
-    while (self->count > 0 && (self->count >= self->count_max || self->bytes + bytes > self->bytes_max)) {
-        drop_oldest(self);
+    struct channel_tail_ring *ring = self->ring;
+    while (ring != NULL && ring->count > 0 &&
+           (ring->count >= self->count_max || ring->bytes + bytes > self->tails->bytes_max)) {
+        drop_oldest(ring);
     }
     if (!charge_tails(self->tails, self, bytes)) {
-        self->tails->n_given_up += self->count > 0;
+        self->tails->n_given_up += ring != NULL && ring->count > 0;
         channel_tail_clear(self);
         return false;
     }
-    if (self->count == self->capacity) {
-        grow(self);
+    ring = roomy_ring(self);
+    if (ring->count == 0) {
+        ring->first = offset;
     }
-    if (self->count == 0) {
-        self->first = offset;
-    }
-    self->ring[ring_index(self, self->count)] = payload_ref(publication);
+    ring->places[index_of(ring, ring->count)] = payload_ref(publication);
     charge(self, bytes);
     return true;
 }
 
 bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication) {
-    check(self->count > 0 && offset + 1 == self->first, "prepend %llu", (unsigned long long) offset);
+    check(self->ring != NULL && offset + 1 == self->ring->first, "prepend %llu", (unsigned long long) offset);
     size_t bytes = payload_footprint(publication);
-    if (self->count >= self->count_max || self->bytes + bytes > self->bytes_max ||
+    if (self->ring->count >= self->count_max || self->ring->bytes + bytes > self->tails->bytes_max ||
         !charge_tails(self->tails, self, bytes)) {
         return false;
     }
-    if (self->count == self->capacity) {
-        grow(self);
-    }
-    self->begin = ring_index(self, self->capacity - 1);
-    self->ring[self->begin] = payload_ref(publication);
-    self->first = offset;
+    struct channel_tail_ring *ring = roomy_ring(self);
+    ring->begin = index_of(ring, ring->capacity - 1);
+    ring->places[ring->begin] = payload_ref(publication);
+    ring->first = offset;
     charge(self, bytes);
     return true;
 }
 
 /* ---- reading ---- */
 
+uint32_t channel_tail_count(const struct channel_tail *self) {
+    return self->ring == NULL ? 0 : self->ring->count;
+}
+
+size_t channel_tail_bytes(const struct channel_tail *self) {
+    return self->ring == NULL ? 0 : self->ring->bytes;
+}
+
 payload_t *channel_tail_at(const struct channel_tail *self, uint64_t offset) {
-    if (self->count == 0 || offset < self->first || offset - self->first >= self->count) {
+    const struct channel_tail_ring *ring = self->ring;
+    if (ring == NULL || offset < ring->first || offset - ring->first >= ring->count) {
         return NULL;
     }
-    return self->ring[ring_index(self, (uint32_t) (offset - self->first))];
+    return ring->places[index_of(ring, (uint32_t) (offset - ring->first))];
 }
 
 uint64_t channel_tail_first(const struct channel_tail *self, uint64_t cursor) {
-    return self->count == 0 ? cursor + 1 : self->first;
+    return self->ring == NULL ? cursor + 1 : self->ring->first;
 }

@@ -14,28 +14,27 @@
 /* The tails of a shard. */
 struct channel_tails {
     struct quota quota;      /* they, and what their channels charge besides */
+    size_t bytes_max;        /* of each */
     struct list_link by_use; /* those that are not empty, the one not used for longest first */
     uint64_t n_given_up;
 };
 
+struct channel_tail_ring;
+
+/* Small: there is one in every channel. What it holds is one block, and none while it is empty. */
 struct channel_tail {
-    payload_t **ring; /* capacity is a power of two; NULL while empty */
-    uint32_t capacity;
-    uint32_t begin; /* index of the oldest */
-    uint32_t count;
-    uint64_t first;     /* offset of the oldest, when count > 0 */
-    size_t bytes;       /* charged */
-    uint32_t count_max; /* 0: keeps nothing */
-    size_t bytes_max;
+    struct channel_tail_ring *ring; /* NULL: empty */
     struct channel_tails *tails;
-    struct list_link by_use;
+    uint32_t count_max; /* 0: keeps nothing */
 };
 
-void channel_tails_init(struct channel_tails *self, size_t bytes_max);
+/* The bytes of all and of each. */
+void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t bytes_max_each);
 /* Gives up tails until so many bytes may be charged. False: there is not so much room without any tail. */
 bool channel_tails_make_room(struct channel_tails *self, size_t bytes);
 
-void channel_tail_init(struct channel_tail *self, uint32_t count_max, size_t bytes_max, struct channel_tails *tails);
+/* It stays where it is. */
+void channel_tail_init(struct channel_tail *self, uint32_t count_max, struct channel_tails *tails);
 void channel_tail_finish(struct channel_tail *self); /* empties */
 void channel_tail_clear(struct channel_tail *self);
 /* Takes a reference. `offset` is last + 1, else the tail starts anew with it. Drops the oldest over a bound; what alone
@@ -46,6 +45,8 @@ bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *
 bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication);
 /* It was read from. */
 void channel_tail_use(struct channel_tail *self);
+uint32_t channel_tail_count(const struct channel_tail *self);
+size_t channel_tail_bytes(const struct channel_tail *self); /* charged */
 /* NULL: not there. Borrowed. */
 payload_t *channel_tail_at(const struct channel_tail *self, uint64_t offset);
 /* The oldest offset; `cursor` + 1 when it is empty. */

@@ -28,13 +28,16 @@ struct gateway_peer {
     bool begun;
     bool broken;
     struct list_link dirty;
-    struct list_link subscriptions;
-    struct list_link changed;
-    struct list_link to_tell;
-    struct subscription *by_handle;
-    uint32_t n_subscriptions;
+    slot_table_t subscriptions; /* by handle */
+    struct slot_cursor walk;    /* of the subscriptions, in turn */
+    struct list_link changed;   /* LIVE ones */
+    struct list_link to_tell;   /* LAGGING ones */
     struct gateway_peer_notes notes;
 };
+
+static uint64_t hash_of(const slot_table_t *table, const struct slot_link *link) {
+    return slot_table_hash_number(table, slot_entry(link, struct subscription, by_handle)->handle);
+}
 
 gateway_peer_t *gateway_peer_new(const struct gateway_peer_options *options) {
     gateway_peer_t *self = memory_alloc_zero(sizeof *self);
@@ -46,7 +49,7 @@ gateway_peer_t *gateway_peer_new(const struct gateway_peer_options *options) {
     wire_lane_speak(self->lane, options->version);
     self->batch = BUFFER_EMPTY;
     list_init(&self->dirty);
-    list_init(&self->subscriptions);
+    slot_table_init(&self->subscriptions, hash_of);
     list_init(&self->changed);
     list_init(&self->to_tell);
     return self;
@@ -57,10 +60,11 @@ void gateway_peer_destroy(gateway_peer_t **self_p) {
     if (self == NULL) {
         return;
     }
-    while (!list_is_empty(&self->subscriptions)) {
-        struct subscription *subscription = gateway_peer_first(self);
+    struct subscription *subscription = NULL;
+    while ((subscription = gateway_peer_first(self)) != NULL) {
         gateway_peer_unsubscribe(&subscription);
     }
+    slot_table_finish(&self->subscriptions);
     list_remove(&self->dirty);
     wire_lane_destroy(&self->lane);
     buffer_finish(&self->batch);
@@ -182,8 +186,8 @@ bool gateway_peer_push(gateway_peer_t *self, struct subscription *subscription, 
         !wire_append_push(gateway_peer_batch(self), subscription->handle, publication)) {
         return false;
     }
-    if (!list_is_linked(&subscription->changed)) {
-        list_push_back(&self->changed, &subscription->changed);
+    if (!list_is_linked(&subscription->to_tell)) {
+        list_push_back(&self->changed, &subscription->to_tell);
     }
     note_frame(self);
     return true;
@@ -205,12 +209,12 @@ bool gateway_peer_tell_member(gateway_peer_t *self, const struct subscription *s
 
 void gateway_peer_lag(gateway_peer_t *self, struct subscription *subscription) {
     subscription->state = SUBSCRIPTION_LAGGING;
-    list_remove(&subscription->changed);
+    list_remove(&subscription->to_tell);
     list_push_back(&self->to_tell, &subscription->to_tell);
     make_dirty(self);
 }
 
-void gateway_peer_forget_lag(struct subscription *subscription) {
+void gateway_peer_forget_told(struct subscription *subscription) {
     list_remove(&subscription->to_tell);
 }
 
@@ -251,16 +255,24 @@ static bool append_top(const struct subscription *subscription, struct buffer *o
     return true;
 }
 
+/* The next in turn; begins anew at the end. */
+static struct subscription *walk_on(gateway_peer_t *self) {
+    struct slot_link *link = slot_table_each(&self->subscriptions, &self->walk);
+    if (link == NULL) {
+        self->walk = (struct slot_cursor){.slot = 0};
+        link = slot_table_each(&self->subscriptions, &self->walk);
+    }
+    return link == NULL ? NULL : slot_entry(link, struct subscription, by_handle);
+}
+
 uint32_t gateway_peer_append_tops(gateway_peer_t *self, uint32_t n_walk, uint32_t n_max, struct buffer *out) {
     uint32_t n = 0;
     while (n < n_max && !list_is_empty(&self->changed)) {
         struct list_link *link = list_pop_front(&self->changed);
-        n += append_top(list_entry(link, struct subscription, changed), out);
+        n += append_top(list_entry(link, struct subscription, to_tell), out);
     }
-    for (uint32_t i = 0; i < n_walk && i < n_max && !list_is_empty(&self->subscriptions); i++) {
-        struct list_link *link = list_pop_front(&self->subscriptions);
-        list_push_back(&self->subscriptions, link);
-        n += append_top(list_entry(link, struct subscription, of_peer), out);
+    for (uint32_t i = 0; i < n_walk && i < n_max && self->subscriptions.n > 0; i++) {
+        n += append_top(walk_on(self), out);
     }
     return n;
 }
@@ -268,9 +280,12 @@ uint32_t gateway_peer_append_tops(gateway_peer_t *self, uint32_t n_walk, uint32_
 /* ---- subscriptions ---- */
 
 struct subscription *gateway_peer_find(gateway_peer_t *self, uint32_t handle) {
-    struct subscription *found = NULL;
-    HASH_FIND(by_handle, self->by_handle, &handle, sizeof handle, found);
-    return found;
+    struct slot_link *link =
+        slot_table_chain(&self->subscriptions, slot_table_hash_number(&self->subscriptions, handle));
+    while (link != NULL && slot_entry(link, struct subscription, by_handle)->handle != handle) {
+        link = link->next;
+    }
+    return link == NULL ? NULL : slot_entry(link, struct subscription, by_handle);
 }
 
 struct subscription *gateway_peer_subscribe(gateway_peer_t *self, uint32_t handle) {
@@ -278,34 +293,34 @@ struct subscription *gateway_peer_subscribe(gateway_peer_t *self, uint32_t handl
     subscription->handle = handle;
     subscription->peer = self;
     list_init(&subscription->of_channel);
-    list_init(&subscription->changed);
     list_init(&subscription->to_tell);
-    list_init(&subscription->waiting);
-    list_init(&subscription->of_peer);
-    list_push_back(&self->subscriptions, &subscription->of_peer);
-    HASH_ADD(by_handle, self->by_handle, handle, sizeof subscription->handle, subscription);
-    self->n_subscriptions++;
+    size_t n_slots = self->subscriptions.n_slots;
+    slot_table_add(&self->subscriptions, &subscription->by_handle);
+    if (self->subscriptions.n_slots != n_slots) {
+        /* Who stood in a slot stands there or in the new half: the slot that was walked last again, none is left out.
+         */
+        self->walk = (struct slot_cursor){.slot = self->walk.slot == 0 ? 0 : self->walk.slot - 1};
+    }
     return subscription;
 }
 
 void gateway_peer_unsubscribe(struct subscription **subscription_p) {
     struct subscription *subscription = *subscription_p;
     gateway_peer_t *self = subscription->peer;
-    check(subscription->channel == NULL, "handle %u is still in its channel", subscription->handle);
-    HASH_DELETE(by_handle, self->by_handle, subscription);
-    list_remove(&subscription->of_peer);
-    list_remove(&subscription->changed);
+    check(!list_is_linked(&subscription->of_channel), "handle %u is still in its channel", subscription->handle);
+    if (self->walk.next == &subscription->by_handle) {
+        self->walk.next = subscription->by_handle.next;
+    }
+    slot_table_remove(&self->subscriptions, &subscription->by_handle);
     list_remove(&subscription->to_tell);
-    self->n_subscriptions--;
     memory_free(subscription);
     *subscription_p = NULL;
 }
 
 struct subscription *gateway_peer_first(gateway_peer_t *self) {
-    return list_is_empty(&self->subscriptions) ? NULL
-                                               : list_entry(self->subscriptions.next, struct subscription, of_peer);
+    return self->subscriptions.n == 0 ? NULL : walk_on(self);
 }
 
 uint32_t gateway_peer_subscriptions(const gateway_peer_t *self) {
-    return self->n_subscriptions;
+    return (uint32_t) self->subscriptions.n;
 }

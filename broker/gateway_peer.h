@@ -59,8 +59,8 @@ bool gateway_peer_tell_member(gateway_peer_t *self, const struct subscription *s
                               struct span info);
 /* The subscription is LAGGING now; the frame follows with credit. */
 void gateway_peer_lag(gateway_peer_t *self, struct subscription *subscription);
-/* Its owner was told otherwise, or asks already. */
-void gateway_peer_forget_lag(struct subscription *subscription);
+/* Neither its lagging nor its new top needs to be told: it asks, was told otherwise, or goes. */
+void gateway_peer_forget_told(struct subscription *subscription);
 /* End of turn: what is open goes, with credit; else an ack that is due goes alone. */
 void gateway_peer_flush(gateway_peer_t *self);
 /* Replies outgrew WIRE_BATCH_MAX: reset the link. */

@@ -50,7 +50,8 @@ static bool on_subscribe(struct shard *self, gateway_peer_t *peer, struct span b
     struct subscription *subscription = gateway_peer_find(peer, frame.handle);
     const struct namespace_options *options = NULL;
     enum error_code code = judge_subscribe(self, frame.channel, &options);
-    if (code == ERROR_NONE && subscription != NULL && !span_equal(channel_name(subscription->channel), frame.channel)) {
+    if (code == ERROR_NONE && subscription != NULL &&
+        !span_equal(channel_name(channel_of(subscription)), frame.channel)) {
         code = ERROR_BAD_REQUEST; /* a handle names one channel */
     }
     if (code != ERROR_NONE) {
@@ -182,8 +183,8 @@ static channel_t *presence_channel(gateway_peer_t *peer, uint32_t handle) {
     if (subscription == NULL) {
         return NULL;
     }
-    const struct namespace_options *options = channel_options(subscription->channel);
-    return options->presence || options->join_leave ? subscription->channel : NULL;
+    const struct namespace_options *options = channel_options(channel_of(subscription));
+    return options->presence || options->join_leave ? channel_of(subscription) : NULL;
 }
 
 static bool on_presence_set(struct shard *self, gateway_peer_t *peer, struct span body) {

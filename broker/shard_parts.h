@@ -10,6 +10,8 @@
 
 #include <stdatomic.h>
 
+#include <uthash.h>
+
 struct shard_peer_entry {
     UT_hash_handle by_number;
     uint32_t number;

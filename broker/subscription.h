@@ -1,23 +1,23 @@
 /* One channel for one gateway worker: where channel and gateway_peer meet. Owned by the peer (gateway_peer_subscribe,
- * gateway_peer_unsubscribe), linked into the channel.
+ * gateway_peer_unsubscribe), linked into the channel. There is at least one in every channel, so it is kept small: what
+ * is only needed while a SUBSCRIBE waits for its answer is apart.
  *
  *   ASKING ──answered──▶ LIVE ──out of credit──▶ LAGGING ──SUBSCRIBE own, answered──▶ LIVE
  *
- * Only LIVE stands in the channel's fan-out. One SUBSCRIBE at a time waits for its answer (`asked`), in any state.
+ * Only LIVE takes part in the channel's fan-out. One SUBSCRIBE at a time waits for its answer (`wait`), in any state.
  * Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_SUBSCRIPTION_H
 #define CALLBOARD_BROKER_SUBSCRIPTION_H
 
 #include "base/list.h"
 #include "base/position.h"
+#include "broker/slot_table.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <uthash.h>
-
-struct channel;
 struct gateway_peer;
+struct subscription_wait;
 
 enum subscription_state { SUBSCRIPTION_ASKING, SUBSCRIPTION_LIVE, SUBSCRIPTION_LAGGING };
 
@@ -35,16 +35,11 @@ struct subscription {
     uint32_t handle;
     enum subscription_state state;
     struct gateway_peer *peer;
-    struct channel *channel;     /* NULL: not linked to one */
-    const uint64_t *top;         /* the channel's cursor, for beats */
-    struct list_link of_channel; /* its live or its other subscriptions */
-    struct list_link of_peer;    /* all of the peer, the next to be walked first */
-    struct list_link changed;    /* pushed to since the peer's last beat */
-    struct list_link to_tell;    /* LAGGING not yet told */
-    struct list_link waiting;    /* in the channel's list while `asked` waits */
-    struct subscription_question asked;
-    uint32_t asked_at_load; /* the load that may say no to it, see channel.c */
-    UT_hash_handle by_handle;
+    const uint64_t *top;         /* the cursor of the channel, inside it: for beats, and channel_of; NULL: not linked */
+    struct list_link of_channel; /* all of the channel */
+    struct list_link to_tell;    /* LIVE: pushed to since the peer's last beat; LAGGING: not told so yet */
+    struct subscription_wait *wait; /* the channel's: the SUBSCRIBE that waits for its answer; NULL: none */
+    struct slot_link by_handle;     /* the peer's */
 };
 
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [channels]
     tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
 Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
@@ -275,7 +275,21 @@ def bench_redis(build, folder):
                 yield "… a second", count / elapsed, "", ""
 
 
-BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis}
+def idle_channels(build, *arguments):
+    answer = subprocess.run([str(build / "tests/bench/idle_channels"), "100000", *arguments], capture_output=True, text=True)
+    if answer.returncode != 0:
+        sys.exit(f"idle_channels failed: {answer.stderr}")
+    return float(answer.stdout)
+
+
+def bench_channels(build, folder):
+    with Redis(folder) as redis:
+        yield "PSS per idle channel in the broker, Redis, without its tail", idle_channels(build, redis.url), "B", "≤ 400"
+    yield "… memory engine", idle_channels(build), "B", "≤ 400"
+    yield "… memory engine, with one publication of 130 bytes stored and in the tail", idle_channels(build, "", "1"), "B", ""
+
+
+BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis, "channels": bench_channels}
 
 
 def shown(value):

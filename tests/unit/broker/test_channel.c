@@ -95,7 +95,7 @@ static int set_up(void **state) {
     engine = (struct scripted){.base = {&scripted_methods}};
     config = (struct broker_config){.partitions = 256,
                                     .tail_messages_max = 8,
-                                    .tail_bytes_max = 1 << 20,
+                                    .tail_bytes_max = 2 << 20, /* above tails_bytes_max */
                                     .tails_bytes_max = 1 << 20,
                                     .tail_idle_ms = 60000,
                                     .recovery_publications_max = 300,
@@ -493,7 +493,6 @@ static void an_own_publication_starts_a_tail_before_anybody_subscribes(void **st
 static void fill_tails(void) {
     static const struct epoch epoch = {"f"};
     static uint8_t data[200000];
-    config.tail_bytes_max = 2 << 20; /* above broker.tails_bytes */
     channel_set_expect(channels, SPAN_LITERAL("news:b"), &options);
     channel_t *other = channel_set_find(channels, SPAN_LITERAL("news:b"));
     for (uint64_t offset = 1; offset <= 6; offset++) {

@@ -15,10 +15,10 @@ static struct channel_tail others[2];
 
 static int set_up(void **state) {
     (void) state;
-    channel_tails_init(&tails, 0);
-    channel_tail_init(&tail, 8, 100000, &tails);
-    channel_tail_init(&others[0], 8, 100000, &tails);
-    channel_tail_init(&others[1], 8, 100000, &tails);
+    channel_tails_init(&tails, 0, 100000);
+    channel_tail_init(&tail, 8, &tails);
+    channel_tail_init(&others[0], 8, &tails);
+    channel_tail_init(&others[1], 8, &tails);
     return 0;
 }
 
@@ -80,25 +80,25 @@ static void over_its_count_the_oldest_go(void **state) {
     (void) state;
     append_range(1, 100);
     expect_range(93, 100);
-    assert_int_equal(tail.count, 8);
+    assert_int_equal(channel_tail_count(&tail), 8);
 }
 
 static void over_its_bytes_the_oldest_go(void **state) {
     (void) state;
     payload_t *payload = payload_new(SPAN_LITERAL("publication 1"));
-    tail.bytes_max = 3 * payload_footprint(payload);
+    tails.bytes_max = 3 * payload_footprint(payload);
     payload_unref(&payload);
     append_range(1, 5);
     expect_range(3, 5);
-    assert_true(tail.bytes <= tail.bytes_max);
+    assert_true(channel_tail_bytes(&tail) <= tails.bytes_max);
 }
 
 static void what_alone_is_over_the_bytes_leaves_it_empty(void **state) {
     (void) state;
     append_range(1, 3);
-    tail.bytes_max = 4;
+    tails.bytes_max = 4;
     assert_true(append(4));
-    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_count(&tail), 0);
     assert_int_equal(channel_tail_first(&tail, 4), 5);
 }
 
@@ -114,7 +114,7 @@ static void with_no_other_to_give_up_it_goes_itself(void **state) {
     append_range(1, 3);
     tails.quota.limit = tails.quota.used;
     assert_false(append(4));
-    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_count(&tail), 0);
     assert_int_equal(tails.quota.used, 0);
     assert_int_equal(tails.n_given_up, 1);
     assert_true(append(5));
@@ -135,8 +135,8 @@ static void at_the_bound_of_all_tails_the_one_not_used_for_longest_is_given_up_w
     tails.quota.limit = tails.quota.used;
     append_range(4, 5);
     expect_range(1, 5);
-    assert_int_equal(others[1].count, 0);
-    assert_int_equal(others[0].count, 4);
+    assert_int_equal(channel_tail_count(&others[1]), 0);
+    assert_int_equal(channel_tail_count(&others[0]), 4);
     assert_int_equal(tails.n_given_up, 1);
     assert_true(tails.quota.used <= tails.quota.limit);
 }
@@ -147,8 +147,8 @@ static void reading_a_tail_is_using_it(void **state) {
     channel_tail_use(&others[0]);
     tails.quota.limit = tails.quota.used;
     assert_true(append(1));
-    assert_int_equal(others[1].count, 0);
-    assert_int_equal(others[0].count, 3);
+    assert_int_equal(channel_tail_count(&others[1]), 0);
+    assert_int_equal(channel_tail_count(&others[0]), 3);
 }
 
 static void a_tail_that_was_given_up_begins_anew(void **state) {
@@ -157,7 +157,7 @@ static void a_tail_that_was_given_up_begins_anew(void **state) {
     fill_others();
     tails.quota.limit = tails.quota.used;
     assert_true(append_to(&others[0], 4));
-    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_count(&tail), 0);
     assert_int_equal(channel_tail_first(&tail, 3), 4);
     append_range(4, 4);
     expect_range(4, 4);
@@ -168,11 +168,11 @@ static void as_many_go_as_are_needed(void **state) {
     fill_others();
     append_range(1, 1);
     tails.quota.limit = tails.quota.used;
-    assert_true(channel_tails_make_room(&tails, tails.quota.limit - tail.bytes));
-    assert_int_equal(others[0].count + others[1].count, 0);
-    assert_int_equal(tail.count, 1);
+    assert_true(channel_tails_make_room(&tails, tails.quota.limit - channel_tail_bytes(&tail)));
+    assert_int_equal(channel_tail_count(&others[0]) + channel_tail_count(&others[1]), 0);
+    assert_int_equal(channel_tail_count(&tail), 1);
     assert_true(channel_tails_make_room(&tails, tails.quota.limit));
-    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_count(&tail), 0);
     assert_false(channel_tails_make_room(&tails, tails.quota.limit + 1));
     assert_int_equal(tails.n_given_up, 3);
 }
@@ -206,7 +206,7 @@ static void putting_before_takes_the_room_of_others_never_its_own(void **state) 
     for (uint64_t offset = 9; offset >= 5; offset--) {
         assert_true(prepend(offset));
     }
-    assert_int_equal(others[0].count + others[1].count, 0);
+    assert_int_equal(channel_tail_count(&others[0]) + channel_tail_count(&others[1]), 0);
     tails.quota.limit = tails.quota.used;
     tail.count_max = 100;
     assert_false(prepend(4));
@@ -217,7 +217,7 @@ static void with_a_bound_of_nothing_it_keeps_nothing(void **state) {
     (void) state;
     tail.count_max = 0;
     assert_true(append(1));
-    assert_int_equal(tail.count, 0);
+    assert_int_equal(channel_tail_count(&tail), 0);
 }
 
 int main(void) {

@@ -282,6 +282,37 @@ static void many_changes_wait_for_the_next_beat_and_do_not_stop_the_walk(void **
     buffer_finish(&tops);
 }
 
+static void the_walk_leaves_nobody_out_while_others_come_and_go(void **state) {
+    (void) state;
+    enum { STAYING = 100, HANDLES = 1000 };
+    bool seen[STAYING] = {false};
+    struct buffer tops = BUFFER_EMPTY;
+    for (uint32_t handle = 0; handle < STAYING; handle++) {
+        subscribe(handle);
+    }
+    /* One comes and one of those that came goes at each step: the table grows several times. */
+    for (uint32_t handle = STAYING; handle < HANDLES; handle++) {
+        subscribe(handle);
+        if (handle % 3 == 0) {
+            struct subscription *gone = gateway_peer_find(peer, handle - 1);
+            gateway_peer_unsubscribe(&gone);
+        }
+        gateway_peer_append_tops(peer, 2, 1000, &tops);
+    }
+    struct cursor cursor = cursor_of(buffer_span(&tops));
+    while (cursor.left > 0) {
+        uint32_t handle = cursor_u32(&cursor);
+        cursor_u64(&cursor);
+        if (handle < STAYING) {
+            seen[handle] = true;
+        }
+    }
+    for (uint32_t handle = 0; handle < STAYING; handle++) {
+        assert_true(seen[handle]);
+    }
+    buffer_finish(&tops);
+}
+
 static void subscriptions_are_found_by_handle_and_forgotten(void **state) {
     (void) state;
     struct subscription *subscription = subscribe(5);
@@ -307,6 +338,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tops_of_changed_channels_come_first_then_a_walk_over_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_changes_wait_for_the_next_beat_and_do_not_stop_the_walk, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(the_walk_leaves_nobody_out_while_others_come_and_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(subscriptions_are_found_by_handle_and_forgotten, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,8 @@
     X(BACKEND, "backend.answers", "the backend API answers `info`, with the CURVE keys where they are set",            \
       "Services cannot publish.")                                                                                      \
     X(PORT_BROKER, "port.broker", "the brokers' port for gateways can be reached", "Gateways cannot link.")            \
+    X(PORT_HANDSHAKE, "port.handshake", "the brokers' port takes the gateway's keys",                                  \
+      "Links are refused without a word: gateways see no broker although its port can be reached.")                    \
     X(PORT_PUBLIC, "port.public", "the gateway's public port answers", "Clients cannot connect.")                      \
     X(CLUSTER_VERSIONS, "cluster.versions", "all programs have one version, that of this tool",                        \
       "Fine during an upgrade, else a forgotten one.")                                                                 \

@@ -92,11 +92,11 @@ static void check_allowed(struct doctor *self, const struct doctor_source *sourc
     doctor_mend(self, "copy the public keys (*.pub) of who may connect into it; they count without a restart");
 }
 
-/* The brokers' public key that a gateway has: itself, or in a file. */
-static bool read_broker_key(struct doctor *self, const struct doctor_source *source, struct curve_keys *ret_keys) {
-    const char *key = source->gateway->curve_broker_key;
-    char error[ERROR_SIZE];
+bool doctor_read_broker_key(const struct gateway_config *config, struct curve_keys *ret_keys, char *ret_error,
+                            size_t error_size) {
+    const char *key = config->curve_broker_key;
     *ret_keys = (struct curve_keys){.public_text = ""};
+    ret_error[0] = '\0';
     if (key[0] == '\0') {
         return false;
     }
@@ -104,12 +104,15 @@ static bool read_broker_key(struct doctor *self, const struct doctor_source *sou
         memcpy(ret_keys->public_text, key, CURVE_KEY_TEXT_LENGTH);
         return true;
     }
-    if (!curve_keys_read(key, false, ret_keys, error, sizeof error)) {
+    return curve_keys_read(key, false, ret_keys, ret_error, error_size);
+}
+
+static void check_broker_key(struct doctor *self, const struct doctor_source *source, struct curve_keys *ret_keys) {
+    char error[ERROR_SIZE];
+    if (!doctor_read_broker_key(source->gateway, ret_keys, error, sizeof error) && error[0] != '\0') {
         doctor_add(self, DOCTOR_KEYS_PAIR, FINDING_ERROR, source->where, "brokers.curve_broker_key: %s", error);
         doctor_mend(self, "copy the .pub file of the brokers' pair here, or write its 40 characters");
-        return false;
     }
-    return true;
 }
 
 static void match_gateway(struct doctor *self, const struct doctor_source *gateway, const struct doctor_source *broker,
@@ -149,7 +152,7 @@ static void check_gateway_keys(struct doctor *self, const struct doctor_source *
     struct curve_keys own;
     struct curve_keys known;
     check_pair(self, source, "brokers.curve_key_file", source->gateway->curve_key_file, &own);
-    read_broker_key(self, source, &known);
+    check_broker_key(self, source, &known);
     for (size_t i = 0; i < self->n_sources; i++) {
         if (self->sources[i].program == DOCTOR_BROKER && own.public_text[0] != '\0') {
             match_gateway(self, source, &self->sources[i], &own, &known);

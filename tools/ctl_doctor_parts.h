@@ -5,12 +5,14 @@
  *   ctl_doctor_redis.c   one survey of each Redis          ctl_doctor_programs.c  which programs, do they agree
  *   ctl_doctor_report.c  text and JSON                     ctl_doctor_pages.c     health and info of one
  *   ctl_doctor_http.c    one GET, one connect, bounded     ctl_doctor_ports.c     ports, backend API
+ *                                                          ctl_doctor_handshake.c  one ZeroMQ handshake, with keys
  *
  * Every check appends findings and goes on: what cannot be reached is one, too. Each wait is bounded by
  * DOCTOR_WAIT_MS. */
 #ifndef CALLBOARD_TOOLS_CTL_DOCTOR_PARTS_H
 #define CALLBOARD_TOOLS_CTL_DOCTOR_PARTS_H
 
+#include "base/curve_keys.h"
 #include "base/findings.h"
 #include "tools/ctl.h"
 #include "tools/ctl_doctor_checks.h"
@@ -67,6 +69,9 @@ const char *doctor_internal_token(const struct doctor_source *source);
 
 /* ---- ctl_doctor_keys.c, ctl_doctor_host.c, ctl_doctor_redis.c ---- */
 void doctor_check_keys(struct doctor *self);
+/* The brokers' public key that a gateway's settings name; false: none, or it cannot be read (error: why). */
+bool doctor_read_broker_key(const struct gateway_config *config, struct curve_keys *ret_keys, char *ret_error,
+                            size_t error_size);
 void doctor_check_secret_files(struct doctor *self);
 void doctor_check_host(struct doctor *self);
 void doctor_check_redis(struct doctor *self);
@@ -110,6 +115,17 @@ void doctor_page_get(struct doctor_page *ret_page, const char *base, const char 
 void doctor_page_finish(struct doctor_page *self);
 /* Is somebody listening there? endpoint: tcp://host:port. False: ret_error says why. */
 bool doctor_can_connect(const char *endpoint, char *ret_error, size_t error_size);
+
+/* ---- ctl_doctor_handshake.c ---- */
+enum doctor_handshake {
+    DOCTOR_HANDSHAKE_DONE,
+    DOCTOR_HANDSHAKE_NOT_ALLOWED, /* our key is not on its list */
+    DOCTOR_HANDSHAKE_BROKEN_OFF,  /* it has another key than we think, or keys where we have none, or is no ZeroMQ */
+    DOCTOR_HANDSHAKE_SILENT,
+};
+/* own NULL: without CURVE. */
+enum doctor_handshake doctor_shake_hands(const char *endpoint, const struct curve_keys *own,
+                                         const char *server_public_text);
 
 /* ---- ctl_doctor_report.c ---- */
 void doctor_report(const struct doctor *self);

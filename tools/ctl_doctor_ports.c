@@ -13,15 +13,50 @@ static const char BACKEND_DEFAULT[] = "tcp://127.0.0.1:7710";
 
 /* ---- ports ---- */
 
-static void check_port(struct doctor *self, const char *endpoint, const char *setting) {
+static bool check_port(struct doctor *self, const char *endpoint, const char *setting) {
     char error[ERROR_SIZE];
     if (doctor_can_connect(endpoint, error, sizeof error)) {
         doctor_add(self, DOCTOR_PORT_BROKER, FINDING_FINE, endpoint, "%s can be reached", setting);
-        return;
+        return true;
     }
     doctor_add(self, DOCTOR_PORT_BROKER, FINDING_ERROR, endpoint, "%s cannot be reached: %s", setting, error);
     doctor_mend(self, "is the broker running there, does broker.endpoint say this port, and does the network let it "
                       "through?");
+    return false;
+}
+
+/* As the gateway links: with its keys, or without. */
+static void check_handshake(struct doctor *self, const struct gateway_config *config, const char *endpoint) {
+    struct curve_keys own = {.public_text = ""};
+    struct curve_keys broker = {.public_text = ""};
+    char error[ERROR_SIZE];
+    bool with_keys = config->curve_key_file[0] != '\0';
+    if (with_keys && (!curve_keys_read(config->curve_key_file, true, &own, error, sizeof error) ||
+                      !doctor_read_broker_key(config, &broker, error, sizeof error))) {
+        return; /* told by keys.pair */
+    }
+    switch (doctor_shake_hands(endpoint, with_keys ? &own : NULL, broker.public_text)) {
+    case DOCTOR_HANDSHAKE_DONE:
+        doctor_add(self, DOCTOR_PORT_HANDSHAKE, FINDING_FINE, endpoint, "it takes a link %s",
+                   with_keys ? "with the gateway's keys" : "without keys");
+        break;
+    case DOCTOR_HANDSHAKE_NOT_ALLOWED:
+        doctor_add(self, DOCTOR_PORT_HANDSHAKE, FINDING_ERROR, endpoint, "it does not allow the gateway's key");
+        doctor_mend(self, "copy %s.pub into the brokers' broker.curve_allowed_dir", config->curve_key_file);
+        break;
+    case DOCTOR_HANDSHAKE_BROKEN_OFF:
+    case DOCTOR_HANDSHAKE_SILENT:
+        doctor_add(self, DOCTOR_PORT_HANDSHAKE, FINDING_ERROR, endpoint,
+                   "it can be reached, but the handshake %s comes to nothing",
+                   with_keys ? "with the gateway's keys" : "without keys");
+        doctor_mend(self, with_keys
+                              ? "is brokers.curve_broker_key the public key of that broker (broker.curve_key_file), "
+                                "and is it a broker's port?"
+                              : "does that broker ask for keys (then set brokers.curve_key_file and "
+                                "brokers.curve_broker_key), and is it a broker's port?");
+        break;
+    }
+    curve_keys_wipe(&own);
 }
 
 static void check_public(struct doctor *self, const struct gateway_config *config) {
@@ -57,7 +92,10 @@ void doctor_check_ports(struct doctor *self) {
             check_port(self, source->broker->endpoint, "broker.endpoint");
         }
         for (size_t k = 0; source->program == DOCTOR_GATEWAY && k < source->gateway->brokers.n; k++) {
-            check_port(self, source->gateway->brokers.texts[k], "brokers.endpoints");
+            const char *endpoint = source->gateway->brokers.texts[k];
+            if (check_port(self, endpoint, "brokers.endpoints")) {
+                check_handshake(self, source->gateway, endpoint);
+            }
         }
         if (source->gateway != NULL && self->gateways.n == 0) {
             check_public(self, source->gateway);

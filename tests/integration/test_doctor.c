@@ -240,6 +240,26 @@ static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
     remove_folder(&folder);
 }
 
+static void settings_that_wait_for_a_reload_are_told(void **state) {
+    (void) state;
+    struct folder folder;
+    struct run run;
+    int internal;
+    make_folder(&folder);
+    const char *config = write_appliance(&folder, &internal, 0600, "");
+    process_t *process = start_appliance(config, internal);
+    FILE *file = fopen(config, "w");
+    assert_non_null(file);
+    fprintf(file, "internal: {port: %d}\nnamespaces: [{name: other}]\ntoken: {}\nbackend: {endpoint: \"\"}\n",
+            internal);
+    fclose(file);
+    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    assert_int_equal(count(&run, "config.namespaces", "warning"), 2); /* the gateway's and the broker's */
+    finish(&run);
+    assert_int_equal(process_stop(&process), 0);
+    remove_folder(&folder);
+}
+
 static void nothing_running_is_found_out_in_one_run(void **state) {
     (void) state;
     struct folder folder;
@@ -331,35 +351,81 @@ static void wrong_settings_are_told_with_their_line(void **state) {
     remove_folder(&folder);
 }
 
-/* Keys that do not fit each other: the usual reason for gateways that see no broker. */
-static void keys_are_compared_between_the_files_of_both_sides(void **state) {
-    (void) state;
+/* Three pairs, and a broker and a gateway that shall know each other by them. */
+struct keys {
     struct folder folder;
-    struct run run;
-    int status;
-    char *names[3];
-    make_folder(&folder);
+    char *names[3]; /* of the broker, of the gateway, of somebody else */
+    char *allowed;
+    int port;
+};
+
+static void make_keys(struct keys *keys) {
+    static const char *const files[] = {"broker.key", "gateway.key", "other.key"};
+    make_folder(&keys->folder);
     for (unsigned i = 0; i < 3; i++) {
-        static const char *const files[] = {"broker.key", "gateway.key", "other.key"};
-        names[i] = text_of("%s/%s", folder.path, files[i]);
-        process_t *keygen = process_start(arguments(doctor_program, "keygen", names[i]), NULL);
+        int status;
+        keys->names[i] = text_of("%s/%s", keys->folder.path, files[i]);
+        process_t *keygen = process_start(arguments(doctor_program, "keygen", keys->names[i]), NULL);
         assert_true(process_wait_exit(keygen, PATIENCE_MS, &status));
         assert_int_equal(status, 0);
         process_stop(&keygen);
     }
-    char *allowed = text_of("%s/allowed", folder.path);
-    assert_int_equal(mkdir(allowed, 0755), 0);
-    const char *broker = write_file(&folder, "broker.yaml", 0644,
-                                    "broker: {id: b, endpoint: \"tcp://127.0.0.1:%d\", curve_key_file: \"%s\", "
-                                    "curve_allowed_dir: \"%s\"}\nbackend: {endpoint: \"\", pull_endpoint: \"\"}\n"
-                                    "internal: {port: %d}\n",
-                                    free_port(), names[0], allowed, free_port());
-    const char *gateway = write_file(
-        &folder, "gateway.yaml", 0644,
+    keys->allowed = text_of("%s/allowed", keys->folder.path);
+    assert_int_equal(mkdir(keys->allowed, 0755), 0);
+    keys->port = free_port();
+}
+
+static void remove_keys(struct keys *keys) {
+    for (unsigned i = 0; i < 3; i++) {
+        char *public_name = text_of("%s.pub", keys->names[i]);
+        unlink(public_name);
+        unlink(keys->names[i]);
+        memory_free(public_name);
+        memory_free(keys->names[i]);
+    }
+    char *allowed_key = text_of("%s/gateway.pub", keys->allowed);
+    unlink(allowed_key);
+    memory_free(allowed_key);
+    rmdir(keys->allowed);
+    memory_free(keys->allowed);
+    remove_folder(&keys->folder);
+}
+
+static const char *write_broker(struct keys *keys) {
+    return write_file(&keys->folder, "broker.yaml", 0644,
+                      "broker: {id: b, endpoint: \"tcp://127.0.0.1:%d\", curve_key_file: \"%s\", "
+                      "curve_allowed_dir: \"%s\"}\nbackend: {endpoint: \"\", pull_endpoint: \"\"}\n"
+                      "internal: {port: %d}\ndrain: {window: 0}\n",
+                      keys->port, keys->names[0], keys->allowed, free_port());
+}
+
+/* A gateway that takes `broker_key`.pub for the brokers' key. */
+static const char *write_gateway(struct keys *keys, const char *name, const char *broker_key) {
+    return write_file(
+        &keys->folder, name, 0644,
         "brokers: {endpoints: [\"tcp://127.0.0.1:%d\"], curve_key_file: \"%s\", curve_broker_key: \"%s.pub\"}\n"
         "http: {port: 0}\ninternal: {port: 0}\nnamespaces: [{name: a}]\n",
-        free_port(), names[1], names[2]);
-    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", gateway));
+        keys->port, keys->names[1], broker_key);
+}
+
+static void allow_gateway(struct keys *keys) {
+    char *from = text_of("%s.pub", keys->names[1]);
+    char *to = text_of("%s/gateway.pub", keys->allowed);
+    assert_int_equal(link(from, to), 0);
+    memory_free(from);
+    memory_free(to);
+}
+
+/* The usual reason for gateways that see no broker. */
+static void keys_are_compared_between_the_files_of_both_sides(void **state) {
+    (void) state;
+    struct keys keys;
+    struct run run;
+    make_keys(&keys);
+    const char *broker = write_broker(&keys);
+    const char *wrong = write_gateway(&keys, "wrong.yaml", keys.names[2]);
+    const char *right = write_gateway(&keys, "right.yaml", keys.names[0]);
+    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", wrong));
     expect_sound_report(&run);
     expect(&run, "keys.pair", "fine");
     expect(&run, "keys.allowed", "error");
@@ -368,20 +434,44 @@ static void keys_are_compared_between_the_files_of_both_sides(void **state) {
     expect(&run, "config.namespaces", "warning");
     expect(&run, "port.broker", "error");
     finish(&run);
-    assert_int_equal(chmod(names[0], 0644), 0);
+    allow_gateway(&keys);
+    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", right));
+    expect(&run, "keys.allowed", "fine");
+    expect(&run, "keys.match", "fine");
+    finish(&run);
+    assert_int_equal(chmod(keys.names[0], 0644), 0);
     run_doctor(&run, NULL, NULL, arguments("--config", broker));
     expect(&run, "keys.pair", "error");
     finish(&run);
-    for (unsigned i = 0; i < 3; i++) {
-        char *public_name = text_of("%s.pub", names[i]);
-        unlink(public_name);
-        unlink(names[i]);
-        memory_free(public_name);
-        memory_free(names[i]);
+    remove_keys(&keys);
+}
+
+static void a_running_broker_is_asked_whether_it_takes_the_keys(void **state) {
+    (void) state;
+    struct keys keys;
+    struct run run;
+    make_keys(&keys);
+    const char *broker = write_broker(&keys);
+    const char *wrong = write_gateway(&keys, "wrong.yaml", keys.names[2]);
+    const char *right = write_gateway(&keys, "right.yaml", keys.names[0]);
+    const char *none =
+        write_file(&keys.folder, "none.yaml", 0644,
+                   "brokers: {endpoints: [\"tcp://127.0.0.1:%d\"]}\nhttp: {port: 0}\ninternal: {port: 0}\n", keys.port);
+    process_t *process = process_start(arguments(broker_program, "--config", broker), NULL);
+    assert_non_null(process_wait_text(process, PROCESS_STDOUT, "ready", PATIENCE_MS));
+    const char *const refused[] = {wrong, right, none}; /* another broker's key; ours is not allowed; no keys at all */
+    for (size_t i = 0; i < 3; i++) {
+        run_doctor(&run, NULL, NULL, arguments("--config", refused[i]));
+        expect(&run, "port.broker", "fine");
+        expect(&run, "port.handshake", "error");
+        finish(&run);
     }
-    rmdir(allowed);
-    memory_free(allowed);
-    remove_folder(&folder);
+    allow_gateway(&keys);
+    run_doctor(&run, NULL, NULL, arguments("--config", right));
+    expect(&run, "port.handshake", "fine");
+    finish(&run);
+    assert_int_equal(process_stop(&process), 0);
+    remove_keys(&keys);
 }
 
 static void programs_are_asked_by_address_and_with_their_token(void **state) {
@@ -456,12 +546,14 @@ static void the_text_ends_with_a_verdict(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_appliance_on_a_sound_redis_is_ready),
+        cmocka_unit_test(settings_that_wait_for_a_reload_are_told),
         cmocka_unit_test(nothing_running_is_found_out_in_one_run),
         cmocka_unit_test(bad_settings_of_redis_are_errors),
         cmocka_unit_test(what_the_acl_hides_is_unknown_and_no_error),
         cmocka_unit_test(a_password_on_the_command_line_is_refused),
         cmocka_unit_test(wrong_settings_are_told_with_their_line),
         cmocka_unit_test(keys_are_compared_between_the_files_of_both_sides),
+        cmocka_unit_test(a_running_broker_is_asked_whether_it_takes_the_keys),
         cmocka_unit_test(programs_are_asked_by_address_and_with_their_token),
         cmocka_unit_test(it_wants_to_know_what_to_examine),
         cmocka_unit_test(the_text_ends_with_a_verdict),

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,43 +56,52 @@ static int left_ms(uint64_t deadline_ms) {
     return deadline_ms > now_ms ? (int) (deadline_ms - now_ms) : 0;
 }
 
-/* ---- names ---- */
+/* ---- names: a thread of their own, since a resolver may take its time ---- */
 
-/* What a resolver that is late may still write to. */
 struct question {
-    struct gaicb name;
-    struct addrinfo hints;
     struct place place;
+    struct addrinfo *addresses; /* NULL: result says why */
+    int result;
+    atomic_bool is_left; /* by the thread with its answer, or by who gave up waiting: the second one frees it */
 };
+
+static void *answer_question(void *argument) {
+    struct question *question = argument;
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    question->result = getaddrinfo(question->place.host, question->place.port, &hints, &question->addresses);
+    if (atomic_exchange(&question->is_left, true)) {
+        if (question->result == 0) {
+            freeaddrinfo(question->addresses);
+        }
+        memory_free(question);
+    }
+    return NULL;
+}
 
 /* NULL: the name is not known, or not answered in time. */
 static struct addrinfo *resolve(const struct place *place, uint64_t deadline_ms, const char **ret_error) {
+    pthread_t thread;
+    struct timespec until;
     struct question *question = memory_alloc_zero(sizeof *question);
     question->place = *place;
-    question->hints = (struct addrinfo){.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    question->name = (struct gaicb){
-        .ar_name = question->place.host, .ar_service = question->place.port, .ar_request = &question->hints};
-    struct gaicb *list[] = {&question->name};
-    *ret_error = "the name cannot be looked up";
-    if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) != 0) {
+    if (pthread_create(&thread, NULL, answer_question, question) != 0) {
+        *ret_error = "no thread to look the name up";
         memory_free(question);
         return NULL;
     }
-    while (gai_error(&question->name) == EAI_INPROGRESS && left_ms(deadline_ms) > 0) {
-        int wait_ms = left_ms(deadline_ms);
-        const struct timespec timeout = {.tv_sec = wait_ms / 1000, .tv_nsec = (long) (wait_ms % 1000) * 1000000};
-        gai_suspend((const struct gaicb *const *) list, 1, &timeout);
-    }
-    int result = gai_error(&question->name);
-    struct addrinfo *addresses = question->name.ar_result;
-    if (result == EAI_INPROGRESS && gai_cancel(&question->name) == EAI_NOTCANCELED) {
+    int64_t wait_ms = clock_wall_ms() + left_ms(deadline_ms);
+    until = (struct timespec){.tv_sec = (time_t) (wait_ms / 1000), .tv_nsec = (long) (wait_ms % 1000) * 1000000};
+    bool is_joined = pthread_timedjoin_np(thread, NULL, &until) == 0;
+    if (!atomic_exchange(&question->is_left, true)) {
+        pthread_detach(thread); /* it frees the question when the resolver has answered */
         *ret_error = "the name is not answered in time";
-        return NULL; /* the question stays where the resolver can find it */
+        return NULL;
     }
-    if (result != 0) {
-        *ret_error = result == EAI_INPROGRESS ? "the name is not answered in time" : gai_strerror(result);
-        addresses = NULL;
+    if (!is_joined) {
+        pthread_join(thread, NULL);
     }
+    struct addrinfo *addresses = question->result == 0 ? question->addresses : NULL;
+    *ret_error = question->result == 0 ? "" : gai_strerror(question->result);
     memory_free(question);
     return addresses;
 }

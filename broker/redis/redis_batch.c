@@ -39,9 +39,15 @@ static size_t item_size(const struct redis_item *item) {
 
 /* ---- gathering ---- */
 
+/* Everything of a safe channel waits, also what has no position: its order with the others is kept. Presence has no
+ * options of its own: those of the hold count. */
 static bool is_safe(const struct redis_item *item, bool safe_by_default) {
-    return item->kind == REDIS_POSITIONED && (item->options->durability == DURABILITY_SAFE ||
-                                              (item->options->durability == DURABILITY_DEFAULT && safe_by_default));
+    const struct namespace_options *options = item->options;
+    if (options == NULL && item->channel->n_holds > 0) {
+        options = item->channel->options;
+    }
+    return options != NULL && namespace_has_history(options) &&
+           (options->durability == DURABILITY_SAFE || (options->durability == DURABILITY_DEFAULT && safe_by_default));
 }
 
 /* The channel's number in the batch, from 1; 0: no room for one more. */

@@ -162,10 +162,11 @@ static payload_t *publication_with_offset(struct span encoded, uint64_t offset) 
     return publication;
 }
 
+/* As the writer says, or as this broker has it: then everything of the channel waits, in its order. */
 static bool waits_for_confirm(const struct engine_redis *engine, const struct redis_channel *channel,
                               const struct redis_topic_item *item) {
     return item->channel->kind == REDIS_POSITIONED_SAFE ||
-           (item->channel->kind == REDIS_POSITIONED && engine_redis_is_safe(engine, channel->options));
+           (namespace_has_history(channel->options) && engine_redis_is_safe(engine, channel->options));
 }
 
 static void tell_item_of(struct redis_partition *self, struct redis_channel *channel,

@@ -1,9 +1,10 @@
 /* See redis_link.h.
  *
- *            resolved              connected              greeted
- *   waiting ─────────▶ connecting ──────────▶ greeting ──────────▶ up
- *      ▲ ▲                 │ next address         │                 │
- *      │ └── backoff ──────┴──────────────────────┴─────────────────┘ refused, cut, silent, broken reply, dropped
+ *            resolved              connected  (TLS: shook hands)     greeted
+ *   waiting ─────────▶ connecting ──────────▶ shaking ─────▶ greeting ──────────▶ up
+ *      ▲ ▲                 │ next address       │              │                  │
+ *      │ └── backoff ──────┴────────────────────┴──────────────┴──────────────────┘ refused, cut, silent, broken reply,
+ *                                                                                   dropped
  *
  * Replies come in the order of the commands, so the commands owed a reply are a queue. One timer serves all waits: the
  * next attempt, the end of an attempt, the oldest command's deadline. Failures: every one ends in `lose`, which gives
@@ -15,15 +16,12 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "broker/redis/redis_commands.h"
 #include "broker/redis/redis_request.h"
+#include "broker/redis/redis_socket.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 enum {
     CONNECT_MS = 2000,
@@ -34,23 +32,7 @@ enum {
     OUT_KEPT = 1 << 20,
 };
 
-enum link_phase { LINK_WAITING, LINK_RESOLVING, LINK_CONNECTING, LINK_GREETING, LINK_UP, LINK_CLOSING };
-
-struct command {
-    redis_on_reply on_reply;
-    void *request;
-    size_t bytes;
-    uint64_t sent_ms;
-};
-
-/* A queue in a ring that grows; the callers keep it bounded. */
-struct commands {
-    struct command *ring;
-    size_t capacity; /* a power of two */
-    size_t first;
-    size_t n;
-    size_t bytes;
-};
+enum link_phase { LINK_WAITING, LINK_RESOLVING, LINK_CONNECTING, LINK_SHAKING, LINK_GREETING, LINK_UP, LINK_CLOSING };
 
 struct redis_link {
     struct redis_link_options options;
@@ -59,8 +41,8 @@ struct redis_link {
     struct backoff backoff;
     uint64_t next_attempt_ms;
     uint64_t attempt_ends_ms;
-    int fd;
-    uv_poll_t *poll; /* of this fd; freed by its close callback */
+    struct redis_socket socket;
+    uv_poll_t *poll; /* of this socket; freed by its close callback */
     int polled_for;
     uv_timer_t timer;
     uv_getaddrinfo_t resolve;
@@ -68,43 +50,18 @@ struct redis_link {
     struct addrinfo *addresses;
     struct addrinfo *next_address;
     redis_reader_t *reader;
-    struct commands commands;
+    struct redis_commands commands;
     struct buffer out;
     size_t out_written;   /* of out, by write */
     size_t out_announced; /* of out, by redis_link_sent */
     unsigned greetings;   /* replies of the greeting still owed */
     const char *drop_reason;
     bool is_parsing;
+    bool is_refused; /* the last attempt */
     bool timer_closed;
     void (*on_closed)(void *context);
     void *on_closed_context;
 };
-
-/* ---- the queue of commands ---- */
-
-static void commands_push(struct commands *self, const struct command *command) {
-    if (self->n == self->capacity) {
-        size_t capacity = self->capacity == 0 ? 64 : self->capacity * 2;
-        struct command *ring = memory_alloc_array(capacity, sizeof *ring);
-        for (size_t i = 0; i < self->n; i++) {
-            ring[i] = self->ring[(self->first + i) & (self->capacity - 1)];
-        }
-        memory_free(self->ring);
-        *self = (struct commands){.ring = ring, .capacity = capacity, .n = self->n, .bytes = self->bytes};
-    }
-    self->ring[(self->first + self->n) & (self->capacity - 1)] = *command;
-    self->n++;
-    self->bytes += command->bytes;
-}
-
-static struct command commands_pop(struct commands *self) {
-    check(self->n > 0, "a reply without a command");
-    struct command command = self->ring[self->first];
-    self->first = (self->first + 1) & (self->capacity - 1);
-    self->n--;
-    self->bytes -= command.bytes;
-    return command;
-}
 
 /* ---- time ---- */
 
@@ -114,12 +71,12 @@ static uint64_t next_deadline(const redis_link_t *self) {
         return self->next_attempt_ms;
     case LINK_RESOLVING:
     case LINK_CONNECTING:
+    case LINK_SHAKING:
     case LINK_GREETING:
         return self->attempt_ends_ms;
     case LINK_UP:
-        return self->commands.n == 0
-                   ? UINT64_MAX
-                   : self->commands.ring[self->commands.first].sent_ms + self->options.command_timeout_ms;
+        return self->commands.n == 0 ? UINT64_MAX
+                                     : redis_commands_oldest_ms(&self->commands) + self->options.command_timeout_ms;
     case LINK_CLOSING:
         return UINT64_MAX;
     }
@@ -149,10 +106,7 @@ static void close_socket(redis_link_t *self) {
         uv_close((uv_handle_t *) self->poll, on_poll_closed);
         self->poll = NULL;
     }
-    if (self->fd >= 0) {
-        close(self->fd);
-        self->fd = -1;
-    }
+    redis_socket_close(&self->socket);
     redis_reader_destroy(&self->reader);
     buffer_clear(&self->out);
     self->out_written = 0;
@@ -170,7 +124,7 @@ static void forget_addresses(redis_link_t *self) {
 
 static void fail_commands(redis_link_t *self) {
     while (self->commands.n > 0) {
-        struct command command = commands_pop(&self->commands);
+        struct redis_command command = redis_commands_pop(&self->commands);
         if (command.on_reply != NULL) {
             command.on_reply(self->options.context, command.request, NULL);
         }
@@ -204,6 +158,7 @@ void redis_link_drop(redis_link_t *self, const char *reason) {
 
 static void greeted(redis_link_t *self) {
     self->phase = LINK_UP;
+    self->is_refused = false;
     backoff_reset(&self->backoff);
     forget_addresses(self);
     self->options.events->on_up(self->options.context);
@@ -218,7 +173,7 @@ static void hand_out(redis_link_t *self, const struct redis_reply *reply) {
         redis_link_drop(self, "a reply that nobody asked for");
         return;
     }
-    struct command command = commands_pop(&self->commands);
+    struct redis_command command = redis_commands_pop(&self->commands);
     if (command.on_reply != NULL) {
         command.on_reply(self->options.context, command.request, reply);
     }
@@ -249,43 +204,54 @@ static bool parse(redis_link_t *self) {
     return true;
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* For what must happen next: reading always, writing while bytes wait or TLS needs it. */
+static void watch(redis_link_t *self) {
+    const struct redis_socket *socket = &self->socket;
+    bool writes = self->phase == LINK_CONNECTING || socket->read_needs_write ||
+                  (self->out_written < self->out.size && !socket->write_needs_read);
+    int events = (self->phase == LINK_CONNECTING ? 0 : UV_READABLE) | (writes ? UV_WRITABLE : 0);
+    if (self->polled_for != events) {
+        self->polled_for = events;
+        uv_poll_start(self->poll, events, on_poll);
+    }
+}
+
+/* TLS tells a refusal (certificates, versions) by its reason; it does not pass by itself. */
+static void lose_socket(redis_link_t *self) {
+    const char *reason = self->socket.reason;
+    self->is_refused = strncmp(reason, "TLS: ", 5) == 0;
+    lose(self, reason);
+}
+
 static void read_socket(redis_link_t *self) {
     uint8_t bytes[READ_SIZE];
-    for (int i = 0; i < READS_A_TURN; i++) {
-        ssize_t size = read(self->fd, bytes, sizeof bytes);
-        if (size < 0 && errno == EINTR) {
-            continue;
-        }
-        if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    for (int i = 0; i < READS_A_TURN || redis_socket_has_pending(&self->socket); i++) {
+        size_t size = 0;
+        enum redis_socket_result result = redis_socket_read(&self->socket, bytes, sizeof bytes, &size);
+        if (result == REDIS_SOCKET_LATER) {
+            watch(self);
             return;
         }
-        if (size <= 0) {
-            lose(self, "the connection was cut");
+        if (result == REDIS_SOCKET_CUT) {
+            lose_socket(self);
             return;
         }
-        if (!redis_reader_feed(self->reader, span_of(bytes, (size_t) size))) {
+        if (!redis_reader_feed(self->reader, span_of(bytes, size))) {
             lose(self, "a reply that is broken or too large");
             return;
         }
         if (!parse(self)) {
             return;
         }
-        if ((size_t) size < sizeof bytes) {
-            return; /* the kernel had no more, most likely */
+        if (size < sizeof bytes && self->socket.tls == NULL) {
+            return; /* the kernel had no more, most likely; TLS tells one record at a time */
         }
     }
 }
 
 /* ---- writing ---- */
-
-static void on_poll(uv_poll_t *poll, int status, int events);
-
-static void watch(redis_link_t *self, int events) {
-    if (self->polled_for != events) {
-        self->polled_for = events;
-        uv_poll_start(self->poll, events, on_poll);
-    }
-}
 
 static void written(redis_link_t *self) {
     size_t capacity = self->out.capacity;
@@ -302,24 +268,23 @@ void redis_link_flush(redis_link_t *self) {
         return;
     }
     while (self->out_written < self->out.size) {
-        ssize_t size =
-            send(self->fd, self->out.data + self->out_written, self->out.size - self->out_written, MSG_NOSIGNAL);
-        if (size < 0 && errno == EINTR) {
-            continue;
-        }
-        if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            watch(self, UV_READABLE | UV_WRITABLE);
+        size_t size = 0;
+        switch (redis_socket_write(&self->socket, self->out.data + self->out_written,
+                                   self->out.size - self->out_written, &size)) {
+        case REDIS_SOCKET_DONE:
+            self->out_written += size;
+            break;
+        case REDIS_SOCKET_LATER:
+            watch(self);
+            return;
+        case REDIS_SOCKET_CUT:
+            redis_link_drop(self, self->socket.reason);
             return;
         }
-        if (size < 0) {
-            redis_link_drop(self, "the connection was cut");
-            return;
-        }
-        self->out_written += (size_t) size;
     }
     if (self->out.size > 0) {
         written(self);
-        watch(self, UV_READABLE);
+        watch(self);
     }
 }
 
@@ -334,8 +299,8 @@ void redis_link_sent(redis_link_t *self, redis_on_reply on_reply, void *request)
     if (self->phase == LINK_UP && self->options.is_pubsub) {
         return; /* its answers are pushes */
     }
-    const struct command command = {on_reply, request, bytes, clock_monotonic_ms()};
-    commands_push(&self->commands, &command);
+    const struct redis_command command = {on_reply, request, bytes, clock_monotonic_ms()};
+    redis_commands_push(&self->commands, &command);
     if (!uv_is_active((uv_handle_t *) &self->timer)) {
         arm(self);
     }
@@ -343,6 +308,10 @@ void redis_link_sent(redis_link_t *self, redis_on_reply on_reply, void *request)
 
 bool redis_link_is_up(const redis_link_t *self) {
     return self->phase == LINK_UP && self->drop_reason == NULL;
+}
+
+bool redis_link_is_refused(const redis_link_t *self) {
+    return self->is_refused;
 }
 
 bool redis_link_has_room(const redis_link_t *self) {
@@ -362,6 +331,7 @@ static void on_greeting(void *context, void *request, const struct redis_reply *
                   span_starts_with(reply->text, SPAN_LITERAL("ERR AUTH")) ||
                   span_starts_with(reply->text, SPAN_LITERAL("ERR invalid password"));
     bool asks = span_starts_with(reply->text, SPAN_LITERAL("NOAUTH"));
+    self->is_refused = true;
     redis_link_drop(self, denied ? "Redis refused user or password"
                           : asks ? "Redis asks for a password"
                                  : "Redis refused the greeting (AUTH or SELECT)");
@@ -402,15 +372,34 @@ static void greet(redis_link_t *self) {
 
 static void attempt_next_address(redis_link_t *self);
 
-static void connected(redis_link_t *self) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        close_socket(self);
-        attempt_next_address(self);
+/* One step of the handshake, then what comes behind it. */
+static void shake(redis_link_t *self) {
+    switch (redis_socket_handshake(&self->socket)) {
+    case REDIS_SOCKET_DONE:
+        greet(self);
+        return;
+    case REDIS_SOCKET_LATER:
+        watch(self);
+        return;
+    case REDIS_SOCKET_CUT:
+        lose_socket(self);
         return;
     }
-    greet(self);
+}
+
+static void connected(redis_link_t *self) {
+    if (!redis_socket_is_connected(&self->socket)) {
+        close_socket(self);
+        attempt_next_address(self);
+    } else if (!self->options.url.tls) {
+        greet(self);
+    } else if (!redis_socket_start_tls(&self->socket, self->options.tls, self->options.url.host,
+                                       self->options.url.port)) {
+        lose_socket(self);
+    } else {
+        self->phase = LINK_SHAKING;
+        shake(self);
+    }
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -419,32 +408,30 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         connected(self);
         return;
     }
-    if (status < 0 || (events & UV_READABLE) != 0) {
+    if (self->phase == LINK_SHAKING) {
+        shake(self);
+        return;
+    }
+    bool can_read = status < 0 || (events & UV_READABLE) != 0;
+    bool can_write = (events & UV_WRITABLE) != 0;
+    if (can_read || (can_write && self->socket.read_needs_write)) {
         read_socket(self);
     }
-    if (self->poll == poll && (events & UV_WRITABLE) != 0) {
+    if (self->poll == poll && (can_write || self->socket.write_needs_read)) {
         redis_link_flush(self);
     }
 }
 
 static bool open_socket(redis_link_t *self, const struct sockaddr *address, socklen_t size) {
-    self->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (self->fd < 0) {
-        return false;
-    }
-    if (address->sa_family != AF_UNIX) {
-        setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    }
-    if (connect(self->fd, address, size) != 0 && errno != EINPROGRESS) {
-        close_socket(self);
+    if (!redis_socket_open(&self->socket, address, size)) {
         return false;
     }
     self->poll = memory_alloc_zero(sizeof *self->poll);
     self->poll->data = self;
     self->polled_for = 0;
-    check(uv_poll_init(self->options.loop, self->poll, self->fd) == 0, "uv_poll_init");
+    check(uv_poll_init(self->options.loop, self->poll, self->socket.fd) == 0, "uv_poll_init");
     self->phase = LINK_CONNECTING;
-    watch(self, UV_WRITABLE);
+    watch(self);
     return true;
 }
 
@@ -474,7 +461,7 @@ static void finish_close(redis_link_t *self) {
     void (*on_closed)(void *) = self->on_closed;
     void *context = self->on_closed_context;
     buffer_finish(&self->out);
-    memory_free(self->commands.ring);
+    redis_commands_finish(&self->commands);
     memory_free(self);
     on_closed(context);
 }
@@ -500,6 +487,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
 
 static void attempt(redis_link_t *self) {
     self->attempt_ends_ms = clock_monotonic_ms() + CONNECT_MS;
+    self->is_refused = false;
     if (self->options.url.path[0] != '\0') {
         attempt_unix(self);
         return;
@@ -520,6 +508,17 @@ static void attempt(redis_link_t *self) {
     self->is_resolving = true;
 }
 
+static const char *late_reason(const redis_link_t *self) {
+    if (self->phase == LINK_UP) {
+        return "Redis did not answer in time";
+    }
+    if (self->phase == LINK_SHAKING) {
+        return "TLS was not answered in time; is the port in redis.url the one of Redis's tls-port?";
+    }
+    return self->phase == LINK_GREETING ? "Redis took the connection and did not answer in time"
+                                        : "Redis cannot be reached in time";
+}
+
 static void on_timer(uv_timer_t *timer) {
     redis_link_t *self = timer->data;
     if (self->phase == LINK_CLOSING) {
@@ -533,7 +532,7 @@ static void on_timer(uv_timer_t *timer) {
         if (self->phase == LINK_WAITING) {
             attempt(self);
         } else {
-            lose(self, self->phase == LINK_UP ? "Redis did not answer in time" : "Redis cannot be reached in time");
+            lose(self, late_reason(self));
             return;
         }
     }
@@ -546,7 +545,8 @@ redis_link_t *redis_link_new(const struct redis_link_options *options) {
     redis_link_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
     snprintf(self->client_name, sizeof self->client_name, "%s", options->client_name);
-    self->fd = -1;
+    redis_socket_init(&self->socket);
+    check(!options->url.tls || options->tls != NULL, "a link through TLS without its settings");
     self->phase = LINK_WAITING;
     backoff_init(&self->backoff, BACKOFF_FIRST_MS, BACKOFF_CAP_MS, 0);
     buffer_init(&self->out, 0);

@@ -1,4 +1,4 @@
-/* One connection to one Redis, kept up: connects (TCP or unix), greets (AUTH, CLIENT SETNAME, SELECT), pipelines
+/* One connection to one Redis, kept up: connects (TCP, TLS or unix), greets (AUTH, CLIENT SETNAME, SELECT), pipelines
  * commands and hands their replies out in order, connects again with full jitter between 100 ms and 3 s. It knows no
  * channel and no partition.
  *
@@ -10,6 +10,7 @@
 #define CALLBOARD_BROKER_REDIS_LINK_H
 
 #include "broker/redis/redis_reply.h"
+#include "broker/redis/redis_tls.h"
 #include "broker/redis/redis_url.h"
 
 #include <uv.h>
@@ -27,7 +28,8 @@ struct redis_link_events {
 
 struct redis_link_options {
     uv_loop_t *loop;
-    struct redis_url url;
+    struct redis_url url;    /* host, port or path, login, database; with tls: `tls` below */
+    redis_tls_t *tls;        /* needed where url.tls; lives longer than the link */
     const char *client_name; /* copied */
     size_t commands_max;     /* unanswered at once; see redis_link_has_room */
     size_t bytes_max;        /* of them */
@@ -44,6 +46,8 @@ redis_link_t *redis_link_new(const struct redis_link_options *options);
 void redis_link_close(redis_link_t *self, void (*on_closed)(void *context), void *context);
 
 bool redis_link_is_up(const redis_link_t *self);
+/* Did the last attempt end by a refusal (login, TLS) that does not pass by itself, rather than by silence or a cut? */
+bool redis_link_is_refused(const redis_link_t *self);
 /* Below both bounds? Small commands that keep the link sound may be sent above them too. */
 bool redis_link_has_room(const redis_link_t *self);
 typedef void (*redis_on_reply)(void *context, void *request, const struct redis_reply *reply);

@@ -1,7 +1,7 @@
 /* TLS to Redis, the client's side: one context for all connections of a shard (trusted authorities, our certificate,
  * sessions to resume), one redis_tls_stream a connection. At least TLS 1.2; the server's certificate has to be valid,
  * signed by a trusted authority and made for the name or address that was dialled (or redis.tls_server_name).
- * Thread: the shard's. */
+ * Writing to a cut connection raises SIGPIPE, which our programs ignore. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_REDIS_TLS_H
 #define CALLBOARD_BROKER_REDIS_TLS_H
 
@@ -22,8 +22,8 @@ redis_tls_t *redis_tls_new(const struct redis_tls_options *options, char *ret_er
 /* After its last stream. Accepts NULL. */
 void redis_tls_destroy(redis_tls_t **self_p);
 
-/* Of a connected socket, which stays the caller's; host: what was dialled. NULL: reason is static text. */
-redis_tls_stream_t *redis_tls_stream_new(redis_tls_t *self, int fd, const char *host, const char **ret_reason);
+/* Of a connected socket, which stays the caller's; host and port: what was dialled. NULL: the host is no name. */
+redis_tls_stream_t *redis_tls_stream_new(redis_tls_t *self, int fd, const char *host, uint16_t port);
 /* Says goodbye where that is possible without waiting. Accepts NULL. */
 void redis_tls_stream_destroy(redis_tls_stream_t **self_p);
 
@@ -39,7 +39,7 @@ enum redis_tls_result redis_tls_stream_write(redis_tls_stream_t *self, const voi
                                              size_t *ret_size);
 /* Bytes that were read off the socket and not asked for yet: no poll will tell of them. */
 bool redis_tls_stream_has_pending(const redis_tls_stream_t *self);
-/* Why it was cut and how to mend it: static text. */
+/* Why it was cut and how to mend it: static text. Whether it begins with "TLS: " tells a refusal from a cut. */
 const char *redis_tls_stream_reason(const redis_tls_stream_t *self);
 
 #endif

@@ -4,6 +4,10 @@
 #include "base/check.h"
 #include "base/memory.h"
 
+#include <stdio.h>
+
+enum { LINK_COMMANDS_MAX = 64, LINK_BYTES_MAX = 64 * 1024 };
+
 /* ---- one fixed server ---- */
 
 struct redis_fixed {
@@ -74,8 +78,15 @@ static redis_topology_t *fixed_new(const struct redis_topology_options *options)
 /* ---- the interface ---- */
 
 redis_topology_t *redis_topology_new(const struct redis_topology_options *options) {
-    check(options->url->kind == REDIS_URL_STANDALONE, "a kind of topology that is not known");
-    return fixed_new(options);
+    switch (options->url->kind) {
+    case REDIS_URL_STANDALONE:
+        return fixed_new(options);
+    case REDIS_URL_SENTINEL:
+        return redis_sentinel_new(options);
+    case REDIS_URL_CLUSTER:
+        return redis_cluster_new(options);
+    }
+    unreachable("kind %d", options->url->kind);
 }
 
 void redis_topology_close(redis_topology_t *self, void (*on_closed)(void *context), void *context) {
@@ -114,12 +125,39 @@ void redis_topology_refresh(redis_topology_t *self) {
 
 /* ---- for the kinds ---- */
 
+static void copy_login(struct redis_url *url, const char *user, const char *password) {
+    snprintf(url->user, sizeof url->user, "%s", user == NULL ? "" : user);
+    snprintf(url->password, sizeof url->password, "%s", password == NULL ? "" : password);
+}
+
 void redis_topology_init(redis_topology_t *self, const struct redis_topology_methods *methods,
                          const struct redis_topology_options *options) {
     self->methods = methods;
     self->options = *options;
     self->url = *options->url;
+    self->sentinel_url = *options->url;
+    self->sentinel_url.database = 0;
+    copy_login(&self->sentinel_url, options->sentinel_user, options->sentinel_password);
+    snprintf(self->client_name, sizeof self->client_name, "%s", options->client_name);
     self->options.url = &self->url;
+    self->options.client_name = self->client_name;
+    self->options.sentinel_user = NULL; /* the caller's texts are not kept */
+    self->options.sentinel_password = NULL;
+}
+
+struct redis_link_options redis_topology_link_options(const redis_topology_t *self, const struct redis_address *address,
+                                                      bool as_sentinel) {
+    struct redis_link_options options = {
+        .loop = self->options.loop,
+        .url = as_sentinel ? self->sentinel_url : self->url,
+        .client_name = self->client_name,
+        .commands_max = LINK_COMMANDS_MAX,
+        .bytes_max = LINK_BYTES_MAX,
+        .reply_limits = self->options.reply_limits,
+        .command_timeout_ms = self->options.command_timeout_ms,
+    };
+    redis_url_set_address(&options.url, address);
+    return options;
 }
 
 void redis_topology_set_trouble(redis_topology_t *self, const char *reason) {

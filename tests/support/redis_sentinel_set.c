@@ -69,6 +69,12 @@ static redis_server_t *start_server(const redis_sentinel_set_t *self, const redi
     return server;
 }
 
+static void shorten_timers(redis_server_t *sentinel) {
+    redis_server_expect(sentinel, "OK",
+                        "SENTINEL DEBUG INFO-PERIOD 300 PING-PERIOD 250 ASK-PERIOD 100 PUBLISH-PERIOD 500 "
+                        "MIN-LINK-RECONNECT-PERIOD 200 ELECTION-TIMEOUT 500");
+}
+
 static redis_server_t *start_sentinel(const redis_sentinel_set_t *self) {
     struct lines lines = {.n = 0};
     unsigned down_after_ms = self->options.down_after_ms == 0 ? DOWN_AFTER_MS : self->options.down_after_ms;
@@ -86,9 +92,7 @@ static redis_server_t *start_sentinel(const redis_sentinel_set_t *self) {
     if (self->options.sentinel_password != NULL) {
         redis_server_set_login(sentinel, NULL, self->options.sentinel_password);
     }
-    redis_server_expect(sentinel, "OK",
-                        "SENTINEL DEBUG INFO-PERIOD 300 PING-PERIOD 250 ASK-PERIOD 100 PUBLISH-PERIOD 500 "
-                        "MIN-LINK-RECONNECT-PERIOD 200 ELECTION-TIMEOUT 500");
+    shorten_timers(sentinel);
     return sentinel;
 }
 
@@ -157,6 +161,11 @@ redis_server_t *redis_sentinel_set_server(redis_sentinel_set_t *self, unsigned n
 redis_server_t *redis_sentinel_set_sentinel(redis_sentinel_set_t *self, unsigned number) {
     check(number < REDIS_SENTINEL_SET_SENTINELS, "Sentinel %u", number);
     return self->sentinels[number];
+}
+
+void redis_sentinel_set_restart_sentinel(redis_sentinel_set_t *self, unsigned number) {
+    redis_server_restart(self->sentinels[number]);
+    shorten_timers(self->sentinels[number]);
 }
 
 /* ---- who is primary ---- */

@@ -27,6 +27,9 @@ const char *redis_sentinel_set_url(const redis_sentinel_set_t *self);
 redis_server_t *redis_sentinel_set_server(redis_sentinel_set_t *self, unsigned number);
 redis_server_t *redis_sentinel_set_sentinel(redis_sentinel_set_t *self, unsigned number);
 
+/* After it was killed; with its short timers again. */
+void redis_sentinel_set_restart_sentinel(redis_sentinel_set_t *self, unsigned number);
+
 /* The number of the server that is primary now, as every Sentinel that answers and the server itself say. Waits for
  * that. */
 unsigned redis_sentinel_set_primary(redis_sentinel_set_t *self);

@@ -53,6 +53,10 @@ static const struct config_key keys[] = {
         .help = "Bytes of these publications for each channel; the oldest goes."),
     KEY("broker.tail_idle", CONFIG_DURATION, tail_idle_ms, RANGE(1 * SECOND, 24 * HOUR), .default_text = "60s",
         .help = "A channel without subscribers and publications for so long leaves memory (not the history)."),
+    KEY("broker.presence_memory", CONFIG_INT, presence_infos_max, RANGE(0, 10000000), .default_text = "10000",
+        .help = "Members of a channel that are held in memory with their infos, and told in one answer. Above it only "
+                "who they are is held: they are still counted exactly, but a list of them is refused with error 124, "
+                "except page by page through the backend API; at half of it the infos are read again."),
     KEY("broker.tails_bytes", CONFIG_BYTES, tails_bytes_max, RANGE(1 * MIB, 1024 * GIB), .default_text = "256MiB",
         .help =
             "Bytes of such publications in one shard; at the bound the tail that was not used for longest goes, and "

@@ -31,6 +31,7 @@ struct broker_config {
     int64_t tail_messages_max;         /* broker.tail_messages, 1024 a channel */
     int64_t tail_bytes_max;            /* broker.tail_bytes, 4MiB a channel */
     int64_t tail_idle_ms;              /* broker.tail_idle, 60s */
+    int64_t presence_infos_max;        /* broker.presence_memory, 10000 a channel */
     int64_t tails_bytes_max;           /* broker.tails_bytes, 256MiB a shard */
     int64_t memory_bytes_max;          /* memory.bytes, 512MiB a process: idle channels are evicted */
     int64_t recovery_publications_max; /* broker.recovery_publications, 300 */

@@ -60,7 +60,8 @@ struct channel_due {
 struct channel_presence {
     struct channel *channel;
     presence_t *members;
-    struct engine_presence_read read;
+    struct engine_presence_read read; /* the page that is out, while it loads */
+    bool load_again;                  /* something changed meanwhile that no event told */
 };
 
 /* There may be a hundred thousand that rest: what only some need is apart. */

@@ -1,6 +1,6 @@
-/* A channel's members: loaded once, kept by the engine's events, loaded again where something is in doubt, and swept of
- * those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a retry, a move or a second
- * answer to RESYNC is silent. */
+/* A channel's members: loaded once, page by page, kept by the engine's events, loaded again where something is in
+ * doubt, and swept of those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a
+ * retry, a move or a second answer to RESYNC is silent. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "broker/channel_parts.h"
@@ -31,7 +31,7 @@ static void on_gone(void *context, struct span client, struct span info, bool in
     presence_leave(self->presence->members, client);
 }
 
-static void on_read(struct channel *self, const struct engine_presence_read *read) {
+static void take_page(struct channel *self, const struct engine_presence_read *read) {
     presence_t *members = self->presence->members;
     uint64_t now_ms = clock_monotonic_ms();
     bool tell = presence_was_ready(members);
@@ -40,6 +40,12 @@ static void on_read(struct channel *self, const struct engine_presence_read *rea
             channel_tell_members(self, true, read->entries[i].info);
         }
     }
+}
+
+static void end_load(struct channel *self) {
+    presence_t *members = self->presence->members;
+    uint64_t now_ms = clock_monotonic_ms();
+    bool tell = presence_was_ready(members);
     presence_end_load(members, now_ms);
     if (now_ms + SWEEP_FOR_MS > self->set->sweep_until_ms) {
         self->set->sweep_until_ms = now_ms + SWEEP_FOR_MS;
@@ -50,20 +56,42 @@ static void on_read(struct channel *self, const struct engine_presence_read *rea
     }
 }
 
+static void read_page(struct channel *self, uint64_t cursor);
+
 static void on_read_done(struct engine_presence_read *read, enum engine_outcome outcome) {
     struct channel *self = list_entry(read, struct channel_presence, read)->channel;
     self->set->presence_reads_out--;
     if (self->set->closing) {
         return;
     }
-    if (outcome == ENGINE_OK) {
-        on_read(self, read);
-    } else {
+    if (outcome != ENGINE_OK) {
         presence_fail_load(self->presence->members);
+    } else {
+        take_page(self, read);
+        if (read->next != 0) {
+            read_page(self, read->next);
+            return;
+        }
+        end_load(self);
+    }
+    if (self->presence->load_again) {
+        self->presence->load_again = false;
+        channel_load_presence(self);
+        return;
     }
     if (self->n_subscriptions == 0) {
         channel_settle(self);
     }
+}
+
+static void read_page(struct channel *self, uint64_t cursor) {
+    self->presence->read = (struct engine_presence_read){
+        .channel = channel_name(self),
+        .cursor = cursor,
+        .deadline_ms = clock_monotonic_ms() + (uint64_t) self->set->options.config->publish_timeout_ms,
+        .on_done = on_read_done};
+    self->set->presence_reads_out++;
+    self->set->engine->methods->presence_read(self->set->engine, &self->presence->read);
 }
 
 bool channel_reads_presence(const struct channel *self) {
@@ -82,18 +110,14 @@ void channel_load_presence(struct channel *self) {
     if (self->presence == NULL) {
         self->presence = memory_alloc_zero(sizeof *self->presence);
         self->presence->channel = self;
-        self->presence->members = presence_new();
+        self->presence->members = presence_new((uint32_t) self->set->options.config->presence_infos_max);
     }
     if (channel_reads_presence(self)) {
+        self->presence->load_again = true;
         return;
     }
     presence_begin_load(self->presence->members);
-    self->presence->read = (struct engine_presence_read){
-        .channel = channel_name(self),
-        .deadline_ms = clock_monotonic_ms() + (uint64_t) self->set->options.config->publish_timeout_ms,
-        .on_done = on_read_done};
-    self->set->presence_reads_out++;
-    self->set->engine->methods->presence_read(self->set->engine, &self->presence->read);
+    read_page(self, 0);
 }
 
 /* Whoever seems dead is looked up again before it is taken out: its gateway may have set it under a new lease. */
@@ -117,6 +141,9 @@ void channel_on_presence(channel_t *self, bool joined, const struct engine_prese
     if (self->presence != NULL) {
         presence_t *members = self->presence->members;
         changed = joined ? presence_join(members, entry, now_ms) : presence_leave(members, info.client);
+        if (!joined && presence_wants_infos(members) && !presence_is_loading(members)) {
+            channel_load_presence(self);
+        }
     }
     if (changed) {
         channel_tell_members(self, joined, entry->info);

@@ -106,14 +106,20 @@ struct engine_presence_entry {
     struct span gateway_id;
     uint64_t lease_number;
 };
+enum { ENGINE_PRESENCE_PAGE = 1000 };
+/* A page of the members. Who is there from the first page's reading to the last's is told at least once; who comes or
+ * goes meanwhile may be told or not. A page may have fewer entries than the limit, or none, before the last. */
 struct engine_presence_read {
     struct span channel;
+    uint64_t cursor; /* 0: from the beginning; else `next` of the page before */
+    uint32_t limit;  /* about so many entries; a small channel may come whole. 0: ENGINE_PRESENCE_PAGE */
     uint64_t deadline_ms;
     void (*on_done)(struct engine_presence_read *request, enum engine_outcome outcome);
     /* out, of all gateways, also of dead ones: the caller knows the leases. In channels that nobody holds the engine
      * may forget entries of dead leases. */
     uint32_t n_entries;
     const struct engine_presence_entry *entries; /* borrowed for on_done */
+    uint64_t next;                               /* 0: that was the last page */
     struct list_link link;
     void *engine_data;
 };

@@ -1,5 +1,8 @@
 /* Two hash tables: members by client id, users by name with a count. A member's bytes lie behind its struct.
  *
+ * Bounds. A member costs about 200 bytes, and its infos where there are at most infos_max; a shard bounds the members
+ * of all its channels by what its gateways may hold.
+ *
  * Failure modes. An event lost with a link, or an opening that lost the store: the channel is loaded again, and whoever
  * the load does not know is in doubt, not gone: the gateways are asked to set their members again (RESYNC), so one
  * that lives is confirmed within the grace. A lease that lapsed and came back under a new number: entries of the old
@@ -43,6 +46,10 @@ struct presence {
     struct user *users;
     struct departure *departures;
     size_t bytes;
+    uint32_t infos_max;
+    bool is_slim;    /* infos are left out */
+    bool gets_infos; /* by the load that is out */
+    struct buffer scratch;
     uint64_t load_number;
     bool loading;
     bool ready; /* a load came back once */
@@ -53,8 +60,11 @@ static const void *key_of(struct span text) {
     return text.size == 0 ? (const void *) "" : text.data;
 }
 
-presence_t *presence_new(void) {
-    return memory_alloc_zero(sizeof(presence_t));
+presence_t *presence_new(uint32_t infos_max) {
+    presence_t *self = memory_alloc_zero(sizeof *self);
+    self->infos_max = infos_max;
+    self->scratch = BUFFER_EMPTY;
+    return self;
 }
 
 static void release_user(presence_t *self, struct user *user) {
@@ -92,6 +102,7 @@ void presence_destroy(presence_t **self_p) {
         drop_member(self, member);
     }
     drop_departures(self);
+    buffer_finish(&self->scratch);
     check(self->users == NULL, "users without members");
     memory_free(self);
     *self_p = NULL;
@@ -145,17 +156,44 @@ static struct member *new_member(const struct engine_presence_entry *entry) {
     return member;
 }
 
-static void add_member(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
-    struct member *member = new_member(entry);
+static void add_member(presence_t *self, struct member *member) {
     struct wire_client_info info;
     bool read = wire_read_client_info(member->info, &info);
     check(read, "checked before");
     member->client = info.client;
     member->user = hold_user(self, info.user);
-    member->since_ms = now_ms;
-    member->load_seen = self->load_number;
     HASH_ADD_KEYPTR(by_client, self->members, key_of(member->client), member->client.size, member);
-    self->bytes += sizeof *member + entry->info.size + entry->gateway_id.size;
+    self->bytes += sizeof *member + member->info.size + member->gateway_id.size;
+}
+
+/* The entry with who it is only; inside the scratch buffer. */
+static struct engine_presence_entry slim(presence_t *self, struct span info, struct span gateway_id,
+                                         uint64_t lease_number) {
+    struct wire_client_info whole;
+    bool read = wire_read_client_info(info, &whole);
+    check(read, "checked before");
+    buffer_clear(&self->scratch);
+    wire_append_client_info(&self->scratch, &(struct wire_client_info){.user = whole.user, .client = whole.client});
+    return (struct engine_presence_entry){buffer_span(&self->scratch), gateway_id, lease_number};
+}
+
+/* One too many: every member's infos go. */
+static void become_slim(presence_t *self) {
+    struct member *former = self->members; /* in the order in which they came; new ones stand behind the last */
+    for (unsigned n = HASH_CNT(by_client, self->members); n > 0; n--) {
+        struct member *next = former->by_client.next;
+        struct engine_presence_entry entry = slim(self, former->info, former->gateway_id, former->lease_number);
+        struct member *member = new_member(&entry);
+        member->since_ms = former->since_ms;
+        member->doubtful = former->doubtful;
+        member->load_seen = former->load_seen;
+        former->user->clients++; /* it stays for the new one */
+        drop_member(self, former);
+        add_member(self, member);
+        member->user->clients--;
+        former = next;
+    }
+    self->is_slim = true;
 }
 
 static bool put(presence_t *self, const struct engine_presence_entry *entry, struct span client, uint64_t now_ms) {
@@ -164,7 +202,15 @@ static bool put(presence_t *self, const struct engine_presence_entry *entry, str
         /* Known already: whatever is new about it is taken over, silently. */
         drop_member(self, known);
     }
-    add_member(self, entry, now_ms);
+    struct engine_presence_entry kept =
+        self->is_slim ? slim(self, entry->info, entry->gateway_id, entry->lease_number) : *entry;
+    struct member *member = new_member(&kept);
+    member->since_ms = now_ms;
+    member->load_seen = self->load_number;
+    add_member(self, member);
+    if (!self->is_slim && HASH_CNT(by_client, self->members) > self->infos_max) {
+        become_slim(self);
+    }
     return known == NULL;
 }
 
@@ -212,6 +258,8 @@ bool presence_leave(presence_t *self, struct span client) {
 
 void presence_begin_load(presence_t *self) {
     check(!self->loading, "two loads");
+    self->gets_infos = presence_wants_infos(self);
+    self->is_slim = self->is_slim && !self->gets_infos;
     self->loading = true;
     self->load_number++;
 }
@@ -247,6 +295,15 @@ void presence_end_load(presence_t *self, uint64_t now_ms) {
 void presence_fail_load(presence_t *self) {
     drop_departures(self);
     self->loading = false;
+    self->is_slim = self->is_slim || self->gets_infos;
+}
+
+bool presence_has_infos(const presence_t *self) {
+    return !self->is_slim;
+}
+
+bool presence_wants_infos(const presence_t *self) {
+    return self->is_slim && HASH_CNT(by_client, self->members) <= self->infos_max / 2;
 }
 
 struct presence_stats presence_count(const presence_t *self) {

@@ -1,5 +1,9 @@
 /* Who is in a channel, in memory: client id → user, info, gateway and its lease number. Loaded once from the engine,
- * then kept by its events; so stats and pages cost no engine call. Counts clients and distinct users.
+ * then kept by its events; so stats and answers cost no engine call. Counts clients and distinct users.
+ *
+ * Above infos_max members it keeps of each only who it is (client, user, gateway), not conn_info and chan_info: it
+ * still counts exactly and finds the dead, but cannot list. When half of infos_max are left, a load brings the infos
+ * again.
  *
  *   EMPTY ──presence_begin_load──▶ LOADING ──presence_load, presence_end_load──▶ READY ──begin_load──▶ LOADING …
  *
@@ -18,7 +22,7 @@ typedef struct presence presence_t;
 
 enum { PRESENCE_GRACE_MS = 5000 };
 
-presence_t *presence_new(void);
+presence_t *presence_new(uint32_t infos_max);
 void presence_destroy(presence_t **self_p);
 bool presence_is_ready(const presence_t *self);
 bool presence_is_loading(const presence_t *self);
@@ -34,6 +38,11 @@ void presence_begin_load(presence_t *self);
 bool presence_load(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 void presence_end_load(presence_t *self, uint64_t now_ms);
 void presence_fail_load(presence_t *self);
+
+/* Has it every member's whole info? */
+bool presence_has_infos(const presence_t *self);
+/* It has not, and there are few enough: a load would bring them. */
+bool presence_wants_infos(const presence_t *self);
 
 struct presence_stats {
     uint32_t clients;
@@ -52,7 +61,8 @@ bool presence_needs_sweep(const presence_t *self, const struct presence_lives *l
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
                     void (*on_gone)(void *context, struct span client, struct span info, bool in_store), void *context);
 
-/* Appends each member's wire_client_info, sized. Returns how many; false in *ret_fits: over the buffer's limit. */
+/* Appends each member's wire_client_info, sized; it has the infos. Returns how many; false in *ret_fits: over the
+ * buffer's limit. */
 uint32_t presence_append(const presence_t *self, struct buffer *out, bool *ret_fits);
 /* Bytes of memory, for a gauge. */
 size_t presence_footprint(const presence_t *self);

@@ -70,6 +70,9 @@ const struct metric_description shard_metric_rows[SHARD_METRICS_COUNT] = {
                                METRIC_COUNTER, "reason=\"overflow\""},
     [SHARD_MEMBERS_NOT_TOLD] = {"callboard_broker_members_not_told_total",
                                 "JOIN and LEAVE frames a slow gateway worker did not get.", METRIC_COUNTER, NULL},
+    [SHARD_PRESENCE_TOO_LARGE] = {"callboard_broker_presence_too_large_total",
+                                  "Presence answers refused because they are over broker.presence_memory or a frame.",
+                                  METRIC_COUNTER, NULL},
     [SHARD_MEMBERS_SWEPT] = {"callboard_broker_members_swept_total", "Members of dead gateways taken out of presence.",
                              METRIC_COUNTER, NULL},
 };

@@ -1,5 +1,6 @@
-/* Requests that end with one answer: publish, history, presence. They come as frames of a gateway or as messages of
- * another actor (the backend API), are judged once, handed to the engine, and answered to wherever they came from.
+/* Requests that end with one answer: publish, history; presence is shard_presence.c. They come as frames of a gateway
+ * or as messages of another actor (the backend API), are judged once, handed to the engine, and answered to wherever
+ * they came from.
  *
  *   judge (name, namespace, bounds, drain) ──no──▶ answer with a code
  *     └─yes─▶ operation ──▶ engine ──completion, exactly once──▶ answer
@@ -11,41 +12,20 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/shard_parts.h"
+#include "broker/shard_operation.h"
 
 enum { HISTORY_MAX = 1000 };
 
-struct operation {
-    struct shard *shard;
-    struct list_link link;
-    enum shard_request_kind kind;
-    struct operation_origin origin;
-    uint64_t started_us;
-    size_t bytes;    /* charged */
-    uint32_t reload; /* the last one when it began: its options are from there */
-    union {
-        struct engine_append append;
-        struct engine_read read;
-        struct engine_remove remove;
-        struct engine_presence_read presence;
-    } engine;
-    size_t channel_size;
-    char channel[]; /* for completions that look it up again */
-};
-
-static struct span operation_channel(const struct operation *operation) {
-    return span_of(operation->channel, operation->channel_size);
-}
-
 /* ---- answers ---- */
 
-static void answer_error(gateway_peer_t *peer, uint32_t request, enum error_code code, bool temporary) {
+static void answer_error(gateway_peer_t *peer, uint32_t request, enum error_code code, const char *message,
+                         bool temporary) {
     const struct error_description *description = error_describe(code);
     struct wire_error frame = {.request = request,
                                .code = (uint16_t) code,
                                .flags = (uint8_t) ((temporary ? WIRE_ERROR_TEMPORARY : 0) |
                                                    (description->definite ? 0 : WIRE_ERROR_UNKNOWN_OUTCOME)),
-                               .message = span_of_text(description->message)};
+                               .message = span_of_text(message == NULL ? description->message : message)};
     gateway_peer_added(peer, wire_encode_error(gateway_peer_batch(peer), &frame));
 }
 
@@ -78,7 +58,7 @@ static uint8_t kind_of_frame(enum shard_request_kind kind) {
 
 static void answer_result(gateway_peer_t *peer, uint32_t request, const struct shard_reply *reply) {
     if (!gateway_peer_has_room(peer, reply->bytes.size)) {
-        answer_error(peer, request, ERROR_TOO_MANY_REQUESTS, true);
+        answer_error(peer, request, ERROR_TOO_MANY_REQUESTS, NULL, true);
         return;
     }
     struct wire_result frame = {.request = request,
@@ -98,7 +78,7 @@ static void answer_peer(struct shard *self, const struct operation_origin *origi
         return;
     }
     if (reply->error != ERROR_NONE) {
-        answer_error(peer, origin->request, reply->error, temporary);
+        answer_error(peer, origin->request, reply->error, reply->message_text, temporary);
     } else if (reply->kind == SHARD_REQUEST_PUBLISH) {
         answer_published(peer, origin->request, reply);
     } else {
@@ -117,8 +97,8 @@ static void answer_actor(struct shard *self, const struct operation_origin *orig
     }
 }
 
-static void answer(struct shard *self, const struct operation_origin *origin, struct shard_reply *reply,
-                   bool temporary) {
+void shard_answer(struct shard *self, const struct operation_origin *origin, struct shard_reply *reply,
+                  bool temporary) {
     if (origin->peer != 0) {
         answer_peer(self, origin, reply, temporary);
     } else if (origin->reply_to != NULL) {
@@ -126,10 +106,10 @@ static void answer(struct shard *self, const struct operation_origin *origin, st
     }
 }
 
-static void refuse(struct shard *self, enum shard_request_kind kind, const struct operation_origin *origin,
-                   enum error_code code) {
+void shard_refuse(struct shard *self, enum shard_request_kind kind, const struct operation_origin *origin,
+                  enum error_code code) {
     struct shard_reply reply = {.kind = kind, .error = code};
-    answer(self, origin, &reply, error_describe(code)->temporary);
+    shard_answer(self, origin, &reply, error_describe(code)->temporary);
 }
 
 /* ---- operations ---- */
@@ -140,8 +120,8 @@ static bool has_room(const struct shard *self, size_t bytes) {
            self->operations_quota.used + bytes <= (size_t) config->inbox_bytes;
 }
 
-static struct operation *operation_new(struct shard *self, const struct shard_request *request,
-                                       const struct operation_origin *origin) {
+struct operation *shard_operation_new(struct shard *self, const struct shard_request *request,
+                                      const struct operation_origin *origin) {
     struct operation *operation = memory_alloc_zero(sizeof *operation + request->channel.size);
     operation->shard = self;
     operation->kind = request->kind;
@@ -172,14 +152,13 @@ static void operation_destroy(struct operation *operation) {
     memory_free(operation);
 }
 
-static void finish(struct operation *operation, struct shard_reply *reply, bool temporary) {
+void shard_operation_finish(struct operation *operation, struct shard_reply *reply, bool temporary) {
     reply->kind = operation->kind;
-    answer(operation->shard, &operation->origin, reply, temporary);
+    shard_answer(operation->shard, &operation->origin, reply, temporary);
     operation_destroy(operation);
 }
 
-/* What an outcome is called outside; for appends a cancelled one may have happened. */
-static enum error_code code_of(enum engine_outcome outcome, bool is_append, bool *ret_temporary) {
+enum error_code shard_code_of(enum engine_outcome outcome, bool is_append, bool *ret_temporary) {
     *ret_temporary = false;
     switch (outcome) {
     case ENGINE_OK:
@@ -204,7 +183,7 @@ static enum error_code code_of(enum engine_outcome outcome, bool is_append, bool
     unreachable("outcome %d", (int) outcome);
 }
 
-static uint64_t deadline_of(const struct shard *self, const struct shard_request *request) {
+uint64_t shard_deadline_of(const struct shard *self, const struct shard_request *request) {
     uint64_t latest = clock_monotonic_ms() + (uint64_t) self->options.config->publish_timeout_ms;
     return request->deadline_ms != 0 && request->deadline_ms < latest ? request->deadline_ms : latest;
 }
@@ -236,7 +215,7 @@ static void on_appended(struct engine_append *append, enum engine_outcome outcom
     struct operation *operation = list_entry(append, struct operation, engine.append);
     struct shard *self = operation->shard;
     bool temporary = false;
-    struct shard_reply reply = {.error = code_of(outcome, true, &temporary)};
+    struct shard_reply reply = {.error = shard_code_of(outcome, true, &temporary)};
     if (outcome == ENGINE_OK) {
         reply.position = append->position;
         reply.duplicate = append->duplicate;
@@ -244,39 +223,39 @@ static void on_appended(struct engine_append *append, enum engine_outcome outcom
     }
     count_publish(self, outcome, append->duplicate);
     metric_observe_us(self->metrics, SHARD_PUBLISH_SECONDS, clock_monotonic_us() - operation->started_us);
-    finish(operation, &reply, temporary);
+    shard_operation_finish(operation, &reply, temporary);
 }
 
 static void publish(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
                     const struct namespace_options *options, bool overload) {
     if (overload || !has_room(self, request->data.size)) {
         metric_count(self->metrics, SHARD_PUBLISH_OVERLOAD);
-        refuse(self, request->kind, origin, ERROR_TOO_MANY_REQUESTS);
+        shard_refuse(self, request->kind, origin, ERROR_TOO_MANY_REQUESTS);
         return;
     }
     size_t bytes = request->data.size + request->tags.size;
     if (bytes > (size_t) self->options.config->publication_bytes_max) {
         metric_count(self->metrics, SHARD_PUBLISH_REFUSED);
-        refuse(self, request->kind, origin, ERROR_TOO_LARGE);
+        shard_refuse(self, request->kind, origin, ERROR_TOO_LARGE);
         return;
     }
     if (self->draining) {
         metric_count(self->metrics, SHARD_PUBLISH_TEMPORARY);
-        refuse(self, request->kind, origin, ERROR_INTERNAL);
+        shard_refuse(self, request->kind, origin, ERROR_INTERNAL);
         return;
     }
-    struct operation *operation = operation_new(self, request, origin);
+    struct operation *operation = shard_operation_new(self, request, origin);
     if (namespace_has_history(options) && !request->skip_history) {
         channel_set_expect(self->channels, request->channel, options);
     }
-    operation->engine.append = (struct engine_append){.channel = operation_channel(operation),
+    operation->engine.append = (struct engine_append){.channel = shard_operation_channel(operation),
                                                       .options = options,
                                                       .key = request->key,
                                                       .data = request->data,
                                                       .info = request->info,
                                                       .tags = request->tags,
                                                       .skip_history = request->skip_history,
-                                                      .deadline_ms = deadline_of(self, request),
+                                                      .deadline_ms = shard_deadline_of(self, request),
                                                       .on_done = on_appended};
     engine_append(self->engine, &operation->engine.append);
 }
@@ -312,7 +291,7 @@ static void on_history(struct engine_read *read, enum engine_outcome outcome) {
     struct operation *operation = list_entry(read, struct operation, engine.read);
     struct shard *self = operation->shard;
     bool temporary = false;
-    struct shard_reply reply = {.error = code_of(outcome, false, &temporary)};
+    struct shard_reply reply = {.error = shard_code_of(outcome, false, &temporary)};
     if (outcome == ENGINE_OK && read->has_since && !epoch_is_empty(&read->since.epoch) && !read->epoch_matches) {
         reply.error = ERROR_UNRECOVERABLE_POSITION;
         reply.position = read->top;
@@ -322,25 +301,25 @@ static void on_history(struct engine_read *read, enum engine_outcome outcome) {
     } else if (outcome == ENGINE_TEMPORARY && read_from_tail(self, read, &reply)) {
         reply.error = ERROR_NONE;
     }
-    finish(operation, &reply, temporary);
+    shard_operation_finish(operation, &reply, temporary);
 }
 
 static void history(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
                     const struct namespace_options *options) {
     if (!namespace_has_history(options)) {
-        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
+        shard_refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
         return;
     }
-    struct operation *operation = operation_new(self, request, origin);
+    struct operation *operation = shard_operation_new(self, request, origin);
     operation->engine.read = (struct engine_read){
-        .channel = operation_channel(operation),
+        .channel = shard_operation_channel(operation),
         .options = options,
         .has_since = request->has_since,
         .since = request->since,
         .reverse = request->reverse,
         .limit = request->limit < HISTORY_MAX ? request->limit : HISTORY_MAX,
         .bytes_limit = (size_t) self->options.config->recovery_bytes_max,
-        .deadline_ms = deadline_of(self, request),
+        .deadline_ms = shard_deadline_of(self, request),
         .on_done = on_history,
     };
     engine_read(self->engine, &operation->engine.read);
@@ -349,83 +328,25 @@ static void history(struct shard *self, const struct shard_request *request, con
 static void on_removed(struct engine_remove *remove, enum engine_outcome outcome) {
     struct operation *operation = list_entry(remove, struct operation, engine.remove);
     bool temporary = false;
-    struct shard_reply reply = {.error = code_of(outcome, true, &temporary)};
+    struct shard_reply reply = {.error = shard_code_of(outcome, true, &temporary)};
     if (outcome == ENGINE_OK) {
         reply.position = remove->top;
     }
-    finish(operation, &reply, temporary);
+    shard_operation_finish(operation, &reply, temporary);
 }
 
 static void remove_history(struct shard *self, const struct shard_request *request,
                            const struct operation_origin *origin, const struct namespace_options *options) {
     if (!namespace_has_history(options)) {
-        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
+        shard_refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
         return;
     }
-    struct operation *operation = operation_new(self, request, origin);
-    operation->engine.remove = (struct engine_remove){.channel = operation_channel(operation),
+    struct operation *operation = shard_operation_new(self, request, origin);
+    operation->engine.remove = (struct engine_remove){.channel = shard_operation_channel(operation),
                                                       .options = options,
-                                                      .deadline_ms = deadline_of(self, request),
+                                                      .deadline_ms = shard_deadline_of(self, request),
                                                       .on_done = on_removed};
     self->engine->methods->remove_history(self->engine, &operation->engine.remove);
-}
-
-/* ---- presence ---- */
-
-static void fill_presence(struct shard *self, const presence_t *presence, bool stats, struct shard_reply *reply) {
-    struct presence_stats count = presence_count(presence);
-    reply->n = count.clients;
-    if (stats) {
-        reply->m = count.users;
-        return;
-    }
-    bool fits = true;
-    buffer_clear(&self->scratch);
-    self->scratch.limit = WIRE_FRAME_MAX - 1024;
-    presence_append(presence, &self->scratch, &fits);
-    self->scratch.limit = 0;
-    reply->bytes = fits ? buffer_span(&self->scratch) : SPAN_EMPTY;
-    reply->error = fits ? ERROR_NONE : ERROR_TOO_LARGE;
-}
-
-static void on_presence_read(struct engine_presence_read *read, enum engine_outcome outcome) {
-    struct operation *operation = list_entry(read, struct operation, engine.presence);
-    struct shard *self = operation->shard;
-    bool temporary = false;
-    struct shard_reply reply = {.error = code_of(outcome, false, &temporary)};
-    presence_t *presence = presence_new();
-    for (uint32_t i = 0; outcome == ENGINE_OK && i < read->n_entries; i++) {
-        const struct engine_presence_entry *entry = &read->entries[i];
-        if (gateway_leases_is_alive(self->leases, entry->gateway_id, entry->lease_number)) {
-            presence_join(presence, entry, 0);
-        }
-    }
-    if (outcome == ENGINE_OK) {
-        fill_presence(self, presence, operation->kind == SHARD_REQUEST_PRESENCE_STATS, &reply);
-    }
-    finish(operation, &reply, temporary);
-    presence_destroy(&presence);
-}
-
-static void read_presence(struct shard *self, const struct shard_request *request,
-                          const struct operation_origin *origin, const struct namespace_options *options) {
-    if (!options->presence) {
-        refuse(self, request->kind, origin, ERROR_NOT_AVAILABLE);
-        return;
-    }
-    const channel_t *channel = channel_set_find(self->channels, request->channel);
-    const presence_t *presence = channel == NULL ? NULL : channel_presence(channel);
-    if (presence != NULL) {
-        struct shard_reply reply = {.kind = request->kind};
-        fill_presence(self, presence, request->kind == SHARD_REQUEST_PRESENCE_STATS, &reply);
-        answer(self, origin, &reply, false);
-        return;
-    }
-    struct operation *operation = operation_new(self, request, origin);
-    operation->engine.presence = (struct engine_presence_read){.channel = operation_channel(operation),
-                                                               .deadline_ms = deadline_of(self, request),
-                                                               .on_done = on_presence_read};
-    self->engine->methods->presence_read(self->engine, &operation->engine.presence);
 }
 
 /* ---- all of them ---- */
@@ -440,7 +361,7 @@ static void inform(struct shard *self, const struct operation_origin *origin) {
                                 .connections = totals.connections,
                                 .users = totals.users,
                                 .engine_connected = self->engine->methods->is_connected(self->engine)};
-    answer(self, origin, &reply, false);
+    shard_answer(self, origin, &reply, false);
 }
 
 /* What is wrong with the request itself. */
@@ -465,7 +386,7 @@ void shard_operate(struct shard *self, const struct shard_request *request, cons
         code = ERROR_TOO_MANY_REQUESTS;
     }
     if (code != ERROR_NONE) {
-        refuse(self, request->kind, origin, code);
+        shard_refuse(self, request->kind, origin, code);
         return;
     }
     switch (request->kind) {
@@ -480,7 +401,7 @@ void shard_operate(struct shard *self, const struct shard_request *request, cons
         break;
     case SHARD_REQUEST_PRESENCE:
     case SHARD_REQUEST_PRESENCE_STATS:
-        read_presence(self, request, origin, options);
+        shard_read_presence(self, request, origin, options);
         break;
     case SHARD_REQUEST_INFO:
         break;

@@ -27,7 +27,8 @@ struct shard_request {
     bool skip_history;
     bool has_since;
     bool reverse;
-    uint32_t limit;
+    uint32_t limit;  /* HISTORY: publications; PRESENCE: about so many members, 0: all of them */
+    uint64_t cursor; /* PRESENCE with a limit: `next` of the page before; 0: from the beginning */
     struct position since;
     struct span channel;
     struct span key;
@@ -43,7 +44,9 @@ struct shard_reply {
     uint64_t ticket;
     uint32_t shard;
     enum shard_request_kind kind;
-    enum error_code error; /* ERROR_NONE: fine */
+    enum error_code error;    /* ERROR_NONE: fine */
+    const char *message_text; /* static: what is wrong more exactly than the code says; NULL: nothing more */
+    uint64_t next;            /* PRESENCE with a limit: cursor of the next page; 0: that was the last */
     struct position position;
     bool duplicate;
     bool not_durable;

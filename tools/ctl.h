@@ -24,6 +24,7 @@ struct ctl_command {
 int ctl_publish(const struct ctl_options *options, int argc, char **argv);
 int ctl_subscribe(const struct ctl_options *options, int argc, char **argv);
 int ctl_history(const struct ctl_options *options, int argc, char **argv);
+int ctl_history_remove(const struct ctl_options *options, int argc, char **argv);
 int ctl_presence(const struct ctl_options *options, int argc, char **argv);
 int ctl_info(const struct ctl_options *options, int argc, char **argv);
 int ctl_token(const struct ctl_options *options, int argc, char **argv);
@@ -43,6 +44,8 @@ bool ctl_append_since(struct buffer *params, const char *text);
 bool ctl_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_value);
 /* Everything on standard input up to `limit` bytes; false: longer, or it cannot be read. */
 bool ctl_read_stdin(struct buffer *out);
+/* Each element of the body's array or object of this name, a line each. */
+void ctl_print_elements(struct span body, const char *member);
 /* Prints the span and a line feed. */
 void ctl_print_line(struct span text);
 

@@ -1,4 +1,4 @@
-/* callboardctl history, presence, info: one request, its result printed. */
+/* callboardctl history, history-remove, info: one request, its result printed. */
 #include "tools/ctl.h"
 
 #include "base/json_scan.h"
@@ -6,8 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-/* Each element of an array member, a line each. */
-static void print_elements(struct span body, const char *member) {
+void ctl_print_elements(struct span body, const char *member) {
     struct json_value object;
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
     if (json_scan(body, &limits, &object, NULL) != JSON_OK) {
@@ -34,7 +33,7 @@ static int request_and_print(const struct ctl_options *options, const char *meth
         if (member == NULL || options->json) {
             ctl_print_line(reply.body);
         } else {
-            print_elements(reply.body, member);
+            ctl_print_elements(reply.body, member);
         }
     }
     backend_client_destroy(&client);
@@ -91,14 +90,14 @@ int ctl_history(const struct ctl_options *options, int argc, char **argv) {
     return result;
 }
 
-int ctl_presence(const struct ctl_options *options, int argc, char **argv) {
+int ctl_history_remove(const struct ctl_options *options, int argc, char **argv) {
     if (argc != 2) {
-        return ctl_usage_error("presence", "takes one channel");
+        return ctl_usage_error("history-remove", "takes one channel");
     }
     struct buffer params = BUFFER_EMPTY;
     append_channel(&params, argv[1]);
     buffer_append_char(&params, '}');
-    int result = request_and_print(options, "presence", &params, "presence");
+    int result = request_and_print(options, "history_remove", &params, NULL);
     buffer_finish(&params);
     return result;
 }

@@ -49,11 +49,14 @@ void backend_answer_error(backend_api_t *self, const struct backend_answer_to *t
 }
 
 /* More than the list's words, where a person would ask what to do; NULL: they will do. */
-static const char *explain(enum error_code code) {
-    if (code == ERROR_INTERNAL) {
+static const char *explain(const struct shard_reply *reply) {
+    if (reply->message_text != NULL) {
+        return reply->message_text;
+    }
+    if (reply->error == ERROR_INTERNAL) {
         return "not possible at the moment: Redis is away, or the broker stops; nothing was done, try again";
     }
-    if (code == ERROR_OUTCOME_UNKNOWN) {
+    if (reply->error == ERROR_OUTCOME_UNKNOWN) {
         return "no answer from Redis in time: it may have been done; try again under the same idempotency_key";
     }
     return NULL;
@@ -63,7 +66,7 @@ void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting
     const struct backend_method *method = waiting->method;
     struct backend_answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
     if (!method->answers_each_part && waiting->replies[0]->error != ERROR_NONE) {
-        backend_answer_error(self, &to, waiting->replies[0]->error, explain(waiting->replies[0]->error));
+        backend_answer_error(self, &to, waiting->replies[0]->error, explain(waiting->replies[0]));
     } else {
         buffer_clear(&self->body);
         method->append_result(&self->context, waiting, &self->body);

@@ -31,6 +31,19 @@ static bool prepare_channel(struct backend_context *context, const struct backen
     return find_namespace(context, params->channel, &options, ret_refusal);
 }
 
+/* Without limit and cursor: the whole, in one answer. */
+static bool prepare_presence(struct backend_context *context, const struct backend_params *params, uint32_t part,
+                             struct shard_request *model, struct backend_refusal *ret_refusal) {
+    if (params->has_limit && params->limit == 0) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "params.limit must be at least 1; presence_stats only counts");
+        return false;
+    }
+    uint32_t page = params->cursor == 0 ? 0 : BACKEND_PAGE_DEFAULT;
+    model->limit = params->has_limit ? params->limit : page;
+    model->cursor = params->cursor;
+    return prepare_channel(context, params, part, model, ret_refusal);
+}
+
 static bool check_payload(const struct backend_context *context, const struct namespace_options *options,
                           struct span data, struct backend_refusal *ret_refusal) {
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
@@ -203,8 +216,8 @@ static const struct backend_method methods[] = {
      false, SHARD_REQUEST_HISTORY, false, one_part, prepare_channel, append_history},
     {"history_remove", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false,
      SHARD_REQUEST_HISTORY_REMOVE, false, one_part, prepare_channel, append_nothing},
-    {"presence", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_PRESENCE, false,
-     one_part, prepare_channel, append_presence},
+    {"presence", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL | BACKEND_PARAM_LIMIT | BACKEND_PARAM_CURSOR,
+     BACKEND_PARAM_CHANNEL, false, SHARD_REQUEST_PRESENCE, false, one_part, prepare_presence, append_presence},
     {"presence_stats", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL, BACKEND_PARAM_CHANNEL, false,
      SHARD_REQUEST_PRESENCE_STATS, false, one_part, prepare_channel, append_presence_stats},
     {"subscribe", BACKEND_SUBSCRIBE, BACKEND_PARAM_CHANNEL | BACKEND_PARAM_SINCE, BACKEND_PARAM_CHANNEL, false,

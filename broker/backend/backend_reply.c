@@ -124,7 +124,13 @@ void backend_append_presence(struct buffer *out, const struct shard_reply *reply
         buffer_append_char(out, ':');
         backend_append_client_info(out, &info);
     }
-    buffer_append_text(out, "}}");
+    buffer_append_char(out, '}');
+    if (reply->next != 0) {
+        buffer_append_text(out, ",\"cursor\":\""); /* a text: it may be above 2^53 */
+        buffer_append_u64_decimal(out, reply->next);
+        buffer_append_char(out, '"');
+    }
+    buffer_append_char(out, '}');
 }
 
 void backend_append_presence_stats(struct buffer *out, const struct shard_reply *reply) {

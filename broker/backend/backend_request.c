@@ -177,6 +177,20 @@ static bool read_limit(struct params_reader *reader, const char *name, struct js
         return false;
     }
     reader->params->limit = (uint32_t) limit;
+    reader->params->has_limit = true;
+    return true;
+}
+
+static bool read_cursor(struct params_reader *reader, const char *name, struct json_value value) {
+    struct span text;
+    if (!read_text(reader, name, value, BACKEND_KEY_MAX, &text)) {
+        return false;
+    }
+    if (!span_parse_u64(text, &reader->params->cursor) || reader->params->cursor == 0) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST,
+                       "params.%s must be the cursor of an answer to the same question; leave it out to begin", name);
+        return false;
+    }
     return true;
 }
 
@@ -210,6 +224,7 @@ static const struct {
     {"since", BACKEND_PARAM_SINCE, read_since},
     {"limit", BACKEND_PARAM_LIMIT, read_limit},
     {"reverse", BACKEND_PARAM_REVERSE, read_reverse},
+    {"cursor", BACKEND_PARAM_CURSOR, read_cursor},
 };
 enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
 

@@ -17,6 +17,7 @@ enum {
     BACKEND_KEY_MAX = 255
 };
 enum { BACKEND_TAGS_MAX = 64, BACKEND_HISTORY_LIMIT_DEFAULT = 100, BACKEND_HISTORY_LIMIT_MAX = 10000 };
+enum { BACKEND_PAGE_DEFAULT = 1000 };
 
 /* Why a request is refused: a code of the list and one sentence that says what, where, how to mend. */
 struct backend_refusal {
@@ -48,6 +49,7 @@ enum backend_param {
     BACKEND_PARAM_SINCE = 1 << 5,
     BACKEND_PARAM_LIMIT = 1 << 6,
     BACKEND_PARAM_REVERSE = 1 << 7,
+    BACKEND_PARAM_CURSOR = 1 << 8,
 };
 
 struct backend_params {
@@ -58,8 +60,10 @@ struct backend_params {
     bool skip_history;
     bool has_since;
     struct position since;
-    uint32_t limit;
+    uint32_t limit; /* BACKEND_HISTORY_LIMIT_DEFAULT where none is given */
+    bool has_limit;
     bool reverse;
+    uint64_t cursor;
 };
 
 /* `text` and `tags` are scratch for decoded strings and encoded tags; they are cleared, and must live as long as

@@ -175,6 +175,7 @@ static void add_member(memory_channel_t *self, struct memory_member *member, siz
     charge(self, member_bytes(member) + (self->members == NULL ? TABLE_BYTES : 0));
     const uint8_t *client = payload_span(member->bytes).data + client_at;
     HASH_ADD_KEYPTR(hh, self->members, client, client_size, member);
+    member->number = ++self->totals->members_set;
     self->totals->members++;
 }
 

@@ -22,6 +22,7 @@ struct memory_totals {
     size_t publications;
     size_t keys;
     size_t members;
+    uint64_t members_set; /* ever: numbers them */
 };
 
 /* A payload's fingerprint: the same key with another one is a mistake of the publisher. */
@@ -48,6 +49,7 @@ struct memory_member {
     payload_t *bytes;  /* wire_client_info, then the gateway's id */
     size_t info_size;  /* where the gateway's id begins */
     uint64_t lease_number;
+    uint64_t number; /* rises with each that is set: the place in a row of pages */
 };
 
 static inline struct span memory_member_info(const struct memory_member *self) {

@@ -77,6 +77,7 @@ struct presence_read_delivery {
     uint32_t n_entries;
     struct engine_presence_entry *entries;
     payload_t **bytes; /* what the entries point into */
+    uint64_t next;
 };
 
 static void deliver_presence_read(struct engine_memory *self, struct engine_memory_delivery *base) {
@@ -84,6 +85,7 @@ static void deliver_presence_read(struct engine_memory *self, struct engine_memo
     struct engine_presence_read *request = delivery->request;
     request->n_entries = delivery->n_entries;
     request->entries = delivery->entries;
+    request->next = delivery->next;
     request->on_done(request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
     for (uint32_t i = 0; i < delivery->n_entries; i++) {
         payload_unref(&delivery->bytes[i]);
@@ -93,14 +95,25 @@ static void deliver_presence_read(struct engine_memory *self, struct engine_memo
     memory_free(delivery);
 }
 
+/* Members stand in the order of their numbers: a new one, and one that is set again, comes last. */
 static void copy_members(struct presence_read_delivery *delivery, const memory_channel_t *channel) {
+    const struct engine_presence_read *request = delivery->request;
     size_t n_members = memory_channel_members(channel);
-    delivery->entries = memory_alloc_array(n_members, sizeof *delivery->entries);
-    delivery->bytes = memory_alloc_array(n_members, sizeof(payload_t *));
+    size_t limit = request->limit == 0 ? ENGINE_PRESENCE_PAGE : request->limit;
+    size_t n_max = n_members < limit ? n_members : limit;
+    delivery->entries = memory_alloc_array(n_max, sizeof *delivery->entries);
+    delivery->bytes = memory_alloc_array(n_max, sizeof(payload_t *));
     for (const struct memory_member *member = channel->members; member != NULL; member = member->hh.next) {
+        if (member->number <= request->cursor) {
+            continue;
+        }
         uint32_t i = delivery->n_entries++;
         delivery->bytes[i] = payload_ref(member->bytes);
         delivery->entries[i] = entry_of(member->bytes, member->info_size, member->lease_number);
+        if (delivery->n_entries == n_max) {
+            delivery->next = member->hh.next == NULL ? 0 : member->number;
+            return;
+        }
     }
 }
 

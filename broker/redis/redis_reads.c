@@ -259,7 +259,15 @@ static void on_removed(struct redis_read *self, struct span bytes) {
     tell_when_sure(self);
 }
 
-static void on_members(struct redis_read *self, const struct redis_reply *reply) {
+/* HSCAN's answer: the next cursor, and fields and values in turn. */
+static void on_members(struct redis_read *self, const struct redis_reply *scanned) {
+    uint64_t next = 0;
+    if (scanned->n != 2 || !span_parse_u64(redis_reply_string(&scanned->elements[0]), &next) ||
+        scanned->elements[1].type != REDIS_ARRAY) {
+        fail(self, ENGINE_CORRUPT);
+        return;
+    }
+    const struct redis_reply *reply = &scanned->elements[1];
     struct engine_presence_entry *entries = reply->n < 2 ? NULL : memory_alloc_array(reply->n / 2, sizeof *entries);
     uint32_t n = 0;
     for (size_t i = 1; i < reply->n; i += 2) {
@@ -274,6 +282,7 @@ static void on_members(struct redis_read *self, const struct redis_reply *reply)
     if (!self->is_answered) {
         self->request.presence->n_entries = n;
         self->request.presence->entries = entries;
+        self->request.presence->next = next;
     }
     finish(self, ENGINE_OK);
     memory_free(entries);
@@ -444,14 +453,22 @@ static void send_script(const struct redis_read *self, struct buffer *out) {
     buffer_finish(&head);
 }
 
+static void send_scan(const struct redis_read *self, struct buffer *out) {
+    const struct engine_presence_read *request = self->request.presence;
+    redis_request_begin(out, 5);
+    redis_request_text(out, "HSCAN");
+    key_of(self, ":h:", out);
+    redis_request_u64(out, request->cursor);
+    redis_request_text(out, "COUNT");
+    redis_request_u64(out, request->limit == 0 ? ENGINE_PRESENCE_PAGE : request->limit);
+}
+
 static void send_read(struct redis_read *self) {
     struct engine_redis *engine = self->partition->engine;
     redis_link_t *link = self->partition->node->command;
     struct buffer *out = redis_link_out(link);
     if (self->kind == READ_PRESENCE) {
-        redis_request_begin(out, 2);
-        redis_request_text(out, "HGETALL");
-        key_of(self, ":h:", out);
+        send_scan(self, out);
     } else {
         send_script(self, out);
     }
@@ -535,6 +552,7 @@ void redis_reads_remove(struct engine_redis *self, struct engine_remove *request
 void redis_reads_presence(struct engine_redis *self, struct engine_presence_read *request) {
     request->n_entries = 0;
     request->entries = NULL;
+    request->next = 0;
     if (self->is_closing) {
         engine_redis_answer_later(self, answer_presence_later, request, ENGINE_CANCELLED);
         return;

@@ -278,11 +278,14 @@ struct op *remove_history(struct node *node, struct span channel, const struct n
     return op;
 }
 
-struct op *start_members(struct node *node, struct span channel) {
+struct op *start_members(struct node *node, struct span channel, uint64_t cursor, uint32_t limit) {
     struct op *op = new_op(node);
     struct passing passing = {.n = 0};
-    op->presence = (struct engine_presence_read){
-        .channel = pass(&passing, channel), .deadline_ms = deadline(), .on_done = on_members_done};
+    op->presence = (struct engine_presence_read){.channel = pass(&passing, channel),
+                                                 .cursor = cursor,
+                                                 .limit = limit,
+                                                 .deadline_ms = deadline(),
+                                                 .on_done = on_members_done};
     node->in_call = true;
     node->engine->methods->presence_read(node->engine, &op->presence);
     node->in_call = false;
@@ -290,10 +293,16 @@ struct op *start_members(struct node *node, struct span channel) {
     return op;
 }
 
-struct op *read_members(struct node *node, struct span channel) {
-    struct op *op = start_members(node, channel);
+struct op *read_members_page(struct node *node, struct span channel, uint64_t cursor, uint32_t limit) {
+    struct op *op = start_members(node, channel, cursor, limit);
     wait_for(node, op->n_done > 0);
     assert_outcome(op, ENGINE_OK);
+    return op;
+}
+
+struct op *read_members(struct node *node, struct span channel) {
+    struct op *op = read_members_page(node, channel, 0, 0);
+    assert_true(op->presence.next == 0);
     return op;
 }
 

@@ -186,7 +186,9 @@ struct op *start_read(struct node *node, struct span channel, const struct read_
 struct op *read_input(struct node *node, struct span channel, const struct read_input *input);
 struct op *start_remove(struct node *node, struct span channel, const struct namespace_options *options);
 struct op *remove_history(struct node *node, struct span channel, const struct namespace_options *options);
-struct op *start_members(struct node *node, struct span channel);
+struct op *start_members(struct node *node, struct span channel, uint64_t cursor, uint32_t limit);
+struct op *read_members_page(struct node *node, struct span channel, uint64_t cursor, uint32_t limit);
+/* All of them: they must fit a page of the usual size. */
 struct op *read_members(struct node *node, struct span channel);
 
 struct member_input {

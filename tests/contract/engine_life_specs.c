@@ -88,7 +88,7 @@ static void closing_completes_every_kind_of_request_exactly_once(void **state) {
     struct op *ops[] = {
         start_read(node, channel, &(struct read_input){.limit = 10}),
         start_remove(node, channel, &node->bench->history),
-        start_members(node, channel),
+        start_members(node, channel, 0, 0),
         start_append(node, channel, &(struct append_input){.data = SPAN_LITERAL("{}"), .key = SPAN_LITERAL("k")}),
     };
     set_member(node, channel, &(struct member_input){.client = "c", .user = "u", .gateway = "g", .lease = 1});

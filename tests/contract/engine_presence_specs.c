@@ -197,6 +197,95 @@ static void many_members_are_all_read(void **state) {
     }
 }
 
+enum { CROWD = 600, PAGE = 50 };
+
+/* The number behind "client-"; what is above 64 bytes keeps Redis from storing small channels in one piece. */
+static void set_numbered(struct node *node, struct span channel, unsigned number) {
+    static const char info[] = "\"sixty-four bytes and some more, so that the hash of the channel is a real one\"";
+    char client[32];
+    snprintf(client, sizeof client, "client-%u", number);
+    set_member(node, channel,
+               &(struct member_input){
+                   .client = client, .user = "u", .conn_info = span_of_text(info), .gateway = "gw", .lease = 7});
+}
+
+static struct span crowded_channel(struct node *node) {
+    struct span channel = held_channel(node, "crowd", &node->bench->plain);
+    for (unsigned i = 0; i < CROWD; i++) {
+        set_numbered(node, channel, i);
+    }
+    wait_joined(node, channel, CROWD);
+    return channel;
+}
+
+static void note_members(const struct op *op, unsigned *n_told) {
+    for (uint32_t i = 0; i < op->n; i++) {
+        char text[32];
+        struct span client = info_of(&op->members[i].info).client;
+        snprintf(text, sizeof text, "%.*s", (int) client.size, (const char *) client.data);
+        unsigned number = 0;
+        assert_int_equal(sscanf(text, "client-%u", &number), 1);
+        assert_true(number < 2 * CROWD);
+        n_told[number]++;
+    }
+}
+
+static void a_crowd_is_read_page_by_page(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = crowded_channel(node);
+    unsigned n_told[2 * CROWD] = {0};
+    unsigned n_pages = 0;
+    uint64_t cursor = 0;
+    do {
+        struct op *op = read_members_page(node, channel, cursor, PAGE);
+        note_members(op, n_told);
+        assert_true(op->n < CROWD / 2);
+        cursor = op->presence.next;
+        n_pages++;
+    } while (cursor != 0);
+    assert_true(n_pages > 3);
+    for (unsigned i = 0; i < CROWD; i++) {
+        assert_true(n_told[i] >= 1);
+    }
+}
+
+static void who_stays_is_told_though_others_come_and_go_between_the_pages(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = crowded_channel(node);
+    unsigned n_told[2 * CROWD] = {0};
+    unsigned gone = 0;
+    uint64_t cursor = 0;
+    do {
+        struct op *op = read_members_page(node, channel, cursor, PAGE);
+        note_members(op, n_told);
+        cursor = op->presence.next;
+        for (unsigned i = 0; i < 20 && gone < CROWD / 2; i++, gone++) {
+            char client[32];
+            snprintf(client, sizeof client, "client-%u", 2 * gone); /* those of even numbers go */
+            clear_member(node, channel, client);
+            set_numbered(node, channel, CROWD + gone);
+        }
+        wait_joined(node, channel, CROWD + gone);
+    } while (cursor != 0);
+    for (unsigned i = 1; i < CROWD; i += 2) {
+        assert_true(n_told[i] >= 1);
+    }
+}
+
+static void a_few_members_are_one_page(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = held_channel(node, "few", &node->bench->plain);
+    set_member(node, channel, &ada);
+    set_member(node, channel, &bob);
+    wait_members(node, channel, 2);
+    struct op *op = read_members_page(node, channel, 0, 10);
+    assert_int_equal(op->n, 2);
+    assert_true(op->presence.next == 0);
+    op = read_members_page(node, new_channel(node, "nobody"), 0, 10);
+    assert_int_equal(op->n, 0);
+    assert_true(op->presence.next == 0);
+}
+
 static void the_info_of_a_member_is_bytes(void **state) {
     struct node *node = bench_node(state);
     struct span channel = held_channel(node, "bytes", &node->bench->plain);
@@ -328,6 +417,9 @@ struct specs presence_specs(void) {
         spec(channels_have_members_of_their_own),
         spec(presence_is_told_in_order_with_the_publications),
         spec(many_members_are_all_read),
+        spec(a_crowd_is_read_page_by_page),
+        spec(who_stays_is_told_though_others_come_and_go_between_the_pages),
+        spec(a_few_members_are_one_page),
         spec(the_info_of_a_member_is_bytes),
         spec(members_and_history_do_not_touch_each_other),
         spec(leases_are_told_soon_after_the_start),

@@ -85,6 +85,16 @@ test('callboardctl publishes, reads the history and waits for publications', asy
   assert.deepEqual(got.trim().split('\n'), ['{"n": 9007199254740993}', '"live"']);
 });
 
+test('callboardctl forgets a history and positions go on', async () => {
+  assert.equal(JSON.parse(ctl('-o', 'json', 'pub', 'demo:forgotten', '"one"').out).offset, 1);
+  const removed = ctl('history-remove', 'demo:forgotten');
+  assert.equal(removed.code, 0, removed.err);
+  const { publications, offset } = JSON.parse(ctl('-o', 'json', 'history', 'demo:forgotten').out);
+  assert.deepEqual([publications, offset], [[], 1]);
+  assert.equal(JSON.parse(ctl('-o', 'json', 'pub', 'demo:forgotten', '"two"').out).offset, 2);
+  assert.equal(ctl('history-remove', 'plain:none').code, 1);
+});
+
 test('callboardctl reads standard input and shows who is there and what runs', async () => {
   const piped = run(path.join(BUILD, 'tools/callboardctl'), ['--endpoint', endpoint, 'pub', 'demo:piped', '-'], { input: '{"from":"stdin"}' });
   assert.equal(piped.code, 0, piped.err);

@@ -84,6 +84,10 @@ static void presence_is_keyed_by_client(void **state) {
     struct shard_reply reply = {.n = 1, .bytes = buffer_span(&entries)};
     backend_append_presence(&out, &reply);
     assert_text(&out, "{\"presence\":{\"c1\":{\"user\":\"\",\"client\":\"c1\",\"b64chan_info\":\"bm90IGpzb24=\"}}}");
+    reply.next = UINT64_MAX;
+    backend_append_presence(&out, &reply);
+    assert_text(&out, "{\"presence\":{\"c1\":{\"user\":\"\",\"client\":\"c1\",\"b64chan_info\":\"bm90IGpzb24=\"}},"
+                      "\"cursor\":\"18446744073709551615\"}");
     reply = (struct shard_reply){.n = 3, .m = 2};
     backend_append_presence_stats(&out, &reply);
     assert_text(&out, "{\"num_clients\":3,\"num_users\":2}");

@@ -98,7 +98,7 @@ struct fixture {
 
 static const unsigned ALL = BACKEND_PARAM_CHANNEL | BACKEND_PARAM_CHANNELS | BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS |
                             BACKEND_PARAM_SKIP_HISTORY | BACKEND_PARAM_SINCE | BACKEND_PARAM_LIMIT |
-                            BACKEND_PARAM_REVERSE;
+                            BACKEND_PARAM_REVERSE | BACKEND_PARAM_CURSOR;
 
 static bool read_params(struct fixture *fixture, const char *text, unsigned required) {
     fixture->refusal = (struct backend_refusal){.code = ERROR_NONE};
@@ -117,12 +117,14 @@ static void every_parameter_is_read(void **state) {
     assert_true(read_params(
         &fixture,
         "{\"channel\":\"demo:\\u0061\",\"idempotency_key\":\"k\\n1\",\"tags\":{\"t\":\"v\",\"u\":\"\\u00e9\"},"
-        "\"skip_history\":true,\"since\":{\"offset\":9007199254740991,\"epoch\":\"e1\"},\"limit\":7,\"reverse\":true}",
+        "\"skip_history\":true,\"since\":{\"offset\":9007199254740991,\"epoch\":\"e1\"},\"limit\":7,\"reverse\":true,"
+        "\"cursor\":\"18446744073709551615\"}",
         BACKEND_PARAM_CHANNEL));
     assert_true(span_equal_text(fixture.params.channel, "demo:a"));
     assert_true(span_equal_text(fixture.params.key, "k\n1"));
     assert_true(fixture.params.skip_history && fixture.params.reverse && fixture.params.has_since);
     assert_int_equal(fixture.params.limit, 7);
+    assert_true(fixture.params.has_limit && fixture.params.cursor == UINT64_MAX);
     assert_true(fixture.params.since.offset == OFFSET_MAX);
     assert_string_equal(fixture.params.since.epoch.text, "e1");
     struct cursor cursor = cursor_of(fixture.params.tags);
@@ -137,7 +139,7 @@ static void null_is_as_good_as_absent(void **state) {
     (void) state;
     struct fixture fixture = {.text = BUFFER_EMPTY, .tags = BUFFER_EMPTY};
     assert_true(read_params(&fixture, "{\"channel\":\"demo:a\",\"since\":null,\"limit\":null}", BACKEND_PARAM_CHANNEL));
-    assert_false(fixture.params.has_since);
+    assert_false(fixture.params.has_since || fixture.params.has_limit);
     assert_int_equal(fixture.params.limit, BACKEND_HISTORY_LIMIT_DEFAULT);
     assert_false(read_params(&fixture, "{\"channel\":null}", BACKEND_PARAM_CHANNEL));
     finish(&fixture);
@@ -174,6 +176,10 @@ static void every_mistake_is_named(void **state) {
         {"{\"channel\":\"a\",\"limit\":1.5}", "params.limit must be a whole number"},
         {"{\"channel\":\"a\",\"limit\":1e3}", "params.limit must be a whole number"},
         {"{\"channel\":\"a\",\"limit\":10001}", "params.limit must be a whole number"},
+        {"{\"channel\":\"a\",\"cursor\":7}", "params.cursor must be a string"},
+        {"{\"channel\":\"a\",\"cursor\":\"\"}", "params.cursor must be the cursor of an answer"},
+        {"{\"channel\":\"a\",\"cursor\":\"0\"}", "params.cursor must be the cursor of an answer"},
+        {"{\"channel\":\"a\",\"cursor\":\"18446744073709551616\"}", "params.cursor must be the cursor of an answer"},
         {"{\"channel\":\"a\",\"since\":5}", "params.since must be"},
         {"{\"channel\":\"a\",\"since\":{}}", "params.since must be"},
         {"{\"channel\":\"a\",\"since\":{\"offset\":9007199254740992}}", "params.since must be"},

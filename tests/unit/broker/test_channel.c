@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/partition.h"
 #include "broker/shard_metrics.h"
 
 #include <setjmp.h>
@@ -95,6 +96,7 @@ static int set_up(void **state) {
     engine = (struct scripted){.base = {&scripted_methods}};
     config = (struct broker_config){.partitions = 256,
                                     .tail_messages_max = 8,
+                                    .presence_infos_max = 100,
                                     .tail_bytes_max = 2 << 20, /* above tails_bytes_max */
                                     .tails_bytes_max = 1 << 20,
                                     .tail_idle_ms = 60000,
@@ -617,6 +619,40 @@ static void members_are_swept_only_when_a_fresh_load_still_says_dead(void **stat
     buffer_finish(&info);
 }
 
+/* The page that is asked for brings one member. */
+static void answer_presence(uint64_t cursor, const char *client, uint64_t next) {
+    struct buffer info = BUFFER_EMPTY;
+    wire_append_client_info(&info, &(struct wire_client_info){.client = span_of_text(client)});
+    struct engine_presence_entry entry = {.info = buffer_span(&info), .gateway_id = SPAN_LITERAL("g1")};
+    struct engine_presence_read *read = engine.presence_read;
+    assert_non_null(read);
+    assert_int_equal(read->cursor, cursor);
+    engine.presence_read = NULL;
+    read->n_entries = 1;
+    read->entries = &entry;
+    read->next = next;
+    read->on_done(read, ENGINE_OK);
+    buffer_finish(&info);
+}
+
+static void members_are_loaded_page_by_page_and_anew_after_a_doubt(void **state) {
+    (void) state;
+    options.presence = true;
+    ask(1, 1, NULL, 0, false);
+    answer_presence(0, "c1", 41);
+    assert_null(channel_presence(channel()));
+    channel_set_on_partition_doubt(channels, partition_of(SPAN_LITERAL("news:a"), 256), now_us / 1000);
+    answer_presence(41, "c2", 42);
+    answer_presence(42, "c3", 0);
+    answer_presence(0, "c1", 0); /* what was read first may not be true any more */
+    assert_non_null(channel_presence(channel()));
+    assert_null(engine.presence_read);
+    assert_int_equal(presence_count(channel_presence(channel())).clients, 3); /* c2 and c3 have their grace */
+    pass_ms(PRESENCE_GRACE_MS + 1000);
+    answer_presence(0, "c1", 0);
+    assert_int_equal(presence_count(channel_presence(channel())).clients, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -639,6 +675,7 @@ int main(void) {
         TEST(without_history_it_goes_on_while_the_engine_is_away),
         TEST(everybody_left_while_a_load_is_out),
         TEST(a_reply_larger_than_its_bytes_is_paged_for_a_worker_and_refused_for_a_client),
+        TEST(members_are_loaded_page_by_page_and_anew_after_a_doubt),
         TEST(members_are_swept_only_when_a_fresh_load_still_says_dead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

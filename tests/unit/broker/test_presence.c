@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -17,7 +18,7 @@ static char gone[256];
 
 static int set_up(void **state) {
     (void) state;
-    presence = presence_new();
+    presence = presence_new(100);
     buffer_init(&info, 0);
     gone[0] = '\0';
     return 0;
@@ -205,6 +206,100 @@ static void every_member_is_appended_within_the_bound(void **state) {
     buffer_finish(&out);
 }
 
+static bool join_numbered(unsigned number, unsigned user) {
+    char client[16];
+    char name[16];
+    snprintf(client, sizeof client, "c%u", number);
+    snprintf(name, sizeof name, "u%u", user);
+    return join(client, name);
+}
+
+static bool leave_numbered(unsigned number) {
+    char client[16];
+    snprintf(client, sizeof client, "c%u", number);
+    return leave(client);
+}
+
+static void above_its_bound_it_counts_exactly_without_infos(void **state) {
+    (void) state;
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(join_numbered(i, i % 7));
+    }
+    assert_true(presence_has_infos(presence));
+    for (unsigned i = 100; i < 300; i++) {
+        assert_true(join_numbered(i, i % 11));
+        assert_false(presence_has_infos(presence));
+        assert_false(join_numbered(i / 2, i / 2 < 100 ? i / 2 % 7 : i / 2 % 11));
+    }
+    expect_count(300, 11);
+    for (unsigned i = 0; i < 250; i++) {
+        assert_true(leave_numbered(i));
+        assert_false(leave_numbered(i));
+        assert_int_equal(presence_wants_infos(presence), 300 - i - 1 <= 50);
+    }
+    expect_count(50, 11);
+    struct presence_lives lives = {nobody_lives, NULL};
+    assert_true(presence_needs_sweep(presence, &lives, 60000)); /* it still knows their gateways */
+}
+
+static void without_infos_a_member_costs_less_the_larger_they_are(void **state) {
+    (void) state;
+    static const uint8_t bytes[10000];
+    struct buffer large = BUFFER_EMPTY;
+    wire_append_client_info(&large, &(struct wire_client_info){.client = SPAN_LITERAL("large"),
+                                                               .user = SPAN_LITERAL("ann"),
+                                                               .conn_info = span_of(bytes, sizeof bytes)});
+    struct engine_presence_entry entry = {.info = buffer_span(&large), .gateway_id = SPAN_LITERAL("g1")};
+    presence_join(presence, &entry, 1000);
+    assert_true(presence_footprint(presence) > sizeof bytes);
+    for (unsigned i = 0; i < 100; i++) {
+        join_numbered(i, 0);
+    }
+    assert_true(presence_footprint(presence) < 101 * 250);
+    presence_join(presence, &entry, 1000);
+    assert_true(presence_footprint(presence) < 101 * 250);
+    buffer_finish(&large);
+}
+
+static void a_load_brings_the_infos_back_when_half_of_the_bound_are_left(void **state) {
+    (void) state;
+    for (unsigned i = 0; i < 101; i++) {
+        join_numbered(i, 0);
+    }
+    for (unsigned i = 50; i < 101; i++) {
+        leave_numbered(i);
+    }
+    assert_true(presence_wants_infos(presence));
+    presence_begin_load(presence);
+    presence_fail_load(presence);
+    assert_false(presence_has_infos(presence));
+    presence_begin_load(presence);
+    struct buffer whole = BUFFER_EMPTY;
+    for (unsigned i = 0; i < 50; i++) {
+        char client[16];
+        snprintf(client, sizeof client, "c%u", i);
+        buffer_clear(&whole);
+        wire_append_client_info(&whole, &(struct wire_client_info){.client = span_of_text(client),
+                                                                   .user = SPAN_LITERAL("u0"),
+                                                                   .conn_info = SPAN_LITERAL("\"info\"")});
+        struct engine_presence_entry entry = {.info = buffer_span(&whole), .gateway_id = SPAN_LITERAL("g1")};
+        assert_false(presence_load(presence, &entry, 2000));
+    }
+    presence_end_load(presence, 2000);
+    assert_true(presence_has_infos(presence));
+    assert_false(presence_wants_infos(presence));
+    buffer_clear(&whole);
+    bool fits = false;
+    assert_int_equal(presence_append(presence, &whole, &fits), 50);
+    struct cursor cursor = cursor_of(buffer_span(&whole));
+    for (int i = 0; i < 50; i++) {
+        struct wire_client_info member;
+        assert_true(wire_read_client_info(cursor_sized(&cursor), &member));
+        assert_true(span_equal_text(member.conn_info, "\"info\""));
+    }
+    buffer_finish(&whole);
+}
+
 static void leases_say_who_lives(void **state) {
     (void) state;
     gateway_leases_t *leases = gateway_leases_new();
@@ -253,6 +348,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_a_load_does_not_know_is_in_doubt_until_confirmed_or_gone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_member_is_appended_within_the_bound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(above_its_bound_it_counts_exactly_without_infos, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_infos_a_member_costs_less_the_larger_they_are, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_load_brings_the_infos_back_when_half_of_the_bound_are_left, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(leases_say_who_lives, set_up, tear_down),
         cmocka_unit_test(leases_of_brokers_are_counted_and_are_no_gateways),
     };

@@ -107,7 +107,8 @@ void engine_redis_tell_state(struct engine_redis *self) {
     const char *trouble = trouble_of(self, &is_ready, &hears);
     const char *reason = is_ready ? (hears ? "connected" : "pub/sub is being connected")
                                   : (trouble != NULL ? trouble : "no Redis is known for some of the channels");
-    if (self->is_closing || (is_ready == self->is_ready && hears == self->all_hear && reason == self->reason)) {
+    bool is_same = is_ready == self->is_ready && hears == self->all_hear && strcmp(reason, self->reason) == 0;
+    if (self->is_closing || is_same) {
         return;
     }
     self->is_ready = is_ready;
@@ -563,6 +564,9 @@ static void close_engine(engine_t *base, void (*on_closed)(void *context), void 
     uv_close((uv_handle_t *) &self->idle, on_handle_closed);
     uv_close((uv_handle_t *) &self->tick, on_handle_closed);
     uv_close((uv_handle_t *) &self->hole_timer, on_handle_closed);
+    for (uint32_t i = 0; i < self->n_partitions; i++) {
+        redis_routing_let_go(&self->partitions[i]);
+    }
     redis_topology_close(self->topology, on_topology_closed, self);
     list_for_each_safe (link, &self->nodes) {
         redis_node_close(list_entry(link, struct redis_node, link));

@@ -242,6 +242,8 @@ void redis_routing_start(struct engine_redis *self, const char *sentinel_user, c
 void redis_routing_tick(struct engine_redis *self);
 /* The partition goes to the node that was chosen for it, once the old one owes nothing more. */
 void redis_routing_settle(struct redis_partition *partition);
+/* The engine closes: its node may be gone before the partition is. */
+void redis_routing_let_go(struct redis_partition *partition);
 /* A reply that counts has come. */
 void redis_routing_paid(struct redis_partition *partition);
 /* What a server answered: MOVED (taken at once), or that this is not the time or the place. True: nothing was done, and

@@ -58,6 +58,13 @@ static void leave(struct redis_partition *partition) {
     metric_count(partition->engine->metrics, REDIS_METRIC_MOVES);
 }
 
+void redis_routing_let_go(struct redis_partition *partition) {
+    list_remove(&partition->of_node);
+    list_remove(&partition->gate_link);
+    partition->node = NULL;
+    partition->target = NULL;
+}
+
 static void join(struct redis_partition *partition, struct redis_node *node) {
     partition->node = node;
     list_push_back(&node->partitions, &partition->of_node);

@@ -534,6 +534,7 @@ static void finish_close(struct engine_redis *self) {
     redis_channels_destroy(&self->channels);
     redis_scripts_destroy(&self->scripts);
     metric_values_destroy(&self->metrics);
+    redis_tls_destroy(&self->tls);
     buffer_finish(&self->scratch);
     memory_free(self->partitions);
     memory_free(self);

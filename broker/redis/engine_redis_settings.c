@@ -23,9 +23,6 @@ static bool read_url(const struct broker_config *config, struct redis_url *ret_u
     if (!redis_url_parse(span_of_text(config->redis_url), ret_url, ret_error, error_size)) {
         return false;
     }
-    if (ret_url->kind != REDIS_URL_STANDALONE || ret_url->tls) {
-        return refuse(ret_error, error_size, "redis.url: only redis:// and unix:// are in this release");
-    }
     if (text_is_set(config->redis_user)) {
         snprintf(ret_url->user, sizeof ret_url->user, "%s", config->redis_user);
     }
@@ -109,15 +106,30 @@ static void take_limits(struct engine_redis *self, const struct broker_config *c
         .bytes_max = setting(config->redis_pipeline_bytes, (size_t) 8 << 20),
         .reply_limits = {.bytes = setting(config->redis_reply_bytes, (size_t) 64 << 20), .elements = REPLY_ELEMENTS},
         .command_timeout_ms = (uint32_t) setting(config->redis_command_timeout_ms, 2000),
+        .tls = self->tls,
     };
     uint32_t half = self->link_options.command_timeout_ms / 2;
     self->confirm_wait_ms = half < CONFIRM_WAIT_MS ? half : CONFIRM_WAIT_MS;
 }
 
+static bool make_tls(struct engine_redis *self, const struct broker_config *config, char *ret_error,
+                     size_t error_size) {
+    if (!self->url.tls) {
+        return true;
+    }
+    const struct redis_tls_options options = {.ca_file = config->redis_tls_ca_file,
+                                              .certificate_file = config->redis_tls_certificate_file,
+                                              .key_file = config->redis_tls_key_file,
+                                              .server_name = config->redis_tls_server_name};
+    self->tls = redis_tls_new(&options, ret_error, error_size);
+    return self->tls != NULL;
+}
+
 bool engine_redis_take_settings(struct engine_redis *self, const struct broker_config *config, char *ret_error,
                                 size_t error_size) {
     if (!read_url(config, &self->url, ret_error, error_size) ||
-        !settings_are_valid(&self->options, config, ret_error, error_size)) {
+        !settings_are_valid(&self->options, config, ret_error, error_size) ||
+        !make_tls(self, config, ret_error, error_size)) {
         return false;
     }
     take_durability(self, config);

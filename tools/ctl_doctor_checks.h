@@ -29,6 +29,8 @@
       "The kernel ends the process before its own bounds do.")                                                         \
     X(REDIS_REACH, "redis.reach", "Redis answers, and takes user and password",                                        \
       "Publishing with history, and reading it, is refused until it does.")                                            \
+    X(REDIS_SENTINELS, "redis.sentinels", "each Sentinel answers, knows the primary, and enough agree for a failover", \
+      "When the primary dies nobody takes over.")                                                                      \
     X(REDIS_USED, "redis.used", "`redis.url` is set where there is more than one broker",                              \
       "Without Redis channels live in one broker's memory and end with it.")                                           \
     X(BROKER_REACH, "broker.reach", "the broker's internal listener answers",                                          \

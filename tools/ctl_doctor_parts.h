@@ -49,6 +49,7 @@ struct doctor {
     struct doctor_source sources[DOCTOR_SOURCES_MAX];
     size_t n_sources;
     struct findings findings;
+    bool has_left; /* a thread of ours waits for a resolver: the end does not wait for it */
 };
 
 #define doctor_add(self, check, severity, where, ...)                                                                  \

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
+enum { PLACES_MAX = 8 };
+
 static void format_time(char *ret_text, size_t size) {
     time_t now = time(NULL);
     struct tm parts;
@@ -51,21 +53,59 @@ static void report_json(const struct doctor *self) {
 
 /* ---- text ---- */
 
-static void print_finding(const struct finding *finding) {
+static bool is_same(const struct finding *a, const struct finding *b) {
+    return a->severity == b->severity && strcmp(a->id, b->id) == 0 && strcmp(a->what, b->what) == 0 &&
+           strcmp(a->mend, b->mend) == 0;
+}
+
+/* (10.0.0.1:6379, 10.0.0.2:6379): all places with the same finding; `at` is the first of them. */
+static void print_places(const struct findings *findings, size_t at) {
+    size_t n = 0;
+    size_t n_more = 0;
+    for (size_t i = at; i < findings->n; i++) {
+        if (!is_same(&findings->items[at], &findings->items[i])) {
+            continue;
+        }
+        if (n < PLACES_MAX) {
+            printf("%s%s", n == 0 ? "(" : ", ", findings->items[i].where);
+            n++;
+        } else {
+            n_more++;
+        }
+    }
+    if (n_more > 0) {
+        printf(" and %zu more", n_more);
+    }
+    printf(")\n");
+}
+
+static void print_finding(const struct findings *findings, size_t at) {
     static const char *const heads[FINDING_SEVERITIES] = {
         [FINDING_FINE] = "fine",       [FINDING_NOTE] = "note",   [FINDING_UNKNOWN] = "UNKNOWN",
         [FINDING_WARNING] = "WARNING", [FINDING_ERROR] = "ERROR",
     };
-    printf("%-8s %s  (%s)\n         %s\n", heads[finding->severity], finding->id, finding->where, finding->what);
+    const struct finding *finding = &findings->items[at];
+    printf("%-8s %s  ", heads[finding->severity], finding->id);
+    print_places(findings, at);
+    printf("         %s\n", finding->what);
     if (finding->mend[0] != '\0') {
         printf("         -> %s\n", finding->mend);
     }
 }
 
+static bool is_printed(const struct findings *findings, size_t at) {
+    for (size_t i = 0; i < at; i++) {
+        if (is_same(&findings->items[i], &findings->items[at])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_all_of(const struct findings *findings, enum finding_severity severity) {
     for (size_t i = 0; i < findings->n; i++) {
-        if (findings->items[i].severity == severity) {
-            print_finding(&findings->items[i]);
+        if (findings->items[i].severity == severity && !is_printed(findings, i)) {
+            print_finding(findings, i);
         }
     }
 }

@@ -151,20 +151,32 @@ static bool is_replica_line(struct span name) {
     return name.size > 5 && span_starts_with(name, SPAN_LITERAL("slave")) && name.data[5] >= '0' && name.data[5] <= '9';
 }
 
-static bool replica_is_near(struct span value) {
+/* Notes its address; is it near? */
+static bool take_replica(struct redis_facts *self, struct span value) {
     bool is_online = false;
     uint64_t lag = 0;
+    uint64_t port = 0;
+    struct span host = SPAN_EMPTY;
     struct span rest = value;
     while (rest.size > 0) {
         struct span part = rest;
         struct span behind = SPAN_EMPTY;
         cut(rest, ',', &part, &behind);
+        if (span_starts_with(part, SPAN_LITERAL("ip="))) {
+            host = span_of(part.data + 3, part.size - 3);
+        } else if (span_starts_with(part, SPAN_LITERAL("port="))) {
+            span_parse_u64(span_of(part.data + 5, part.size - 5), &port);
+        }
         is_online = is_online || span_equal_text(part, "state=online");
         if (span_starts_with(part, SPAN_LITERAL("lag=")) &&
             !span_parse_u64(span_of(part.data + 4, part.size - 4), &lag)) {
             lag = UINT64_MAX; /* -1: not heard of yet */
         }
         rest = behind;
+    }
+    struct redis_address *address = &self->replica_addresses[self->n_replica_addresses];
+    if (self->n_replica_addresses < REDIS_FACTS_REPLICAS_MAX && redis_address_set(address, host, port)) {
+        self->n_replica_addresses++;
     }
     return is_online && lag <= REPLICA_LAG_MAX_S;
 }
@@ -182,7 +194,7 @@ void redis_facts_take_info(struct redis_facts *self, const struct redis_reply *r
             continue;
         }
         self->info_is_known = true;
-        replicas += is_replica_line(name) && replica_is_near(value);
+        replicas += is_replica_line(name) && take_replica(self, value);
         tells_replicas = tells_replicas || span_equal_text(name, "role"); /* the section is there */
         asks_for_replicas = asks_for_replicas || span_equal_text(name, "min_slaves_good_slaves");
         take_field(self, info_places, sizeof info_places / sizeof *info_places, name, value);

@@ -5,6 +5,7 @@
 #ifndef CALLBOARD_BROKER_REDIS_FACTS_H
 #define CALLBOARD_BROKER_REDIS_FACTS_H
 
+#include "broker/redis/redis_address.h"
 #include "broker/redis/redis_reply.h"
 
 struct redis_number {
@@ -12,7 +13,7 @@ struct redis_number {
     int64_t value;
 };
 
-enum { REDIS_WORD_MAX = 127 };
+enum { REDIS_WORD_MAX = 127, REDIS_FACTS_REPLICAS_MAX = 16 };
 struct redis_word {
     bool is_known;
     char text[REDIS_WORD_MAX + 1]; /* printable ASCII, cut */
@@ -28,7 +29,9 @@ struct redis_facts {
     struct redis_word master_replid;
     struct redis_word master_link; /* of a replica: up, down */
     struct redis_number loading;
-    struct redis_number replicas; /* online, heard of within 10 s */
+    struct redis_number replicas;                                     /* online, heard of within 10 s */
+    struct redis_address replica_addresses[REDIS_FACTS_REPLICAS_MAX]; /* of all that are connected */
+    size_t n_replica_addresses;
     struct redis_number backlog_bytes;
     struct redis_number used_memory;
     struct redis_number maxmemory; /* 0: none */

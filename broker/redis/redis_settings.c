@@ -148,7 +148,7 @@ void redis_judge_identity(const struct redis_judge *judge) {
 void redis_judge_partitions(const struct redis_judge *judge) {
     const struct redis_number *stored = &judge->facts->partitions;
     uint32_t ours = judge->setup->n_partitions;
-    if (judge->setup->is_replica || judge->setup->is_cluster || ours == 0) {
+    if (judge->setup->is_replica || ours == 0 || (judge->setup->is_cluster && !stored->is_known)) {
         redis_judge_fine(judge, REDIS_CHECK_PARTITIONS, "asked of the primary that keeps the number");
     } else if (!stored->is_known) {
         redis_judge_unknown(judge, REDIS_CHECK_PARTITIONS, "the stored number of partitions", "broker.partitions");
@@ -232,7 +232,12 @@ void redis_settings_judge(const struct redis_facts *facts, const struct redis_se
         [REDIS_CHECK_NOTIFY] = redis_judge_notify,
     };
     const struct redis_judge judge = {facts, setup, findings};
-    for (size_t i = 0; i < REDIS_CHECKS_COUNT; i++) {
-        checks[i](&judge);
+    bool is_sentinel = facts->mode.is_known && strcmp(facts->mode.text, "sentinel") == 0;
+    for (unsigned i = 0; i < REDIS_CHECKS_COUNT; i++) {
+        if (is_sentinel && i != REDIS_CHECK_MODE) { /* one error, and not what follows from it */
+            redis_judge_fine(&judge, (enum redis_check) i, "not asked of a Sentinel");
+        } else {
+            checks[i](&judge);
+        }
     }
 }

@@ -38,8 +38,8 @@ void redis_judge_persistence(const struct redis_judge *judge) {
     const struct redis_facts *facts = judge->facts;
     const struct redis_setup *setup = judge->setup;
     static const char mend[] =
-        "CONFIG SET appendonly yes, then CONFIG REWRITE (or appendonly yes in redis.conf: with it "
-        "only there, a restart would begin empty)";
+        "CONFIG SET appendonly yes, then CONFIG REWRITE; not by editing redis.conf and restarting, "
+        "which begins with an empty file";
     if (!facts->aof_enabled.is_known) {
         redis_judge_unknown(judge, REDIS_CHECK_PERSISTENCE, "appendonly", "yes");
     } else if (facts->aof_enabled.value != 0) {

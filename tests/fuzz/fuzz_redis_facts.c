@@ -76,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             take(&facts, question++, reply);
         }
     }
+    check(facts.n_replica_addresses <= REDIS_FACTS_REPLICAS_MAX, "too many replicas");
     judge(&facts, data[0]);
     redis_reader_destroy(&reader);
     return 0;

@@ -1,6 +1,6 @@
 /* callboardctl doctor as a process: what it finds on sound and unsound set-ups, its exit codes, its JSON. */
-#include "base/json_scan.h"
 #include "base/memory.h"
+#include "tests/support/doctor_run.h"
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
@@ -17,115 +17,13 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 30000, ARGUMENTS_MAX = 24, PATH_MAX_HERE = 256 };
+enum { PATIENCE_MS = 30000, PATH_MAX_HERE = 256 };
 
 static const char doctor_program[] = CALLBOARD_BINARY_DIR "/tools/callboardctl";
 static const char appliance_program[] = CALLBOARD_BINARY_DIR "/tools/callboard";
 static const char broker_program[] = CALLBOARD_BINARY_DIR "/broker/callboard-broker";
 
-/* ---- one run ---- */
-
-struct run {
-    int status;
-    struct buffer text;
-    struct json_value report;
-};
-
-/* arguments behind "doctor --json", NULL-terminated; `before`: options of callboardctl itself, or NULL. */
-static void run_doctor(struct run *run, const char *const *before, const char *const *settings,
-                       const char *const *arguments) {
-    const char *argv[ARGUMENTS_MAX] = {doctor_program};
-    size_t n = 1;
-    for (size_t i = 0; before != NULL && before[i] != NULL; i++) {
-        argv[n++] = before[i];
-    }
-    argv[n++] = "doctor";
-    argv[n++] = "--json";
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        assert_true(n < ARGUMENTS_MAX - 1);
-        argv[n++] = arguments[i];
-    }
-    process_t *process = process_start(argv, settings);
-    assert_true(process_wait_exit(process, PATIENCE_MS, &run->status));
-    const char *output = process_output(process, PROCESS_STDOUT);
-    run->text = BUFFER_EMPTY;
-    buffer_append_text(&run->text, output);
-    while (run->text.size > 0 && run->text.data[run->text.size - 1] == '\n') {
-        run->text.size--;
-    }
-    const struct json_limits limits = JSON_LIMITS_PAYLOAD;
-    if (json_scan(buffer_span(&run->text), &limits, &run->report, NULL) != JSON_OK) {
-        fail_msg("no JSON (exit code %d): %s%s", run->status, output, process_output(process, PROCESS_STDERR));
-    }
-    process_stop(&process);
-}
 #define arguments(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static void finish(struct run *run) {
-    buffer_finish(&run->text);
-}
-
-static bool text_is(struct json_value object, const char *name, const char *text) {
-    struct buffer decoded = BUFFER_EMPTY;
-    bool is = json_decode_string(json_member(object, name), &decoded) && span_equal_text(buffer_span(&decoded), text);
-    buffer_finish(&decoded);
-    return is;
-}
-
-/* How many findings of this id have this severity (NULL: any). */
-static unsigned count(const struct run *run, const char *id, const char *severity) {
-    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
-    struct json_value name;
-    struct json_value finding;
-    unsigned n = 0;
-    while (json_next(&findings, &name, &finding)) {
-        n += text_is(finding, "id", id) && (severity == NULL || text_is(finding, "severity", severity));
-    }
-    return n;
-}
-
-static void print_bad(const struct run *run) {
-    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
-    struct json_value name;
-    struct json_value finding;
-    while (json_next(&findings, &name, &finding)) {
-        if (!text_is(finding, "severity", "fine")) {
-            print_message("%.*s\n", (int) finding.text.size, (const char *) finding.text.data);
-        }
-    }
-}
-
-static void expect(const struct run *run, const char *id, const char *severity) {
-    if (count(run, id, severity) == 0) {
-        print_bad(run);
-        fail_msg("no %s of %s", severity, id);
-    }
-}
-
-/* Every finding that is not fine says how to mend it; notes may not. */
-static void expect_sound_report(const struct run *run) {
-    static const char *const severities[] = {"fine", "note", "unknown", "warning", "error"};
-    struct json_iterator findings = json_iterate(json_member(run->report, "findings"));
-    struct json_value name;
-    struct json_value finding;
-    unsigned n = 0;
-    while (json_next(&findings, &name, &finding)) {
-        unsigned n_severities = 0;
-        for (size_t i = 0; i < sizeof severities / sizeof *severities; i++) {
-            n_severities += text_is(finding, "severity", severities[i]);
-        }
-        assert_int_equal(n_severities, 1);
-        assert_false(text_is(finding, "where", ""));
-        assert_false(text_is(finding, "what", ""));
-        bool is_bad = text_is(finding, "severity", "error") || text_is(finding, "severity", "warning") ||
-                      text_is(finding, "severity", "unknown");
-        if (is_bad && text_is(finding, "mend", "")) {
-            fail_msg("does not say how to mend it: %.*s", (int) finding.text.size, (const char *) finding.text.data);
-        }
-        n++;
-    }
-    assert_true(n > 0);
-}
 
 /* ---- files ---- */
 
@@ -207,7 +105,7 @@ static process_t *start_appliance(const char *config, int internal) {
 static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
     (void) state;
     struct folder folder;
-    struct run run;
+    struct doctor_run run;
     int internal;
     char redis[128];
     redis_server_t *server = redis_server_start(arguments("appendonly yes", "maxmemory 200mb"));
@@ -215,26 +113,26 @@ static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
     snprintf(redis, sizeof redis, "redis: {url: \"%s\"}\n", redis_server_url(server));
     const char *config = write_appliance(&folder, &internal, 0600, redis);
     process_t *process = start_appliance(config, internal);
-    run_doctor(&run, NULL, NULL, arguments("--config", config));
-    expect_sound_report(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    doctor_run_expect_sound(&run);
     if (run.status != 0 || json_member(run.report, "ready").type != JSON_TRUE) {
-        print_bad(&run);
+        doctor_run_print_bad(&run);
         fail_msg("not ready: exit code %d", run.status);
     }
-    expect(&run, "config.file", "fine");
-    expect(&run, "config.secrets", "fine");
-    expect(&run, "config.namespaces", "fine");
-    expect(&run, "redis.reach", "fine");
-    expect(&run, "redis.eviction", "fine");
-    expect(&run, "redis.persistence", "fine");
-    expect(&run, "redis.partitions", "fine");
-    expect(&run, "gateway.health", "fine");
-    expect(&run, "broker.engine", "fine");
-    expect(&run, "backend.answers", "fine");
-    expect(&run, "port.public", "fine");
-    expect(&run, "cluster.versions", "fine");
-    expect(&run, "cluster.clocks", "fine");
-    finish(&run);
+    doctor_run_expect(&run, "config.file", "fine");
+    doctor_run_expect(&run, "config.secrets", "fine");
+    doctor_run_expect(&run, "config.namespaces", "fine");
+    doctor_run_expect(&run, "redis.reach", "fine");
+    doctor_run_expect(&run, "redis.eviction", "fine");
+    doctor_run_expect(&run, "redis.persistence", "fine");
+    doctor_run_expect(&run, "redis.partitions", "fine");
+    doctor_run_expect(&run, "gateway.health", "fine");
+    doctor_run_expect(&run, "broker.engine", "fine");
+    doctor_run_expect(&run, "backend.answers", "fine");
+    doctor_run_expect(&run, "port.public", "fine");
+    doctor_run_expect(&run, "cluster.versions", "fine");
+    doctor_run_expect(&run, "cluster.clocks", "fine");
+    doctor_run_finish(&run);
     process_stop(&process);
     redis_server_stop(&server);
     remove_folder(&folder);
@@ -243,7 +141,7 @@ static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
 static void settings_that_wait_for_a_reload_are_told(void **state) {
     (void) state;
     struct folder folder;
-    struct run run;
+    struct doctor_run run;
     int internal;
     make_folder(&folder);
     const char *config = write_appliance(&folder, &internal, 0600, "");
@@ -253,9 +151,9 @@ static void settings_that_wait_for_a_reload_are_told(void **state) {
     fprintf(file, "internal: {port: %d}\nnamespaces: [{name: other}]\ntoken: {}\nbackend: {endpoint: \"\"}\n",
             internal);
     fclose(file);
-    run_doctor(&run, NULL, NULL, arguments("--config", config));
-    assert_int_equal(count(&run, "config.namespaces", "warning"), 2); /* the gateway's and the broker's */
-    finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    assert_int_equal(doctor_run_count(&run, "config.namespaces", "warning"), 2); /* the gateway's and the broker's */
+    doctor_run_finish(&run);
     assert_int_equal(process_stop(&process), 0);
     remove_folder(&folder);
 }
@@ -263,91 +161,91 @@ static void settings_that_wait_for_a_reload_are_told(void **state) {
 static void nothing_running_is_found_out_in_one_run(void **state) {
     (void) state;
     struct folder folder;
-    struct run run;
+    struct doctor_run run;
     int internal;
     char redis[128];
     make_folder(&folder);
     snprintf(redis, sizeof redis, "redis: {url: \"redis://127.0.0.1:%d\"}\n", free_port());
     const char *config = write_appliance(&folder, &internal, 0644, redis);
-    run_doctor(&run, NULL, NULL, arguments("--config", config));
-    expect_sound_report(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    doctor_run_expect_sound(&run);
     assert_int_equal(run.status, 1);
-    assert_true(text_is(run.report, "verdict", "not ready"));
-    expect(&run, "redis.reach", "error");
-    expect(&run, "gateway.reach", "error");
-    expect(&run, "port.public", "error");
-    expect(&run, "backend.answers", "error");
-    expect(&run, "config.secrets", "warning");
-    finish(&run);
+    assert_true(doctor_run_text_is(run.report, "verdict", "not ready"));
+    doctor_run_expect(&run, "redis.reach", "error");
+    doctor_run_expect(&run, "gateway.reach", "error");
+    doctor_run_expect(&run, "port.public", "error");
+    doctor_run_expect(&run, "backend.answers", "error");
+    doctor_run_expect(&run, "config.secrets", "warning");
+    doctor_run_finish(&run);
     remove_folder(&folder);
 }
 
 static void bad_settings_of_redis_are_errors(void **state) {
     (void) state;
-    struct run run;
+    struct doctor_run run;
     redis_server_t *server = redis_server_start(arguments("maxmemory 100mb", "maxmemory-policy allkeys-lru"));
-    run_doctor(&run, NULL, NULL, arguments("--redis", redis_server_url(server)));
-    expect_sound_report(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--redis", redis_server_url(server)));
+    doctor_run_expect_sound(&run);
     assert_int_equal(run.status, 1);
-    expect(&run, "redis.eviction", "error");
-    expect(&run, "redis.persistence", "warning");
-    assert_int_equal(count(&run, "gateway.reach", NULL), 0); /* only a Redis was named */
-    finish(&run);
+    doctor_run_expect(&run, "redis.eviction", "error");
+    doctor_run_expect(&run, "redis.persistence", "warning");
+    assert_int_equal(doctor_run_count(&run, "gateway.reach", NULL), 0); /* only a Redis was named */
+    doctor_run_finish(&run);
     redis_server_stop(&server);
 }
 
 static void what_the_acl_hides_is_unknown_and_no_error(void **state) {
     (void) state;
-    struct run run;
+    struct doctor_run run;
     char url[160];
     redis_server_t *server = redis_server_start(arguments("appendonly yes", "maxmemory 200mb"));
     memory_free(
         redis_server_command(server, "ACL SETUSER run on >secret ~cb:* &cb:* +@all -@dangerous -@admin +info +role"));
     snprintf(url, sizeof url, "REDIS_URL=redis://run:secret@127.0.0.1:%d", redis_server_port(server));
-    run_doctor(&run, NULL, arguments(url), arguments("--broker", "http://127.0.0.1:1"));
-    expect(&run, "redis.rights", "unknown");
-    expect(&run, "redis.pubsub_buffer", "unknown");
-    expect(&run, "redis.eviction", "fine");
-    assert_int_equal(count(&run, "redis.timeout", "fine"), 0);
-    finish(&run);
-    run_doctor(&run, NULL, arguments("REDIS_URL=redis://run:wrong@127.0.0.1:1"),
+    doctor_run(&run, doctor_program, NULL, arguments(url), arguments("--broker", "http://127.0.0.1:1"));
+    doctor_run_expect(&run, "redis.rights", "unknown");
+    doctor_run_expect(&run, "redis.pubsub_buffer", "unknown");
+    doctor_run_expect(&run, "redis.eviction", "fine");
+    assert_int_equal(doctor_run_count(&run, "redis.timeout", "fine"), 0);
+    doctor_run_finish(&run);
+    doctor_run(&run, doctor_program, NULL, arguments("REDIS_URL=redis://run:wrong@127.0.0.1:1"),
                arguments("--gateway", "http://127.0.0.1:1"));
-    expect(&run, "redis.reach", "error");
-    finish(&run);
+    doctor_run_expect(&run, "redis.reach", "error");
+    doctor_run_finish(&run);
     redis_server_stop(&server);
 }
 
 static void a_password_on_the_command_line_is_refused(void **state) {
     (void) state;
-    struct run run;
-    run_doctor(&run, NULL, NULL, arguments("--redis", "redis://:secret@127.0.0.1:1"));
+    struct doctor_run run;
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--redis", "redis://:secret@127.0.0.1:1"));
     assert_int_equal(run.status, 1);
-    expect(&run, "config.file", "error");
+    doctor_run_expect(&run, "config.file", "error");
     buffer_append_char(&run.text, '\0');
     assert_null(strstr((const char *) run.text.data, ":secret@"));
-    finish(&run);
+    doctor_run_finish(&run);
 }
 
 static void wrong_settings_are_told_with_their_line(void **state) {
     (void) state;
     struct folder folder;
-    struct run run;
+    struct doctor_run run;
     make_folder(&folder);
     const char *config = write_file(&folder, "broker.yaml", 0644,
                                     "broker: {id: b, endpoint: \"tcp://0.0.0.0:7700\", partition: 5}\n"
                                     "redis: {prefix: \"a b\"}\ninternal: {address: 0.0.0.0, port: 1}\n");
-    run_doctor(&run, NULL, NULL, arguments("--config", config));
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
     assert_int_equal(run.status, 1);
-    assert_int_equal(count(&run, "config.file", "error"), 3);
-    expect(&run, "config.internal", "warning");
-    expect(&run, "redis.used", "warning");
+    assert_int_equal(doctor_run_count(&run, "config.file", "error"), 3);
+    doctor_run_expect(&run, "config.internal", "warning");
+    doctor_run_expect(&run, "redis.used", "warning");
     buffer_append_char(&run.text, '\0');
     assert_non_null(strstr((const char *) run.text.data, "broker.yaml:1:"));
-    finish(&run);
-    run_doctor(&run, NULL, NULL, arguments("--config", "/nonexistent/callboard.yaml"));
+    doctor_run_finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", "/nonexistent/callboard.yaml"));
     assert_int_equal(run.status, 1);
-    expect(&run, "config.file", "error");
-    finish(&run);
+    doctor_run_expect(&run, "config.file", "error");
+    doctor_run_finish(&run);
     remove_folder(&folder);
 }
 
@@ -420,36 +318,36 @@ static void allow_gateway(struct keys *keys) {
 static void keys_are_compared_between_the_files_of_both_sides(void **state) {
     (void) state;
     struct keys keys;
-    struct run run;
+    struct doctor_run run;
     make_keys(&keys);
     const char *broker = write_broker(&keys);
     const char *wrong = write_gateway(&keys, "wrong.yaml", keys.names[2]);
     const char *right = write_gateway(&keys, "right.yaml", keys.names[0]);
-    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", wrong));
-    expect_sound_report(&run);
-    expect(&run, "keys.pair", "fine");
-    expect(&run, "keys.allowed", "error");
-    assert_int_equal(count(&run, "keys.match", "error"), 2);
-    expect(&run, "keys.token", "error");
-    expect(&run, "config.namespaces", "warning");
-    expect(&run, "port.broker", "error");
-    finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", broker, "--config", wrong));
+    doctor_run_expect_sound(&run);
+    doctor_run_expect(&run, "keys.pair", "fine");
+    doctor_run_expect(&run, "keys.allowed", "error");
+    assert_int_equal(doctor_run_count(&run, "keys.match", "error"), 2);
+    doctor_run_expect(&run, "keys.token", "error");
+    doctor_run_expect(&run, "config.namespaces", "warning");
+    doctor_run_expect(&run, "port.broker", "error");
+    doctor_run_finish(&run);
     allow_gateway(&keys);
-    run_doctor(&run, NULL, NULL, arguments("--config", broker, "--config", right));
-    expect(&run, "keys.allowed", "fine");
-    expect(&run, "keys.match", "fine");
-    finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", broker, "--config", right));
+    doctor_run_expect(&run, "keys.allowed", "fine");
+    doctor_run_expect(&run, "keys.match", "fine");
+    doctor_run_finish(&run);
     assert_int_equal(chmod(keys.names[0], 0644), 0);
-    run_doctor(&run, NULL, NULL, arguments("--config", broker));
-    expect(&run, "keys.pair", "error");
-    finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", broker));
+    doctor_run_expect(&run, "keys.pair", "error");
+    doctor_run_finish(&run);
     remove_keys(&keys);
 }
 
 static void a_running_broker_is_asked_whether_it_takes_the_keys(void **state) {
     (void) state;
     struct keys keys;
-    struct run run;
+    struct doctor_run run;
     make_keys(&keys);
     const char *broker = write_broker(&keys);
     const char *wrong = write_gateway(&keys, "wrong.yaml", keys.names[2]);
@@ -461,15 +359,15 @@ static void a_running_broker_is_asked_whether_it_takes_the_keys(void **state) {
     assert_non_null(process_wait_text(process, PROCESS_STDOUT, "ready", PATIENCE_MS));
     const char *const refused[] = {wrong, right, none}; /* another broker's key; ours is not allowed; no keys at all */
     for (size_t i = 0; i < 3; i++) {
-        run_doctor(&run, NULL, NULL, arguments("--config", refused[i]));
-        expect(&run, "port.broker", "fine");
-        expect(&run, "port.handshake", "error");
-        finish(&run);
+        doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", refused[i]));
+        doctor_run_expect(&run, "port.broker", "fine");
+        doctor_run_expect(&run, "port.handshake", "error");
+        doctor_run_finish(&run);
     }
     allow_gateway(&keys);
-    run_doctor(&run, NULL, NULL, arguments("--config", right));
-    expect(&run, "port.handshake", "fine");
-    finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", right));
+    doctor_run_expect(&run, "port.handshake", "fine");
+    doctor_run_finish(&run);
     assert_int_equal(process_stop(&process), 0);
     remove_keys(&keys);
 }
@@ -477,7 +375,7 @@ static void a_running_broker_is_asked_whether_it_takes_the_keys(void **state) {
 static void programs_are_asked_by_address_and_with_their_token(void **state) {
     (void) state;
     struct folder folder;
-    struct run run;
+    struct doctor_run run;
     int internal = free_port();
     char base[64];
     make_folder(&folder);
@@ -490,27 +388,27 @@ static void programs_are_asked_by_address_and_with_their_token(void **state) {
     process_t *process = process_start(arguments(broker_program, "--config", config), NULL);
     assert_true(http_wait_status(internal, "/health", 200, PATIENCE_MS));
     snprintf(base, sizeof base, "http://127.0.0.1:%d", internal);
-    run_doctor(&run, NULL, NULL, arguments("--broker", base));
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--broker", base));
     assert_int_equal(run.status, 0);
-    expect(&run, "broker.health", "fine");
-    expect(&run, "broker.engine", "unknown");
-    finish(&run);
-    run_doctor(&run, NULL, NULL, arguments("--broker", base, "--token-file", token));
+    doctor_run_expect(&run, "broker.health", "fine");
+    doctor_run_expect(&run, "broker.engine", "unknown");
+    doctor_run_finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--broker", base, "--token-file", token));
     assert_int_equal(run.status, 0);
-    expect(&run, "broker.engine", "fine");
-    expect(&run, "broker.gateways", "warning");
-    expect(&run, "cluster.versions", "fine");
-    finish(&run);
-    run_doctor(&run, NULL, NULL, arguments("--config", config));
-    expect(&run, "port.broker", "fine");
-    expect(&run, "broker.engine", "fine");
-    finish(&run);
+    doctor_run_expect(&run, "broker.engine", "fine");
+    doctor_run_expect(&run, "broker.gateways", "warning");
+    doctor_run_expect(&run, "cluster.versions", "fine");
+    doctor_run_finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    doctor_run_expect(&run, "port.broker", "fine");
+    doctor_run_expect(&run, "broker.engine", "fine");
+    doctor_run_finish(&run);
     process_signal(process, SIGSTOP); /* connections are taken by the kernel, nothing is answered */
-    run_doctor(&run, NULL, NULL, arguments("--broker", base));
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--broker", base));
     process_signal(process, SIGCONT);
     assert_int_equal(run.status, 1);
-    expect(&run, "broker.reach", "error");
-    finish(&run);
+    doctor_run_expect(&run, "broker.reach", "error");
+    doctor_run_finish(&run);
     process_stop(&process);
     remove_folder(&folder);
 }

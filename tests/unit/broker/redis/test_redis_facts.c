@@ -47,6 +47,9 @@ static void info_is_read_line_by_line(void **state) {
     assert_true(facts.maxmemory.is_known);
     assert_string_equal(facts.eviction_policy.text, "noeviction");
     assert_int_equal(facts.replicas.value, 1); /* the others are not near */
+    assert_int_equal(facts.n_replica_addresses, 3);
+    assert_string_equal(facts.replica_addresses[2].host, "127.0.0.1");
+    assert_int_equal(facts.replica_addresses[2].port, 6382);
     assert_int_equal(facts.output_kbps.value, 12);
     assert_int_equal(facts.clients_max.value, 10); /* the last line needs no end */
     assert_true(facts.min_replicas.is_known);

@@ -180,6 +180,7 @@ static const struct row rows[] = {
     {REDIS_CHECK_ROLE, FINDING_FINE, ""},
     {REDIS_CHECK_ROLE, FINDING_UNKNOWN, "role=?"},
     {REDIS_CHECK_ROLE, FINDING_ERROR, "role=slave"},
+    {REDIS_CHECK_ROLE, FINDING_FINE, "role=sentinel mode=sentinel"},
     {REDIS_CHECK_ROLE, FINDING_ERROR, "loading=1"},
     {REDIS_CHECK_ROLE, FINDING_FINE, "is_replica=1 role=slave master_link=up"},
     {REDIS_CHECK_ROLE, FINDING_FINE, "is_replica=1 role=master"}, /* a failover was quicker */
@@ -195,6 +196,8 @@ static const struct row rows[] = {
     {REDIS_CHECK_PARTITIONS, FINDING_FINE, "partitions=? is_replica=1"},
     {REDIS_CHECK_PARTITIONS, FINDING_UNKNOWN, "partitions=?"},
     {REDIS_CHECK_PARTITIONS, FINDING_ERROR, "partitions=128"},
+    {REDIS_CHECK_PARTITIONS, FINDING_FINE, CLUSTER "partitions=?"}, /* another node has the key */
+    {REDIS_CHECK_PARTITIONS, FINDING_ERROR, CLUSTER "partitions=128"},
 
     {REDIS_CHECK_RIGHTS, FINDING_FINE, ""},
     {REDIS_CHECK_RIGHTS, FINDING_UNKNOWN, "config_is_denied=1"},

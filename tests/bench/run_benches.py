@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk]
     tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
 Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
@@ -132,6 +132,13 @@ class Redis:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+    def restart(self):
+        """Killed, and started again with what its log has."""
+        self.process.kill()
+        self.process.wait()
+        self.process = subprocess.Popen(self.process.args, stdout=subprocess.DEVNULL)
+        return self.__enter__()
 
     def ask(self, *command):
         return subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True, text=True).stdout
@@ -318,8 +325,33 @@ def bench_safe(build, folder):
             yield "… by those of a fast namespace", safe[2] / fast[2], "", "≥ 0.8"
 
 
+def bench_reopen(build, folder):
+    with Redis(folder, "--appendonly", "yes") as redis:
+        program = subprocess.Popen([str(build / "tests/bench/reopen_channels"), "100000", redis.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if program.stdout.readline() != "ready\n":
+            sys.exit("reopen_channels did not come up")
+        redis.restart()
+        program.stdin.write("go\n")
+        program.stdin.flush()
+        opened, told = map(float, program.stdout.readline().split())
+        program.stdin.close()
+        program.wait()
+        yield "Redis restarted under 100,000 channels: 256 partitions open, all take publications, after", opened, "s", ""
+        yield "… every subscription was told its new epoch after", told, "s", ""
+
+
+def bench_disk(build, folder):
+    """Durable publishes of one shard by what Redis does with its log."""
+    for policy in ("no log", "everysec", "always"):
+        options = ("--appendonly", "no") if policy == "no log" else ("--appendonly", "yes", "--appendfsync", policy)
+        with Redis(folder, *options) as redis, Appliance(build, folder, "--redis", redis.url) as server:
+            publish_durably(server, 2000, 100, 100)
+            yield f"durable publishes a second of one shard, 1,000 in flight, 1,000 channels, {policy}", 40000 / publish_durably(server, 40000, 1000, 1000), "", ""
+            yield "… one after another", 2000 / publish_durably(server, 2000, 1, 1), "", ""
+
+
 BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis,
-           "safe": bench_safe, "channels": bench_channels}
+           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk}
 
 
 def shown(value):

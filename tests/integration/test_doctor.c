@@ -302,7 +302,7 @@ static const char *write_gateway(struct keys *keys, const char *name, const char
     return write_file(
         &keys->folder, name, 0644,
         "brokers: {endpoints: [\"tcp://127.0.0.1:%d\"], curve_key_file: \"%s\", curve_broker_key: \"%s.pub\"}\n"
-        "http: {port: 0}\ninternal: {port: 0}\nnamespaces: [{name: a}]\n",
+        "http: {port: 0}\ninternal: {port: 0}\nnamespaces: [{name: chat}]\n",
         keys->port, keys->names[1], broker_key);
 }
 

@@ -4,6 +4,7 @@
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
+#include "tests/support/redis_cluster_set.h"
 #include "tests/support/redis_server.h"
 
 #include <setjmp.h>
@@ -19,29 +20,34 @@ enum { PATIENCE_MS = 20000 };
 static const char broker_program[] = CALLBOARD_BINARY_DIR "/broker/callboard-broker";
 
 struct bench {
-    redis_server_t *server;
+    redis_server_t *server; /* NULL: of others */
     process_t *broker;
     int internal;
-    char settings[5][128];
+    char settings[3][192];
 };
 #define lines(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* user: "" or user:password@ */
-static void start(struct bench *bench, const char *const *config_lines, const char *commands, const char *user) {
-    bench->server = redis_server_start(config_lines);
-    if (commands != NULL) {
-        memory_free(redis_server_command(bench->server, commands));
-    }
+static void start_broker(struct bench *bench, const char *url) {
     bench->internal = free_port();
     snprintf(bench->settings[0], sizeof bench->settings[0], "broker.endpoint=tcp://127.0.0.1:%d", free_port());
     snprintf(bench->settings[1], sizeof bench->settings[1], "internal.port=%d", bench->internal);
-    snprintf(bench->settings[2], sizeof bench->settings[2], "CALLBOARD_REDIS_URL=redis://%s127.0.0.1:%d", user,
-             redis_server_port(bench->server));
+    snprintf(bench->settings[2], sizeof bench->settings[2], "CALLBOARD_REDIS_URL=%s", url);
     const char *const argv[] = {broker_program,           "--set", bench->settings[0],  "--set",
                                 bench->settings[1],       "--set", "backend.endpoint=", "--set",
                                 "backend.pull_endpoint=", "--set", "broker.shards=4",   "--set",
                                 "redis.survey=200ms",     "--set", "drain.window=0",    NULL};
     bench->broker = process_start(argv, lines(bench->settings[2]));
+}
+
+/* user: "" or user:password@ */
+static void start(struct bench *bench, const char *const *config_lines, const char *commands, const char *user) {
+    char url[128];
+    bench->server = redis_server_start(config_lines);
+    if (commands != NULL) {
+        memory_free(redis_server_command(bench->server, commands));
+    }
+    snprintf(url, sizeof url, "redis://%s127.0.0.1:%d", user, redis_server_port(bench->server));
+    start_broker(bench, url);
 }
 
 static void stop(struct bench *bench) {
@@ -111,11 +117,28 @@ static void a_reconnect_examines_anew(void **state) {
     stop(&bench);
 }
 
+static void every_primary_of_a_cluster_is_examined(void **state) {
+    (void) state;
+    struct bench bench = {.server = NULL};
+    redis_cluster_set_t *set = redis_cluster_set_start(NULL);
+    start_broker(&bench, redis_cluster_set_url(set));
+    for (unsigned i = 0; i < REDIS_CLUSTER_SET_PRIMARIES; i++) {
+        char where[64];
+        snprintf(where, sizeof where, "\"where\":\"127.0.0.1:%d\"",
+                 redis_server_port(redis_cluster_set_server(set, i)));
+        wait_page(&bench, "/info", where, true);
+    }
+    wait_page(&bench, "/info", "\"id\":\"redis.partitions\"", false);
+    stop(&bench);
+    redis_cluster_set_stop(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_set_badly_is_told_until_it_is_mended),
         cmocka_unit_test(what_the_acl_denies_is_unknown_and_the_broker_works),
         cmocka_unit_test(a_reconnect_examines_anew),
+        cmocka_unit_test(every_primary_of_a_cluster_is_examined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,9 +57,13 @@ static void end_cycle(redis_confirm_t *self, struct span last) {
 }
 
 static void note_error(redis_confirm_t *self, struct span text) {
-    bool is_unknown = redis_error_classify(text) == REDIS_ERROR_NO_SCRIPT;
+    enum redis_error error = redis_error_classify(text);
+    bool is_unknown = error == REDIS_ERROR_NO_SCRIPT;
     self->with_text = self->with_text || is_unknown;
     fail_cycle(self, is_unknown ? "the server did not know the script" : redis_error_code(text));
+    if (error == REDIS_ERROR_UNFIT) {
+        redis_confirm_drop(self, "this server cannot take writes now");
+    }
 }
 
 static void on_reply(void *context, void *request, const struct redis_reply *reply) {
@@ -126,6 +130,10 @@ void redis_confirm_flush(redis_confirm_t *self) {
         }
     }
     redis_link_flush(self->link);
+}
+
+void redis_confirm_drop(redis_confirm_t *self, const char *reason) {
+    redis_link_drop(self->link, reason);
 }
 
 void redis_confirm_tick(redis_confirm_t *self) {

@@ -7,8 +7,8 @@
  * the same pipeline: a server demoted and promoted again in between has lost data and counts replicas all the same.
  *
  * Failures: too few replicas, another replid in between, an error, the link cut: that cycle confirmed nothing, and the
- * next covers what it was to cover. Whoever waits knows how long he may. Thread: the loop's; nothing is called back
- * inside a call. */
+ * next covers what it was to cover. A server that is no primary any more is left. Whoever waits knows how long he may.
+ * Thread: the loop's; nothing is called back inside a call. */
 #ifndef CALLBOARD_BROKER_REDIS_CONFIRM_H
 #define CALLBOARD_BROKER_REDIS_CONFIRM_H
 
@@ -44,6 +44,8 @@ void redis_confirm_close(redis_confirm_t *self, void (*on_closed)(void *context)
 uint64_t redis_confirm_ticket(redis_confirm_t *self);
 /* End of a turn: begins a cycle where one is wanted, and writes. */
 void redis_confirm_flush(redis_confirm_t *self);
+/* This is not the server that the partitions are spoken to at: the address may mean another one by now. */
+void redis_confirm_drop(redis_confirm_t *self, const char *reason);
 /* Now and then: a cycle that ended with an error may be tried again. */
 void redis_confirm_tick(redis_confirm_t *self);
 

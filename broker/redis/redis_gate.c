@@ -143,14 +143,21 @@ static void release(struct redis_partition *self, uint64_t cycle) {
 }
 
 void redis_gate_on_confirmed(struct redis_node *node, uint64_t cycle, struct span replid) {
+    bool is_other = false;
     list_for_each_safe (link, &node->gated) {
         struct redis_partition *partition = list_entry(link, struct redis_partition, gate_link);
         if (span_equal_text(replid, partition->reign)) {
             release(partition, cycle);
         } else {
-            /* Opened in another reign than this server's: the partition's next answer or second tells it so. */
+            /* Opened in another reign than this server's: the partition's next answer or second tells it so, or this
+             * link leads to another server than the partition's: to a primary that was replaced and does not know it.
+             */
             redis_confirm_ticket(node->confirm);
+            is_other = true;
         }
+    }
+    if (is_other) {
+        redis_confirm_drop(node->confirm, "this server is in another reign than the partitions");
     }
 }
 

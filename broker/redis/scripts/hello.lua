@@ -49,13 +49,21 @@ end
 if opened == 1 then
     call(sharded == 1 and 'SPUBLISH' or 'PUBLISH', KEYS[2], pack('<BBc16I8c14I4', 1, 2, gen, seq, field, 0))
 end
--- Brokers that are gone leave their field behind: ten minutes without a batch or a hello and it goes.
-local all = call('HGETALL', KEYS[1])
+-- Brokers that are gone leave their field behind. It knows whether their last batch happened, so it must not go while
+-- they live: ten minutes without a batch or a hello, by clocks that may be wrong, and more than 32 brokers besides.
+local all, n = call('HGETALL', KEYS[1]), 0
+local function is_broker(name)
+    return #name == 14 and string.sub(name, 1, 2) == 'b:'
+end
 for i = 1, #all, 2 do
-    if #all[i] == 14 and string.sub(all[i], 1, 2) == 'b:' and #all[i + 1] >= 12 then
+    n = is_broker(all[i]) and n + 1 or n
+end
+for i = 1, n > 32 and #all or 0, 2 do
+    if n > 32 and is_broker(all[i]) and all[i] ~= field and #all[i + 1] >= 12 then
         local _, _, at = unpack('<I4I4I4', all[i + 1])
         if at + 600 < time then
             call('HDEL', KEYS[1], all[i])
+            n = n - 1
         end
     end
 end

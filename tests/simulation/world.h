@@ -1,0 +1,64 @@
+/* A whole schedule: servers, brokers, gateways, sessions and publishers, set up from options, healed and judged at the
+ * end. What happens in between, a seed decides (nemesis.c) or a scenario (scenarios.c). */
+#ifndef CALLBOARD_TESTS_SIMULATION_WORLD_H
+#define CALLBOARD_TESTS_SIMULATION_WORLD_H
+
+#include "tests/simulation/broker_node.h"
+#include "tests/simulation/checker.h"
+#include "tests/simulation/model_server.h"
+#include "tests/simulation/sim.h"
+#include "tests/simulation/sim_network.h"
+#include "tests/simulation/sim_process.h"
+
+enum world_durability { WORLD_FAST, WORLD_SAFE, WORLD_MIXED };
+
+struct world_options {
+    int servers; /* the first one is the primary, the others its replicas */
+    int brokers;
+    int gateways;
+    enum world_durability durability;
+    enum model_disk disk;
+    bool is_sharded; /* SSUBSCRIBE */
+    int64_t history_size;
+    int64_t topic_idle_ms;
+    int64_t command_timeout_ms;
+};
+
+void world_begin(uint64_t seed, bool trace, const struct world_options *options);
+/* Ends everything, frees. */
+void world_end(void);
+
+/* ---- who is who ---- */
+/* The server whose name is `redis` to the administrators: the newest primary. */
+struct model_server *world_primary(void);
+/* The replica that knows most; NULL: none is alive. */
+struct model_server *world_best_replica(void);
+/* Nothing that was confirmed is lost by it; true where nothing has to be. */
+bool world_may_promote(const struct model_server *server);
+/* A replica is promoted, and named to the brokers, each in its own time below late_us. */
+void world_fail_over(struct model_server *to, uint64_t late_us);
+/* A channel of the partition-th partition; they are made at the beginning. */
+const char *world_channel(int number);
+
+/* ---- work ---- */
+/* A publisher begins: `tries` attempts, later ones under the same key. Returns the publication's number. */
+int world_publish(int channel, int gateway, int broker, bool is_keyed, unsigned tries);
+bool world_is_done(int publication); /* its publisher has its last answer */
+/* Its last answer. */
+const struct publish_result *world_result(int publication);
+void world_join(int session, int gateway);
+void world_leave(int session);
+
+/* ---- the end ---- */
+/* No faults any more: one primary, everybody reaches it. */
+void world_heal(void);
+/* Everything comes to rest, a canary passes on every channel through every broker, sessions and Redis agree. */
+void world_judge(void);
+
+/* ---- nemesis.c ---- */
+/* Plans the faults and the work of sim_seed() into the next `us`. */
+void nemesis_plan(uint64_t us, unsigned n_faults);
+void nemesis_heal(void);
+const char *nemesis_summary(void);
+
+#endif

@@ -219,10 +219,13 @@ static void watch(redis_link_t *self) {
 }
 
 /* TLS tells a refusal (certificates, versions) by its reason; it does not pass by itself. */
+static const char *take_reason(redis_link_t *self) {
+    self->is_refused = strncmp(self->socket.reason, "TLS: ", 5) == 0;
+    return self->socket.reason;
+}
+
 static void lose_socket(redis_link_t *self) {
-    const char *reason = self->socket.reason;
-    self->is_refused = strncmp(reason, "TLS: ", 5) == 0;
-    lose(self, reason);
+    lose(self, take_reason(self));
 }
 
 static void read_socket(redis_link_t *self) {
@@ -278,7 +281,7 @@ void redis_link_flush(redis_link_t *self) {
             watch(self);
             return;
         case REDIS_SOCKET_CUT:
-            redis_link_drop(self, self->socket.reason);
+            redis_link_drop(self, take_reason(self));
             return;
         }
     }

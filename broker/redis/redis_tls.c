@@ -36,6 +36,7 @@ struct redis_tls_stream {
     SSL *ssl;
     char name[SESSION_NAME_MAX];
     bool is_up;
+    bool has_read;  /* since then */
     bool is_broken; /* nothing more may be asked of ssl, not even goodbye */
     const char *reason;
 };
@@ -269,6 +270,16 @@ static const char *protocol_reason(unsigned long error) {
     }
 }
 
+/* With TLS 1.3 a server judges our certificate when the handshake is over for us, and what it says to that may be lost
+ * with the connection. */
+static const char *silent_reason(const redis_tls_stream_t *self) {
+    return SSL_get_certificate(self->ssl) == NULL
+               ? "TLS: Redis cut the connection right after the handshake; does it ask for a certificate of ours "
+                 "(redis.tls_certificate_file and redis.tls_key_file)?"
+               : "TLS: Redis refused our certificate, as it seems; has its authority signed "
+                 "redis.tls_certificate_file, and is it still valid?";
+}
+
 static bool is_unexpected_eof(unsigned long error) {
     return ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
@@ -276,8 +287,9 @@ static bool is_unexpected_eof(unsigned long error) {
 static void explain(redis_tls_stream_t *self, int kind) {
     unsigned long error = ERR_peek_last_error();
     self->is_broken = kind == SSL_ERROR_SYSCALL || kind == SSL_ERROR_SSL;
-    if (kind != SSL_ERROR_SSL || is_unexpected_eof(error)) {
-        return; /* closed, reset or ended without goodbye: a cut */
+    if (kind != SSL_ERROR_SSL || is_unexpected_eof(error)) { /* closed, reset or ended without goodbye: a cut */
+        self->reason = self->is_up && !self->has_read ? silent_reason(self) : self->reason;
+        return;
     }
     long result = SSL_get_verify_result(self->ssl);
     bool is_certificate = result != X509_V_OK && ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED;
@@ -315,7 +327,9 @@ enum redis_tls_result redis_tls_stream_handshake(redis_tls_stream_t *self) {
 
 enum redis_tls_result redis_tls_stream_read(redis_tls_stream_t *self, void *ret_bytes, size_t size, size_t *ret_size) {
     ERR_clear_error();
-    return result_of(self, SSL_read_ex(self->ssl, ret_bytes, size, ret_size));
+    enum redis_tls_result result = result_of(self, SSL_read_ex(self->ssl, ret_bytes, size, ret_size));
+    self->has_read = self->has_read || result == REDIS_TLS_DONE;
+    return result;
 }
 
 enum redis_tls_result redis_tls_stream_write(redis_tls_stream_t *self, const void *bytes, size_t size,

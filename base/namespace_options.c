@@ -49,7 +49,9 @@ static const struct config_key keys[] = {
      .default_text = "0",
      .minimum = 0,
      .maximum = INT64_C(365) * 86400000,
-     .help = "How long publications are kept after the newest one. 0: no history."},
+     .help =
+         "How long a publication is kept, unless history_size pushes it out; so long after the newest one all go. In "
+         "a channel that never rests it goes after one and a half to three times as long. 0: no history."},
     {.path = "history_meta_ttl",
      .type = CONFIG_DURATION,
      FIELD(history_meta_ttl_ms),

@@ -26,12 +26,14 @@ static void metric(const struct channel *self, enum shard_metric row) {
 
 /* ---- options ---- */
 
-static uint32_t tail_count_max(const channel_set_t *set, const struct namespace_options *options) {
-    if (!namespace_has_history(options)) {
-        return 0;
+struct channel_tail_room channel_tail_room(const struct channel *self) {
+    int64_t most = self->set->options.config->tail_messages_max;
+    if (!namespace_has_history(self->options)) {
+        most = 0;
+    } else if (self->options->history_size < most) {
+        most = self->options->history_size;
     }
-    int64_t most = set->options.config->tail_messages_max;
-    return (uint32_t) (options->history_size < most ? options->history_size : most);
+    return (struct channel_tail_room){&self->set->tails, (uint32_t) most};
 }
 
 static void take_event(struct channel *self, enum channel_event_kind kind) {
@@ -46,7 +48,6 @@ static const struct namespace_options closed_options = {.name = NULL};
 void channel_take_options(struct channel *self, const struct namespace_options *options) {
     bool had_history = namespace_has_history(self->options);
     self->options = options == NULL ? &closed_options : options;
-    self->tail.count_max = tail_count_max(self->set, self->options);
     /* A pair: the engine knows the new options, and holds the channel as often as before. */
     self->set->engine->methods->hold(self->set->engine, channel_name(self), self->options);
     self->set->engine->methods->release(self->set->engine, channel_name(self));
@@ -108,18 +109,17 @@ static void set_due(struct channel *self, uint64_t delay_ms) {
 /* ---- life ---- */
 
 static size_t footprint(const struct channel *self) {
-    return sizeof *self + self->name_size;
+    return offsetof(struct channel, name) + self->name_size;
 }
 
 struct channel *channel_new(channel_set_t *set, struct span name, const struct namespace_options *options) {
-    struct channel *self = memory_alloc_zero(sizeof *self + name.size);
+    struct channel *self = memory_alloc_zero(offsetof(struct channel, name) + name.size);
     self->set = set;
     self->options = options;
     self->phase = CHANNEL_ABSENT;
     self->name_size = (uint8_t) name.size;
     memcpy(self->name, name.data, name.size);
     quota_charge_anyway(&set->tails.quota, footprint(self));
-    channel_tail_init(&self->tail, tail_count_max(set, options), &set->tails);
     list_init(&self->subscriptions);
     slot_table_add(&set->by_name[partition_of(name, set->n_partitions)], &self->by_name);
     set->n_channels++;
@@ -159,7 +159,7 @@ void channel_destroy(struct channel *self, bool release) {
         memory_free(self->work);
     }
     end_due(self);
-    channel_tail_finish(&self->tail);
+    channel_tail_clear(&self->tail);
     channel_presence_destroy(self);
     slot_table_remove(&set->by_name[partition_of(channel_name(self), set->n_partitions)], &self->by_name);
     set->n_channels--;
@@ -194,7 +194,7 @@ static void fan_out(struct channel *self, payload_t *publication) {
 }
 
 static void push(struct channel *self, uint64_t offset, payload_t *publication) {
-    if (!channel_tail_append(&self->tail, offset, publication)) {
+    if (!channel_tail_append(&self->tail, channel_tail_room(self), offset, publication)) {
         metric(self, SHARD_TAILS_REFUSED);
     }
     fan_out(self, publication);

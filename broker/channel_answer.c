@@ -187,11 +187,12 @@ static void adopt_loaded(struct channel *self) {
     }
     uint64_t offset = tail_first - 1;
     if (channel_tail_count(&self->tail) == 0) {
-        channel_tail_append(&self->tail, offset, loaded->publications[offset - loaded->first]);
+        channel_tail_append(&self->tail, channel_tail_room(self), offset, loaded->publications[offset - loaded->first]);
         offset--;
     }
     while (channel_tail_count(&self->tail) > 0 && offset >= loaded->first &&
-           channel_tail_prepend(&self->tail, offset, loaded->publications[offset - loaded->first])) {
+           channel_tail_prepend(&self->tail, channel_tail_room(self), offset,
+                                loaded->publications[offset - loaded->first])) {
         offset--;
     }
 }

@@ -69,9 +69,6 @@ struct channel {
     channel_set_t *set;
     struct slot_link by_name;
     const struct namespace_options *options;
-    uint32_t n_subscriptions;
-    uint8_t phase; /* enum channel_phase */
-    uint8_t name_size;
     struct position cursor; /* phase, cursor and past: channel_state's */
     struct epoch past;
     struct channel_tail tail;
@@ -79,6 +76,9 @@ struct channel {
     struct channel_work *work;         /* NULL: nothing is under way */
     struct channel_due *due;           /* NULL: no deadline */
     struct channel_presence *presence; /* NULL: nobody needed it yet */
+    uint32_t n_subscriptions;
+    uint8_t phase; /* enum channel_phase */
+    uint8_t name_size;
     char name[];
 };
 
@@ -108,6 +108,7 @@ struct channel_cursor {
 struct channel *channel_set_each(const channel_set_t *self, struct channel_cursor *cursor);
 
 /* channel.c */
+struct channel_tail_room channel_tail_room(const struct channel *self);
 struct channel *channel_new(channel_set_t *set, struct span name, const struct namespace_options *options);
 void channel_destroy(struct channel *self, bool release);
 /* Moves the state and does what it says. False: the channel is gone. */

@@ -10,6 +10,7 @@ enum { RING_FIRST = 4 };
 
 struct channel_tail_ring {
     struct channel_tail *tail; /* whose it is */
+    struct channel_tails *tails;
     struct list_link by_use;
     uint32_t capacity; /* a power of two */
     uint32_t begin;    /* index of the oldest */
@@ -19,10 +20,6 @@ struct channel_tail_ring {
     payload_t *places[];
 };
 
-void channel_tail_init(struct channel_tail *self, uint32_t count_max, struct channel_tails *tails) {
-    *self = (struct channel_tail){.count_max = count_max, .tails = tails};
-}
-
 static uint32_t index_of(const struct channel_tail_ring *ring, uint32_t place) {
     return (ring->begin + place) & (ring->capacity - 1);
 }
@@ -30,7 +27,7 @@ static uint32_t index_of(const struct channel_tail_ring *ring, uint32_t place) {
 static void drop_oldest(struct channel_tail_ring *ring) {
     payload_t **oldest = &ring->places[ring->begin];
     size_t bytes = payload_footprint(*oldest);
-    quota_release(&ring->tail->tails->quota, bytes);
+    quota_release(&ring->tails->quota, bytes);
     ring->bytes -= bytes;
     payload_unref(oldest);
     ring->begin = index_of(ring, 1);
@@ -51,10 +48,6 @@ void channel_tail_clear(struct channel_tail *self) {
     self->ring = NULL;
 }
 
-void channel_tail_finish(struct channel_tail *self) {
-    channel_tail_clear(self);
-}
-
 /* ---- all tails ---- */
 
 void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t bytes_max_each) {
@@ -64,9 +57,10 @@ void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t byt
 }
 
 void channel_tail_use(struct channel_tail *self) {
-    if (self->ring != NULL && self->tails->by_use.previous != &self->ring->by_use) {
-        list_remove(&self->ring->by_use);
-        list_push_back(&self->tails->by_use, &self->ring->by_use);
+    struct channel_tail_ring *ring = self->ring;
+    if (ring != NULL && ring->tails->by_use.previous != &ring->by_use) {
+        list_remove(&ring->by_use);
+        list_push_back(&ring->tails->by_use, &ring->by_use);
     }
 }
 
@@ -97,7 +91,7 @@ bool channel_tails_make_room(struct channel_tails *self, size_t bytes) {
 /* ---- adding ---- */
 
 /* The ring, with room for one more. */
-static struct channel_tail_ring *roomy_ring(struct channel_tail *self) {
+static struct channel_tail_ring *roomy_ring(struct channel_tail *self, struct channel_tails *tails) {
     struct channel_tail_ring *former = self->ring;
     if (former != NULL && former->count < former->capacity) {
         return former;
@@ -105,6 +99,7 @@ static struct channel_tail_ring *roomy_ring(struct channel_tail *self) {
     uint32_t capacity = former == NULL ? RING_FIRST : former->capacity * 2;
     struct channel_tail_ring *ring = memory_alloc_zero(sizeof *ring + capacity * sizeof(payload_t *));
     ring->tail = self;
+    ring->tails = tails;
     ring->capacity = capacity;
     list_init(&ring->by_use);
     if (former != NULL) {
@@ -127,26 +122,27 @@ static void charge(struct channel_tail *self, size_t bytes) {
     channel_tail_use(self);
 }
 
-bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *publication) {
+bool channel_tail_append(struct channel_tail *self, struct channel_tail_room room, uint64_t offset,
+                         payload_t *publication) {
     size_t bytes = payload_footprint(publication);
     if (self->ring != NULL && offset != self->ring->first + self->ring->count) {
         channel_tail_clear(self);
     }
-    if (self->count_max == 0 || bytes > self->tails->bytes_max) {
+    if (room.count_max == 0 || bytes > room.tails->bytes_max) {
         channel_tail_clear(self);
         return true;
     }
     struct channel_tail_ring *ring = self->ring;
     while (ring != NULL && ring->count > 0 &&
-           (ring->count >= self->count_max || ring->bytes + bytes > self->tails->bytes_max)) {
+           (ring->count >= room.count_max || ring->bytes + bytes > room.tails->bytes_max)) {
         drop_oldest(ring);
     }
-    if (!charge_tails(self->tails, self, bytes)) {
-        self->tails->n_given_up += ring != NULL && ring->count > 0;
+    if (!charge_tails(room.tails, self, bytes)) {
+        room.tails->n_given_up += ring != NULL && ring->count > 0;
         channel_tail_clear(self);
         return false;
     }
-    ring = roomy_ring(self);
+    ring = roomy_ring(self, room.tails);
     if (ring->count == 0) {
         ring->first = offset;
     }
@@ -155,14 +151,15 @@ bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *
     return true;
 }
 
-bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication) {
+bool channel_tail_prepend(struct channel_tail *self, struct channel_tail_room room, uint64_t offset,
+                          payload_t *publication) {
     check(self->ring != NULL && offset + 1 == self->ring->first, "prepend %llu", (unsigned long long) offset);
     size_t bytes = payload_footprint(publication);
-    if (self->ring->count >= self->count_max || self->ring->bytes + bytes > self->tails->bytes_max ||
-        !charge_tails(self->tails, self, bytes)) {
+    if (self->ring->count >= room.count_max || self->ring->bytes + bytes > room.tails->bytes_max ||
+        !charge_tails(room.tails, self, bytes)) {
         return false;
     }
-    struct channel_tail_ring *ring = roomy_ring(self);
+    struct channel_tail_ring *ring = roomy_ring(self, room.tails);
     ring->begin = index_of(ring, ring->capacity - 1);
     ring->places[ring->begin] = payload_ref(publication);
     ring->first = offset;

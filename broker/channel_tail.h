@@ -24,8 +24,12 @@ struct channel_tail_ring;
 /* Small: there is one in every channel. What it holds is one block, and none while it is empty. */
 struct channel_tail {
     struct channel_tail_ring *ring; /* NULL: empty */
-    struct channel_tails *tails;
-    uint32_t count_max; /* 0: keeps nothing */
+};
+
+/* Where a tail's publications go and how many there may be. */
+struct channel_tail_room {
+    struct channel_tails *tails; /* the same in every call */
+    uint32_t count_max;          /* 0: keeps nothing */
 };
 
 /* The bytes of all and of each. */
@@ -33,16 +37,16 @@ void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t byt
 /* Gives up tails until so many bytes may be charged. False: there is not so much room without any tail. */
 bool channel_tails_make_room(struct channel_tails *self, size_t bytes);
 
-/* It stays where it is. */
-void channel_tail_init(struct channel_tail *self, uint32_t count_max, struct channel_tails *tails);
-void channel_tail_finish(struct channel_tail *self); /* empties */
+/* A zeroed tail is empty; it stays where it is. Clearing frees what it holds. */
 void channel_tail_clear(struct channel_tail *self);
 /* Takes a reference. `offset` is last + 1, else the tail starts anew with it. Drops the oldest over a bound; what alone
  * is over a bound leaves the tail empty. False: the quota of all tails has no room for it even without the others, the
  * tail is empty. */
-bool channel_tail_append(struct channel_tail *self, uint64_t offset, payload_t *publication);
+bool channel_tail_append(struct channel_tail *self, struct channel_tail_room room, uint64_t offset,
+                         payload_t *publication);
 /* Puts one before the oldest, offset == first - 1 of a tail that is not empty, as long as the bounds allow it. */
-bool channel_tail_prepend(struct channel_tail *self, uint64_t offset, payload_t *publication);
+bool channel_tail_prepend(struct channel_tail *self, struct channel_tail_room room, uint64_t offset,
+                          payload_t *publication);
 /* It was read from. */
 void channel_tail_use(struct channel_tail *self);
 uint32_t channel_tail_count(const struct channel_tail *self);

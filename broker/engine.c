@@ -9,6 +9,8 @@ const char *engine_outcome_text(enum engine_outcome outcome) {
         return "ok";
     case ENGINE_TEMPORARY:
         return "temporary";
+    case ENGINE_FULL:
+        return "full";
     case ENGINE_UNKNOWN:
         return "unknown";
     case ENGINE_KEY_REUSED:

@@ -27,7 +27,8 @@ typedef struct engine engine_t;
 /* How a request ended. Definite: nothing was done. */
 enum engine_outcome {
     ENGINE_OK,
-    ENGINE_TEMPORARY,  /* definite, may pass: engine away, queue full, opening, read not possible now */
+    ENGINE_TEMPORARY,  /* definite, may pass: engine away, opening, read not possible now */
+    ENGINE_FULL,       /* definite, may pass: a bound of queue or memory is reached */
     ENGINE_UNKNOWN,    /* sent, no answer by the deadline: it may have happened */
     ENGINE_KEY_REUSED, /* definite: the idempotency key names another payload */
     ENGINE_TOO_LARGE,  /* definite */

@@ -9,7 +9,7 @@
  *   timer, 1 s ──▶ leases that lapsed, channels past their time, on_leases
  *
  * Failures. Over the byte budget with nothing left to evict: appends, and reads that would have to make an epoch, end
- * as ENGINE_TEMPORARY, counted. Presence and holds are always taken (they are bounded by the gateways' connections) and
+ * as ENGINE_FULL, counted. Presence and holds are always taken (they are bounded by the gateways' connections) and
  * push idle channels out instead. A publication that no frame can carry: ENGINE_TOO_LARGE. Closing: what is queued is
  * told as ENGINE_CANCELLED, events are dropped. The queue is bounded by what its shard takes in one turn. */
 #include "broker/engine_memory.h"

@@ -29,7 +29,6 @@ struct gateway_peer {
     bool broken;
     struct list_link dirty;
     slot_table_t subscriptions; /* by handle */
-    struct slot_cursor walk;    /* of the subscriptions, in turn */
     struct list_link changed;   /* LIVE ones */
     struct list_link to_tell;   /* LAGGING ones */
     struct gateway_peer_notes notes;
@@ -255,13 +254,8 @@ static bool append_top(const struct subscription *subscription, struct buffer *o
     return true;
 }
 
-/* The next in turn; begins anew at the end. */
 static struct subscription *walk_on(gateway_peer_t *self) {
-    struct slot_link *link = slot_table_each(&self->subscriptions, &self->walk);
-    if (link == NULL) {
-        self->walk = (struct slot_cursor){.slot = 0};
-        link = slot_table_each(&self->subscriptions, &self->walk);
-    }
+    struct slot_link *link = slot_table_walk(&self->subscriptions);
     return link == NULL ? NULL : slot_entry(link, struct subscription, by_handle);
 }
 
@@ -294,13 +288,7 @@ struct subscription *gateway_peer_subscribe(gateway_peer_t *self, uint32_t handl
     subscription->peer = self;
     list_init(&subscription->of_channel);
     list_init(&subscription->to_tell);
-    size_t n_slots = self->subscriptions.n_slots;
     slot_table_add(&self->subscriptions, &subscription->by_handle);
-    if (self->subscriptions.n_slots != n_slots) {
-        /* Who stood in a slot stands there or in the new half: the slot that was walked last again, none is left out.
-         */
-        self->walk = (struct slot_cursor){.slot = self->walk.slot == 0 ? 0 : self->walk.slot - 1};
-    }
     return subscription;
 }
 
@@ -308,9 +296,6 @@ void gateway_peer_unsubscribe(struct subscription **subscription_p) {
     struct subscription *subscription = *subscription_p;
     gateway_peer_t *self = subscription->peer;
     check(!list_is_linked(&subscription->of_channel), "handle %u is still in its channel", subscription->handle);
-    if (self->walk.next == &subscription->by_handle) {
-        self->walk.next = subscription->by_handle.next;
-    }
     slot_table_remove(&self->subscriptions, &subscription->by_handle);
     list_remove(&subscription->to_tell);
     memory_free(subscription);
@@ -318,7 +303,7 @@ void gateway_peer_unsubscribe(struct subscription **subscription_p) {
 }
 
 struct subscription *gateway_peer_first(gateway_peer_t *self) {
-    return self->subscriptions.n == 0 ? NULL : walk_on(self);
+    return walk_on(self);
 }
 
 uint32_t gateway_peer_subscriptions(const gateway_peer_t *self) {

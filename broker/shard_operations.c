@@ -166,6 +166,9 @@ enum error_code shard_code_of(enum engine_outcome outcome, bool is_append, bool 
     case ENGINE_TEMPORARY:
         *ret_temporary = true;
         return ERROR_INTERNAL;
+    case ENGINE_FULL:
+        *ret_temporary = true;
+        return ERROR_TOO_MANY_REQUESTS;
     case ENGINE_UNKNOWN:
         *ret_temporary = true;
         return is_append ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
@@ -196,6 +199,7 @@ static void count_publish(struct shard *self, enum engine_outcome outcome, bool 
         metric_count(self->metrics, duplicate ? SHARD_PUBLISH_DUPLICATE : SHARD_PUBLISH_OK);
         break;
     case ENGINE_TEMPORARY:
+    case ENGINE_FULL:
         metric_count(self->metrics, SHARD_PUBLISH_TEMPORARY);
         break;
     case ENGINE_UNKNOWN:
@@ -298,7 +302,7 @@ static void on_history(struct engine_read *read, enum engine_outcome outcome) {
     } else if (outcome == ENGINE_OK) {
         reply.position = read->top;
         append_publications(self, read, &reply);
-    } else if (outcome == ENGINE_TEMPORARY && read_from_tail(self, read, &reply)) {
+    } else if ((outcome == ENGINE_TEMPORARY || outcome == ENGINE_FULL) && read_from_tail(self, read, &reply)) {
         reply.error = ERROR_NONE;
     }
     shard_operation_finish(operation, &reply, temporary);

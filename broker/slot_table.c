@@ -53,6 +53,8 @@ static void grow(slot_table_t *self) {
         }
     }
     memory_free(former);
+    /* Who stood in a slot stands there or in the new half: the slot that was walked last is walked again. */
+    self->walk = (struct slot_cursor){.slot = self->walk.slot == 0 ? 0 : self->walk.slot - 1};
 }
 
 void slot_table_add(slot_table_t *self, struct slot_link *link) {
@@ -69,6 +71,9 @@ void slot_table_remove(slot_table_t *self, struct slot_link *link) {
         check(*place != NULL, "the member is not in the table");
         place = &(*place)->next;
     }
+    if (self->walk.next == link) {
+        self->walk.next = link->next;
+    }
     *place = link->next;
     link->next = NULL;
     self->n--;
@@ -80,5 +85,14 @@ struct slot_link *slot_table_each(const slot_table_t *self, struct slot_cursor *
         link = self->slots[cursor->slot++];
     }
     cursor->next = link == NULL ? NULL : link->next;
+    return link;
+}
+
+struct slot_link *slot_table_walk(slot_table_t *self) {
+    struct slot_link *link = slot_table_each(self, &self->walk);
+    if (link == NULL) {
+        self->walk = (struct slot_cursor){.slot = 0};
+        link = slot_table_each(self, &self->walk);
+    }
     return link;
 }

@@ -11,12 +11,19 @@ struct slot_link {
     struct slot_link *next;
 };
 
+/* A place among the members: all before it were visited. */
+struct slot_cursor {
+    size_t slot;
+    struct slot_link *next;
+};
+
 typedef struct slot_table slot_table_t;
 struct slot_table {
     struct slot_link **slots;
     size_t n_slots; /* a power of two; 0: none yet */
     size_t n;
     uint64_t seed;
+    struct slot_cursor walk;
     uint64_t (*hash_of)(const slot_table_t *self, const struct slot_link *link); /* of a member's key */
 };
 
@@ -38,10 +45,10 @@ void slot_table_remove(slot_table_t *self, struct slot_link *link); /* it is the
 
 /* Every member: begin with a zeroed cursor; NULL at the end. The one that was given may be removed; nothing may be
  * added meanwhile. */
-struct slot_cursor {
-    size_t slot;
-    struct slot_link *next;
-};
 struct slot_link *slot_table_each(const slot_table_t *self, struct slot_cursor *cursor);
+
+/* The next in turn, from the beginning again at the end; NULL: there is none. Others may come and go between the calls:
+ * nobody who stays is left out, some are visited again. */
+struct slot_link *slot_table_walk(slot_table_t *self);
 
 #endif

@@ -75,7 +75,7 @@ static enum engine_outcome take(struct engine_memory *self, struct append_delive
     }
     if (cost > 0 && !engine_memory_make_room(self, cost)) {
         payload_unref(&publication);
-        return ENGINE_TEMPORARY;
+        return ENGINE_FULL;
     }
     if (is_stored) {
         memory_channel_push(channel, request->options, publication, now_ms);

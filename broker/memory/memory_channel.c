@@ -15,13 +15,11 @@ enum {
 };
 
 static void charge(memory_channel_t *self, size_t bytes) {
-    self->bytes += bytes;
     self->totals->bytes += bytes;
 }
 
 static void release(memory_channel_t *self, size_t bytes) {
-    check(self->bytes >= bytes && self->totals->bytes >= bytes, "%zu of %zu bytes", bytes, self->bytes);
-    self->bytes -= bytes;
+    check(self->totals->bytes >= bytes, "%zu of %zu bytes", bytes, self->totals->bytes);
     self->totals->bytes -= bytes;
 }
 
@@ -32,73 +30,110 @@ struct memory_fingerprint memory_fingerprint_of(struct span data) {
 
 /* ---- the stream ---- */
 
-static size_t ring_slot(const memory_channel_t *self, uint64_t offset) {
-    return (size_t) offset & (self->ring_capacity - 1);
+static size_t ring_slot(const struct memory_history *history, uint64_t offset) {
+    return (size_t) offset & (history->capacity - 1);
 }
 
 payload_t *memory_channel_at(const memory_channel_t *self, uint64_t offset) {
-    check(offset <= self->top.offset && offset + self->n_stored > self->top.offset, "offset %llu of %llu, %zu stored",
-          (unsigned long long) offset, (unsigned long long) self->top.offset, self->n_stored);
-    return self->ring[ring_slot(self, offset)];
+    check(offset <= self->top.offset && offset >= memory_channel_oldest(self), "offset %llu of %llu, %zu stored",
+          (unsigned long long) offset, (unsigned long long) self->top.offset, memory_channel_stored(self));
+    return self->history->ring[ring_slot(self->history, offset)];
 }
 
 static void drop_oldest(memory_channel_t *self) {
-    payload_t **slot = &self->ring[ring_slot(self, memory_channel_oldest(self))];
+    payload_t **slot = &self->history->ring[ring_slot(self->history, memory_channel_oldest(self))];
     release(self, payload_footprint(*slot));
     payload_unref(slot);
-    self->n_stored--;
+    self->history->n--;
     self->totals->publications--;
 }
 
-void memory_channel_drop_history(memory_channel_t *self) {
-    while (self->n_stored > 0) {
-        drop_oldest(self);
-    }
-    release(self, self->ring_capacity * sizeof *self->ring);
-    memory_free(self->ring);
-    self->ring = NULL;
-    self->ring_capacity = 0;
+static size_t history_bytes(size_t capacity) {
+    return sizeof(struct memory_history) + capacity * sizeof(payload_t *);
 }
 
-static void grow_ring(memory_channel_t *self) {
-    size_t capacity = self->ring_capacity == 0 ? RING_FIRST : self->ring_capacity * 2;
-    payload_t **ring = memory_alloc_array(capacity, sizeof *ring);
-    for (uint64_t offset = memory_channel_oldest(self); offset <= self->top.offset; offset++) {
-        ring[offset & (capacity - 1)] = self->ring[ring_slot(self, offset)];
+void memory_channel_drop_history(memory_channel_t *self) {
+    if (self->history == NULL) {
+        return;
     }
-    charge(self, (capacity - self->ring_capacity) * sizeof *ring);
-    memory_free(self->ring);
-    self->ring = ring;
-    self->ring_capacity = capacity;
+    while (self->history->n > 0) {
+        drop_oldest(self);
+    }
+    release(self, history_bytes(self->history->capacity));
+    memory_free(self->history);
+    self->history = NULL;
+}
+
+/* The history, with room for one more. */
+static struct memory_history *roomy_history(memory_channel_t *self, uint64_t now_ms) {
+    struct memory_history *former = self->history;
+    if (former != NULL && former->n < former->capacity) {
+        return former;
+    }
+    size_t capacity = former == NULL ? RING_FIRST : former->capacity * 2;
+    struct memory_history *history = memory_alloc_zero(history_bytes(capacity));
+    charge(self, history_bytes(capacity));
+    if (former == NULL) {
+        history->marked_ms = now_ms;
+        history->newer_mark = self->top.offset;
+    } else {
+        *history = *former;
+        for (uint64_t offset = memory_channel_oldest(self); offset <= self->top.offset; offset++) {
+            history->ring[offset & (capacity - 1)] = former->ring[ring_slot(former, offset)];
+        }
+        release(self, history_bytes(former->capacity));
+        memory_free(former);
+    }
+    history->capacity = capacity;
+    self->history = history;
+    return history;
 }
 
 size_t memory_channel_push_cost(const memory_channel_t *self, const struct namespace_options *options,
                                 size_t footprint) {
-    if (self->n_stored > 0 && self->n_stored >= (size_t) options->history_size) {
+    size_t n = memory_channel_stored(self);
+    if (n > 0 && n >= (size_t) options->history_size) {
         size_t given_back = payload_footprint(memory_channel_at(self, memory_channel_oldest(self)));
         return footprint > given_back ? footprint - given_back : 0;
     }
-    if (self->n_stored < self->ring_capacity) {
-        return footprint;
+    if (self->history == NULL) {
+        return footprint + history_bytes(RING_FIRST);
     }
-    return footprint + (self->ring_capacity == 0 ? RING_FIRST : self->ring_capacity) * sizeof *self->ring;
+    return n < self->history->capacity ? footprint : footprint + n * sizeof(payload_t *);
+}
+
+/* What was there at the mark before the last one is older than the ttl. */
+static void drop_old(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms) {
+    struct memory_history *history = self->history;
+    if (history == NULL || now_ms - history->marked_ms < (uint64_t) options->history_ttl_ms / 2) {
+        return;
+    }
+    while (history->n > 0 && memory_channel_oldest(self) <= history->older_mark) {
+        drop_oldest(self);
+    }
+    history->older_mark = history->newer_mark;
+    history->newer_mark = self->top.offset;
+    history->marked_ms = now_ms;
 }
 
 void memory_channel_push(memory_channel_t *self, const struct namespace_options *options, payload_t *publication,
                          uint64_t now_ms) {
     check(!epoch_is_empty(&self->top.epoch), "push into a channel that is not settled");
-    while (self->n_stored > 0 && self->n_stored >= (size_t) options->history_size) {
+    drop_old(self, options, now_ms);
+    while (memory_channel_stored(self) > 0 && memory_channel_stored(self) >= (size_t) options->history_size) {
         drop_oldest(self);
     }
-    if (self->n_stored == self->ring_capacity) {
-        grow_ring(self);
-    }
+    struct memory_history *history = roomy_history(self, now_ms);
     self->top.offset++;
-    self->ring[ring_slot(self, self->top.offset)] = payload_ref(publication);
-    self->n_stored++;
+    history->ring[ring_slot(history, self->top.offset)] = payload_ref(publication);
+    history->n++;
     self->totals->publications++;
     charge(self, payload_footprint(publication));
-    self->history_expires_ms = now_ms + (uint64_t) options->history_ttl_ms;
+    history->expires_ms = now_ms + (uint64_t) options->history_ttl_ms;
+}
+
+void memory_channel_renew(memory_channel_t *self, uint64_t now_ms) {
+    self->meta_expires_ms = now_ms + (uint64_t) self->meta_ttl_s * 1000;
 }
 
 void memory_channel_settle(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms) {
@@ -106,8 +141,8 @@ void memory_channel_settle(memory_channel_t *self, const struct namespace_option
     if (epoch_is_empty(&self->top.epoch)) {
         self->top = (struct position){.epoch = epoch_new(), .offset = 0};
     }
-    self->meta_ttl_ms = (uint64_t) options->history_meta_ttl_ms;
-    self->meta_expires_ms = now_ms + self->meta_ttl_ms;
+    self->meta_ttl_s = (uint32_t) ((options->history_meta_ttl_ms + 999) / 1000);
+    memory_channel_renew(self, now_ms);
 }
 
 /* ---- idempotency keys ---- */
@@ -122,19 +157,14 @@ size_t memory_channel_key_cost(const memory_channel_t *self, struct span key) {
 
 static void remove_key(memory_channel_t *self, struct memory_key *key) {
     HASH_DEL(self->keys, key);
-    list_remove(&key->by_age);
     self->totals->keys--;
     release(self, key_bytes(key->size) + (self->keys == NULL ? TABLE_BYTES : 0));
     memory_free(key);
 }
 
 static void expire_keys(memory_channel_t *self, uint64_t now_ms) {
-    list_for_each_safe (link, &self->keys_by_age) {
-        struct memory_key *key = list_entry(link, struct memory_key, by_age);
-        if (now_ms < key->expires_ms) {
-            return;
-        }
-        remove_key(self, key);
+    while (self->keys != NULL && now_ms >= self->keys->expires_ms) {
+        remove_key(self, self->keys);
     }
 }
 
@@ -155,7 +185,6 @@ void memory_channel_add_key(memory_channel_t *self, struct span key, struct memo
     added->size = key.size;
     memcpy(added->text, key.data, key.size);
     HASH_ADD_KEYPTR(hh, self->keys, added->text, added->size, added);
-    list_push_back(&self->keys_by_age, &added->by_age);
     self->totals->keys++;
 }
 
@@ -213,13 +242,17 @@ bool memory_channel_set_member(memory_channel_t *self, struct span client, struc
 
 /* ---- the whole ---- */
 
+static size_t channel_bytes(size_t name_size) {
+    return offsetof(memory_channel_t, name) + name_size;
+}
+
 bool memory_channel_is_empty(const memory_channel_t *self) {
     return epoch_is_empty(&self->top.epoch) && self->keys == NULL && self->members == NULL;
 }
 
 void memory_channel_expire(memory_channel_t *self, uint64_t now_ms) {
     expire_keys(self, now_ms);
-    if (self->n_stored > 0 && now_ms >= self->history_expires_ms) {
+    if (self->history != NULL && now_ms >= self->history->expires_ms) {
         memory_channel_drop_history(self);
     }
     if (self->holds == 0 && !epoch_is_empty(&self->top.epoch) && now_ms >= self->meta_expires_ms) {
@@ -229,17 +262,16 @@ void memory_channel_expire(memory_channel_t *self, uint64_t now_ms) {
 }
 
 memory_channel_t *memory_channel_new(struct span name, struct memory_totals *totals) {
-    memory_channel_t *self = memory_alloc_zero(sizeof *self + name.size);
-    list_init(&self->in_all);
+    memory_channel_t *self = memory_alloc_zero(channel_bytes(name.size));
     list_init(&self->in_idle);
-    list_init(&self->keys_by_age);
     self->totals = totals;
-    self->name_size = name.size;
+    check(name.size <= UINT8_MAX, "a channel name of %zu bytes", name.size);
+    self->name_size = (uint8_t) name.size;
     if (name.size > 0) {
         memcpy(self->name, name.data, name.size);
     }
     totals->channels++;
-    charge(self, sizeof *self + name.size);
+    charge(self, channel_bytes(name.size));
     return self;
 }
 
@@ -253,8 +285,7 @@ void memory_channel_destroy(memory_channel_t **self_p) {
     while (self->members != NULL) {
         memory_channel_remove_member(self, self->members);
     }
-    release(self, sizeof *self + self->name_size);
-    check(self->bytes == 0, "%zu bytes of a channel are charged and not released", self->bytes);
+    release(self, channel_bytes(self->name_size));
     self->totals->channels--;
     memory_free(self);
     *self_p = NULL;

@@ -9,6 +9,7 @@
 #include "base/namespace_options.h"
 #include "base/payload.h"
 #include "base/position.h"
+#include "broker/slot_table.h"
 
 /* Tables abort when memory is out, as everything else does. */
 #define uthash_malloc(size)      memory_alloc(size)
@@ -34,8 +35,7 @@ struct memory_fingerprint memory_fingerprint_of(struct span data);
 
 /* A known idempotency key and what its first use came to. */
 struct memory_key {
-    UT_hash_handle hh;
-    struct list_link by_age; /* in the channel's keys_by_age, oldest first */
+    UT_hash_handle hh; /* its order is that of their age */
     struct memory_fingerprint fingerprint;
     struct position position; /* of the first publication; empty where it had none */
     uint64_t expires_ms;
@@ -60,26 +60,34 @@ static inline struct span memory_member_gateway(const struct memory_member *self
     return span_of(bytes.data + self->info_size, bytes.size - self->info_size);
 }
 
+/* The publications of a channel: one block, and none while there are none. */
+struct memory_history {
+    uint64_t expires_ms; /* all go then */
+    /* Tops at the last mark and the one before it. Marks are half a ttl apart or more, so what stood at the older one
+     * is older than the ttl when the next is set, and goes. */
+    uint64_t marked_ms;
+    uint64_t newer_mark;
+    uint64_t older_mark;
+    size_t n;
+    size_t capacity;   /* a power of two */
+    payload_t *ring[]; /* publications top-n+1 … top, each at offset modulo capacity */
+};
+
+/* There may be a hundred thousand that rest: what only some have is apart. */
 typedef struct memory_channel memory_channel_t;
 struct memory_channel {
-    UT_hash_handle hh;            /* the store's: by name */
-    struct list_link in_all;      /* the store's: every channel, next to be swept first */
+    struct slot_link by_name;     /* the store's */
     struct list_link in_idle;     /* the store's: neither held nor pinned, longest untouched first */
     struct memory_totals *totals; /* the store's */
-    size_t bytes;                 /* charged for this channel */
     uint32_t holds;               /* hold minus release */
     uint32_t pins;                /* calls under way and events not yet delivered */
     struct position top;          /* empty epoch: no stream yet, or forgotten */
-    payload_t **ring;             /* publications top-n_stored+1 … top, each at offset modulo ring_capacity */
-    size_t ring_capacity;         /* a power of two, or 0 */
-    size_t n_stored;
-    uint64_t history_expires_ms; /* the publications go then */
-    uint64_t meta_ttl_ms;        /* as the last call's options said */
-    uint64_t meta_expires_ms;    /* the epoch goes then, if nobody holds the channel */
-    struct memory_key *keys;     /* uthash by text */
-    struct list_link keys_by_age;
+    struct memory_history *history;
+    struct memory_key *keys;       /* uthash by text */
     struct memory_member *members; /* uthash by client id */
-    size_t name_size;
+    uint64_t meta_expires_ms;      /* the epoch goes then, if nobody holds the channel */
+    uint32_t meta_ttl_s;           /* as the last call's options said */
+    uint8_t name_size;
     uint8_t name[];
 };
 
@@ -95,19 +103,26 @@ void memory_channel_expire(memory_channel_t *self, uint64_t now_ms);
 
 /* ---- the stream ---- */
 
+/* The epoch lives for its meta ttl from now on. */
+void memory_channel_renew(memory_channel_t *self, uint64_t now_ms);
 /* After it the channel has an epoch (a new random one where there was none or it had run out), renewed for meta ttl. */
 void memory_channel_settle(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms);
 /* Bytes that storing a publication of this footprint will add, less what the oldest gives back where it has to go. */
 size_t memory_channel_push_cost(const memory_channel_t *self, const struct namespace_options *options,
                                 size_t footprint);
-/* Stores the publication of top.offset + 1, which becomes the top; the oldest over history_size go. The channel is
- * settled. */
+/* Stores the publication of top.offset + 1, which becomes the top; the oldest over history_size go, and those that are
+ * too old (in a channel that never rests: at the latest after three ttls, and after one and a half where there is
+ * always something published). The channel is settled. */
 void memory_channel_push(memory_channel_t *self, const struct namespace_options *options, payload_t *publication,
                          uint64_t now_ms);
-/* The stored publication at an offset in (top - n_stored, top]; borrowed. */
+static inline size_t memory_channel_stored(const memory_channel_t *self) {
+    return self->history == NULL ? 0 : self->history->n;
+}
+/* The stored publication at an offset in (top - stored, top]; borrowed. */
 payload_t *memory_channel_at(const memory_channel_t *self, uint64_t offset);
+/* top + 1: nothing is stored. */
 static inline uint64_t memory_channel_oldest(const memory_channel_t *self) {
-    return self->top.offset - self->n_stored + 1;
+    return self->top.offset - memory_channel_stored(self) + 1;
 }
 /* The position stays. */
 void memory_channel_drop_history(memory_channel_t *self);

@@ -91,7 +91,7 @@ static enum engine_outcome read_channel(struct engine_memory *self, struct read_
     }
     memory_channel_expire(channel, now_ms);
     if (epoch_is_empty(&channel->top.epoch) && !engine_memory_make_room(self, 0)) {
-        return ENGINE_TEMPORARY;
+        return ENGINE_FULL;
     }
     memory_channel_settle(channel, request->options, now_ms);
     delivery->top = channel->top;

@@ -8,34 +8,34 @@
 #include "broker/memory/memory_store.h"
 
 #include "base/check.h"
-#include "base/random.h"
 
-#include <xxhash.h>
+static memory_channel_t *entry_of(struct slot_link *link) {
+    return link == NULL ? NULL : slot_entry(link, memory_channel_t, by_name);
+}
 
-static unsigned name_hash(const struct memory_store *self, struct span name) {
-    return (unsigned) XXH3_64bits_withSeed(name.data, name.size, self->hash_seed);
+static uint64_t hash_of(const slot_table_t *table, const struct slot_link *link) {
+    return slot_table_hash_bytes(table, memory_channel_name(slot_entry(link, const memory_channel_t, by_name)));
 }
 
 memory_channel_t *memory_store_find(const struct memory_store *self, struct span name) {
-    memory_channel_t *found = NULL;
-    HASH_FIND_BYHASHVALUE(hh, self->channels, name.data, name.size, name_hash(self, name), found);
-    return found;
+    struct slot_link *link = slot_table_chain(&self->channels, slot_table_hash_bytes(&self->channels, name));
+    while (link != NULL && !span_equal(memory_channel_name(entry_of(link)), name)) {
+        link = link->next;
+    }
+    return entry_of(link);
 }
 
 static memory_channel_t *find_or_add(struct memory_store *self, struct span name) {
     memory_channel_t *channel = memory_store_find(self, name);
     if (channel == NULL) {
         channel = memory_channel_new(name, &self->totals);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, self->channels, channel->name, channel->name_size, name_hash(self, name),
-                                    channel);
-        list_push_back(&self->all, &channel->in_all);
+        slot_table_add(&self->channels, &channel->by_name);
     }
     return channel;
 }
 
 static void remove_channel(struct memory_store *self, memory_channel_t *channel) {
-    HASH_DEL(self->channels, channel);
-    list_remove(&channel->in_all);
+    slot_table_remove(&self->channels, &channel->by_name);
     list_remove(&channel->in_idle);
     memory_channel_destroy(&channel);
 }
@@ -81,7 +81,7 @@ bool memory_store_release(struct memory_store *self, struct span name, uint64_t 
         return false;
     }
     channel->holds--;
-    channel->meta_expires_ms = now_ms + channel->meta_ttl_ms;
+    memory_channel_renew(channel, now_ms);
     settle_idleness(self, channel);
     return true;
 }
@@ -121,24 +121,24 @@ static void sweep_channel(struct memory_store *self, memory_channel_t *channel, 
 
 void memory_store_sweep(struct memory_store *self, size_t n_channels, const struct memory_leases *leases,
                         uint64_t now_ms) {
-    for (size_t i = 0; i < n_channels && !list_is_empty(&self->all); i++) {
-        struct list_link *link = list_pop_front(&self->all);
-        list_push_back(&self->all, link);
-        sweep_channel(self, list_entry(link, memory_channel_t, in_all), leases, now_ms);
+    memory_channel_t *channel = NULL;
+    for (size_t i = 0; i < n_channels && (channel = entry_of(slot_table_walk(&self->channels))) != NULL; i++) {
+        sweep_channel(self, channel, leases, now_ms);
     }
 }
 
 void memory_store_init(struct memory_store *self, size_t bytes_max) {
-    *self = (struct memory_store){.hash_seed = random_u64(), .bytes_max = bytes_max};
-    list_init(&self->all);
+    *self = (struct memory_store){.bytes_max = bytes_max};
+    slot_table_init(&self->channels, hash_of);
     list_init(&self->idle);
 }
 
 void memory_store_finish(struct memory_store *self) {
-    while (!list_is_empty(&self->all)) {
-        memory_channel_t *channel = list_entry(self->all.next, memory_channel_t, in_all);
+    memory_channel_t *channel = NULL;
+    while ((channel = entry_of(slot_table_walk(&self->channels))) != NULL) {
         check(channel->pins == 0, "a channel is pinned at the end");
         remove_channel(self, channel);
     }
+    slot_table_finish(&self->channels);
     check(self->totals.bytes == 0, "%zu bytes are charged and not released", self->totals.bytes);
 }

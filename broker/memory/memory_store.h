@@ -8,11 +8,9 @@
 #include "broker/memory/memory_leases.h"
 
 struct memory_store {
-    struct memory_channel *channels; /* uthash by name */
-    struct list_link all;            /* every channel, next to be swept first */
-    struct list_link idle;           /* those that may be evicted, longest untouched first */
+    slot_table_t channels; /* by name; walked to be swept */
+    struct list_link idle; /* those that may be evicted, longest untouched first */
     struct memory_totals totals;
-    uint64_t hash_seed; /* random: names are chosen by clients */
     size_t bytes_max;
     uint64_t n_evicted;
 };

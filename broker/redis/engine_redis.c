@@ -271,7 +271,7 @@ static void append(engine_t *base, struct engine_append *request) {
     request->not_durable = false;
     if (self->is_closing || queue_is_full(self)) {
         metric_count(self->metrics, REDIS_METRIC_REFUSED);
-        engine_redis_answer_later(self, answer_append, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_TEMPORARY);
+        engine_redis_answer_later(self, answer_append, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_FULL);
         return;
     }
     uint8_t *bytes = NULL;

@@ -190,7 +190,6 @@ struct engine_redis {
     size_t unconfirmed_items;
     size_t unconfirmed_bytes;
     uint32_t n_loads; /* under way */
-    uint64_t stamp;   /* of the last batch built */
     unsigned n_tick;
     uint64_t last_tick_ms;
     struct redis_leases *leases;

@@ -51,15 +51,15 @@ static bool is_safe(const struct redis_item *item, bool safe_by_default) {
 }
 
 /* The channel's number in the batch, from 1; 0: no room for one more. */
-static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item, uint64_t stamp,
-                             bool safe_by_default) {
+static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item, bool safe_by_default) {
     struct redis_channel *channel = item->channel;
     unsigned kind = (unsigned) item->kind - 1;
-    if (channel->batch_stamp[kind] != stamp) {
+    uint8_t index = channel->batch_index[kind];
+    bool is_there = index < self->n_channels && self->channels[index] == channel && self->kinds[index] == item->kind;
+    if (!is_there) {
         if (self->n_channels == REDIS_BATCH_CHANNELS_MAX) {
             return 0;
         }
-        channel->batch_stamp[kind] = stamp;
         channel->batch_index[kind] = (uint8_t) self->n_channels;
         self->channels[self->n_channels] = channel;
         self->kinds[self->n_channels] = (uint8_t) item->kind;
@@ -70,7 +70,7 @@ static uint8_t place_channel(struct redis_batch *self, const struct redis_item *
     return (uint8_t) (channel->batch_index[kind] + 1);
 }
 
-struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_batch_limits *limits, uint64_t stamp) {
+struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_batch_limits *limits) {
     struct redis_batch *self = memory_alloc_zero(sizeof *self);
     size_t n = 0;
     list_for_each (link, queue) {
@@ -82,7 +82,7 @@ struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_
     self->map = memory_alloc_zero(n);
     while (self->n_items < n && self->bytes < limits->bytes) {
         struct redis_item *item = list_entry(queue->next, struct redis_item, link);
-        uint8_t channel = place_channel(self, item, stamp, limits->safe_by_default);
+        uint8_t channel = place_channel(self, item, limits->safe_by_default);
         if (channel == 0) {
             break;
         }

@@ -78,7 +78,7 @@ struct redis_batch {
 };
 
 /* Takes items from the front of `queue` (their links) up to the limits; at least one. */
-struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_batch_limits *limits, uint64_t stamp);
+struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_batch_limits *limits);
 /* Destroys the items that are left too (those not NULL). */
 void redis_batch_destroy(struct redis_batch **self_p, redis_channels_t *channels);
 /* Keeps a copy of the results behind the 'O'. False: malformed. */

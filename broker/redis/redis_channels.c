@@ -1,4 +1,4 @@
-/* See redis_channels.h. Slots with chains, doubled when there are more channels than slots. */
+/* See redis_channels.h. Slots with chains, doubled when there are two channels a slot. */
 #include "broker/redis/redis_channels.h"
 
 #include "base/check.h"
@@ -57,7 +57,7 @@ static void grow(redis_channels_t *self) {
     self->n_slots = n_slots;
 }
 
-static struct redis_channel *find(const redis_channels_t *self, struct span name, uint64_t hash) {
+static struct redis_channel *find(const redis_channels_t *self, struct span name, uint32_t hash) {
     struct redis_channel *channel = self->slots[hash & (self->n_slots - 1)];
     while (channel != NULL && (channel->hash != hash || !span_equal(redis_channel_name(channel), name))) {
         channel = channel->next_in_slot;
@@ -65,9 +65,9 @@ static struct redis_channel *find(const redis_channels_t *self, struct span name
     return channel;
 }
 
-/* The hash is that of partition_of, so one computation serves both. */
-static uint64_t hash_of(struct span name) {
-    return XXH64(name.data, name.size, 0);
+/* Its low bits are those of partition_of, so one computation serves both. */
+static uint32_t hash_of(struct span name) {
+    return (uint32_t) XXH64(name.data, name.size, 0);
 }
 
 struct redis_channel *redis_channels_find(const redis_channels_t *self, struct span name) {
@@ -75,17 +75,17 @@ struct redis_channel *redis_channels_find(const redis_channels_t *self, struct s
 }
 
 struct redis_channel *redis_channels_pin(redis_channels_t *self, struct span name) {
-    uint64_t hash = hash_of(name);
+    uint32_t hash = hash_of(name);
     struct redis_channel *channel = find(self, name, hash);
     if (channel == NULL) {
         check(name.size > 0 && name.size <= UINT8_MAX, "a channel name of %zu bytes", name.size);
-        if (self->n >= self->n_slots) {
+        if (self->n >= 2 * self->n_slots) {
             grow(self);
         }
-        channel = memory_alloc_zero(sizeof *channel + name.size);
+        channel = memory_alloc_zero(offsetof(struct redis_channel, name) + name.size);
         list_init(&channel->held_link);
         channel->hash = hash;
-        channel->partition = (uint32_t) (hash % self->n_partitions);
+        channel->partition = (uint16_t) (hash % self->n_partitions);
         channel->name_size = (uint8_t) name.size;
         memcpy(channel->name, name.data, name.size);
         struct redis_channel **slot = &self->slots[hash & (self->n_slots - 1)];

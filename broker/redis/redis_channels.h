@@ -1,5 +1,6 @@
 /* The channels an engine has to do with: held ones, and those with work under way. A table by name; each belongs to a
- * partition's list while it is held. Freed when neither held nor pinned. Thread: the shard's. */
+ * partition's list while it is held. Freed when neither held nor pinned. There may be a hundred thousand that rest:
+ * keep it small. Thread: the shard's. */
 #ifndef CALLBOARD_BROKER_REDIS_CHANNELS_H
 #define CALLBOARD_BROKER_REDIS_CHANNELS_H
 
@@ -11,14 +12,12 @@ struct redis_channel {
     struct list_link held_link; /* in its partition's list while held */
     struct redis_channel *next_in_slot;
     const struct namespace_options *options; /* of the hold */
-    uint32_t partition;
+    struct position known; /* the furthest position told or read: evidence for what Redis lost; empty: none */
+    uint32_t hash;
     uint32_t n_holds;
     uint32_t n_pins;
-    uint64_t hash;
-    struct position known; /* the furthest position told or read: evidence for what Redis lost; empty: none */
-    /* While a batch is built: where the channel stands in it, by kind - 1; of that batch only. */
-    uint64_t batch_stamp[3];
-    uint8_t batch_index[3];
+    uint16_t partition;
+    uint8_t batch_index[3]; /* while a batch is built: where the channel may stand in it, by kind - 1 */
     uint8_t name_size;
     char name[];
 };

@@ -58,7 +58,7 @@ void redis_queue_take_back(struct redis_partition *self, struct redis_batch **ba
 
 struct redis_batch *redis_queue_gather(struct redis_partition *self) {
     struct engine_redis *engine = self->engine;
-    struct redis_batch *batch = redis_batch_new(&self->queue, &engine->batch_limits, ++engine->stamp);
+    struct redis_batch *batch = redis_batch_new(&self->queue, &engine->batch_limits);
     for (uint32_t i = 0; i < batch->n_items; i++) {
         discharge(self, batch->items[i]);
     }

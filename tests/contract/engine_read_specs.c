@@ -1,6 +1,8 @@
 /* Specs of the engine contract: positions, history, recovery, expiry, removal. */
 #include "tests/contract/engine_contract.h"
 
+#include "base/clock.h"
+
 static struct span filled_channel(struct node *node, const struct namespace_options *options, unsigned n) {
     struct span channel = held_channel(node, "filled", options);
     append_many(node, channel, options, n);
@@ -255,6 +257,51 @@ static void history_goes_after_its_ttl_and_the_position_stays(void **state) {
     assert_true(epoch_equal(&next->append.position.epoch, &top.epoch));
 }
 
+/* Published every 40 ms, the stream never expires as a whole. */
+static void in_a_channel_that_never_rests_the_old_go_and_the_young_stay(void **state) {
+    enum { TTL_MS = 600, N = 75, SLACK_MS = 500 };
+    struct node *node = bench_node(state);
+    struct namespace_options options = node->bench->history;
+    options.history_ttl_ms = TTL_MS;
+    struct span channel = held_channel(node, "restless", &options);
+    uint64_t begun_ms[N + 1] = {0};
+    for (unsigned i = 1; i <= N; i++) {
+        begun_ms[i] = clock_monotonic_ms();
+        append_input(node, channel, &(struct append_input){.options = &options, .data = SPAN_LITERAL("{}")});
+        bench_pass(node->bench, 40);
+    }
+    struct op *op = read_input(node, channel, &(struct read_input){.options = &options, .limit = 1000});
+    uint64_t now_ms = clock_monotonic_ms();
+    assert_int_equal(op->read.top.offset, N);
+    assert_true(op->n > 0);
+    uint64_t oldest = publication_of(op->publications[0]).offset;
+    assert_true(oldest > 1);
+    assert_offsets(op, oldest, N);
+    assert_true(now_ms - begun_ms[oldest] <= 3 * TTL_MS + SLACK_MS);
+    assert_true(now_ms - begun_ms[oldest - 1] >= TTL_MS);
+    struct position trimmed = at(op->read.top, oldest - 2);
+    assert_false(read_since(node, channel, &options, trimmed, 1000)->read.complete);
+    assert_true(read_since(node, channel, &options, op->read.top, 1000)->read.complete);
+}
+
+static void a_renewed_history_outlives_its_ttl_and_a_renewed_epoch_its_meta_ttl(void **state) {
+    struct node *node = bench_node(state);
+    struct namespace_options options = node->bench->history;
+    options.history_ttl_ms = 2000;
+    options.history_meta_ttl_ms = 4000;
+    struct span channel = filled_channel(node, &options, 1);
+    struct position top = top_of(node, channel, &options);
+    node_release(node, channel);
+    for (unsigned i = 0; i < 10; i++) {
+        bench_pass(node->bench, 500);
+        append_input(node, channel, &(struct append_input){.options = &options, .data = SPAN_LITERAL("{}")});
+    }
+    struct op *op = read_input(node, channel, &(struct read_input){.options = &options, .limit = 10});
+    assert_true(epoch_equal(&op->read.top.epoch, &top.epoch));
+    assert_int_equal(op->read.top.offset, 11);
+    assert_true(op->n >= 1);
+}
+
 static void an_unheld_channel_has_a_new_epoch_after_its_meta_ttl(void **state) {
     struct node *node = bench_node(state);
     struct span channel = filled_channel(node, &node->bench->brief, 3);
@@ -335,6 +382,8 @@ struct specs read_specs(void) {
         spec(never_more_than_history_size_are_told),
         spec(recovery_is_all_or_nothing_where_history_was_trimmed),
         spec(history_goes_after_its_ttl_and_the_position_stays),
+        spec(in_a_channel_that_never_rests_the_old_go_and_the_young_stay),
+        spec(a_renewed_history_outlives_its_ttl_and_a_renewed_epoch_its_meta_ttl),
         spec(an_unheld_channel_has_a_new_epoch_after_its_meta_ttl),
         spec(removing_history_keeps_the_position),
         spec(after_a_removal_only_later_positions_are_complete),

@@ -174,11 +174,13 @@ for i = 1, n_channels do
         call('HSET', meta, 'c', pack('<c16c16c1I8', epoch, gen, c[12], top))
         if call('PTTL', stream) * 2 < ttl then
             -- w, x: the tops at the last renewal and the one before it. Renewals are half a ttl apart or more, so what
-            -- stood at x is older than the ttl.
+            -- stood at x is older than the ttl. They are a ttl apart at most, or the stream has expired: so nothing stays
+            -- for more than three, or one and a half where there is always something published. Not with ~: that would
+            -- keep a whole node of old entries, for ever in a channel that publishes less than that in a ttl.
             local marks = call('HMGET', meta, 'w', 'x')
             call('HSET', meta, 'w', format('%.0f', top), 'x', marks[1] or 0)
             if marks[2] then
-                call('XTRIM', stream, 'MINID', '~', marks[2])
+                call('XTRIM', stream, 'MINID', marks[2])
             end
             call('PEXPIRE', stream, ttl)
             if c[9] > 0 then

@@ -12,21 +12,20 @@
 static struct channel_tails tails;
 static struct channel_tail tail;
 static struct channel_tail others[2];
+static struct channel_tail_room room;
 
 static int set_up(void **state) {
     (void) state;
     channel_tails_init(&tails, 0, 100000);
-    channel_tail_init(&tail, 8, &tails);
-    channel_tail_init(&others[0], 8, &tails);
-    channel_tail_init(&others[1], 8, &tails);
+    room = (struct channel_tail_room){&tails, 8};
     return 0;
 }
 
 static int tear_down(void **state) {
     (void) state;
-    channel_tail_finish(&tail);
-    channel_tail_finish(&others[0]);
-    channel_tail_finish(&others[1]);
+    channel_tail_clear(&tail);
+    channel_tail_clear(&others[0]);
+    channel_tail_clear(&others[1]);
     assert_int_equal(tails.quota.used, 0);
     assert_true(list_is_empty(&tails.by_use));
     return 0;
@@ -36,7 +35,7 @@ static bool append_to(struct channel_tail *to, uint64_t offset) {
     char text[32];
     snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
     payload_t *payload = payload_new(span_of_text(text));
-    bool kept = channel_tail_append(to, offset, payload);
+    bool kept = channel_tail_append(to, room, offset, payload);
     payload_unref(&payload);
     return kept;
 }
@@ -181,7 +180,7 @@ static bool prepend(uint64_t offset) {
     char text[32];
     snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
     payload_t *payload = payload_new(span_of_text(text));
-    bool kept = channel_tail_prepend(&tail, offset, payload);
+    bool kept = channel_tail_prepend(&tail, room, offset, payload);
     payload_unref(&payload);
     return kept;
 }
@@ -208,14 +207,14 @@ static void putting_before_takes_the_room_of_others_never_its_own(void **state) 
     }
     assert_int_equal(channel_tail_count(&others[0]) + channel_tail_count(&others[1]), 0);
     tails.quota.limit = tails.quota.used;
-    tail.count_max = 100;
+    room.count_max = 100;
     assert_false(prepend(4));
     expect_range(5, 12);
 }
 
 static void with_a_bound_of_nothing_it_keeps_nothing(void **state) {
     (void) state;
-    tail.count_max = 0;
+    room.count_max = 0;
     assert_true(append(1));
     assert_int_equal(channel_tail_count(&tail), 0);
 }

@@ -44,6 +44,8 @@
       "It is down, or this machine cannot reach it.")                                                                  \
     X(GATEWAY_HEALTH, "gateway.health", "the gateway is well and ready, and its brokers and Redis answer",             \
       "`stalled`: restart it. `starting`: it has met no broker yet. `degraded`: look at brokers and Redis.")           \
+    X(GATEWAY_CONNECTIONS, "gateway.connections", "the gateway has room for a fifth more connections",                 \
+      "At `client.connections_max`, or what its descriptors allow, newcomers are refused with 503.")                   \
     X(BACKEND, "backend.answers", "the backend API answers `info`, with the CURVE keys where they are set",            \
       "Services cannot publish.")                                                                                      \
     X(PORT_BROKER, "port.broker", "the brokers' port for gateways can be reached", "Gateways cannot link.")            \

@@ -31,6 +31,8 @@
       "Publishing with history, and reading it, is refused until it does.")                                            \
     X(REDIS_SENTINELS, "redis.sentinels", "each Sentinel answers, knows the primary, and enough agree for a failover", \
       "When the primary dies nobody takes over.")                                                                      \
+    X(REDIS_DOWN_AFTER, "redis.down_after", "`down-after-milliseconds` of the Sentinels is 10 s at most",              \
+      "So long publishes to a dead primary are refused before anybody takes over.")                                    \
     X(REDIS_USED, "redis.used", "`redis.url` is set where there is more than one broker",                              \
       "Without Redis channels live in one broker's memory and end with it.")                                           \
     X(BROKER_REACH, "broker.reach", "the broker's internal listener answers",                                          \

@@ -1,5 +1,6 @@
 /* callboardctl doctor on Sentinel and Cluster: every primary and every replica that the settings lead to is examined,
  * and each Sentinel is asked whether it could do a failover. */
+#include "base/memory.h"
 #include "tests/support/certificates.h"
 #include "tests/support/doctor_run.h"
 #include "tests/support/free_port.h"
@@ -29,13 +30,17 @@ static void a_sentinel_set_is_examined_server_by_server(void **state) {
     assert_int_equal(doctor_run_count(&run, "redis.sentinels", "fine"), REDIS_SENTINEL_SET_SENTINELS);
     assert_int_equal(doctor_run_count(&run, "redis.role", "fine"), REDIS_SENTINEL_SET_SERVERS);
     assert_int_equal(doctor_run_count(&run, "redis.mode", "fine"), REDIS_SENTINEL_SET_SERVERS);
+    assert_int_equal(doctor_run_count(&run, "redis.down_after", "fine"), REDIS_SENTINEL_SET_SENTINELS);
     doctor_run_expect(&run, "redis.min_replicas", "warning");
     doctor_run_expect(&run, "redis.backlog", "warning");
     doctor_run_finish(&run);
+    memory_free(redis_server_command(redis_sentinel_set_sentinel(set, 2),
+                                     "SENTINEL SET mymaster down-after-milliseconds 30000"));
     redis_server_kill(redis_sentinel_set_sentinel(set, 0));
     redis_server_kill(redis_sentinel_set_sentinel(set, 1));
     doctor_run(&run, doctor_program, NULL, NULL, arguments("--redis", redis_sentinel_set_url(set)));
     assert_int_equal(doctor_run_count(&run, "redis.sentinels", "warning"), 2); /* do not answer */
+    doctor_run_expect(&run, "redis.down_after", "note");
     doctor_run_finish(&run);
     redis_sentinel_set_stop(&set);
 }

@@ -26,6 +26,7 @@ static void call_destroy(struct engine_redis *engine, struct tops_call *call) {
 static void doubt_all(struct engine_redis *engine, const struct tops_call *call) {
     for (size_t i = 0; i < call->n; i++) {
         if (call->channels[i]->n_holds > 0) {
+            redis_gate_note_doubt(call->partition);
             engine->options.events->on_doubt(engine->options.context, redis_channel_name(call->channels[i]));
         }
     }
@@ -42,6 +43,7 @@ static void compare(struct engine_redis *engine, const struct tops_call *call, s
         struct epoch epoch = text.size == 0 || text.data[0] == '\0' ? (struct epoch){{0}} : epoch_from(text);
         bool is_told = epoch_equal(&epoch, &channel->known.epoch) && top <= channel->known.offset;
         if (!is_told && channel->n_holds > 0) {
+            redis_gate_note_doubt(call->partition);
             engine->options.events->on_doubt(engine->options.context, redis_channel_name(channel));
         }
     }
@@ -52,9 +54,9 @@ static void send_call(struct engine_redis *engine, struct tops_call *call);
 static void on_tops_reply(void *context, void *request, const struct redis_reply *reply) {
     struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct tops_call *call = request;
-    if (reply != NULL && !engine->is_closing) {
-        struct span text = redis_reply_string(reply);
-        if (reply->type == REDIS_ERROR && redis_error_classify(reply->text) == REDIS_ERROR_NO_SCRIPT &&
+    if (!engine->is_closing) {
+        struct span text = reply == NULL ? SPAN_EMPTY : redis_reply_string(reply);
+        if (reply != NULL && reply->type == REDIS_ERROR && redis_error_classify(reply->text) == REDIS_ERROR_NO_SCRIPT &&
             !call->with_text && redis_node_is_up(call->partition->node)) {
             call->with_text = true;
             send_call(engine, call);
@@ -63,7 +65,7 @@ static void on_tops_reply(void *context, void *request, const struct redis_reply
         if (text.size == 9 + call->n * (EPOCH_LENGTH + 8) && text.data[0] == 'O') {
             compare(engine, call, text);
         } else {
-            doubt_all(engine, call); /* not comparable: each is loaded */
+            doubt_all(engine, call); /* cut, or not comparable: each is loaded; the order has gone on */
         }
     }
     call_destroy(engine, call);
@@ -83,8 +85,9 @@ static void send_call(struct engine_redis *engine, struct tops_call *call) {
     redis_link_sent(link, on_tops_reply, call);
 }
 
-static bool has_cursor(const struct redis_channel *channel) {
-    return namespace_has_history(channel->options) && !epoch_is_empty(&channel->known.epoch);
+/* Also one that was not told yet: its load may have been answered before what is missing was written. */
+static bool has_positions(const struct redis_channel *channel) {
+    return namespace_has_history(channel->options);
 }
 
 void redis_tops_compare(struct redis_partition *self) {
@@ -99,7 +102,7 @@ void redis_tops_compare(struct redis_partition *self) {
         call->gen = self->state.gen;
         for (; link != &self->held && call->n < CHANNELS_A_CALL; link = link->next) {
             struct redis_channel *channel = list_entry(link, struct redis_channel, held_link);
-            if (has_cursor(channel)) {
+            if (has_positions(channel)) {
                 call->channels[call->n++] = redis_channels_pin(engine->channels, redis_channel_name(channel));
             }
         }

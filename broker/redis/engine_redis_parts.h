@@ -127,7 +127,7 @@ struct redis_partition {
     struct list_link gate_link; /* in node->gated */
     size_t n_gated;
     size_t gated_bytes;
-    bool gate_overflowed;       /* a message was dropped: the channels are loaded when the gate is empty */
+    uint64_t gate_doubt;        /* once this cycle is confirmed the channels are loaded; 0: they need not be */
     struct list_link busy_link; /* in engine->busy: there is something to send */
     struct list_link hole_link; /* in engine->holes */
     uint64_t hole_since_ms;
@@ -320,6 +320,9 @@ void redis_gate_hold_message(struct redis_partition *self, struct span bytes);
 void redis_gate_hold_read(struct redis_partition *self, struct redis_gated *gated, size_t bytes);
 /* The node's confirm link says: everything before this cycle is sure in this reign. */
 void redis_gate_on_confirmed(struct redis_node *node, uint64_t cycle, struct span replid);
+/* The channels are told to be doubtful now, but what is in the gate, and older, is told to them later: a channel that
+ * begins with it lacks what followed. So they are told again behind it. */
+void redis_gate_note_doubt(struct redis_partition *self);
 /* Another reign: what it may lack is not told any more. last_number: the last batch of ours that it knows. */
 void redis_gate_reopen(struct redis_partition *self, uint32_t last_number);
 void redis_gate_expire(struct redis_partition *self, uint64_t now_ms);

@@ -84,7 +84,7 @@ void redis_gate_hold_batch(struct redis_partition *self, struct redis_batch *bat
 void redis_gate_hold_message(struct redis_partition *self, struct span bytes) {
     if (!redis_gate_has_room(self)) {
         metric_count(self->engine->metrics, REDIS_METRIC_CONFIRM_OVERFLOWS);
-        self->gate_overflowed = true;
+        self->gate_doubt = next_ticket(self);
         return;
     }
     struct gated_message *message = memory_alloc(sizeof *message + bytes.size);
@@ -135,8 +135,8 @@ static void release(struct redis_partition *self, uint64_t cycle) {
         unhold(self, gated);
         tell(self, gated);
     }
-    if (list_is_empty(&self->gate) && self->gate_overflowed) {
-        self->gate_overflowed = false;
+    if (self->gate_doubt != 0 && (self->gate_doubt <= cycle || list_is_empty(&self->gate))) {
+        self->gate_doubt = 0;
         self->engine->options.events->on_partition_doubt(self->engine->options.context, self->number);
     }
     redis_partition_mark_busy(self); /* there is room again */
@@ -169,6 +169,13 @@ void redis_gate_on_node(struct redis_partition *self) {
     uint64_t ticket = next_ticket(self);
     list_for_each (link, &self->gate) {
         list_entry(link, struct redis_gated, link)->ticket = ticket;
+    }
+    self->gate_doubt = self->gate_doubt == 0 ? 0 : ticket;
+}
+
+void redis_gate_note_doubt(struct redis_partition *self) {
+    if (!list_is_empty(&self->gate)) {
+        self->gate_doubt = next_ticket(self);
     }
 }
 
@@ -203,7 +210,8 @@ void redis_gate_reopen(struct redis_partition *self, uint32_t last_number) {
         link = link->previous;
         survive(self, gated, last_number);
     }
-    self->gate_overflowed = false; /* every held channel is loaded anyway */
+    self->gate_doubt = 0; /* every held channel is loaded anyway */
+    redis_gate_note_doubt(self);
     redis_gate_on_node(self);
 }
 

@@ -181,6 +181,7 @@ static void act(struct redis_partition *self, unsigned actions, const struct par
         engine_redis_note_hole(self);
     }
     if ((actions & PARTITION_DO_DOUBT) != 0) {
+        redis_gate_note_doubt(self);
         engine->options.events->on_partition_doubt(engine->options.context, self->number);
     }
     if ((actions & PARTITION_DO_DROP) != 0 && self->node != NULL) {

@@ -27,8 +27,7 @@ static void on_surveyed(void *context, void *request, const struct redis_facts *
     setup.where = where;
     setup.n_partitions = node == engine->home ? setup.n_partitions : 0;
     redis_settings_judge(facts, &setup, &findings);
-    uint64_t keep_ms = engine->survey_ms == 0 ? UINT64_MAX : KEPT_SURVEYS * engine->survey_ms + AGAIN_MS;
-    finding_board_post(board, where, &findings, clock_monotonic_ms(), keep_ms);
+    finding_board_post(board, where, &findings, clock_monotonic_ms(), KEPT_SURVEYS * engine->survey_ms + AGAIN_MS);
 }
 
 static void survey(struct redis_node *node, uint64_t every_ms) {

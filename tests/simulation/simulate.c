@@ -1,10 +1,11 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
  *                          [--servers N] [--brokers N] [--faults N] [--repeat]
+ *                          [--patch WORDS PATTERN REPLACEMENT]
  *
  * Each seed is a schedule of its own: a world, work and faults, healed and judged at the end. A failure prints its seed
  * and what its nemesis planned; `simulate --seed N --trace` shows it line by line. --repeat runs every seed twice and
- * compares what happened, to the byte. CALLBOARD_SCHEDULES in the environment stands for --count. Exit 1 where a
- * schedule failed. */
+ * compares what happened, to the byte. --patch plants a mistake into the script that has these words (mutations.py).
+ * CALLBOARD_SCHEDULES in the environment stands for --count. Exit 1 where a schedule failed. */
 #include "tests/simulation/world.h"
 
 #include <signal.h>
@@ -24,6 +25,7 @@ struct settings {
     int brokers;
     int faults;             /* -1: the seed's */
     const char *durability; /* fast, safe, mixed */
+    struct model_patch patch;
 };
 
 struct sums {
@@ -129,6 +131,12 @@ static bool take_setting(struct settings *settings, const char *name, const char
 
 static bool take_settings(struct settings *settings, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--patch") == 0 && i + 3 < argc) {
+            settings->patch = (struct model_patch){argv[i + 1], argv[i + 2], argv[i + 3]};
+            model_script_patch(&settings->patch, 1);
+            i += 3;
+            continue;
+        }
         if (strcmp(argv[i], "--trace") == 0) {
             settings->trace = true;
         } else if (strcmp(argv[i], "--repeat") == 0) {
@@ -170,11 +178,16 @@ int main(int argc, char **argv) {
         }
     }
     double took_s = now_s() - started_s;
+    bool is_patched = model_script_patched();
     model_script_end();
     printf("%llu schedules, %llu failed; %.0f s of virtual time, %llu publications acked, %llu deliveries; "
            "%.1f s of CPU, %.0f schedules/s\n",
            (unsigned long long) sums.schedules, (unsigned long long) sums.failures, (double) sums.virtual_us / SECOND,
            (unsigned long long) sums.acked, (unsigned long long) sums.deliveries, took_s,
            (double) sums.schedules / (took_s > 0 ? took_s : 1));
+    if (!is_patched) {
+        fprintf(stderr, "simulate: the pattern of --patch is in no script any more\n");
+        return 2;
+    }
     return sums.failures == 0 ? 0 : 1;
 }

@@ -386,6 +386,9 @@ void world_judge(void) {
             world_join(i, world.gateway_of[i]);
         }
     }
+    if (!sim_run_while(is_unsettled, NULL, sim_now_us() + REST_US)) {
+        complain();
+    }
     int canaries[CHANNELS_MAX * BROKERS_MAX];
     int n = 0;
     for (int i = 0; i < checker_channels(); i++) {

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Planted mistakes, each of which the simulation must find: `mutations.py run FOLDER` (FOLDER holds simulate and the mutants).
+
+A mistake in a script is a replacement that the model makes before it compiles the text; one in C is a copy of the source
+with the replacement, linked before the original (`mutations.py plant NAME OUTPUT`, at build time). A pattern that is not
+found any more is an error: the mistake has to be planted anew. Options: `list` prints the names of those in C and their sources.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MOST = 4000  # schedules at most until one has to fail
+
+# name: (script's own words, pattern, replacement, durability)
+SCRIPTS = {
+    "fast-epoch-kept": ("local function settle(", "(gen_then ~= gen and durability == 'f')", "false", "fast"),
+    "safe-epoch-changed": ("local function settle(", "(gen_then ~= gen and durability == 'f')", "gen_then ~= gen", "safe"),
+    "reign-unchecked": ("local function fence(",
+                        "not find(call('INFO', 'replication'), mark, 1, true)", "false", "fast"),
+    "hello-opens-nothing": ("-- hello:", "if reign ~= replid or not gen or", "if not gen or", "fast"),
+    "stale-batch-taken": ("-- append:", "if link < last_link or n < last_n then", "if false then", "fast"),
+    "resend-appended-again": ("-- append:", "if n == last_n and #last > 12 then", "if false then", "fast"),
+    "hello-forgets-last-batch": ("-- hello:", "answer = string.sub(p[3], 13)", "last_n = 0", "fast"),
+    "key-not-kept": ("-- append:", "call('SET', key, record, 'PX', window)", "do end", "fast"),
+    "record-of-living-broker-dropped": ("-- hello:", "n > 32", "n > 0", "fast"),
+    "load-skips-an-entry": ("-- load:", "low = math.max(low, from)", "low = math.max(low, from + 1)", "fast"),
+    "history-removed-by-new-epoch": ("local function settle(", "return format('%s%03d', seed, number), top, true",
+                                     "return format('%s%03d', seed, number), 0, true", "fast"),
+}
+
+# name: (source, pattern, replacement, durability)
+SOURCES = {
+    "applied-ahead-of-order": ("broker/redis/batch_order.c", "entry->seq == self->applied + 1", "entry->seq > self->applied", "fast"),
+    "topic-trusted-unread": ("broker/redis/partition_state.c", "    if (self->topic_on && hearing) {\n        self->phase = PARTITION_OPEN;",
+                             "    (void) hearing;\n    if (self->topic_on) {\n        self->phase = PARTITION_OPEN;", "fast"),
+    "doubt-forgotten-on-hello": ("broker/redis/partition_state.c", "PARTITION_DO_ADOPT | (self->known ? PARTITION_DO_DOUBT : 0u)",
+                                 "PARTITION_DO_ADOPT", "fast"),
+    "no-while-deaf": ("broker/redis/redis_reads.c", "is_no && !is_sure ? ENGINE_TEMPORARY : ENGINE_OK", "ENGINE_OK", "fast"),
+    "unsure-batch-made-anew": ("broker/redis/redis_partition.c", "batch->is_unsure = true;", "batch->number = ++self->last_number;", "fast"),
+    "unknown-called-no": ("broker/redis/redis_queue.c", "redis_queue_answer(self, item, ENGINE_UNKNOWN);",
+                          "redis_queue_answer(self, item, ENGINE_TEMPORARY);", "fast"),
+    "told-before-confirmed": ("broker/redis/redis_gate.c", "return self->confirm_kind == REDIS_CONFIRM_REPLICAS;", "return self == NULL;", "safe"),
+    "replicas-not-counted": ("broker/redis/redis_confirm.c", "self->n_replicas >= self->n_needed", "self->n_needed > 0", "safe"),
+    "unsurviving-batch-kept": ("broker/redis/redis_gate.c", "if (batch->number > last_number) {", "if (last_number == UINT32_MAX) {", "safe"),
+    "confirm-link-stays": ("broker/redis/redis_confirm.c", "    redis_link_drop(self->link, reason);", "    (void) self;\n    (void) reason;", "safe"),
+    "cursor-steps-by-two": ("broker/channel_state.c", "position->offset == self->cursor.offset + 1) {\n        self->cursor.offset++;",
+                            "position->offset > self->cursor.offset) {\n        self->cursor.offset = position->offset;", "fast"),
+    "kept-dropped": ("broker/channel_state.c", "    bool late = !same && is_late(", "    fits = true;\n    bool late = !same && is_late(", "fast"),
+    "late-epoch-believed": ("broker/channel_state.c", "    return !epoch_is_empty(&self->past) && epoch_equal(&self->past, &position->epoch);",
+                            "    return epoch_is_empty(&self->past) && epoch_equal(&self->past, &position->epoch) && position->offset == 0;", "fast"),
+}
+
+
+def plant(name, output):
+    source, pattern, replacement, _ = SOURCES[name]
+    text = (ROOT / source).read_text()
+    if pattern not in text:
+        sys.exit(f"{source} has no {pattern!r} any more: plant {name} anew")
+    planted = f'#line 1 "{ROOT / source}"\n' + text.replace(pattern, replacement)
+    pathlib.Path(output).write_text(planted)
+
+
+def run_one(name, command):
+    result = subprocess.run([*command, "--count", str(MOST)], capture_output=True, text=True, check=False)
+    found = re.search(r"^FAILED seed (\d+): (.*)$", result.stdout, re.M)
+    if result.returncode == 1 and found:
+        print(f"{name}: found at seed {found[1]}: {found[2]}", flush=True)
+        return True
+    print(f"{name}: NOT FOUND (status {result.returncode})\n{result.stdout}{result.stderr}", flush=True)
+    return False
+
+
+def run(folder):
+    folder = pathlib.Path(folder)
+    missed = []
+    for name, (own, pattern, replacement, durability) in SCRIPTS.items():
+        if not run_one(name, [folder / "simulate", "--durability", durability, "--patch", own, pattern, replacement]):
+            missed.append(name)
+    for name, (_, _, _, durability) in SOURCES.items():
+        if not run_one(name, [folder / f"mutant_{name}", "--durability", durability]):
+            missed.append(name)
+    total = len(SCRIPTS) + len(SOURCES)
+    print(f"{total - len(missed)} of {total} planted mistakes found")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["list"]:
+        print(";".join(f"{name}={entry[0]}" for name, entry in SOURCES.items()), end="")
+    elif sys.argv[1:2] == ["plant"]:
+        plant(sys.argv[2], sys.argv[3])
+    elif sys.argv[1:2] == ["run"]:
+        run(sys.argv[2])
+    else:
+        sys.exit(__doc__)

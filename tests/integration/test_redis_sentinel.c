@@ -1,5 +1,6 @@
 /* redis_sentinel.c on real Sentinels: who is primary, before and after failovers, with Sentinels away, hung, back. */
 #include "base/memory.h"
+#include "tests/support/documented_acl.h"
 #include "tests/support/redis_sentinel_set.h"
 #include "tests/support/topology_watch.h"
 
@@ -93,6 +94,28 @@ static void a_failover_is_seen_by_polling_alone(void **state) {
     unsigned second = redis_sentinel_set_failover(set);
     assert_true(topology_watch_await(&watch, 0, port_of(set, second)));
     topology_watch_stop(&watch);
+}
+
+static void the_documented_user_may_all_that_is_needed(void **state) {
+    redis_sentinel_set_t *set = *state;
+    char *line = documented_acl_line(CALLBOARD_SOURCE_DIR, "sentinel", "");
+    char command[2048];
+    snprintf(command, sizeof command, "ACL SETUSER %s", strchr(line, ' ') + 1);
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
+        redis_server_expect(redis_sentinel_set_sentinel(set, i), "OK", "ACL LOG RESET");
+        redis_server_expect(redis_sentinel_set_sentinel(set, i), "OK", command);
+    }
+    memory_free(line);
+    struct topology_watch watch;
+    const struct topology_watch_options options = {.sentinel_user = "callboard", .sentinel_password = "secret"};
+    topology_watch_start(&watch, redis_sentinel_set_url(set), &options);
+    assert_true(topology_watch_await(&watch, 0, port_of(set, redis_sentinel_set_primary(set))));
+    unsigned second = redis_sentinel_set_failover(set);
+    assert_true(topology_watch_await(&watch, 0, port_of(set, second)));
+    topology_watch_stop(&watch);
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
+        documented_acl_expect_nothing_denied(redis_sentinel_set_sentinel(set, i), (const char *const[]){NULL});
+    }
 }
 
 static void all_sentinels_may_go_and_come_back(void **state) {
@@ -209,6 +232,7 @@ int main(void) {
         cmocka_unit_test(a_failover_by_hand_is_seen),
         cmocka_unit_test(what_a_hung_sentinel_does_not_tell_the_learned_ones_do),
         cmocka_unit_test(a_failover_is_seen_by_polling_alone),
+        cmocka_unit_test(the_documented_user_may_all_that_is_needed),
         cmocka_unit_test(a_sentinel_with_old_news_is_not_believed),
         cmocka_unit_test(a_wrong_master_name_is_told),
         cmocka_unit_test(all_sentinels_may_go_and_come_back),

@@ -19,7 +19,7 @@ enum {
     MEET_MS = 2000,
     SLOTS = 16384,
     LINES_MAX = 32,
-    LINE_MAX = 160,
+    LINE_MAX = 1024,
     ID_LENGTH = 40
 };
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AWAIT_MS = 30000, DOWN_AFTER_MS = 700, LINES_MAX = 32, LINE_MAX = 160 };
+enum { AWAIT_MS = 30000, DOWN_AFTER_MS = 700, LINES_MAX = 32, LINE_MAX = 1024 };
 
 static const char master[] = "mymaster";
 

@@ -54,7 +54,9 @@ static bool answers_ping(redis_server_t *self) {
 }
 
 static void launch(redis_server_t *self) {
-    const char *const argv[] = {"redis-server", self->config_path, self->is_sentinel ? "--sentinel" : NULL, NULL};
+    const char *program = getenv("TEST_REDIS_SERVER");
+    const char *const argv[] = {program == NULL ? "redis-server" : program, self->config_path,
+                                self->is_sentinel ? "--sentinel" : NULL, NULL};
     self->process = process_start(argv, NULL);
     uint64_t deadline_ms = clock_monotonic_ms() + START_MS;
     while (!answers_ping(self)) {

@@ -1,5 +1,5 @@
-/* A real redis-server for a test: on a free port of 127.0.0.1, with a directory of its own, gone at the end.
- * Thread: the one that started it. */
+/* A real redis-server for a test (or what TEST_REDIS_SERVER names, a valkey-server): on a free port of 127.0.0.1, with
+ * a directory of its own, gone at the end. Thread: the one that started it. */
 #ifndef CALLBOARD_TESTS_REDIS_SERVER_H
 #define CALLBOARD_TESTS_REDIS_SERVER_H
 

@@ -116,10 +116,12 @@ static void log_changes(const char *place, const struct findings *old, const str
     }
 }
 
+/* Also those that were claimed once and given back without a word. */
 static void forget_old(finding_board_t *self, uint64_t now_ms, uint64_t keep_ms) {
     list_for_each_safe (link, &self->places) {
         struct place *place = list_entry(link, struct place, link);
-        if (place->posted_ms > 0 && now_ms - place->posted_ms > keep_ms) {
+        uint64_t used_ms = place->posted_ms > place->claimed_ms ? place->posted_ms : place->claimed_ms;
+        if (now_ms - used_ms > keep_ms) {
             place_destroy(place);
         }
     }

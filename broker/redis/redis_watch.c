@@ -27,7 +27,8 @@ static void on_surveyed(void *context, void *request, const struct redis_facts *
     setup.where = where;
     setup.n_partitions = node == engine->home ? setup.n_partitions : 0;
     redis_settings_judge(facts, &setup, &findings);
-    finding_board_post(board, where, &findings, clock_monotonic_ms(), KEPT_SURVEYS * engine->survey_ms + AGAIN_MS);
+    uint64_t keep_ms = engine->survey_ms == 0 ? UINT64_MAX : KEPT_SURVEYS * engine->survey_ms + AGAIN_MS;
+    finding_board_post(board, where, &findings, clock_monotonic_ms(), keep_ms);
 }
 
 static void survey(struct redis_node *node, uint64_t every_ms) {

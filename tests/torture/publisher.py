@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A backend that publishes under idempotency keys at two brokers and writes down, one JSON line an event, what it was told.
 
-    publisher.py SEED RATE CHANNELS(comma-separated) ENDPOINT…
+    publisher.py SEED RATE CHANNELS(comma-separated) PREFIX ENDPOINT…
 
 A try without an answer in 1.5 s is followed by another at a random broker, three in all; one publication in five is sent two or three times
-at once whatever is answered. An answer that comes late counts all the same. Ends when its input does, 6 s later.
+at once whatever is answered. An answer that comes late counts all the same. Keys begin with PREFIX.
+Ends when its input has ended and everything is answered, 6 s later at most.
 """
+import hashlib
 import json
 import random
 import select
@@ -20,7 +22,8 @@ LAST_WORDS_NS = 6_000_000_000
 
 
 class Publisher:
-    def __init__(self, seed, rate, channels, endpoints):
+    def __init__(self, seed, rate, channels, prefix, endpoints):
+        self.prefix = prefix
         self.random = random.Random(seed)
         self.interval_ns = int(1e9 / rate)
         self.channels = channels
@@ -42,10 +45,11 @@ class Publisher:
 
     def send(self, key, channel, attempt):
         request_id = f"{key}/{attempt}"
-        self.say("pub_invoke", key, channel, attempt)
+        payload = json.dumps({"k": key, "f": "y" * (len(key) * 37 % 150)}, separators=(",", ":")).encode()
+        self.say("pub_invoke", key, channel, attempt, hash=hashlib.md5(payload).hexdigest()[:12])
         self.waiting[request_id] = (key, channel, attempt)
         params = {"channel": channel, "idempotency_key": key}
-        frames = [b"CB1", b"publish", request_id.encode(), json.dumps(params).encode(), json.dumps({"k": key}).encode()]
+        frames = [b"CB1", b"publish", request_id.encode(), json.dumps(params).encode(), payload]
         try:
             self.random.choice(self.sockets).send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -56,7 +60,7 @@ class Publisher:
 
     def publish(self):
         self.count += 1
-        key = f"backend-{self.count}"
+        key = f"{self.prefix}-{self.count}"
         channel = self.random.choice(self.channels)
         self.send(key, channel, 1)
         if self.random.random() < 0.2:
@@ -66,6 +70,7 @@ class Publisher:
     def retry(self, now):
         due = [each for each in self.retries if each[0] <= now]
         self.retries = [each for each in self.retries if each[0] > now]
+        self.retries = [each for each in self.retries if each[1] not in self.answered]
         for _, key, channel, attempt in due:
             if key not in self.answered:
                 self.send(key, channel, attempt)
@@ -87,7 +92,7 @@ class Publisher:
         for socket in self.sockets:
             poller.register(socket, zmq.POLLIN)
         next_publish, end = time.monotonic_ns(), None
-        while end is None or time.monotonic_ns() < end:
+        while end is None or (time.monotonic_ns() < end and (self.waiting or self.retries)):
             for socket, _ in poller.poll(5):
                 while socket.poll(0):
                     self.take(socket)
@@ -103,6 +108,6 @@ class Publisher:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5:
+    if len(sys.argv) < 6:
         sys.exit(__doc__)
-    Publisher(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(","), sys.argv[4:]).run()
+    Publisher(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(","), sys.argv[4], sys.argv[5:]).run()

@@ -1,7 +1,8 @@
 /* A subscriber over a bare WebSocket: subscribes to all channels from its positions, comes back whenever it is cut off, and writes down
  * every position it is told. Without the SDK, so that nothing is smoothed over. */
 import { createRequire } from 'node:module';
-import { makeToken, sleep } from '../e2e/support.mjs';
+import { sleep } from '../e2e/support.mjs';
+import { hashOf, token } from './publishers.mjs';
 
 const WebSocket = createRequire(new URL('../e2e/', import.meta.url))('ws');
 const SILENCE_MS = 40000;
@@ -36,11 +37,14 @@ export class Reader {
         const late = [...this.waiting.values()].some((each) => Date.now() - each.at > ANSWER_MS);
         if (late || Date.now() - heard > SILENCE_MS) {
           this.trouble.push(`${late ? 'no answer' : 'silence'} at ${url}`);
-          socket.terminate();
+          this.leave(socket, late ? 'no answer' : 'silence');
         }
       }, 500);
-      const leave = this.churn ? setTimeout(() => socket.terminate(), this.churn * (0.3 + 1.4 * this.random())) : undefined;
-      socket.on('open', () => this.command({ connect: { token: makeToken({ sub: this.sid }) } }));
+      const leave = this.churn ? setTimeout(() => this.leave(socket, 'churn'), this.churn * (0.3 + 1.4 * this.random())) : undefined;
+      socket.on('open', () => {
+        socket.opened = true;
+        this.command({ connect: { token: token(this.sid) } });
+      });
       socket.on('message', (data) => {
         heard = Date.now();
         for (const line of data.toString().split('\n')) if (line) this.take(JSON.parse(line));
@@ -50,10 +54,15 @@ export class Reader {
         clearInterval(watch);
         clearTimeout(leave);
         if (this.socket === socket) this.socket = null;
-        this.say('disc', { sid: this.sid, code });
+        if (socket.opened) this.say('disc', { sid: this.sid, code, why: socket.why });
         resolve();
       });
     });
+  }
+
+  leave(socket, why) {
+    socket.why = why;
+    socket.terminate();
   }
 
   command(body, ch) {
@@ -79,7 +88,7 @@ export class Reader {
 
   onError(asked, message) {
     this.trouble.push(JSON.stringify(message.error ?? message));
-    if (!asked?.subscribe) return this.socket.terminate();
+    if (!asked?.subscribe) return this.leave(this.socket, `refused: ${message.error?.code}`);
     const socket = this.socket;
     setTimeout(() => { if (this.socket === socket && socket?.readyState === 1) this.subscribe(asked.ch); }, 100 + this.random() * 400);
   }
@@ -91,14 +100,14 @@ export class Reader {
     // With publications the reply's own offset is the one asked from; they lead to the position.
     const off = publications.at(-1)?.offset ?? reply.offset ?? 0;
     this.say('sub_ok', { sid, ch: asked.ch, epoch: reply.epoch, off, since, recovered: reply.recovered === true, n: publications.length });
-    for (const pub of publications) this.say('recv', { sid, ch: asked.ch, epoch: reply.epoch, off: pub.offset, key: pub.data.k });
+    for (const pub of publications) this.say('recv', { sid, ch: asked.ch, epoch: reply.epoch, off: pub.offset, key: pub.data.k, hash: hashOf(pub.data) });
     this.positions.set(asked.ch, { epoch: reply.epoch, off });
   }
 
   onPush(push) {
     const position = this.positions.get(push.channel);
     if (push.pub) {
-      this.say('recv', { sid: this.sid, ch: push.channel, epoch: position.epoch, off: push.pub.offset, key: push.pub.data.k });
+      this.say('recv', { sid: this.sid, ch: push.channel, epoch: position.epoch, off: push.pub.offset, key: push.pub.data.k, hash: hashOf(push.pub.data) });
       position.off = push.pub.offset;
     } else if (push.unsubscribe) {
       this.say('lost', { sid: this.sid, ch: push.channel, code: push.unsubscribe.code });
@@ -108,7 +117,7 @@ export class Reader {
 
   stop() {
     this.stopped = true;
-    this.socket?.terminate();
+    if (this.socket) this.leave(this.socket, 'over');
     return this.done;
   }
 }

@@ -9,6 +9,7 @@
  * Returns {findings: [{rule, ch, what}], figures}. The rules are named in ../README.md. */
 import { checkBounds } from './rules_bounds.mjs';
 import { epochOrder, epochs, faults, publications, sightings, stretches, withDefaults } from './history.mjs';
+import { checkMatrix } from './rules_matrix.mjs';
 import { checkOnce, checkRealTime, checkSightings } from './rules_order.mjs';
 import { checkAcked, checkSteps } from './rules_subscribers.mjs';
 import { checkConfirmed, checkEnd, checkEpochs, checkHealed, checkLag, checkSilence, measureFaults, permissions } from './rules_faults.mjs';
@@ -38,6 +39,7 @@ export function judge(history) {
   checkEnd(run);
   checkBounds(run);
   checkConfirmed(run);
+  checkMatrix(run);
   const count = (type) => events.filter((event) => event.type === type).length;
   Object.assign(run.figures, {
     failovers: run.faults.filter((fault) => fault.reigns > 0).length,

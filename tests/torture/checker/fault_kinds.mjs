@@ -4,18 +4,19 @@
  *   reigns    primaries that may follow one another by it: each lets a fast channel change its epoch once and lose its newest
  *   wipes     Redis loses more than a tail: every channel (or the one that the event names) may change its epoch once
  *   tells     what is stored is damaged: a reader may be refused a range that the history had
+ *   cuts      connections of clients may end by it
  *   recovers  ms after its end until everything is served again
  *
  * A kind that is not listed here permits nothing. */
 
 const RECOVERS_MS = 8000;
 
-const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, recovers: RECOVERS_MS, ...more });
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, cuts: false, recovers: RECOVERS_MS, ...more });
 
 export const FAULT_KINDS = {
-  'gateway-kill': kind('F1'),
-  'gateway-term': kind('F2'),
-  'gateway-stop': kind('F27'),
+  'gateway-kill': kind('F1', { cuts: true }),
+  'gateway-term': kind('F2', { cuts: true }),
+  'gateway-stop': kind('F27', { cuts: true }),
   'broker-kill': kind('F3'),
   'broker-term': kind('F3'),
   'broker-stop': kind('F4'),
@@ -29,6 +30,8 @@ export const FAULT_KINDS = {
   'failover': kind('F6', { reigns: 2, recovers: 15000 }),
   'cluster-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'cluster-failover': kind('F7', { reigns: 2, recovers: 15000 }),
+  'cluster-stop': kind('F8', { reigns: 2, recovers: 20000 }),
+  'cluster-cut-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'slot-move': kind('F7', { reigns: 2, recovers: 15000 }),
   'primary-stop': kind('F8', { reigns: 2, recovers: 20000 }),
   'redis-kill': kind('F9', { reigns: 1 }),
@@ -38,9 +41,13 @@ export const FAULT_KINDS = {
   'disk-full': kind('F11', { reigns: 1 }),
   'link-cut': kind('F12'),
   'link-half': kind('F12'),
+  'link-reset': kind('F12'),
+  'link-slow': kind('F12'),
   'redis-stall': kind('F13'),
   'redis-half': kind('F13'),
   'redis-reset': kind('F13'),
+  'redis-half-close': kind('F13'),
+  'redis-refuse': kind('F13'),
   'redis-crumbs': kind('F15'),
   'redis-slow': kind('F15'),
   'redis-stop': kind('F15'),
@@ -53,7 +60,7 @@ export const FAULT_KINDS = {
   'reload-storm': kind('F19'),
   'memory-limit': kind('F25'),
   'entry-flipped': kind('F26', { tells: true }),
-  'fd-limit': kind('F28'),
+  'fd-limit': kind('F28', { cuts: true }),
 };
 
 const NOTHING = kind('-', { recovers: 0 });

@@ -10,7 +10,7 @@
  *   lost {sid, ch}                              the subscriber was told that continuity is lost
  *   disc {sid, code}                            its connection ended
  *   nemesis {edge: begin | end, kind, target, ch?, id?}
- *   unconfirmable {edge: begin | end}           no replica can confirm anything, as whoever made it so has seen
+ *   unconfirmable {edge: begin | end, scope?}   no replica can confirm anything, as whoever made it so has seen; all: Redis answers nothing
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
  *   sample {who, rss, fds, gauges}              memory in bytes, descriptors, queues of a program
  *

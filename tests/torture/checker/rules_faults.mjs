@@ -101,21 +101,22 @@ export function checkEnd({ events, stretches, final, add }) {
   }
 }
 
-/* C11: no ack of a safe channel while nothing could confirm it; and each has an answer to WAIT behind it, where those are known. */
+/* C11: no ack while nothing could confirm it (of a safe channel; of any, where the scope is all); and each of a safe one has an answer to WAIT behind it, where those are known. */
 export function checkConfirmed({ events, pubs, durability, bounds, add }) {
   const windows = [];
   const waits = [];
   for (const event of events) {
-    if (event.type === 'unconfirmable' && event.edge === 'begin') windows.push({ begin: event.at, end: Infinity });
+    if (event.type === 'unconfirmable' && event.edge === 'begin') windows.push({ begin: event.at, end: Infinity, all: event.scope === 'all' });
     if (event.type === 'unconfirmable' && event.edge === 'end' && windows.length > 0) windows.at(-1).end = event.at;
     if (event.type === 'wait' && event.count >= (event.need ?? bounds.confirms)) waits.push(event.at);
   }
   const proxied = events.some((event) => event.type === 'wait');
   for (const pub of pubs.values()) {
-    if (pub.ok === null || durability(pub.ch) !== 'safe') continue;
-    const window = windows.find(({ begin, end }) => pub.invoked >= begin && pub.ok < end);
+    if (pub.ok === null) continue;
+    const isSafe = durability(pub.ch) === 'safe';
+    const window = windows.find(({ begin, end, all }) => (all || isSafe) && pub.invoked >= begin && pub.ok < end);
     if (window) add('C11', pub.ch, `${pub.key} was sent and acked while nothing could confirm it`);
-    else if (proxied && !hasBetween(waits, pub.invoked, pub.ok)) add('C11', pub.ch, `${pub.key} was acked without an answer to WAIT since it was sent`);
+    else if (isSafe && proxied && !hasBetween(waits, pub.invoked, pub.ok)) add('C11', pub.ch, `${pub.key} was acked without an answer to WAIT since it was sent`);
   }
 }
 

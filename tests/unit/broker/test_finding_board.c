@@ -130,6 +130,18 @@ static void a_place_that_is_not_posted_any_more_is_forgotten(void **state) {
     assert_int_equal(metrics_read(bench->metrics, "callboard_redis_findings", "severity=\"warning\""), 0);
 }
 
+static void a_claim_keeps_a_place_too(void **state) {
+    struct bench *bench = *state;
+    post(bench, "a:1", FINDING_WARNING, 1);
+    assert_true(finding_board_claim(bench->board, "a:1", KEEP_MS, 1)); /* being examined again */
+    post(bench, "b:1", FINDING_FINE, 2 + KEEP_MS);
+    expect_ids(bench, "[{\"id\":\"redis.eviction\",\"severity\":\"warning\"}]");
+    finding_board_give_back(bench->board, "a:1");
+    post(bench, "b:1", FINDING_FINE, 2 + 2 * KEEP_MS);
+    expect_ids(bench, "[]");
+    assert_true(finding_board_claim(bench->board, "a:1", 2 + 2 * KEEP_MS, KEEP_MS)); /* as if it were new */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_of_several_examines_a_place_until_it_is_due_again, set_up, tear_down),
@@ -137,6 +149,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(findings_are_counted_by_severity, set_up, tear_down),
         cmocka_unit_test_setup_teardown(health_names_each_id_once_and_info_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_place_that_is_not_posted_any_more_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_claim_keeps_a_place_too, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

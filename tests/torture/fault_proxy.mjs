@@ -1,0 +1,203 @@
+/* A TCP proxy that misbehaves on demand: stalls a direction, delays, cuts into crumbs, resets, half-closes, refuses, and listens in.
+ *
+ *   client ── up ──▶ proxy ──▶ server
+ *          ◀─ down ──
+ *
+ * A connection belongs to a class, told by its first bytes: `replication` (a replica's), `sentinel`, or `client`. Every fault may be
+ * meant for one class, so replication can be cut while clients go on. What is not forwarded is not read either: the sender sees a
+ * peer that does not take anything, as behind a black hole. */
+import net from 'node:net';
+import { parse } from './worlds/resp.mjs';
+
+const CRUMBS = 96; // of each chunk: so many bytes go one by one, the rest as it is
+
+const classOf = (head) => {
+  if (/REPLCONF|PSYNC/i.test(head)) return 'replication';
+  return /sentinel-|SENTINEL/i.test(head) ? 'sentinel' : 'client';
+};
+
+/* One direction of one connection: chunks in order, held while the direction is stalled or late. */
+class Pipe {
+  constructor(pair, name, from, to, proxy) {
+    Object.assign(this, { pair, name, from, to, proxy });
+    this.queue = [];
+    this.moving = false;
+    from.on('data', (bytes) => {
+      pair.observe(name, bytes);
+      this.queue.push({ bytes, due: performance.now() + proxy.rule(pair).delay });
+      this.move();
+    });
+    from.on('end', () => {
+      this.ended = true;
+      this.move();
+    });
+  }
+
+  isStalled() {
+    const { stall } = this.proxy.rule(this.pair);
+    return stall === 'both' || stall === this.name;
+  }
+
+  async move() {
+    if (this.moving) return;
+    this.moving = true;
+    while (this.queue.length > 0 && !this.isStalled() && !this.to.destroyed) {
+      const { bytes, due } = this.queue[0];
+      const wait = due - performance.now();
+      if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+      if (this.isStalled()) break;
+      this.queue.shift();
+      await this.write(bytes);
+    }
+    this.moving = false;
+    if (this.isStalled()) this.from.pause();
+    else if (this.ended && this.queue.length === 0) this.to.end();
+  }
+
+  async write(bytes) {
+    let at = 0;
+    if (this.proxy.rule(this.pair).crumbs) {
+      for (; at < Math.min(CRUMBS, bytes.length) && !this.to.destroyed; at += 1) {
+        this.to.write(bytes.subarray(at, at + 1));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    if (at < bytes.length && !this.to.destroyed) this.to.write(bytes.subarray(at));
+  }
+
+  resume() {
+    this.from.resume();
+    this.move();
+  }
+}
+
+class Pair {
+  constructor(proxy, client) {
+    this.proxy = proxy;
+    this.client = client;
+    this.head = '';
+    this.class = 'client';
+    this.server = net.connect(proxy.target, '127.0.0.1');
+    for (const socket of [client, this.server]) {
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+    }
+    client.on('close', () => this.server.destroy());
+    this.server.on('close', () => client.destroy());
+    this.up = new Pipe(this, 'up', client, this.server, proxy);
+    this.down = new Pipe(this, 'down', this.server, client, proxy);
+    this.waits = proxy.onWait ? new WaitTap(proxy.onWait) : null;
+  }
+
+  observe(direction, bytes) {
+    if (direction === 'up' && this.head.length < 400) {
+      this.head += bytes.toString('latin1', 0, 400);
+      this.class = classOf(this.head);
+      if (this.class !== 'client') this.waits = null;
+      if (this.proxy.rule(this).refuse) this.reset();
+    }
+    if (this.waits && !this.waits.see(direction, bytes)) this.waits = null;
+  }
+
+  reset() {
+    for (const socket of [this.client, this.server]) {
+      if (socket.writableEnded) socket.destroy(); // libuv resets no socket that is shutting down, and would never end
+      else socket.resetAndDestroy();
+    }
+  }
+}
+
+/* Follows requests and replies of a connection, and tells how each WAIT was answered. */
+class WaitTap {
+  constructor(tell) {
+    this.tell = tell;
+    this.asked = [];
+    this.rest = { up: Buffer.alloc(0), down: Buffer.alloc(0) };
+  }
+
+  /* False when this connection cannot be followed: it subscribes, or is none of Redis. */
+  see(direction, bytes) {
+    this.rest[direction] = Buffer.concat([this.rest[direction], bytes]);
+    try {
+      for (let item; (item = parse(this.rest[direction])); ) {
+        this.rest[direction] = this.rest[direction].subarray(item.next);
+        if (direction === 'up') this.asked.push(item.value);
+        else this.answered(this.asked.shift(), item.value);
+      }
+    } catch {
+      return false;
+    }
+    return !this.asked.some((words) => /subscribe/i.test(words?.[0] ?? ''));
+  }
+
+  answered(words, value) {
+    if (/^wait$/i.test(words?.[0] ?? '')) this.tell({ count: Number(value), need: Number(words[1]) });
+  }
+}
+
+export class FaultProxy {
+  /* onWait: told {count, need} of each answer to WAIT. */
+  constructor(target, onWait = null) {
+    this.target = target;
+    this.onWait = onWait;
+    this.pairs = new Set();
+    this.rules = { client: this.harmless(), replication: this.harmless(), sentinel: this.harmless() };
+    this.server = net.createServer({ allowHalfOpen: true }, (client) => this.accept(client));
+  }
+
+  harmless() {
+    return { stall: null, delay: 0, crumbs: false, refuse: false };
+  }
+
+  listen(port) {
+    this.port = port;
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, '127.0.0.1', () => resolve(this));
+    });
+  }
+
+  rule(pair) {
+    return this.rules[pair.class];
+  }
+
+  accept(client) {
+    if (Object.values(this.rules).every((rule) => rule.refuse)) {
+      client.resetAndDestroy();
+      return;
+    }
+    const pair = new Pair(this, client);
+    this.pairs.add(pair);
+    client.on('close', () => this.pairs.delete(pair));
+  }
+
+  /* rule: any of {stall: up | down | both, delay: ms, crumbs, refuse}; heal() ends all of it. */
+  set(rule, classes = ['client']) {
+    for (const each of classes) Object.assign(this.rules[each], rule);
+    for (const pair of this.pairs) {
+      if (rule.refuse && classes.includes(pair.class)) pair.reset();
+    }
+  }
+
+  reset(classes = ['client']) {
+    for (const pair of this.pairs) if (classes.includes(pair.class)) pair.reset();
+  }
+
+  /* The proxy says goodbye to the server and goes on listening to it. */
+  halfClose(classes = ['client']) {
+    for (const pair of this.pairs) if (classes.includes(pair.class)) pair.server.end();
+  }
+
+  heal() {
+    for (const name of Object.keys(this.rules)) this.rules[name] = this.harmless();
+    for (const pair of this.pairs) {
+      pair.up.resume();
+      pair.down.resume();
+    }
+  }
+
+  close() {
+    for (const pair of this.pairs) pair.reset();
+    return new Promise((resolve) => this.server.close(resolve));
+  }
+}

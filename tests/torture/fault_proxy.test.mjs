@@ -1,0 +1,136 @@
+/* The proxy does what a fault asks of it, and nothing when none is set. */
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { after, before, test } from 'node:test';
+import { FaultProxy } from './fault_proxy.mjs';
+import { encode } from './worlds/resp.mjs';
+
+let server;
+let sockets;
+let proxy;
+const waits = [];
+
+const until = async (probe) => {
+  for (const end = Date.now() + 5000; !probe(); ) {
+    assert.ok(Date.now() < end, 'waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+/* Answers +OK to each command, and 2 to WAIT. */
+before(async () => {
+  sockets = [];
+  server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    socket.chunks = 0;
+    socket.on('error', () => {});
+    socket.on('end', () => { socket.saw = 'end'; });
+    socket.on('data', (bytes) => {
+      socket.chunks += 1;
+      for (const word of bytes.toString().match(/WAIT|PING/g) ?? []) socket.write(word === 'WAIT' ? ':2\r\n' : '+OK\r\n');
+    });
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  proxy = await new FaultProxy(server.address().port, (wait) => waits.push(wait)).listen(0);
+  proxy.port = proxy.server.address().port;
+});
+
+after(async () => {
+  await proxy.close();
+  for (const socket of sockets) socket.destroy();
+  server.close();
+});
+
+async function dial() {
+  const known = sockets.length;
+  const socket = net.connect(proxy.port, '127.0.0.1');
+  socket.got = '';
+  socket.on('data', (bytes) => { socket.got += bytes; });
+  socket.on('error', (error) => { socket.failed = error.code; });
+  await until(() => sockets.length > known);
+  socket.peer = sockets.at(-1);
+  return socket;
+}
+
+test('without a fault bytes pass', async () => {
+  const socket = await dial();
+  socket.write(encode(['PING']));
+  await until(() => socket.got === '+OK\r\n');
+  socket.destroy();
+});
+
+test('a stalled direction keeps its bytes until it is healed, the other one goes on', async () => {
+  const socket = await dial();
+  proxy.set({ stall: 'down' });
+  socket.write(encode(['PING']));
+  await until(() => socket.peer.chunks > 0);
+  assert.equal(socket.got, '');
+  proxy.heal();
+  await until(() => socket.got === '+OK\r\n');
+  socket.destroy();
+});
+
+test('a stall of one class leaves the others alone', async () => {
+  const replica = await dial();
+  const client = await dial();
+  replica.write(encode(['REPLCONF', 'PING']));
+  client.write(encode(['PING']));
+  await until(() => replica.got !== '' && client.got !== '');
+  proxy.set({ stall: 'both' }, ['replication']);
+  for (const socket of [replica, client]) socket.write(encode(['PING']));
+  await until(() => client.got === '+OK\r\n+OK\r\n');
+  assert.equal(replica.got, '+OK\r\n');
+  proxy.heal();
+  await until(() => replica.got === '+OK\r\n+OK\r\n');
+  for (const socket of [replica, client]) socket.destroy();
+});
+
+test('crumbs arrive one by one and whole', async () => {
+  const socket = await dial();
+  proxy.set({ crumbs: true });
+  socket.write('x'.repeat(50));
+  await until(() => socket.peer.bytesRead === 50);
+  assert.ok(socket.peer.chunks > 5);
+  proxy.heal();
+  socket.destroy();
+});
+
+test('a reset is a reset', async () => {
+  const socket = await dial();
+  proxy.reset();
+  await until(() => socket.failed === 'ECONNRESET');
+});
+
+test('refused are those of the class, old and new', async () => {
+  const old = await dial();
+  old.write(encode(['REPLCONF', 'PING']));
+  await until(() => old.got !== '');
+  proxy.set({ refuse: true }, ['replication']);
+  await until(() => old.failed === 'ECONNRESET');
+  const socket = net.connect(proxy.port, '127.0.0.1', () => socket.write(encode(['REPLCONF', 'x'])));
+  const ended = new Promise((resolve) => socket.on('close', resolve));
+  socket.on('error', () => {});
+  await ended;
+  const client = await dial();
+  client.write(encode(['PING']));
+  await until(() => client.got === '+OK\r\n');
+  proxy.heal();
+  client.destroy();
+});
+
+test('a half-close reaches the server alone', async () => {
+  const socket = await dial();
+  proxy.halfClose();
+  await until(() => socket.peer.saw === 'end');
+  assert.equal(socket.destroyed, false);
+  socket.destroy();
+});
+
+test('answers to WAIT are told, whatever stands between', async () => {
+  waits.length = 0;
+  const socket = await dial();
+  socket.write(encode(['PING']) + encode(['WAIT', '1', '100']));
+  await until(() => waits.length === 1);
+  assert.deepEqual(waits, [{ count: 2, need: 1 }]);
+  socket.destroy();
+});

@@ -1,0 +1,37 @@
+/* Faults on the ways between the programs, made by the fault proxies. */
+import { sleep } from '../../e2e/support.mjs';
+
+/* All proxies from one broker on, or to the node that serves it. */
+const redisProxies = (world, at) => (world.uplinks ? [world.uplinks[at]] : world.primaries().map((node) => node.proxy));
+const direction = (dice) => dice.pick(['up', 'down']);
+
+async function during(proxies, rule, ms) {
+  for (const proxy of proxies) proxy.set(rule);
+  await sleep(ms);
+  for (const proxy of proxies) proxy.heal();
+}
+
+const onRedis = (weight, run) => ({ weight, target: (at) => `redis link ${at}`, run: (ctx, fault) => run(redisProxies(ctx.world, fault.at), fault) });
+const onLink = (weight, run) => ({
+  weight,
+  target: (at) => `link ${at}`,
+  run: ({ world }, fault) => run([world.links[fault.at][fault.dice.below(2)]], fault),
+});
+
+async function bouts(ms, strike) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(ms / 3)) strike();
+}
+
+export const LINK_FAULTS = {
+  'redis-stall': onRedis(2, (proxies, { ms }) => during(proxies, { stall: 'both' }, ms)),
+  'redis-half': onRedis(2, (proxies, { ms, dice }) => during(proxies, { stall: direction(dice) }, ms)),
+  'redis-reset': onRedis(1, (proxies, { ms }) => bouts(ms, () => proxies.forEach((proxy) => proxy.reset()))),
+  'redis-half-close': onRedis(1, (proxies, { ms }) => bouts(ms, () => proxies.forEach((proxy) => proxy.halfClose()))),
+  'redis-refuse': onRedis(1, (proxies, { ms }) => during(proxies, { refuse: true }, ms)),
+  'redis-crumbs': onRedis(1, (proxies, { ms }) => during(proxies, { crumbs: true }, ms)),
+  'redis-slow': onRedis(1, (proxies, { ms, dice }) => during(proxies, { delay: 20 + dice.below(180) }, ms)),
+  'link-cut': onLink(2, (proxies, { ms }) => during(proxies, { stall: 'both' }, ms)),
+  'link-half': onLink(2, (proxies, { ms, dice }) => during(proxies, { stall: direction(dice) }, ms)),
+  'link-reset': onLink(1, (proxies, { ms }) => bouts(ms, () => proxies.forEach((proxy) => proxy.reset()))),
+  'link-slow': onLink(1, (proxies, { ms, dice }) => during(proxies, { delay: 20 + dice.below(180), crumbs: true }, ms)),
+};

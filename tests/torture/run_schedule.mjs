@@ -1,0 +1,139 @@
+/* One schedule on a running world: channels of its own, publishers and readers, the faults at their times, healing, canaries, and the
+ * judge. */
+import { sleep, until } from '../e2e/support.mjs';
+import { judge } from './checker/checker.mjs';
+import { Dice } from './dice.mjs';
+import { backendPublisher, hashOf, publishOnce, sdkPublisher, token } from './publishers.mjs';
+import { Reader } from './reader.mjs';
+import { FAULTS } from './schedule.mjs';
+
+const CANARY_MS = 20000;
+const CHANNELS_EACH = { 1: 16, 2: 8 };
+
+export class Run {
+  constructor({ world, number, plan, seconds, seed, note, sampler }) {
+    Object.assign(this, { world, number, plan, seconds, note, sampler });
+    this.dice = new Dice(seed);
+    this.seed = seed;
+    this.events = [];
+    this.busy = new Map();
+    this.began = performance.now();
+    this.channels = world.durabilities.flatMap((durability) => Array.from({ length: CHANNELS_EACH[world.durabilities.length] }, (_, i) => `${durability}:${number}-${i}`));
+    this.say = (type, fields) => this.events.push({ at: Number(process.hrtime.bigint()), type, ...fields });
+  }
+
+  async go() {
+    this.world.say = this.say;
+    this.sampler.say = this.say;
+    const readers = this.startReaders();
+    await until('all are subscribed', () => readers.every((each) => each.positions.size === this.channels.length), 20000);
+    const publishers = this.startPublishers();
+    const began = performance.now();
+    await Promise.all(this.plan.map((fault, i) => this.strike(fault, i, began)));
+    this.world.heal();
+    await sleep(Math.max(1000, this.seconds * 1000 - (performance.now() - began)));
+    for (const publisher of publishers) publisher.stop instanceof Function ? publisher.stop() : (publisher.stop = true);
+    await Promise.all(publishers.map((publisher) => publisher.done));
+    for (const each of readers) each.churn = 0;
+    await this.canaries();
+    const final = await this.readHistories();
+    await this.caughtUp(readers, final);
+    await Promise.all(readers.map((each) => each.stop()));
+    return this.judged(final, readers);
+  }
+
+  judged(final, readers) {
+    const bounds = { recovery: 300, quiet: 3000, ...this.sampler.bounds };
+    const channels = new Map(this.channels.map((ch) => [ch, ch.split(':')[0]]));
+    const { findings, figures } = judge({ events: this.events, final, channels, bounds });
+    for (const event of this.events) if (event.type === 'crash' || event.type === 'broken') findings.push({ rule: event.type, ch: '*', what: event.what });
+    this.events.sort((a, b) => a.at - b.at);
+    return { findings, figures, final, events: this.events, trouble: readers.map((each) => `${each.sid}\n  ${each.trouble.join('\n  ')}`) };
+  }
+
+  startReaders() {
+    const urls = this.world.urls();
+    const reader = (sid, more) => new Reader({ sid: `${sid}-${this.number}`, urls, channels: this.channels, churn: 0, random: () => this.dice.next(), say: (...event) => this.say(...event), ...more });
+    return [reader('steady-0', { urls: [urls[0]] }), reader('steady-1', { urls: [urls[1]] }), reader('roaming-0', { churn: 1200 }), reader('roaming-1', { churn: 4000 })];
+  }
+
+  startPublishers() {
+    const { world, say, dice, channels, seed, events } = this;
+    const sdk = world.gateways.map((gateway, g) => sdkPublisher({ world, say, dice, channels, gateway, name: `sdk-${g}-${this.number}`, interval: 25 }));
+    return [...sdk, backendPublisher({ world, seed, channels, rate: 60, prefix: `backend-${this.number}`, events })];
+  }
+
+  async strike(fault, i, began) {
+    await sleep(Math.max(0, fault.start - (performance.now() - began)));
+    const { kind, at, target } = fault;
+    // What is broken already is left to heal first, however long that takes.
+    const before = this.busy.get(target);
+    let free;
+    this.busy.set(target, new Promise((resolve) => { free = resolve; }));
+    await before;
+    const ch = FAULTS[kind].channel ? this.channels[fault.seed % this.channels.length] : undefined;
+    const name = { kind, target, id: `${this.number}/${i}`, ...(ch ? { ch } : {}) };
+    this.say('nemesis', { edge: 'begin', ...name });
+    this.note(`${kind} ${ch ?? target}, ${fault.ms} ms`);
+    const ctx = { world: this.world, say: this.say, channels: this.channels };
+    try {
+      await FAULTS[kind].run(ctx, { ...fault, at: FAULTS[kind].wide ? at : at % 2, ch, dice: new Dice(fault.seed) });
+    } catch (error) {
+      this.say('broken', { what: `${kind} ${target}: ${error.stack}` });
+    }
+    this.say('nemesis', { edge: 'end', ...name });
+    free();
+  }
+
+  /* One publication on every channel through each gateway, however many tries it takes. */
+  async canaries() {
+    await Promise.all(this.world.gateways.map(async (gateway, g) => {
+      const user = `canary-${g}-${this.number}`;
+      const client = await this.world.kit.connected({ url: gateway.url }, { user, token: token(user), timeout: 4000 });
+      await Promise.all(this.channels.map((ch) => this.canary(client, `${user}-${ch}`, ch)));
+      client.disconnect();
+    }));
+  }
+
+  async canary(client, name, ch) {
+    for (let i = 1, end = performance.now() + CANARY_MS; ; i += 1) {
+      const error = await publishOnce(client, this.say, `${name}-${i}`, ch);
+      if (!error) return;
+      if (performance.now() > end) {
+        this.say('canary_late', { ch, what: `no canary passes as ${name}: ${error.code} ${error.message}` });
+        return;
+      }
+      await sleep(200);
+    }
+  }
+
+  async readHistories() {
+    const user = `historian-${this.number}`;
+    const client = await this.world.kit.connected({ url: this.world.gateways[0].url }, { user, token: token(user), timeout: 8000 });
+    const final = new Map();
+    for (const ch of this.channels) {
+      const history = await this.readHistory(client, ch).catch((error) => this.say('broken', { what: `history of ${ch}: ${error.code} ${error.message}` }));
+      if (history) final.set(ch, history);
+    }
+    client.disconnect();
+    return final;
+  }
+
+  async readHistory(client, ch) {
+    const entries = [];
+    for (let since; ;) {
+      const page = await client.history(ch, { limit: 300, since });
+      entries.push(...page.publications.map((pub) => ({ off: pub.offset, key: pub.data.k, hash: hashOf(pub.data) })));
+      if (page.publications.length < 300) return { epoch: page.epoch, off: page.offset, entries };
+      since = { epoch: page.epoch, offset: entries.at(-1).off };
+    }
+  }
+
+  async caughtUp(readers, final) {
+    const isBehind = (reader) => [...final.keys()].some((ch) => {
+      const position = reader.positions.get(ch);
+      return !position || position.epoch !== final.get(ch).epoch || position.off !== final.get(ch).off;
+    });
+    await until('all caught up', () => !readers.some(isBehind), 15000).catch(() => {});
+  }
+}

@@ -1,0 +1,72 @@
+/* Adds up the figures of the schedules, and prints them in the end. */
+
+const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received'];
+
+const spread = (list) => {
+  const known = list.filter((ms) => ms !== null).sort((a, b) => a - b);
+  if (known.length === 0) return 'none';
+  return `${Math.round(known[known.length >> 1])} / ${Math.round(known.at(-1))}`;
+};
+
+export class Summary {
+  constructor(seed) {
+    this.seed = seed;
+    this.schedules = 0;
+    this.pairs = new Set();
+    this.findings = [];
+    this.failures = [];
+    this.sums = Object.fromEntries(NAMES.map((name) => [name, 0]));
+    this.silent = { ns: 0 };
+    this.behind = { ns: 0 };
+    this.rss = 0;
+    this.kinds = new Map();
+  }
+
+  add(world, number, { findings, figures, events }) {
+    this.schedules += 1;
+    this.findings.push(...findings.map((finding) => ({ world, number, ...finding })));
+    for (const name of NAMES) this.sums[name] += figures[name];
+    if (figures.silent.ns > this.silent.ns) this.silent = { ...figures.silent, world, number };
+    if (figures.behind.ns > this.behind.ns) this.behind = { ...figures.behind, world, number };
+    this.rss = Math.max(this.rss, figures.rss);
+    for (const fault of figures.faults) {
+      if (!this.kinds.has(fault.kind)) this.kinds.set(fault.kind, []);
+      this.kinds.get(fault.kind).push(fault);
+    }
+    this.addPairs(events);
+  }
+
+  addPairs(events) {
+    const open = new Map();
+    for (const { type, edge, kind, id } of events) {
+      if (type !== 'nemesis') continue;
+      if (edge === 'begin') {
+        for (const other of open.values()) this.pairs.add([kind, other].sort().join('+'));
+        open.set(id, kind);
+      } else {
+        open.delete(id);
+      }
+    }
+  }
+
+  fail(what) {
+    this.failures.push(what);
+  }
+
+  passed() {
+    return this.findings.length === 0 && this.failures.length === 0 && this.schedules > 0;
+  }
+
+  print() {
+    const at = ({ ns, ch, world, number }) => `${Math.round(ns / 1e6)} ms${ch ? ` (${ch} of ${world} ${number})` : ''}`;
+    console.log(`seed ${this.seed}: ${this.schedules} schedules, ${[...this.kinds.values()].reduce((sum, list) => sum + list.length, 0)} faults of ${this.kinds.size} kinds, ${this.pairs.size} pairs`);
+    console.log(NAMES.map((name) => `${name} ${this.sums[name]}`).join(', '));
+    console.log(`longest silent window ${at(this.silent)}; latest behind the first ${at(this.behind)}; largest program ${Math.round(this.rss / 1048576)} MiB`);
+    console.log('after the beginning of a fault, median / longest in ms: first told something; served again on every channel');
+    for (const [kind, list] of [...this.kinds].sort(([a], [b]) => a.localeCompare(b))) {
+      console.log(`  ${kind.padEnd(18)} ${String(list.length).padStart(4)}  told ${spread(list.map((each) => each.told)).padEnd(14)} served ${spread(list.map((each) => each.served))}`);
+    }
+    for (const failure of this.failures) console.log(`FAIL: ${failure}`);
+    console.log(this.passed() ? 'PASS' : `FAIL: ${this.findings.length} findings in ${new Set(this.findings.map((each) => `${each.world} ${each.number}`)).size} schedules`);
+  }
+}

@@ -1,0 +1,123 @@
+/* A world to break: a Redis of some topology, two brokers, two gateways, and fault proxies on every way between them.
+ *
+ *   readers, SDK ──▶ gateway 0, 1 ──▶ links[g][b] ──▶ broker 0, 1 ──▶ (proxies of the topology) ──▶ Redis
+ *   backend ─────────────────────────────────────────▶
+ *
+ * A topology is a subclass: it starts Redis, names the URL for each broker, and knows the primaries. */
+import path from 'node:path';
+import { World, freePort, get, sleep, until } from '../../e2e/support.mjs';
+import { FaultProxy } from '../fault_proxy.mjs';
+import { RedisNode } from './redis_node.mjs';
+
+const NAMESPACE = (name, more) => `  - name: ${name}
+    allow_subscribe_for_client: true
+    allow_publish_for_client: true
+    allow_history_for_client: true
+    history_size: 20000
+    history_ttl: 30m
+    force_recovery: true
+    force_positioning: true
+${more}`;
+
+const SETTLE_MS = 40000;
+
+export const BROKER = 'broker/callboard-broker';
+export const GATEWAY = 'gateway/callboard-gateway';
+
+export class TortureWorld {
+  /* say: writes an event down. env: of our programs. */
+  constructor({ say, env = {} }) {
+    Object.assign(this, { say, env });
+    this.kit = new World();
+    this.nodes = [];
+    this.brokers = [];
+    this.gateways = [];
+    this.links = [];
+  }
+
+  /* What its Redis can do. */
+  get durabilities() {
+    return this.fsync === 'everysec' ? ['fast'] : ['fast', 'safe'];
+  }
+
+  settings() {
+    return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('');
+  }
+
+  async node(options) {
+    const port = await freePort();
+    const proxyPort = options.proxied === false ? null : await freePort();
+    const folder = path.join(this.kit.folder, `redis-${port}`);
+    const waits = (wait) => this.say('wait', wait);
+    const node = new RedisNode({ folder, port, proxyPort, onWait: this.countsWaits ? waits : undefined, ...options, lines: options.lines(port, proxyPort, folder) });
+    this.nodes.push(node);
+    this.kit.programs.push(node);
+    await node.start();
+    return node;
+  }
+
+  async start() {
+    await this.startRedis();
+    for (let i = 0; i < 2; i += 1) {
+      this.brokers.push(await this.kit.broker({ id: `broker-${i}`, redis: { url: await this.urlFor(i) }, settings: this.settings(), env: this.env, args: this.brokerArguments() }));
+    }
+    for (let g = 0; g < 2; g += 1) {
+      const links = [];
+      for (const broker of this.brokers) links.push(await new FaultProxy(broker.port).listen(await freePort()));
+      this.links.push(links);
+      this.gateways.push(await this.kit.gateway({ brokers: links, settings: `${this.settings()}client:\n  commands_per_second: 1000000\n`, env: this.env }));
+    }
+    return this;
+  }
+
+  brokerArguments() {
+    return [];
+  }
+
+  urls() {
+    return this.gateways.map((gateway) => gateway.url);
+  }
+
+  /* Starts a program of ours again that ended, with the same settings; libzmq may hold its address for a moment. */
+  async startAgain(list, at, name) {
+    const old = list[at];
+    await until(`${name} ${at} is back`, async () => {
+      const program = this.kit.start(name, ['--config', old.file, ...(name === BROKER ? this.brokerArguments() : [])], this.env);
+      const { file, port, internal, router, pull, id, url } = old;
+      list[at] = Object.assign(program, { file, port, internal, router, pull, id, url });
+      return this.isReady(program);
+    }, 30000);
+  }
+
+  /* A probe that fails is asked again; what it said last is told. */
+  async await(what, probe, ms = SETTLE_MS) {
+    let last;
+    for (const end = performance.now() + ms; performance.now() < end; await sleep(50)) {
+      try {
+        if (await probe()) return;
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw new Error(`waited ${ms} ms in vain: ${what}${last ? ` (${last.message})` : ''}`);
+  }
+
+  async isReady(program) {
+    await until(`${program.name} is ready`, () => program.exited || get(program.internal, '/ready').then((a) => a.status === 200, () => false), 20000);
+    return program.exited === null;
+  }
+
+  /* Every way open, every node up: what a fault should have left behind. */
+  heal() {
+    for (const proxy of this.proxies()) proxy.heal();
+  }
+
+  proxies() {
+    return [...this.links.flat(), ...this.nodes.map((node) => node.proxy).filter(Boolean)];
+  }
+
+  async close() {
+    await this.kit.close();
+    await Promise.all(this.links.flat().map((proxy) => proxy.close()));
+  }
+}

@@ -2,6 +2,7 @@
  * judge. */
 import { sleep, until } from '../e2e/support.mjs';
 import { judge } from './checker/checker.mjs';
+import { FAULT_KINDS } from './checker/fault_kinds.mjs';
 import { Dice } from './dice.mjs';
 import { backendPublisher, hashOf, publishOnce, sdkPublisher, token } from './publishers.mjs';
 import { Reader } from './reader.mjs';
@@ -71,6 +72,12 @@ export class Run {
     let free;
     this.busy.set(target, new Promise((resolve) => { free = resolve; }));
     await before;
+    const missing = FAULTS[kind].needs?.(this.world);
+    if (missing) {
+      this.note(`${kind} left out: ${missing}`);
+      free();
+      return;
+    }
     const ch = FAULTS[kind].channel ? this.channels[fault.seed % this.channels.length] : undefined;
     const name = { kind, target, id: `${this.number}/${i}`, ...(ch ? { ch } : {}) };
     this.say('nemesis', { edge: 'begin', ...name });
@@ -112,11 +119,19 @@ export class Run {
     const client = await this.world.kit.connected({ url: this.world.gateways[0].url }, { user, token: token(user), timeout: 8000 });
     const final = new Map();
     for (const ch of this.channels) {
-      const history = await this.readHistory(client, ch).catch((error) => this.say('broken', { what: `history of ${ch}: ${error.code} ${error.message}` }));
-      if (history) final.set(ch, history);
+      try {
+        final.set(ch, await this.readHistory(client, ch));
+      } catch (error) {
+        if (!this.isDamaged(ch)) this.say('broken', { what: `history of ${ch}: ${error.code} ${error.message}` });
+      }
     }
     client.disconnect();
     return final;
+  }
+
+  /* An entry that cannot be read may make the history unreadable. */
+  isDamaged(ch) {
+    return this.events.some((event) => event.type === 'nemesis' && event.ch === ch && FAULT_KINDS[event.kind].damages);
   }
 
   async readHistory(client, ch) {

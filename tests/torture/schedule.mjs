@@ -1,11 +1,13 @@
 /* A schedule: a few faults at given times, some of them in pairs, all told by (seed, world, number). */
 import { Dice } from './dice.mjs';
+import { DISK_AND_CLOCK_FAULTS } from './faults/disk_and_clock.mjs';
 import { LINK_FAULTS } from './faults/links.mjs';
+import { NETWORK_FAULTS } from './faults/network.mjs';
 import { PROCESS_FAULTS } from './faults/processes.mjs';
 import { REDIS_FAULTS } from './faults/redis_server.mjs';
 import { TOPOLOGY_FAULTS } from './faults/topology.mjs';
 
-export const FAULTS = { ...PROCESS_FAULTS, ...REDIS_FAULTS, ...TOPOLOGY_FAULTS, ...LINK_FAULTS };
+export const FAULTS = { ...PROCESS_FAULTS, ...REDIS_FAULTS, ...TOPOLOGY_FAULTS, ...LINK_FAULTS, ...NETWORK_FAULTS, ...DISK_AND_CLOCK_FAULTS };
 
 const textSeed = (text) => [...text].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7);
 

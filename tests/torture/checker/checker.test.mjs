@@ -114,7 +114,7 @@ const PLANTED = [
   ['the same on a safe channel, with a failover', 'C3', (h) => { h.publishAndLose('gone').fault('primary-kill'); }, { durability: 'safe' }],
   ['an acked publication that a failover lost, and nobody was told', 'C3', (h) => { h.publishAndLose('gone').fault('primary-kill'); }],
   ['an acked publication sent after the last fault had healed', 'C3', (h) => {
-    h.fault('primary-kill').newEpoch(6).add('disc', { sid: 'x' }, 30000).publishAndLose('gone');
+    h.fault('primary-kill').newEpoch(6).add('disc', { sid: 'x', why: 'over' }, 30000).publishAndLose('gone');
   }],
   ['an acked position that a subscriber went past without', 'C3', (h) => {
     h.remove({ type: 'recv', sid: 'a', off: 3 });
@@ -168,7 +168,7 @@ const PLANTED = [
 
   ['a subscriber that ends behind the top', 'C9', (h) => { h.final.get('c').off = 7; }],
   ['a subscriber that is not subscribed in the end', 'C9', (h) => { h.fault('redis-kill').add('lost', { sid: 'b' }); }],
-  ['a silence longer than any fault explains', 'C9', (h) => { h.add('disc', { sid: 'x' }, 5000).publish('k7', 7).both('E', 7, 'k7'); }],
+  ['a silence longer than any fault explains', 'C9', (h) => { h.add('disc', { sid: 'x', why: 'over' }, 5000).publish('k7', 7).both('E', 7, 'k7'); }],
   ['a subscriber long behind the other', 'C9', (h) => {
     h.publish('k7', 7).both('E', 7, 'k7');
     nth(h.events, { type: 'recv', sid: 'b', off: 7 }, 0).at += 4000 * MS;
@@ -182,9 +182,15 @@ const PLANTED = [
   ['descriptors above their bound', 'C10', (h) => { h.bounds.fds = 10; h.add('sample', { who: 'broker', fds: 11 }); }],
   ['a queue above its bound', 'C10', (h) => { h.bounds.gauges = { inbox: 1 }; h.add('sample', { who: 'broker', gauges: { inbox: 2 } }); }],
 
+  ['an answer that no fault gives', 'matrix', (h) => { h.fault('redis-stop').add('pub_invoke', { key: 'n', try: 1 }).add('pub_no', { key: 'n', try: 1, code: 103 }); }],
+  ['a connection that ends by a fault of Redis', 'matrix', (h) => { h.fault('redis-stop').add('disc', { sid: 'a', code: 1006 }); }],
+
   ['an ack while nothing could confirm it', 'C11', (h) => {
     h.before({ type: 'pub_invoke', key: 'k4' }, { type: 'unconfirmable', edge: 'begin' });
   }, { durability: 'safe' }],
+  ['an ack on any channel while Redis answered nothing', 'C11', (h) => {
+    h.before({ type: 'pub_invoke', key: 'k4' }, { type: 'unconfirmable', edge: 'begin', scope: 'all' });
+  }],
   ['an ack without an answer to WAIT since it was sent', 'C11', (h) => {
     for (const pub of h.events.filter((e) => e.type === 'pub_ok' && e.key !== 'k4')) h.events.push({ at: pub.at - 1, type: 'wait', count: 1 });
   }, { durability: 'safe' }],
@@ -220,6 +226,8 @@ const PERMITTED = [
   }],
   ['a trimmed history', (h) => { h.final.get('c').entries.splice(0, 3); h.bounds.trims = true; }],
   ['a failover of a safe channel that nobody notices', (h) => { h.fault('primary-kill').publish('k7', 7).both('E', 7, 'k7'); }, { durability: 'safe' }],
+  ['a connection that ends with its gateway', (h) => { h.fault('gateway-kill').add('disc', { sid: 'a', code: 1006 }); }],
+  ['an entry that was damaged', (h) => { h.fault('entry-flipped', { ch: 'c' }); h.final.get('c').entries.splice(2, 1); }],
   ['a silence in a fault', (h) => { h.add('nemesis', { edge: 'begin', kind: 'redis-stop' }).add('nemesis', { edge: 'end', kind: 'redis-stop' }, 5000).publish('k7', 7).both('E', 7, 'k7'); }],
 ];
 

@@ -4,6 +4,7 @@
  *   reigns    primaries that may follow one another by it: each lets a fast channel change its epoch once and lose its newest
  *   wipes     Redis loses more than a tail: every channel (or the one that the event names) may change its epoch once
  *   tells     what is stored is damaged: a reader may be refused a range that the history had
+ *   damages   an entry is gone for good
  *   cuts      connections of clients may end by it
  *   recovers  ms after its end until everything is served again
  *
@@ -11,7 +12,7 @@
 
 const RECOVERS_MS = 8000;
 
-const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, cuts: false, recovers: RECOVERS_MS, ...more });
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, cuts: false, recovers: RECOVERS_MS, ...more });
 
 export const FAULT_KINDS = {
   'gateway-kill': kind('F1', { cuts: true }),
@@ -56,10 +57,12 @@ export const FAULT_KINDS = {
   'redis-cut-pubsub': kind('F15'),
   'pubsub-limit': kind('F15'),
   'script-flush': kind('F15'),
+  'net-link': kind('F12'),
+  'net-broker': kind('F12'),
+  'net-redis': kind('F13'),
   'clock-jump': kind('F17'),
   'reload-storm': kind('F19'),
-  'memory-limit': kind('F25'),
-  'entry-flipped': kind('F26', { tells: true }),
+  'entry-flipped': kind('F26', { tells: true, damages: true }),
   'fd-limit': kind('F28', { cuts: true }),
 };
 

@@ -173,7 +173,7 @@ class Model {
   leave(reader) {
     if (this.ending) return;
     reader.live = false;
-    this.say('disc', { sid: reader.sid, code: 1006 });
+    this.say('disc', { sid: reader.sid, code: 1006, why: 'churn' });
     this.after(this.dice.between(50, 600), () => this.enter(reader));
   }
 

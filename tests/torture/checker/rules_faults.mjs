@@ -14,6 +14,7 @@ export function permissions({ faults, durability }) {
   return {
     epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
     mayLose: (ch, invoked) => faults.some((fault) => changes(fault, ch) > 0 && effect(fault) >= invoked),
+    mayBeDamaged: (ch) => faults.some((fault) => fault.damages && touches(fault, ch)),
     mayTell: (ch, at) => faults.some((fault) => fault.begin <= at && touches(fault, ch)
       && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)),
     around: (from, to) => faults.filter((fault) => fault.begin <= to && effect(fault) >= from),

@@ -62,7 +62,7 @@ function checkAckedReceived({ stretches, pubs, add }) {
 }
 
 /* C3, in the end: what was acked is in the history, unless a fault that may lose it came after, and a new epoch told so. */
-function checkAckedHeld({ pubs, final, epochs, add, mayLose, figures }) {
+function checkAckedHeld({ pubs, final, epochs, add, mayLose, mayBeDamaged, figures }) {
   const held = new Map([...final].map(([ch, { entries }]) => [ch, new Set(entries.map((entry) => entry.key))]));
   for (const pub of pubs.values()) {
     if (pub.ok === null) continue;
@@ -70,7 +70,7 @@ function checkAckedHeld({ pubs, final, epochs, add, mayLose, figures }) {
     const now = final.get(pub.ch);
     if (!now || held.get(pub.ch).has(pub.key)) continue;
     const trimmed = now.entries.length === 0 ? now.trimmed : now.entries[0].off > 1;
-    if (trimmed) continue;
+    if (trimmed || mayBeDamaged(pub.ch)) continue;
     const known = [...pub.places.values()];
     const told = known.length > 0 ? known.every((place) => place.epoch !== now.epoch) : (epochs.get(pub.ch) ?? []).length > 1;
     if (!mayLose(pub.ch, pub.invoked)) add('C3', pub.ch, `${pub.key} was acked and is not in the history`);

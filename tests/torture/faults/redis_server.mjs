@@ -3,8 +3,11 @@ import { sleep } from '../../e2e/support.mjs';
 import { command } from '../worlds/resp.mjs';
 
 const node = (world, at) => world.primaries()[at % world.primaries().length];
-const target = (at) => `redis ${at}`;
+const target = () => 'redis'; // one thing at a time: what is set is put back on the server that it was set on
+const connections = () => 'connections';
 const each = (world, words) => Promise.all(world.primaries().map((one) => one.cli(...words)));
+/* Also in a failover: who is down has nothing to cut. */
+const eachThatIsUp = (world, words) => Promise.allSettled(world.primaries().map((one) => one.cli(...words)));
 
 async function setting(redis, name, value, ms) {
   const [, before] = await redis.cli('CONFIG', 'GET', name);
@@ -65,9 +68,9 @@ export const REDIS_FAULTS = {
   'redis-kill': { weight: 1.5, worlds: ['standalone'], target, run: killAndRestart },
   'redis-stop': { weight: 3, worlds: ['standalone'], target, run: stop },
   'redis-sleep': { weight: 1, worlds: ['standalone'], target, run: ({ world }, { at, ms }) => command(node(world, at).port, ['DEBUG', 'SLEEP', (ms / 1000).toFixed(2)], ms + 3000) },
-  'redis-cut': { weight: 2, target, run: ({ world }) => each(world, ['CLIENT', 'KILL', 'TYPE', 'normal']) },
-  'redis-cut-pubsub': { weight: 2, target, run: ({ world }) => each(world, ['CLIENT', 'KILL', 'TYPE', 'pubsub']) },
-  'script-flush': { weight: 1, target, run: ({ world }) => each(world, ['SCRIPT', 'FLUSH']) },
+  'redis-cut': { weight: 2, target: connections, run: ({ world }) => eachThatIsUp(world, ['CLIENT', 'KILL', 'TYPE', 'normal']) },
+  'redis-cut-pubsub': { weight: 2, target: connections, run: ({ world }) => eachThatIsUp(world, ['CLIENT', 'KILL', 'TYPE', 'pubsub']) },
+  'script-flush': { weight: 1, target: connections, run: ({ world }) => eachThatIsUp(world, ['SCRIPT', 'FLUSH']) },
   'flushall': { weight: 0.7, target, run: ({ world }) => each(world, ['FLUSHALL']) },
   'meta-lost': { weight: 0.7, target, channel: true, run: loseMeta },
   'redis-oom': { weight: 1.5, target, run: fill },

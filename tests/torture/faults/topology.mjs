@@ -4,7 +4,7 @@ import { sleep } from '../../e2e/support.mjs';
 
 const REPLICATION = ['replication'];
 const pick = (list, at) => list[at % list.length];
-const target = () => 'topology';
+const target = () => 'redis';
 
 async function revive(world, server) {
   await server.start();

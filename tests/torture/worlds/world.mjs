@@ -4,6 +4,7 @@
  *   backend ─────────────────────────────────────────▶
  *
  * A topology is a subclass: it starts Redis, names the URL for each broker, and knows the primaries. */
+import fs from 'node:fs';
 import path from 'node:path';
 import { World, freePort, get, sleep, until } from '../../e2e/support.mjs';
 import { FaultProxy } from '../fault_proxy.mjs';
@@ -25,10 +26,11 @@ export const BROKER = 'broker/callboard-broker';
 export const GATEWAY = 'gateway/callboard-gateway';
 
 export class TortureWorld {
-  /* say: writes an event down. env: of our programs. */
-  constructor({ say, env = {} }) {
-    Object.assign(this, { say, env });
+  /* say: writes an event down. */
+  constructor({ say }) {
+    this.say = say;
     this.kit = new World();
+    this.env = this.isClockFalse ? this.falseClock() : {};
     this.nodes = [];
     this.brokers = [];
     this.gateways = [];
@@ -42,6 +44,27 @@ export class TortureWorld {
 
   settings() {
     return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('');
+  }
+
+  /* Whether this world's programs run with a wall clock that can be moved (libfaketime); what counts time keeps the real one. */
+  get isClockFalse() {
+    return false;
+  }
+
+  get whyNoClock() {
+    if (!this.isClockFalse) return 'the clocks of this world are real';
+    return this.env.LD_PRELOAD ? undefined : 'libfaketime is not installed';
+  }
+
+  falseClock() {
+    const found = ['x86_64', 'aarch64'].map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`).find((file) => fs.existsSync(file));
+    if (!found) return {};
+    this.clockFile = this.kit.write('clock', '+0');
+    return { LD_PRELOAD: found, FAKETIME_TIMESTAMP_FILE: this.clockFile, FAKETIME_CACHE_DURATION: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' };
+  }
+
+  setClock(seconds) {
+    fs.writeFileSync(this.clockFile, `${seconds < 0 ? '' : '+'}${seconds}`);
   }
 
   async node(options) {

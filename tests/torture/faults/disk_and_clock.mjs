@@ -1,0 +1,68 @@
+/* A disk that is full, a clock that jumps, an entry whose bytes have flipped. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { sleep } from '../../e2e/support.mjs';
+
+const MIB = Buffer.alloc(1 << 20);
+
+/* Writes until nothing fits any more, at last byte by byte. */
+function fill(file) {
+  const out = fs.openSync(file, 'w');
+  for (let size = MIB.length; size > 0;) {
+    try {
+      fs.writeSync(out, MIB, 0, size);
+    } catch (error) {
+      if (error.code !== 'ENOSPC') throw error;
+      size = Math.floor(size / 4);
+    }
+  }
+  fs.closeSync(out);
+}
+
+/* everysec: writes are refused until there is room again. always: the server ends, and is started again when there is. */
+async function fullDisk({ world }, { ms }) {
+  const { redis } = world;
+  const ballast = path.join(redis.folder, 'ballast');
+  fill(ballast);
+  await sleep(ms);
+  fs.rmSync(ballast);
+  if (redis.exited) {
+    await redis.start();
+    await redis.answers();
+  }
+}
+
+/* Wall clocks of brokers and gateways, up to an hour to and fro; what counts time by the other clock must not mind. */
+async function jump({ world }, { ms, dice }) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(500)) world.setClock(Math.round(dice.between(-3600, 3600)));
+  world.setClock(0);
+}
+
+/* Streams take no changes, so it is written anew, with one entry other than it was. */
+const FLIP = `local all = redis.call('XRANGE', KEYS[1], '-', '+')
+if #all == 0 then return 0 end
+local at = tonumber(ARGV[1]) % #all + 1
+redis.call('DEL', KEYS[1])
+for i, entry in ipairs(all) do
+  local fields = entry[2]
+  if i == at then
+    local text = fields[2]
+    local place = tonumber(ARGV[2]) % #text + 1
+    fields[2] = string.sub(text, 1, place - 1) .. string.char((string.byte(text, place) + 64) % 256) .. string.sub(text, place + 1)
+  end
+  redis.call('XADD', KEYS[1], entry[1], unpack(fields))
+end
+return #all`;
+
+async function flip({ world }, { dice, ch }) {
+  for (const redis of world.primaries()) {
+    const [, keys] = await redis.cli('SCAN', '0', 'MATCH', `*:s:${ch}`, 'COUNT', '100000');
+    for (const key of keys) await redis.cli('EVAL', FLIP, 1, key, dice.below(1e6), dice.below(1e6));
+  }
+}
+
+export const DISK_AND_CLOCK_FAULTS = {
+  'disk-full': { weight: 2, worlds: ['standalone'], needs: (world) => world?.whyNoDisk, target: () => 'redis', run: fullDisk },
+  'clock-jump': { weight: 2, needs: (world) => world?.whyNoClock, target: () => 'clock', run: jump },
+  'entry-flipped': { weight: 0.7, channel: true, target: () => 'redis', run: flip },
+};

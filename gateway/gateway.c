@@ -33,6 +33,7 @@ struct gateway {
     token_keys_t *keys; /* NULL: no secret, every token is invalid */
     namespace_set_t *namespaces;
     atomic_uint_fast64_t namespaces_hash; /* of them */
+    atomic_uint connections_max;
     struct websocket_totals totals;
     struct http_endpoints endpoints;
     uint64_t drain_ms;
@@ -74,6 +75,7 @@ void gateway_read_status(const gateway_t *self, struct gateway_status *ret_statu
     *ret_status = (struct gateway_status){
         .id = self->id,
         .namespaces_hash = atomic_load(&self->namespaces_hash),
+        .connections_max = atomic_load(&self->connections_max),
         .is_ready = n == self->n_wanted,
         .is_draining = atomic_load(&self->is_draining),
         .workers = n,
@@ -162,8 +164,10 @@ static uint32_t connections_max(const struct gateway_config *config) {
     return possible;
 }
 
-static struct worker_settings worker_settings(const gateway_t *self, const struct gateway_config *config) {
-    return (struct worker_settings){config, self->keys, self->namespaces, connections_max(config)};
+static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
+    uint32_t most = connections_max(config);
+    atomic_store(&self->connections_max, most);
+    return (struct worker_settings){config, self->keys, self->namespaces, most};
 }
 
 static void apply_log(const struct gateway_config *config) {

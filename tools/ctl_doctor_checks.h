@@ -31,6 +31,8 @@
       "Publishing with history, and reading it, is refused until it does.")                                            \
     X(REDIS_SENTINELS, "redis.sentinels", "each Sentinel answers, knows the primary, and enough agree for a failover", \
       "When the primary dies nobody takes over.")                                                                      \
+    X(REDIS_DOWN_AFTER, "redis.down_after", "`down-after-milliseconds` of the Sentinels is 10 s at most",              \
+      "So long publishes to a dead primary are refused before anybody takes over.")                                    \
     X(REDIS_USED, "redis.used", "`redis.url` is set where there is more than one broker",                              \
       "Without Redis channels live in one broker's memory and end with it.")                                           \
     X(BROKER_REACH, "broker.reach", "the broker's internal listener answers",                                          \
@@ -44,6 +46,8 @@
       "It is down, or this machine cannot reach it.")                                                                  \
     X(GATEWAY_HEALTH, "gateway.health", "the gateway is well and ready, and its brokers and Redis answer",             \
       "`stalled`: restart it. `starting`: it has met no broker yet. `degraded`: look at brokers and Redis.")           \
+    X(GATEWAY_CONNECTIONS, "gateway.connections", "the gateway has room for a fifth more connections",                 \
+      "At `client.connections_max`, or what its descriptors allow, newcomers are refused with 503.")                   \
     X(BACKEND, "backend.answers", "the backend API answers `info`, with the CURVE keys where they are set",            \
       "Services cannot publish.")                                                                                      \
     X(PORT_BROKER, "port.broker", "the brokers' port for gateways can be reached", "Gateways cannot link.")            \

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { TEXT_MAX = 255, WHAT_MAX = 1023 };
+enum { TEXT_MAX = 255, WHAT_MAX = 1023, CONNECTIONS_PERCENT = 80 };
 
 /* ---- JSON ---- */
 
@@ -212,7 +212,24 @@ static void judge_gateway_health(struct doctor *self, const char *base, struct j
     }
 }
 
+static void judge_connections(struct doctor *self, const char *base, struct json_value info) {
+    uint64_t now = read_number(info, "websockets");
+    uint64_t most = read_number(info, "connections_max");
+    if (most == 0) {
+        return; /* it does not tell */
+    }
+    bool is_near = now * 100 >= most * CONNECTIONS_PERCENT;
+    doctor_add(self, DOCTOR_GATEWAY_CONNECTIONS, is_near ? FINDING_WARNING : FINDING_FINE, base,
+               "%llu of at most %llu connections%s", (unsigned long long) now, (unsigned long long) most,
+               is_near ? ": newcomers are refused at the bound" : "");
+    if (is_near) {
+        doctor_mend(self,
+                    "raise client.connections_max and the descriptors (LimitNOFILE=, ulimit -n), or add gateways");
+    }
+}
+
 static void judge_gateway_info(struct doctor *self, const char *base, struct json_value info) {
+    judge_connections(self, base, info);
     uint64_t known = read_number(info, "brokers_known");
     uint64_t alive = read_number(info, "brokers_alive");
     if (alive < known) {

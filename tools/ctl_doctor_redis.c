@@ -10,8 +10,9 @@
 #include "tools/ctl_doctor_parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { SHARDS_MAX = 16, SENTINELS_WANTED = 3 };
+enum { SHARDS_MAX = 16, SENTINELS_WANTED = 3, DOWN_AFTER_MAX_MS = 10000 };
 
 /* What one source of settings names. */
 struct round {
@@ -109,6 +110,24 @@ static void judge_sentinel(struct doctor *self, const char *where, const char *m
     }
 }
 
+/* "…\ndown-after-milliseconds\n30000\n…" */
+static void judge_down_after(struct doctor *self, const char *where, const char *master, const char *answer) {
+    static const char name[] = "\ndown-after-milliseconds\n";
+    const char *at = strstr(answer, name);
+    unsigned long down_after_ms = at == NULL ? 0 : strtoul(at + sizeof name - 1, NULL, 10);
+    if (down_after_ms == 0) {
+        doctor_add(self, DOCTOR_REDIS_DOWN_AFTER, FINDING_UNKNOWN, where, "down-after-milliseconds cannot be read");
+        doctor_mend(self, "look it up in sentinel.conf; it should be about 3000");
+    } else if (down_after_ms > DOWN_AFTER_MAX_MS) {
+        doctor_add(self, DOCTOR_REDIS_DOWN_AFTER, FINDING_NOTE, where,
+                   "down-after-milliseconds is %lu: a dead primary is replaced after that at the earliest",
+                   down_after_ms);
+        doctor_mend(self, "SENTINEL SET %s down-after-milliseconds 3000 on every Sentinel", master);
+    } else {
+        doctor_add(self, DOCTOR_REDIS_DOWN_AFTER, FINDING_FINE, where, "down-after-milliseconds is %lu", down_after_ms);
+    }
+}
+
 static void examine_sentinels(struct round *round) {
     struct doctor *self = round->doctor;
     const struct broker_config *config = round->config;
@@ -125,6 +144,10 @@ static void examine_sentinels(struct round *round) {
         redis_address_describe(&sentinel.url.seeds[i], where, sizeof where);
         if (doctor_redis_ask(&sentinel, 3, question, answer, reason)) {
             judge_sentinel(self, where, sentinel.url.master, answer);
+            const char *const settings[] = {"SENTINEL", "MASTER", sentinel.url.master};
+            if (doctor_redis_ask(&sentinel, 3, settings, answer, reason)) {
+                judge_down_after(self, where, sentinel.url.master, answer);
+            }
         } else {
             doctor_add(self, DOCTOR_REDIS_SENTINELS, FINDING_WARNING, where, "this Sentinel does not answer: %s",
                        reason);

@@ -10,7 +10,7 @@
 #include "broker/redis/redis_tls.h"
 #include "broker/redis/redis_url.h"
 
-enum { DOCTOR_NODES_MAX = 64, DOCTOR_ANSWER_MAX = 511, DOCTOR_REASON_MAX = 159 };
+enum { DOCTOR_NODES_MAX = 64, DOCTOR_ANSWER_MAX = 4095, DOCTOR_REASON_MAX = 159 };
 #define DOCTOR_REDIS_BYTES_MAX ((size_t) 4 << 20)
 
 /* One server, and how to come in. */
@@ -24,7 +24,8 @@ struct doctor_redis {
  * partitions_key: NULL: the number of partitions is not asked. */
 bool doctor_redis_survey(struct doctor_redis *server, const char *partitions_key, struct redis_facts *ret_facts,
                          char *ret_reason);
-/* One command; its answer as text (DOCTOR_ANSWER_MAX + 1 bytes), that of an error with its code. */
+/* One command; its answer as text (DOCTOR_ANSWER_MAX + 1 bytes), that of an error with its code, of a list an element a
+ * line. */
 bool doctor_redis_ask(struct doctor_redis *server, size_t n_arguments, const char *const *arguments, char *ret_answer,
                       char *ret_reason);
 

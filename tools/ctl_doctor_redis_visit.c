@@ -66,12 +66,24 @@ static void on_surveyed(void *context, void *request, const struct redis_facts *
     }
 }
 
+/* What does not fit is left out. */
+static void append_reply(struct buffer *answer, const struct redis_reply *reply) {
+    buffer_append_span(answer, reply->type == REDIS_ERROR ? reply->text : redis_reply_string(reply));
+    for (size_t i = 0; i < reply->n; i++) {
+        buffer_append_span(answer, redis_reply_string(&reply->elements[i]));
+        buffer_append_char(answer, '\n');
+    }
+}
+
 static void on_answer(void *context, void *request, const struct redis_reply *reply) {
     struct visit *self = context;
     (void) request;
     if (reply != NULL && !self->is_over) {
-        struct span text = reply->type == REDIS_ERROR ? reply->text : redis_reply_string(reply);
-        snprintf(self->answer, sizeof self->answer, "%.*s", (int) text.size, (const char *) text.data);
+        struct buffer answer;
+        buffer_init(&answer, DOCTOR_ANSWER_MAX);
+        append_reply(&answer, reply);
+        memcpy(self->answer, answer.data == NULL ? (const uint8_t *) "" : answer.data, answer.size);
+        buffer_finish(&answer);
         self->has_answer = true;
         end(self, "");
     }

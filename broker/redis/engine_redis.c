@@ -44,6 +44,9 @@ static const struct metric_description metric_rows[REDIS_METRICS] = {
                                 "Publications passed live through this broker alone while Redis was away.",
                                 METRIC_COUNTER, NULL},
     [REDIS_METRIC_LOADS] = {"callboard_redis_loads_total", "Channels read from Redis.", METRIC_COUNTER, NULL},
+    [REDIS_METRIC_RENEWALS] = {"callboard_redis_renewals_total",
+                               "Channels with subscribers whose epoch was kept alive though nothing was published.",
+                               METRIC_COUNTER, NULL},
     [REDIS_METRIC_OPENINGS] = {"callboard_redis_openings_total",
                                "Partitions opened or met anew after Redis restarted or forgot something.",
                                METRIC_COUNTER, NULL},
@@ -369,6 +372,7 @@ static void hold(engine_t *base, struct span name, const struct namespace_option
     channel->options = options;
     if (channel->n_holds++ == 0) {
         list_push_back(&partition->held, &channel->held_link);
+        redis_renewals_begin(channel);
     }
     if (!self->is_closing) {
         redis_partition_want(partition);
@@ -497,6 +501,7 @@ static void tick_second(struct engine_redis *self) {
     if (redis_node_is_up(self->home)) {
         redis_leases_read(self->leases);
     }
+    redis_renewals_tick(self);
     redis_watch_tick(self);
 }
 

@@ -50,6 +50,7 @@ enum redis_metric {
     REDIS_METRIC_UNKNOWN,
     REDIS_METRIC_LIVE_ONLY,
     REDIS_METRIC_LOADS,
+    REDIS_METRIC_RENEWALS,
     REDIS_METRIC_OPENINGS,
     REDIS_METRIC_MOVES,
     REDIS_METRIC_HOLES,
@@ -194,6 +195,7 @@ struct engine_redis {
     uint64_t last_tick_ms;
     struct redis_leases *leases;
     struct buffer scratch;
+    size_t renewal_slot; /* of the channels, the next to be looked at */
 
     uv_idle_t idle; /* active while `done` holds something */
     uv_timer_t tick;
@@ -345,6 +347,12 @@ void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch
 /* ---- redis_tops.c ---- */
 /* Asks where the held channels stand; on_doubt for those that are further than told. */
 void redis_tops_compare(struct redis_partition *self);
+
+/* ---- redis_renewals.c ---- */
+/* The channel is held from now on; its load renews its meta ttl. */
+void redis_renewals_begin(struct redis_channel *channel);
+/* Every second. */
+void redis_renewals_tick(struct engine_redis *self);
 
 /* ---- redis_reads.c ---- */
 void redis_reads_load(struct engine_redis *self, struct engine_read *request);

@@ -116,6 +116,14 @@ size_t redis_channels_count(const redis_channels_t *self) {
     return self->n;
 }
 
+size_t redis_channels_slots(const redis_channels_t *self) {
+    return self->n_slots;
+}
+
+struct redis_channel *redis_channels_slot(const redis_channels_t *self, size_t slot) {
+    return self->slots[slot];
+}
+
 void redis_channel_learn(struct redis_channel *self, const struct epoch *epoch, uint64_t offset) {
     if (epoch_is_empty(epoch)) {
         return;

@@ -16,6 +16,7 @@ struct redis_channel {
     uint32_t hash;
     uint32_t n_holds;
     uint32_t n_pins;
+    uint32_t renewed_s; /* when its meta ttl began anew for all we know, monotonic */
     uint16_t partition;
     uint8_t batch_index[3]; /* while a batch is built: where the channel may stand in it, by kind - 1 */
     uint8_t name_size;
@@ -31,6 +32,9 @@ struct redis_channel *redis_channels_find(const redis_channels_t *self, struct s
 struct redis_channel *redis_channels_pin(redis_channels_t *self, struct span name);
 void redis_channels_unpin(redis_channels_t *self, struct redis_channel *channel);
 size_t redis_channels_count(const redis_channels_t *self);
+/* For who looks at all of them in turn: the number of slots, and the chain of one. */
+size_t redis_channels_slots(const redis_channels_t *self);
+struct redis_channel *redis_channels_slot(const redis_channels_t *self, size_t slot);
 static inline struct span redis_channel_name(const struct redis_channel *self) {
     return span_of(self->name, self->name_size);
 }

@@ -80,6 +80,7 @@ static const struct place config_places[] = {
     WORD("notify-keyspace-events", notify),
     WORD("stop-writes-on-bgsave-error", stop_writes),
     NUMBER("maxclients", clients_max),
+    NUMBER("cluster-node-timeout", node_timeout_ms),
 };
 
 static const struct place cluster_places[] = {
@@ -98,6 +99,7 @@ const char *const redis_facts_parameters[] = {"appendfsync",
                                               "notify-keyspace-events",
                                               "stop-writes-on-bgsave-error",
                                               "maxclients",
+                                              "cluster-node-timeout",
                                               NULL};
 
 static void take_field(struct redis_facts *self, const struct place *places, size_t n_places, struct span name,

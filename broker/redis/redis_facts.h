@@ -56,9 +56,10 @@ struct redis_facts {
     struct redis_number pubsub_hard_bytes; /* client-output-buffer-limit pubsub; 0: none */
     struct redis_number pubsub_soft_bytes;
     struct redis_number pubsub_soft_s;
-    struct redis_number idle_timeout_s; /* timeout; 0: never */
-    struct redis_word notify;           /* notify-keyspace-events */
-    struct redis_word stop_writes;      /* stop-writes-on-bgsave-error */
+    struct redis_number idle_timeout_s;  /* timeout; 0: never */
+    struct redis_word notify;            /* notify-keyspace-events */
+    struct redis_word stop_writes;       /* stop-writes-on-bgsave-error */
+    struct redis_number node_timeout_ms; /* cluster-node-timeout */
 
     /* others */
     struct redis_number has_sharded;    /* SSUBSCRIBE is there: 1 */

@@ -203,6 +203,24 @@ void redis_judge_cluster(const struct redis_judge *judge) {
     }
 }
 
+void redis_judge_node_timeout(const struct redis_judge *judge) {
+    const struct redis_number *timeout = &judge->facts->node_timeout_ms;
+    enum { LONG_MS = 10000 };
+    if (!judge->setup->is_cluster) {
+        redis_judge_fine(judge, REDIS_CHECK_NODE_TIMEOUT, "no Cluster");
+    } else if (!timeout->is_known) {
+        redis_judge_unknown(judge, REDIS_CHECK_NODE_TIMEOUT, "cluster-node-timeout", "5000");
+    } else if (timeout->value > LONG_MS) {
+        redis_judge_add(judge, REDIS_CHECK_NODE_TIMEOUT, FINDING_NOTE,
+                        "cluster-node-timeout is %lld ms: a dead primary is replaced after that at the earliest",
+                        (long long) timeout->value);
+        redis_judge_mend(judge, "CONFIG SET cluster-node-timeout 5000 on every node, and in redis.conf");
+    } else {
+        redis_judge_fine(judge, REDIS_CHECK_NODE_TIMEOUT, "cluster-node-timeout is %lld ms",
+                         (long long) timeout->value);
+    }
+}
+
 /* ---- all of them ---- */
 
 void redis_settings_judge(const struct redis_facts *facts, const struct redis_setup *setup, struct findings *findings) {
@@ -215,6 +233,7 @@ void redis_settings_judge(const struct redis_facts *facts, const struct redis_se
         [REDIS_CHECK_RIGHTS] = redis_judge_rights,
         [REDIS_CHECK_EVICTION] = redis_judge_eviction,
         [REDIS_CHECK_MEMORY_LIMIT] = redis_judge_memory_limit,
+        [REDIS_CHECK_RETENTION] = redis_judge_retention,
         [REDIS_CHECK_MEMORY] = redis_judge_memory,
         [REDIS_CHECK_PUBSUB_BUFFER] = redis_judge_pubsub_buffer,
         [REDIS_CHECK_PERSISTENCE] = redis_judge_persistence,
@@ -224,6 +243,7 @@ void redis_settings_judge(const struct redis_facts *facts, const struct redis_se
         [REDIS_CHECK_REPLICAS] = redis_judge_replicas,
         [REDIS_CHECK_BACKLOG] = redis_judge_backlog,
         [REDIS_CHECK_CLUSTER] = redis_judge_cluster,
+        [REDIS_CHECK_NODE_TIMEOUT] = redis_judge_node_timeout,
         [REDIS_CHECK_CLIENTS] = redis_judge_clients,
         [REDIS_CHECK_IDLE_TIMEOUT] = redis_judge_idle_timeout,
         [REDIS_CHECK_SLOW] = redis_judge_slow,

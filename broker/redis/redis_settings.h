@@ -28,6 +28,8 @@
       "Redis throws away history to make room: subscribers are told of a new epoch, and what they missed is gone.")    \
     X(MEMORY_LIMIT, "redis.memory_limit", "`maxmemory` is set",                                                        \
       "Without it the kernel ends Redis when memory is out, instead of Redis refusing writes.")                        \
+    X(RETENTION, "redis.retention", "one channel's history, as large as it may get, fits into half the memory",        \
+      "A single channel of large publications can fill Redis; then every publish is refused.")                         \
     X(MEMORY, "redis.memory", "at most 80 % of the memory is used",                                                    \
       "At the bound every publish is refused (OOM); reading and live delivery go on.")                                 \
     X(PUBSUB_BUFFER, "redis.pubsub_buffer", "`client-output-buffer-limit pubsub` holds what a broker may lag behind",  \
@@ -46,6 +48,8 @@
       "A replica that was away for a moment is copied whole; until then nothing is confirmed by it.")                  \
     X(CLUSTER, "redis.cluster", "every slot of the Cluster is served",                                                 \
       "Channels of the slots that are missing cannot be published to or read.")                                        \
+    X(NODE_TIMEOUT, "redis.node_timeout", "`cluster-node-timeout` is 10 s at most",                                    \
+      "So long publishes to a dead primary's channels are refused before anybody takes over.")                         \
     X(CLIENTS, "redis.clients", "`maxclients` leaves room for the brokers' links",                                     \
       "A broker that reconnects is turned away.")                                                                      \
     X(IDLE_TIMEOUT, "redis.idle_timeout", "`timeout` is 0, or long",                                                   \
@@ -83,6 +87,7 @@ struct redis_setup {
     uint32_t n_partitions;     /* broker.partitions; 0: not known */
     uint32_t n_links;          /* that one broker keeps to it; 0: not known */
     uint64_t message_bytes;    /* the largest message on a topic */
+    uint64_t history_bytes;    /* of one channel, when all its publications are as large as they may be */
     uint32_t patience_ms;      /* redis.command_timeout */
     bool is_encrypted;
     bool is_local; /* the loopback, or a unix socket */

@@ -67,10 +67,35 @@ void redis_judge_memory_limit(const struct redis_judge *judge) {
     }
 }
 
+/* maxmemory, or that of the machine; 0: not known. */
+static int64_t memory_of(const struct redis_facts *facts) {
+    return facts->maxmemory.is_known && facts->maxmemory.value > 0 ? facts->maxmemory.value
+                                                                   : facts->system_memory.value;
+}
+
+void redis_judge_retention(const struct redis_judge *judge) {
+    int64_t whole = memory_of(judge->facts);
+    uint64_t history = judge->setup->history_bytes;
+    char history_text[REDIS_SIZE_TEXT_MAX];
+    char whole_text[REDIS_SIZE_TEXT_MAX];
+    if (whole <= 0) {
+        redis_judge_unknown(judge, REDIS_CHECK_RETENTION, "maxmemory",
+                            "twice what one channel's history_size of broker.publication_bytes may take");
+        return;
+    }
+    bool is_large = history > (uint64_t) whole / 2;
+    redis_judge_add(judge, REDIS_CHECK_RETENTION, is_large ? FINDING_NOTE : FINDING_FINE,
+                    "one channel's history may take %s of %s", redis_size_text(history, history_text),
+                    redis_size_text((uint64_t) whole, whole_text));
+    if (is_large) {
+        redis_judge_mend(judge, "lower history_size of the namespace, or broker.publication_bytes, to what is needed");
+    }
+}
+
 void redis_judge_memory(const struct redis_judge *judge) {
     const struct redis_facts *facts = judge->facts;
     bool is_limited = facts->maxmemory.is_known && facts->maxmemory.value > 0;
-    int64_t whole = is_limited ? facts->maxmemory.value : facts->system_memory.value;
+    int64_t whole = memory_of(facts);
     if (!facts->used_memory.is_known || whole <= 0) {
         redis_judge_unknown(judge, REDIS_CHECK_MEMORY, "used_memory or its bound", "at most 80 % of maxmemory");
         return;

@@ -30,10 +30,12 @@ void redis_judge_identity(const struct redis_judge *judge);
 void redis_judge_partitions(const struct redis_judge *judge);
 void redis_judge_rights(const struct redis_judge *judge);
 void redis_judge_cluster(const struct redis_judge *judge);
+void redis_judge_node_timeout(const struct redis_judge *judge);
 
 /* redis_settings_memory.c */
 void redis_judge_eviction(const struct redis_judge *judge);
 void redis_judge_memory_limit(const struct redis_judge *judge);
+void redis_judge_retention(const struct redis_judge *judge);
 void redis_judge_memory(const struct redis_judge *judge);
 void redis_judge_pubsub_buffer(const struct redis_judge *judge);
 

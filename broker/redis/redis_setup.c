@@ -39,6 +39,9 @@ struct redis_setup redis_setup_of(const struct broker_config *config, const stru
     const struct namespace_options *namespaces = config->namespaces.items;
     for (size_t i = 0; i < config->namespaces.n; i++) {
         bool is_durable = namespace_has_history(&namespaces[i]);
+        uint64_t bytes =
+            is_durable ? (uint64_t) namespaces[i].history_size * (uint64_t) config->publication_bytes_max : 0;
+        setup.history_bytes = bytes > setup.history_bytes ? bytes : setup.history_bytes;
         setup.keeps_history = setup.keeps_history || is_durable;
         setup.has_safe = setup.has_safe || (is_durable && is_safe(&namespaces[i], is_replicated));
     }

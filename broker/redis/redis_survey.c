@@ -3,6 +3,7 @@
  * it is a cluster are known then, so a denied user leaves one line in Redis's ACL log, not ten. */
 #include "broker/redis/redis_survey.h"
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "broker/redis/redis_request.h"
@@ -63,6 +64,7 @@ static void take_slowlog(struct redis_survey *self, const struct redis_reply *re
 static void on_answer(void *context, void *request, const struct redis_reply *reply);
 
 static void ask(struct redis_survey *self, take_answer take, size_t n, const char *const *arguments) {
+    check(self->n_asked < QUESTIONS_MAX, "too many questions");
     redis_request_texts(redis_link_out(self->link), n, arguments);
     self->takes[self->n_asked++] = take;
     redis_link_sent(self->link, on_answer, self);

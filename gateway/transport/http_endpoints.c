@@ -118,10 +118,12 @@ static void answer_info(void *context, struct http_answer *answer) {
     buffer_append_json_string(out, span_of_text(status.id == NULL ? "" : status.id));
     buffer_append_format(out,
                          ",\"version\":\"" CALLBOARD_VERSION "\",\"status\":\"%s\",\"mode\":\"%s\",\"workers\":%u,"
-                         "\"brokers_known\":%u,\"brokers_alive\":%u,\"stalled_ms\":%llu,\"time_ms\":%lld,"
+                         "\"websockets\":%u,\"connections_max\":%u,\"brokers_known\":%u,\"brokers_alive\":%u,\"stalled_"
+                         "ms\":%llu,\"time_ms\":%lld,"
                          "\"namespaces_hash\":\"%016llx\"}\n",
-                         status_text(&status), mode_text(status.mode), status.workers, status.brokers_known,
-                         status.brokers_alive, (unsigned long long) status.stalled_ms, (long long) clock_wall_ms(),
+                         status_text(&status), mode_text(status.mode), status.workers, status.websockets,
+                         status.connections_max, status.brokers_known, status.brokers_alive,
+                         (unsigned long long) status.stalled_ms, (long long) clock_wall_ms(),
                          (unsigned long long) status.namespaces_hash);
 }
 

@@ -16,10 +16,11 @@ struct gateway_status {
     bool is_ready;       /* every worker has had a broker */
     bool is_draining;
     uint32_t workers;
-    uint32_t sockets;     /* accepted on the public port */
-    uint32_t websockets;  /* upgraded */
-    uint32_t connections; /* of them, connect command accepted */
-    uint32_t users;       /* different ones, a worker; summed */
+    uint32_t connections_max; /* what client.connections_max and the descriptors allow */
+    uint32_t sockets;         /* accepted on the public port */
+    uint32_t websockets;      /* upgraded */
+    uint32_t connections;     /* of them, connect command accepted */
+    uint32_t users;           /* different ones, a worker; summed */
     uint32_t alive;
     uint32_t dead;
     uint32_t brokers_known; /* of the worker that sees most */

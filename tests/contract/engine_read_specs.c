@@ -302,6 +302,20 @@ static void a_renewed_history_outlives_its_ttl_and_a_renewed_epoch_its_meta_ttl(
     assert_true(op->n >= 1);
 }
 
+static void a_held_channel_keeps_its_epoch_beyond_its_meta_ttl(void **state) {
+    struct node *node = bench_node(state);
+    struct namespace_options options = node->bench->history;
+    options.history_ttl_ms = 1000;
+    options.history_meta_ttl_ms = 5000;
+    struct span channel = filled_channel(node, &options, 3);
+    struct position top = top_of(node, channel, &options);
+    bench_pass(node->bench, 8000);
+    struct op *op = read_since(node, channel, &options, top, 10);
+    assert_true(op->read.epoch_matches && op->read.complete);
+    assert_true(position_equal(&op->read.top, &top));
+    node_release(node, channel);
+}
+
 static void an_unheld_channel_has_a_new_epoch_after_its_meta_ttl(void **state) {
     struct node *node = bench_node(state);
     struct span channel = filled_channel(node, &node->bench->brief, 3);
@@ -384,6 +398,7 @@ struct specs read_specs(void) {
         spec(history_goes_after_its_ttl_and_the_position_stays),
         spec(in_a_channel_that_never_rests_the_old_go_and_the_young_stay),
         spec(a_renewed_history_outlives_its_ttl_and_a_renewed_epoch_its_meta_ttl),
+        spec(a_held_channel_keeps_its_epoch_beyond_its_meta_ttl),
         spec(an_unheld_channel_has_a_new_epoch_after_its_meta_ttl),
         spec(removing_history_keeps_the_position),
         spec(after_a_removal_only_later_positions_are_complete),

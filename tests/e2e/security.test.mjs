@@ -90,7 +90,7 @@ test("another key cannot take a living gateway's name", async () => {
   const before = await metric(broker, 'callboard_broker_links_ended_total{reason="refused"}');
   const thief = await world.gateway({ brokers: [broker], args: [...gatewayKeys('second'), '--set', `gateway.id=${name}`], waits: false });
   await until('it is refused', async () => (await metric(broker, 'callboard_broker_links_ended_total{reason="refused"}')) > before);
-  assert.equal((await get(thief.internal, '/ready')).status, 503);
+  await until('it says that it is not ready', async () => (await get(thief.internal, '/ready').catch(() => ({}))).status === 503);
   assert.equal((await get(gateway.internal, '/ready')).status, 200);
   await thief.stop('SIGKILL');
 });

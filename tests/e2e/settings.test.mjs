@@ -119,7 +119,7 @@ const OWN = [
   [BROKER, 'broker: {partitions: 100}', [/broker\.partitions: must be a power of two/]],
   [BROKER, 'broker: {endpoint: 7700}', [/broker\.endpoint: 7700 is no endpoint; write tcp:\/\/address:port/]],
   [BROKER, 'broker: {peer_timeout: 100ms}', [/broker\.peer_timeout: must be above broker\.heartbeat/]],
-  [BROKER, 'redis: {url: localhost}', [/redis\.url: must be a URL like redis:\/\//]],
+  [BROKER, 'redis: {url: localhost}', [/redis\.url: begins with redis:\/\/, .*e\.g\. redis:\/\/127/]],
   [BROKER, "redis: {url: 'redis://:geheim@localhost'}", [/redis\.url: .*(password_file|environment)/]],
   [BROKER, 'redis: {prefix: "a b"}', [/redis\.prefix: must be letters/]],
   [BROKER, "backend: {endpoint: 'http://a:1'}", [/backend\.endpoint: http:\/\/a:1 is no endpoint/]],

@@ -4,6 +4,7 @@
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
+#include "tests/support/raw_client.h"
 #include "tests/support/redis_server.h"
 
 #include <setjmp.h>
@@ -128,6 +129,7 @@ static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
     doctor_run_expect(&run, "redis.partitions", "fine");
     doctor_run_expect(&run, "gateway.health", "fine");
     doctor_run_expect(&run, "broker.engine", "fine");
+    doctor_run_expect(&run, "gateway.connections", "fine");
     doctor_run_expect(&run, "backend.answers", "fine");
     doctor_run_expect(&run, "port.public", "fine");
     doctor_run_expect(&run, "cluster.versions", "fine");
@@ -155,6 +157,31 @@ static void settings_that_wait_for_a_reload_are_told(void **state) {
     assert_int_equal(doctor_run_count(&run, "config.namespaces", "warning"), 2); /* the gateway's and the broker's */
     doctor_run_finish(&run);
     assert_int_equal(process_stop(&process), 0);
+    remove_folder(&folder);
+}
+
+static void a_gateway_that_is_nearly_full_is_told(void **state) {
+    (void) state;
+    struct folder folder;
+    struct doctor_run run;
+    struct raw_client client;
+    int internal = free_port();
+    int port = free_port();
+    make_folder(&folder);
+    const char *config = write_file(&folder, "callboard.yaml", 0644,
+                                    "http: {address: 127.0.0.1, port: %d}\ninternal: {port: %d}\n"
+                                    "backend: {endpoint: \"\", pull_endpoint: \"\"}\ndrain: {delay: 0, window: 0}\n"
+                                    "client: {connections_max: 1, allow_anonymous_connect_without_token: true}\n",
+                                    port, internal);
+    process_t *process = start_appliance(config, internal);
+    assert_true(raw_client_upgrade(&client, port, "/connection/websocket", ""));
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    doctor_run_expect(&run, "gateway.connections", "warning");
+    doctor_run_expect(&run, "keys.token", "note");
+    assert_int_equal(run.status, 0);
+    doctor_run_finish(&run);
+    raw_client_close(&client);
+    process_stop(&process);
     remove_folder(&folder);
 }
 
@@ -445,6 +472,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_appliance_on_a_sound_redis_is_ready),
         cmocka_unit_test(settings_that_wait_for_a_reload_are_told),
+        cmocka_unit_test(a_gateway_that_is_nearly_full_is_told),
         cmocka_unit_test(nothing_running_is_found_out_in_one_run),
         cmocka_unit_test(bad_settings_of_redis_are_errors),
         cmocka_unit_test(what_the_acl_hides_is_unknown_and_no_error),

@@ -121,6 +121,61 @@ static void a_read_of_what_is_not_confirmed_waits_and_ends_as_temporary(void **s
     stop_pair(&pair);
 }
 
+static void all_replicas_have_to_confirm_where_that_is_asked_for(void **state) {
+    (void) state;
+    struct pair pair = {.primary = redis_server_start((const char *const[]){"repl-diskless-sync-delay 0", NULL})};
+    pair.replica = start_replica(pair.primary);
+    redis_server_t *second = start_replica(pair.primary);
+    pair.bench = bench_new_at(redis_server_url(pair.primary));
+    pair.bench->config.redis_confirm = REDIS_CONFIRM_BY_REPLICAS;
+    pair.bench->config.redis_confirm_all = true;
+    pair.bench->options.durability = DURABILITY_SAFE;
+    bench_start_all(pair.bench);
+    struct bench *bench = pair.bench;
+    bench_publish_and_wait(&bench->nodes[0], 0);
+    redis_server_pause(second);
+    unsigned number = bench_publish_with(&bench->nodes[0], 0, &bench->options, 20000);
+    bench_pass(bench, 700);
+    assert_int_equal(bench->published[number].fate, FATE_UNDER_WAY); /* one of two has it */
+    redis_server_resume(second);
+    bench_wait_for(bench, bench->n_under_way == 0);
+    bench_assert_published(&bench->published[number], ENGINE_OK);
+    bench_judge(bench);
+    stop_pair(&pair);
+    redis_server_stop(&second);
+}
+
+/* redis.held_batches: own batches stop at it, and publishers meet the queue's bound; others' messages are dropped at it
+ * and read later. */
+static void what_waits_for_replicas_is_bounded_and_nothing_is_lost_by_that(void **state) {
+    (void) state;
+    struct pair pair = {.primary = redis_server_start((const char *const[]){"repl-diskless-sync-delay 0", NULL})};
+    pair.replica = start_replica(pair.primary);
+    pair.bench = bench_new_at(redis_server_url(pair.primary));
+    struct bench *bench = pair.bench;
+    bench->config.redis_confirm = REDIS_CONFIRM_BY_REPLICAS;
+    bench->config.redis_held_batches = 4;
+    bench->config.inbox_messages = 20;
+    bench->options.durability = DURABILITY_SAFE;
+    bench_start_all(bench);
+    redis_server_pause(pair.replica);
+    for (unsigned i = 0; i < 60; i++) {
+        bench_publish_with(&bench->nodes[0], 0, &bench->options, 25000);
+        bench_pass(bench, 5);
+    }
+    unsigned n_refused = 0;
+    for (unsigned i = 0; i < bench->n_published; i++) {
+        n_refused += bench->published[i].fate == FATE_NO;
+        assert_int_not_equal(bench->published[i].fate, FATE_OK);
+    }
+    assert_true(n_refused > 0);
+    redis_server_resume(pair.replica);
+    bench_wait_for(bench, bench->n_under_way == 0);
+    bench_judge(bench);
+    assert_int_equal(bench_lost(bench, 0), 0);
+    stop_pair(&pair);
+}
+
 static void fast_channels_beside_safe_ones_do_not_wait(void **state) {
     (void) state;
     struct pair pair = start_pair();
@@ -230,6 +285,8 @@ int main(void) {
         cmocka_unit_test(safe_publications_are_acked_and_seen_when_a_replica_has_them),
         cmocka_unit_test(nothing_is_told_while_no_replica_confirms_and_all_of_it_when_one_does),
         cmocka_unit_test(a_read_of_what_is_not_confirmed_waits_and_ends_as_temporary),
+        cmocka_unit_test(all_replicas_have_to_confirm_where_that_is_asked_for),
+        cmocka_unit_test(what_waits_for_replicas_is_bounded_and_nothing_is_lost_by_that),
         cmocka_unit_test(fast_channels_beside_safe_ones_do_not_wait),
         cmocka_unit_test(a_confirm_link_that_is_cut_is_made_again),
         cmocka_unit_test(a_change_from_fast_to_safe_changes_the_epoch),

@@ -57,6 +57,7 @@ static const struct field fields[] = {
     FACT(idle_timeout_s, NUMBER),
     FACT(notify, WORD),
     FACT(stop_writes, WORD),
+    FACT(node_timeout_ms, NUMBER),
     FACT(has_sharded, NUMBER),
     FACT(clock_ahead_ms, NUMBER),
     FACT(round_trip_us, NUMBER),
@@ -77,6 +78,7 @@ static const struct field fields[] = {
     SETUP(n_partitions, U32),
     SETUP(n_links, U32),
     SETUP(message_bytes, U64),
+    SETUP(history_bytes, U64),
     SETUP(patience_ms, U32),
     SETUP(is_encrypted, FLAG),
     SETUP(is_local, FLAG),
@@ -138,7 +140,7 @@ static void make_sound(struct redis_facts *facts, struct redis_setup *setup) {
            "min_replicas=1 pubsub_hard_bytes=33554432 pubsub_soft_bytes=8388608 pubsub_soft_s=60 idle_timeout_s=0 "
            "notify= stop_writes=yes has_sharded=1 clock_ahead_ms=3 round_trip_us=200 slow_commands=0 slowest_us=0 "
            "partitions=256 is_replicated=1 keeps_history=1 has_safe=1 confirm_replicas=1 n_partitions=256 n_links=12 "
-           "message_bytes=2097152 patience_ms=2000 is_local=1");
+           "message_bytes=2097152 history_bytes=1000000 patience_ms=2000 is_local=1");
 }
 
 static enum finding_severity severity_of(enum redis_check check, const char *changes, struct findings *findings) {
@@ -216,6 +218,11 @@ static const struct row rows[] = {
     {REDIS_CHECK_MEMORY_LIMIT, FINDING_WARNING, "maxmemory=0"},
     {REDIS_CHECK_MEMORY_LIMIT, FINDING_WARNING, "maxmemory=0 system_memory=?"},
 
+    {REDIS_CHECK_RETENTION, FINDING_FINE, "history_bytes=500000000"},
+    {REDIS_CHECK_RETENTION, FINDING_NOTE, "history_bytes=500000001"},
+    {REDIS_CHECK_RETENTION, FINDING_FINE, "history_bytes=500000001 maxmemory=0"},
+    {REDIS_CHECK_RETENTION, FINDING_UNKNOWN, "maxmemory=? system_memory=?"},
+
     {REDIS_CHECK_MEMORY, FINDING_FINE, "used_memory=799999999"},
     {REDIS_CHECK_MEMORY, FINDING_WARNING, "used_memory=800000000"},
     {REDIS_CHECK_MEMORY, FINDING_ERROR, "used_memory=960000000"},
@@ -288,6 +295,11 @@ static const struct row rows[] = {
     {REDIS_CHECK_CLUSTER, FINDING_UNKNOWN, CLUSTER "cluster_state=?"},
     {REDIS_CHECK_CLUSTER, FINDING_ERROR, CLUSTER "cluster_slots_assigned=16383"},
     {REDIS_CHECK_CLUSTER, FINDING_ERROR, CLUSTER "cluster_state=fail cluster_slots_ok=10923"},
+
+    {REDIS_CHECK_NODE_TIMEOUT, FINDING_FINE, ""},
+    {REDIS_CHECK_NODE_TIMEOUT, FINDING_FINE, CLUSTER "node_timeout_ms=5000"},
+    {REDIS_CHECK_NODE_TIMEOUT, FINDING_NOTE, CLUSTER "node_timeout_ms=15000"},
+    {REDIS_CHECK_NODE_TIMEOUT, FINDING_UNKNOWN, CLUSTER "node_timeout_ms=?"},
 
     {REDIS_CHECK_CLIENTS, FINDING_FINE, ""},
     {REDIS_CHECK_CLIENTS, FINDING_UNKNOWN, "clients_max=?"},
@@ -363,7 +375,7 @@ static void each_check_is_seen_fine_and_not(void **state) {
 /* A proxy that tells nothing: what is fine then must be so by what we know ourselves. */
 static void what_nobody_tells_is_never_fine(void **state) {
     (void) state;
-    static const char *const known_by_ourselves[] = {"redis.cluster", "redis.tls", NULL};
+    static const char *const known_by_ourselves[] = {"redis.cluster", "redis.node_timeout", "redis.tls", NULL};
     struct redis_facts facts;
     struct redis_setup setup;
     struct findings findings = FINDINGS_EMPTY;

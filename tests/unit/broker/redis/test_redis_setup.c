@@ -40,6 +40,7 @@ static void one_server_is_fast_unless_told_otherwise(void **state) {
     assert_int_equal(setup.n_links, 2 * SHARDS);
     assert_int_equal(setup.n_partitions, 256);
     assert_int_equal(setup.message_bytes, 2 << 20);
+    assert_int_equal(setup.history_bytes, 10 << 20);
     assert_int_equal(setup.patience_ms, 2000);
     setup = setup_of("redis: {url: \"redis://10.0.0.1\"}\nnamespaces: [{name: chat, durability: safe, " HISTORY "}]\n");
     assert_true(setup.has_safe);
@@ -86,6 +87,7 @@ static void without_history_nothing_is_kept_or_safe(void **state) {
     struct redis_setup setup = setup_of("redis: {url: \"redis+cluster://n\"}\nnamespaces: [{name: chat}]\n");
     assert_false(setup.keeps_history);
     assert_false(setup.has_safe);
+    assert_int_equal(setup.history_bytes, 0);
 }
 
 static void the_loopback_and_unix_sockets_are_local(void **state) {

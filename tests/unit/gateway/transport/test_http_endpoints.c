@@ -122,10 +122,13 @@ static void info_says_what_has_to_be_the_same_everywhere(void **state) {
     struct gateway_status status = healthy;
     status.id = "gate\"way";
     status.namespaces_hash = 0xABC;
+    status.websockets = 8;
+    status.connections_max = 100;
     clock_replace(NULL, noon);
     expect(&status, "/info", 200,
            "{\"gateway\":\"gate\\\"way\",\"version\":\"" CALLBOARD_VERSION
-           "\",\"status\":\"ok\",\"mode\":\"redis\",\"workers\":2,\"brokers_known\":2,\"brokers_alive\":2,"
+           "\",\"status\":\"ok\",\"mode\":\"redis\",\"workers\":2,\"websockets\":8,\"connections_max\":100,\"brokers_"
+           "known\":2,\"brokers_alive\":2,"
            "\"stalled_ms\":0,\"time_ms\":1700000000123,\"namespaces_hash\":\"0000000000000abc\"}\n");
     clock_replace(NULL, NULL);
 }

@@ -40,25 +40,38 @@ static bool read_bool(struct json_value object, const char *name) {
 
 /* ---- pages ---- */
 
-/* False: nobody is there, which is told. */
-static bool get_health(struct doctor *self, enum doctor_check check, const char *program, const char *base,
-                       struct doctor_page *ret_page, struct json_value *ret_object) {
+/* Whose page is it? A broker's names the broker; both have a status. */
+static bool is_health_of(struct json_value health, bool is_broker) {
+    char status[TEXT_MAX + 1];
+    read_text(health, "status", status, sizeof status);
+    return status[0] != '\0' && (json_member(health, "broker").type == JSON_STRING) == is_broker;
+}
+
+/* False: nobody is there, or somebody else, which is told. */
+static bool get_health(struct doctor *self, bool is_broker, const char *base, struct doctor_page *ret_page,
+                       struct json_value *ret_object) {
+    enum doctor_check check = is_broker ? DOCTOR_BROKER_REACH : DOCTOR_GATEWAY_REACH;
+    const char *program = is_broker ? "broker" : "gateway";
     doctor_page_get(ret_page, base, "/health", "");
+    bool is_json = ret_page->status != 0 && parse(ret_page, ret_object);
     if (ret_page->status == 0) {
-        doctor_add(self, check, FINDING_ERROR, base, "%s does not answer: %s", program, ret_page->error);
+        doctor_add(self, check, FINDING_ERROR, base, "the %s does not answer: %s", program, ret_page->error);
         doctor_mend(self, "is it running there? Its log (its last line says why it ended), then internal.address and "
                           "internal.port, then the network in between");
-        return false;
-    }
-    if (!parse(ret_page, ret_object)) {
+    } else if (is_json && is_health_of(*ret_object, !is_broker)) {
+        doctor_add(self, check, FINDING_ERROR, base, "this is a %s, not a %s", is_broker ? "gateway" : "broker",
+                   program);
+        doctor_mend(self, "name it with %s", is_broker ? "--gateway" : "--broker");
+    } else if (!is_json || !is_health_of(*ret_object, is_broker)) {
         doctor_add(self, check, FINDING_ERROR, base, "something answers /health with %u, but no health of ours",
                    ret_page->status);
         doctor_mend(self, "name the internal listener (internal.port: 9000 of gateways, 9001 of brokers), not another "
                           "program's");
-        return false;
+    } else {
+        doctor_add(self, check, FINDING_FINE, base, "the %s answers", program);
+        return true;
     }
-    doctor_add(self, check, FINDING_FINE, base, "%s answers", program);
-    return true;
+    return false;
 }
 
 /* What /info says of the program itself, for comparing; false: it is not told. */
@@ -171,7 +184,7 @@ void doctor_check_broker_pages(struct doctor *self, const char *base, const char
     char path[64];
     *ret_said = (struct doctor_said){.where = ""};
     if (path_prefix[0] == '\0') { /* an appliance's health is its gateway's */
-        bool is_there = get_health(self, DOCTOR_BROKER_REACH, "the broker", base, &page, &object);
+        bool is_there = get_health(self, true, base, &page, &object);
         if (is_there) {
             judge_broker_health(self, base, object);
         }
@@ -245,7 +258,7 @@ void doctor_check_gateway_pages(struct doctor *self, const char *base, const cha
     struct doctor_page page;
     struct json_value object;
     *ret_said = (struct doctor_said){.where = ""};
-    bool is_there = get_health(self, DOCTOR_GATEWAY_REACH, "the gateway", base, &page, &object);
+    bool is_there = get_health(self, false, base, &page, &object);
     if (is_there) {
         judge_gateway_health(self, base, object);
     }

@@ -430,6 +430,9 @@ static void programs_are_asked_by_address_and_with_their_token(void **state) {
     doctor_run_expect(&run, "port.broker", "fine");
     doctor_run_expect(&run, "broker.engine", "fine");
     doctor_run_finish(&run);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--gateway", base));
+    doctor_run_expect(&run, "gateway.reach", "error"); /* it is a broker */
+    doctor_run_finish(&run);
     process_signal(process, SIGSTOP); /* connections are taken by the kernel, nothing is answered */
     doctor_run(&run, doctor_program, NULL, NULL, arguments("--broker", base));
     process_signal(process, SIGCONT);

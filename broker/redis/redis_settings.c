@@ -241,6 +241,7 @@ void redis_settings_judge(const struct redis_facts *facts, const struct redis_se
         [REDIS_CHECK_DISK] = redis_judge_disk,
         [REDIS_CHECK_MIN_REPLICAS] = redis_judge_min_replicas,
         [REDIS_CHECK_REPLICAS] = redis_judge_replicas,
+        [REDIS_CHECK_CONFIRM] = redis_judge_confirm,
         [REDIS_CHECK_BACKLOG] = redis_judge_backlog,
         [REDIS_CHECK_CLUSTER] = redis_judge_cluster,
         [REDIS_CHECK_NODE_TIMEOUT] = redis_judge_node_timeout,

@@ -166,6 +166,30 @@ void redis_judge_replicas(const struct redis_judge *judge) {
     }
 }
 
+/* WAIT for fewer than all says that some replica has it, not that the one which is promoted has. Sentinel takes the
+ * most advanced one of a dead primary; ordered to fail over, it takes one while the others go on confirming. */
+void redis_judge_confirm(const struct redis_judge *judge) {
+    const struct redis_setup *setup = judge->setup;
+    const struct redis_number *near = &judge->facts->replicas;
+    if (!waits_for_replicas(setup) || !setup->is_replicated || setup->is_cluster || !is_primary(judge)) {
+        redis_judge_fine(judge, REDIS_CHECK_CONFIRM, "no safe channels with Sentinel here");
+    } else if (setup->confirm_replicas == REDIS_CONFIRM_ALL) {
+        redis_judge_fine(judge, REDIS_CHECK_CONFIRM, "all replicas confirm");
+    } else if (!near->is_known) {
+        redis_judge_unknown(judge, REDIS_CHECK_CONFIRM, "INFO replication",
+                            "redis.confirm_all_replicas: true with two replicas or more");
+    } else if (near->value <= (int64_t) setup->confirm_replicas) {
+        redis_judge_fine(judge, REDIS_CHECK_CONFIRM, "as many replicas confirm as there are");
+    } else {
+        redis_judge_add(
+            judge, REDIS_CHECK_CONFIRM, FINDING_NOTE,
+            "%u of %lld replicas confirm: enough when servers die, not for a failover that is ordered while "
+            "the primary lives",
+            setup->confirm_replicas, (long long) near->value);
+        redis_judge_mend(judge, "set redis.confirm_all_replicas: true, or stop publishing around SENTINEL FAILOVER");
+    }
+}
+
 void redis_judge_backlog(const struct redis_judge *judge) {
     const struct redis_facts *facts = judge->facts;
     if (!judge->setup->is_replicated && facts->replicas.value == 0) {

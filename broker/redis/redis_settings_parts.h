@@ -45,6 +45,7 @@ void redis_judge_appendfsync(const struct redis_judge *judge);
 void redis_judge_disk(const struct redis_judge *judge);
 void redis_judge_min_replicas(const struct redis_judge *judge);
 void redis_judge_replicas(const struct redis_judge *judge);
+void redis_judge_confirm(const struct redis_judge *judge);
 void redis_judge_backlog(const struct redis_judge *judge);
 
 /* redis_settings_link.c */

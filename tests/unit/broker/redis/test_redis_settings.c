@@ -283,6 +283,13 @@ static const struct row rows[] = {
     {REDIS_CHECK_REPLICAS, FINDING_WARNING, "replicas=0 confirms_by_disk=1"},
     {REDIS_CHECK_REPLICAS, FINDING_WARNING, "replicas=0 is_declared=1"},
 
+    {REDIS_CHECK_CONFIRM, FINDING_NOTE, ""},
+    {REDIS_CHECK_CONFIRM, FINDING_FINE, "replicas=1"},
+    {REDIS_CHECK_CONFIRM, FINDING_FINE, "confirm_replicas=4294967295"},
+    {REDIS_CHECK_CONFIRM, FINDING_FINE, "has_safe=0"},
+    {REDIS_CHECK_CONFIRM, FINDING_FINE, CLUSTER},
+    {REDIS_CHECK_CONFIRM, FINDING_UNKNOWN, "replicas=?"},
+
     {REDIS_CHECK_BACKLOG, FINDING_FINE, ""},
     {REDIS_CHECK_BACKLOG, FINDING_FINE, "backlog_bytes=1048576 is_replicated=0 replicas=0"},
     {REDIS_CHECK_BACKLOG, FINDING_UNKNOWN, "backlog_bytes=?"},

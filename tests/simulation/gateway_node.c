@@ -412,6 +412,7 @@ static void set_timers(struct feed *feed, unsigned actions) {
 
 static void occur(struct feed *feed, const struct subscription_event *event, struct span publications, uint32_t n) {
     uint64_t before = feed->machine.at.offset;
+    bool was_live = feed->machine.state == SUBSCRIPTION_LIVE;
     unsigned actions = subscription_step(&feed->machine, event);
     if ((actions & SUBSCRIPTION_DO_UNSUBSCRIBE) != 0 && feed->handle != 0 && feed->lane->is_up) {
         struct wire_unsubscribe frame = {.handle = feed->handle};
@@ -441,7 +442,11 @@ static void occur(struct feed *feed, const struct subscription_event *event, str
     if ((actions & (SUBSCRIPTION_DO_ADMIT | SUBSCRIPTION_DO_ADMIT_NOW)) != 0) {
         admit(feed, event, publications, n);
     }
-    if ((actions & SUBSCRIPTION_DO_COUNT_ODD) != 0) {
+    if ((actions & SUBSCRIPTION_DO_COUNT_ODD) != 0 && was_live && event->kind == SUBSCRIPTION_PUSHED) {
+        sim_fail("C2: %s: broker-%c pushes %llu to %s, which stands at %llu", checker_channel_name(feed->channel),
+                 'a' + feed->lane->broker, (unsigned long long) event->position.offset,
+                 world.gateways[feed->gateway].id, (unsigned long long) before);
+    } else if ((actions & SUBSCRIPTION_DO_COUNT_ODD) != 0) {
         sim_trace(world.gateways[feed->gateway].id, "an odd event %d of %s in state %s", (int) event->kind,
                   checker_channel_name(feed->channel), subscription_state_name(feed->machine.state));
     }

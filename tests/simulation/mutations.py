@@ -17,8 +17,6 @@ MOST = 4000  # schedules at most until one has to fail
 SCRIPTS = {
     "fast-epoch-kept": ("local function settle(", "(gen_then ~= gen and durability == 'f')", "false", "fast"),
     "safe-epoch-changed": ("local function settle(", "(gen_then ~= gen and durability == 'f')", "gen_then ~= gen", "safe"),
-    "reign-unchecked": ("local function fence(",
-                        "not find(call('INFO', 'replication'), mark, 1, true)", "false", "fast"),
     "hello-opens-nothing": ("-- hello:", "if reign ~= replid or not gen or", "if not gen or", "fast"),
     "stale-batch-taken": ("-- append:", "if link < last_link or n < last_n then", "if false then", "fast"),
     "resend-appended-again": ("-- append:", "if n == last_n and #last > 12 then", "if false then", "fast"),
@@ -33,11 +31,9 @@ SCRIPTS = {
 # name: (source, pattern, replacement, durability)
 SOURCES = {
     "applied-ahead-of-order": ("broker/redis/batch_order.c", "entry->seq == self->applied + 1", "entry->seq > self->applied", "fast"),
-    "topic-trusted-unread": ("broker/redis/partition_state.c", "    if (self->topic_on && hearing) {\n        self->phase = PARTITION_OPEN;",
-                             "    (void) hearing;\n    if (self->topic_on) {\n        self->phase = PARTITION_OPEN;", "fast"),
+    "second-not-compared": ("broker/redis/partition_state.c", "    (void) input;\n    return check_seq(self);", "    (void) input;\n    (void) self;\n    return 0;", "fast"),
     "doubt-forgotten-on-hello": ("broker/redis/partition_state.c", "PARTITION_DO_ADOPT | (self->known ? PARTITION_DO_DOUBT : 0u)",
                                  "PARTITION_DO_ADOPT", "fast"),
-    "no-while-deaf": ("broker/redis/redis_reads.c", "is_no && !is_sure ? ENGINE_TEMPORARY : ENGINE_OK", "ENGINE_OK", "fast"),
     "unsure-batch-made-anew": ("broker/redis/redis_partition.c", "batch->is_unsure = true;", "batch->number = ++self->last_number;", "fast"),
     "unknown-called-no": ("broker/redis/redis_queue.c", "redis_queue_answer(self, item, ENGINE_UNKNOWN);",
                           "redis_queue_answer(self, item, ENGINE_TEMPORARY);", "fast"),
@@ -47,9 +43,12 @@ SOURCES = {
     "confirm-link-stays": ("broker/redis/redis_confirm.c", "    redis_link_drop(self->link, reason);", "    (void) self;\n    (void) reason;", "safe"),
     "cursor-steps-by-two": ("broker/channel_state.c", "position->offset == self->cursor.offset + 1) {\n        self->cursor.offset++;",
                             "position->offset > self->cursor.offset) {\n        self->cursor.offset = position->offset;", "fast"),
-    "kept-dropped": ("broker/channel_state.c", "    bool late = !same && is_late(", "    fits = true;\n    bool late = !same && is_late(", "fast"),
-    "late-epoch-believed": ("broker/channel_state.c", "    return !epoch_is_empty(&self->past) && epoch_equal(&self->past, &position->epoch);",
-                            "    return epoch_is_empty(&self->past) && epoch_equal(&self->past, &position->epoch) && position->offset == 0;", "fast"),
+    "tail-says-no": ("broker/channel_state.c", "return loaded ? recover_from_load(q, first) : verdict(CHANNEL_RECOVER_LOAD);",
+                     "return loaded ? recover_from_load(q, first) : verdict(CHANNEL_RECOVER_NO);", "fast"),
+    "loss-not-told": ("broker/channel_state.c", "    act(actions, CHANNEL_TELL_LOST)->position = *position;\n", "", "fast"),
+    "doubt-not-repeated-behind-gate": ("broker/redis/redis_gate.c", "        self->gate_doubt = next_ticket(self);\n    }\n}", "    }\n}", "mixed"),
+    "loading-channels-not-compared": ("broker/redis/redis_tops.c", "    return namespace_has_history(channel->options);",
+                                      "    return namespace_has_history(channel->options) && !epoch_is_empty(&channel->known.epoch);", "safe"),
 }
 
 

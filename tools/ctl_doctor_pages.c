@@ -109,7 +109,12 @@ static void judge_broker_health(struct doctor *self, const char *base, struct js
     char status[TEXT_MAX + 1];
     struct json_value redis = json_member(health, "redis");
     read_text(health, "status", status, sizeof status);
-    if (strcmp(status, "ok") == 0) {
+    if (read_bool(redis, "fallback")) {
+        doctor_add(self, DOCTOR_BROKER_HEALTH, FINDING_ERROR, base,
+                   "it serves from its memory: Redis could not be reached when it started (redis.fallback)");
+        doctor_mend(self, "bring Redis back: it returns to it by itself, with new epochs, and tells everyone; what is "
+                          "published until then is not kept");
+    } else if (strcmp(status, "ok") == 0) {
         doctor_add(self, DOCTOR_BROKER_HEALTH, FINDING_FINE, base, "ok");
     } else if (strcmp(status, "draining") == 0) {
         doctor_add(self, DOCTOR_BROKER_HEALTH, FINDING_WARNING, base, "it is draining: it ends soon");
@@ -132,7 +137,11 @@ static void judge_broker_info(struct doctor *self, const char *base, struct json
     read_text(info, "engine", engine, sizeof engine);
     const char *wanted = config == NULL ? engine : config->redis_url[0] == '\0' ? "memory" : "redis";
     uint64_t workers = read_number(info, "gateway_workers");
-    if (strcmp(engine, wanted) != 0) {
+    if (strcmp(engine, wanted) != 0 && read_bool(info, "fallback")) {
+        doctor_add(self, DOCTOR_BROKER_ENGINE, FINDING_ERROR, base,
+                   "it keeps channels in %s for as long as Redis is away", engine);
+        doctor_mend(self, "bring Redis back: it returns to it by itself");
+    } else if (strcmp(engine, wanted) != 0) {
         doctor_add(self, DOCTOR_BROKER_ENGINE, FINDING_ERROR, base, "it keeps channels in %s, its settings say %s",
                    engine, wanted);
         doctor_mend(self, "restart it with these settings; redis.url is not applied by a reload");
@@ -206,7 +215,11 @@ void doctor_check_broker_pages(struct doctor *self, const char *base, const char
 static void judge_gateway_health(struct doctor *self, const char *base, struct json_value health) {
     char status[TEXT_MAX + 1];
     read_text(health, "status", status, sizeof status);
-    if (strcmp(status, "ok") == 0) {
+    if (read_bool(json_member(health, "redis"), "fallback")) {
+        doctor_add(self, DOCTOR_GATEWAY_HEALTH, FINDING_ERROR, base,
+                   "its broker serves from memory: Redis could not be reached when it started (redis.fallback)");
+        doctor_mend(self, "bring Redis back: the broker returns to it by itself and tells everyone");
+    } else if (strcmp(status, "ok") == 0) {
         doctor_add(self, DOCTOR_GATEWAY_HEALTH, FINDING_FINE, base, "ok, %llu connections",
                    (unsigned long long) read_number(json_member(health, "connections"), "local"));
     } else if (strcmp(status, "draining") == 0) {

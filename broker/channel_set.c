@@ -156,6 +156,7 @@ void channel_set_flush(channel_set_t *self) {
 
 void channel_set_on_leases_changed(channel_set_t *self, uint64_t now_ms) {
     self->sweep_until_ms = now_ms + SWEEP_AFTER_LEASES_MS;
+    self->swept_ms = 0; /* with the next tick: a second more would be a second more of ghosts */
 }
 
 void channel_set_on_partition_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms) {

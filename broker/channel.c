@@ -193,7 +193,14 @@ static void fan_out(struct channel *self, payload_t *publication) {
     metric(self, SHARD_PUBLICATIONS);
 }
 
+void channel_expire_tail(struct channel *self) {
+    if (self->tail.ring != NULL) {
+        channel_tail_expire(&self->tail, clock_wall_ms() - self->options->history_ttl_ms);
+    }
+}
+
 static void push(struct channel *self, uint64_t offset, payload_t *publication) {
+    channel_expire_tail(self);
     if (!channel_tail_append(&self->tail, channel_tail_room(self), offset, publication)) {
         metric(self, SHARD_TAILS_REFUSED);
     }
@@ -422,6 +429,12 @@ void channel_on_publication(channel_t *self, const struct epoch *epoch, uint64_t
     channel_settle(self);
 }
 
+void channel_on_removed(channel_t *self, const struct position *top) {
+    if (epoch_equal(&top->epoch, &self->cursor.epoch)) {
+        channel_tail_drop_to(&self->tail, top->offset);
+    }
+}
+
 void channel_on_doubt(channel_t *self) {
     take_event(self, CHANNEL_ON_DOUBT);
 }
@@ -446,6 +459,7 @@ enum channel_phase channel_phase_of(const channel_t *self) {
 
 bool channel_read_tail(channel_t *self, const struct position *since, uint32_t limit, size_t bytes_max,
                        struct buffer *out, uint32_t *ret_n) {
+    channel_expire_tail(self);
     const struct position *cursor = &self->cursor;
     bool same = epoch_is_empty(&since->epoch) || epoch_equal(&since->epoch, &cursor->epoch);
     if (epoch_is_empty(&cursor->epoch) || !same || since->offset > cursor->offset ||

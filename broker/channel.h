@@ -61,6 +61,8 @@ void channel_unlink(struct subscription *subscription);
 
 /* ---- events of the engine ---- */
 void channel_on_publication(channel_t *self, const struct epoch *epoch, uint64_t offset, payload_t *publication);
+/* The history up to there was removed: the tail has no business to keep it. */
+void channel_on_removed(channel_t *self, const struct position *top);
 void channel_on_doubt(channel_t *self);
 void channel_on_presence(channel_t *self, bool joined, const struct engine_presence_entry *entry, uint64_t now_ms);
 

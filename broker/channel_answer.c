@@ -199,6 +199,7 @@ static void adopt_loaded(struct channel *self) {
 
 void channel_answer_waiting(struct channel *self) {
     struct channel_work *work = channel_work(self); /* it stays: nothing here ends it */
+    channel_expire_tail(self);
     adopt_loaded(self);
     bool left = false;
     list_for_each_safe (link, &work->waiting) {
@@ -275,6 +276,7 @@ void channel_ask(struct subscription *subscription, const struct subscription_qu
         send_error(subscription, question->request, ERROR_INTERNAL);
         return;
     }
+    channel_expire_tail(self);
     take_place(subscription, question->own);
     wait_for_answer(channel_work(self), subscription, question);
     struct channel_event event = {

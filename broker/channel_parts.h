@@ -109,6 +109,8 @@ struct channel *channel_set_each(const channel_set_t *self, struct channel_curso
 
 /* channel.c */
 struct channel_tail_room channel_tail_room(const struct channel *self);
+/* What history_ttl says is gone is not given from the tail either. */
+void channel_expire_tail(struct channel *self);
 struct channel *channel_new(channel_set_t *set, struct span name, const struct namespace_options *options);
 void channel_destroy(struct channel *self, bool release);
 /* Moves the state and does what it says. False: the channel is gone. */

@@ -48,6 +48,37 @@ void channel_tail_clear(struct channel_tail *self) {
     self->ring = NULL;
 }
 
+static void drop_if_empty(struct channel_tail *self) {
+    if (self->ring != NULL && self->ring->count == 0) {
+        channel_tail_clear(self);
+    }
+}
+
+static int64_t time_of(const payload_t *publication) {
+    struct cursor cursor = cursor_of(payload_span(publication));
+    cursor_u64(&cursor); /* offset */
+    return (int64_t) cursor_u64(&cursor);
+}
+
+void channel_tail_expire(struct channel_tail *self, int64_t wall_ms) {
+    struct channel_tail_ring *ring = self->ring;
+    while (ring != NULL && ring->count > 0) {
+        int64_t time_ms = time_of(ring->places[ring->begin]);
+        if (time_ms == 0 || time_ms >= wall_ms) {
+            break;
+        }
+        drop_oldest(ring);
+    }
+    drop_if_empty(self);
+}
+
+void channel_tail_drop_to(struct channel_tail *self, uint64_t offset) {
+    while (self->ring != NULL && self->ring->count > 0 && self->ring->first <= offset) {
+        drop_oldest(self->ring);
+    }
+    drop_if_empty(self);
+}
+
 /* ---- all tails ---- */
 
 void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t bytes_max_each) {

@@ -47,6 +47,10 @@ bool channel_tail_append(struct channel_tail *self, struct channel_tail_room roo
 /* Puts one before the oldest, offset == first - 1 of a tail that is not empty, as long as the bounds allow it. */
 bool channel_tail_prepend(struct channel_tail *self, struct channel_tail_room room, uint64_t offset,
                           payload_t *publication);
+/* The oldest go that were published before `wall_ms` (and those whose time is not known stay). */
+void channel_tail_expire(struct channel_tail *self, int64_t wall_ms);
+/* Those up to this offset go. */
+void channel_tail_drop_to(struct channel_tail *self, uint64_t offset);
 /* It was read from. */
 void channel_tail_use(struct channel_tail *self);
 uint32_t channel_tail_count(const struct channel_tail *self);

@@ -150,7 +150,17 @@ struct engine_events {
     void (*on_leases)(void *context, const struct engine_lease *leases, size_t n_leases);
     /* Is the engine of use? For health, WELCOME and beats; called at each change. reason is static text. */
     void (*on_state)(void *context, bool connected, bool pubsub_connected, const char *reason);
+    /* The history of this held channel was removed, by whoever, up to `top`: what is remembered of it must not be told
+     * any more. May be NULL. Best effort: who hears nothing forgets it by its age. */
+    void (*on_removed)(void *context, struct span channel, const struct position *top);
 };
+
+static inline void engine_tell_removed(const struct engine_events *events, void *context, struct span channel,
+                                       const struct position *top) {
+    if (events->on_removed != NULL) {
+        events->on_removed(context, channel, top);
+    }
+}
 
 /* The virtual table; the struct is the first member of each implementation. */
 struct engine_methods {

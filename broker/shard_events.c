@@ -25,6 +25,14 @@ static void on_presence(void *context, struct span channel, bool joined, const s
     }
 }
 
+static void on_removed(void *context, struct span channel, const struct position *top) {
+    struct shard *self = context;
+    channel_t *found = channel_set_find(self->channels, channel);
+    if (found != NULL) {
+        channel_on_removed(found, top);
+    }
+}
+
 static void on_doubt(void *context, struct span channel) {
     struct shard *self = context;
     channel_t *found = channel_set_find(self->channels, channel);
@@ -97,6 +105,7 @@ static void on_state(void *context, bool connected, bool pubsub_connected, const
 
 const struct engine_events shard_engine_events = {.on_publication = on_publication,
                                                   .on_presence = on_presence,
+                                                  .on_removed = on_removed,
                                                   .on_doubt = on_doubt,
                                                   .on_partition_doubt = on_partition_doubt,
                                                   .on_leases = on_leases,

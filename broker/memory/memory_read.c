@@ -119,6 +119,7 @@ void engine_memory_read(engine_t *base, struct engine_read *request) {
 struct remove_delivery {
     struct engine_memory_delivery base;
     struct engine_remove *request;
+    memory_channel_t *channel; /* pinned */
     struct position top;
 };
 
@@ -126,6 +127,11 @@ static void deliver_remove(struct engine_memory *self, struct engine_memory_deli
     struct remove_delivery *delivery = (struct remove_delivery *) base;
     struct engine_remove *request = delivery->request;
     request->top = delivery->top;
+    if (delivery->channel->holds > 0 && !self->is_closing) {
+        engine_tell_removed(self->options.events, self->options.context, memory_channel_name(delivery->channel),
+                            &delivery->top);
+    }
+    memory_store_unpin(&self->store, delivery->channel);
     memory_free(delivery);
     request->on_done(request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
 }
@@ -141,6 +147,6 @@ void engine_memory_remove_history(engine_t *base, struct engine_remove *request)
         memory_channel_settle(channel, request->options, clock_monotonic_ms());
         delivery->top = channel->top;
     }
-    memory_store_unpin(&self->store, channel);
+    delivery->channel = channel;
     engine_memory_tell_later(self, &delivery->base);
 }

@@ -60,7 +60,8 @@ struct redis_topic_channel {
     struct redis_place place;
 };
 
-enum redis_topic_kind { REDIS_TOPIC_BATCH = 1, REDIS_TOPIC_OPENED = 2 };
+/* REMOVED stands outside of the order: the one channel's history is gone up to channels[0].place. */
+enum redis_topic_kind { REDIS_TOPIC_BATCH = 1, REDIS_TOPIC_OPENED = 2, REDIS_TOPIC_REMOVED = 3 };
 
 struct redis_topic_message {
     enum redis_topic_kind kind;

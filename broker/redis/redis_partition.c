@@ -569,10 +569,29 @@ static void hold_message(struct redis_partition *self, const struct redis_topic_
     engine_redis_note_hole(self);
 }
 
+static void tell_removed(const struct redis_partition *self, struct span bytes) {
+    const struct engine_redis *engine = self->engine;
+    struct redis_topic_message message;
+    if (!redis_topic_parse(bytes, &message)) {
+        metric_count(engine->metrics, REDIS_METRIC_MALFORMED);
+        return;
+    }
+    const struct redis_topic_channel *removed = &message.channels[0];
+    const struct redis_channel *channel = redis_channels_find(engine->channels, removed->name);
+    if (channel != NULL && channel->n_holds > 0 && channel->partition == self->number) {
+        struct position top = {removed->place.epoch, removed->place.first};
+        engine_tell_removed(engine->options.events, engine->options.context, removed->name, &top);
+    }
+}
+
 void redis_partition_on_message(struct redis_partition *self, struct span bytes) {
     struct redis_topic_message head;
     if (!redis_topic_peek(bytes, &head)) {
         metric_count(self->engine->metrics, REDIS_METRIC_MALFORMED);
+        return;
+    }
+    if (head.kind == REDIS_TOPIC_REMOVED) {
+        tell_removed(self, bytes);
         return;
     }
     bool is_ours = partition_gen_equal(&head.gen, &self->order.gen);

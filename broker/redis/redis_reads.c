@@ -443,12 +443,17 @@ static void send_script(const struct redis_read *self, struct buffer *out) {
         encode_load(self, &head);
     } else {
         buffer_append_u64(&head, positive(self->request.remove->options->history_meta_ttl_ms));
+        buffer_append_u8(&head, self->partition->node->sharded);
     }
-    redis_scripts_begin(engine->scripts, out, self->kind == READ_LOAD ? REDIS_SCRIPT_LOAD : REDIS_SCRIPT_REMOVE,
-                        self->with_text, 3, 1);
+    bool is_load = self->kind == READ_LOAD;
+    redis_scripts_begin(engine->scripts, out, is_load ? REDIS_SCRIPT_LOAD : REDIS_SCRIPT_REMOVE, self->with_text,
+                        is_load ? 3 : 4, 1);
     redis_request_parts(out, (const struct span[]){span_of_text(self->partition->topic), SPAN_LITERAL(":p")}, 2);
     key_of(self, ":m:", out);
     key_of(self, ":s:", out);
+    if (!is_load) {
+        redis_request_text(out, self->partition->topic);
+    }
     redis_request_bytes(out, buffer_span(&head));
     buffer_finish(&head);
 }

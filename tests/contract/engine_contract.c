@@ -69,6 +69,13 @@ static void on_presence(void *context, struct span channel, bool joined, const s
     fill_member(record, entry);
 }
 
+static void on_removed(void *context, struct span channel, const struct position *top) {
+    struct record *record = add_record(context, RECORD_REMOVED);
+    buffer_append_span(&record->channel, channel);
+    record->epoch = top->epoch;
+    record->offset = top->offset;
+}
+
 static void on_doubt(void *context, struct span channel) {
     (void) channel;
     note_call_up(context);
@@ -107,6 +114,7 @@ static const struct engine_events events = {
     .on_partition_doubt = on_partition_doubt,
     .on_leases = on_leases,
     .on_state = on_state,
+    .on_removed = on_removed,
 };
 
 static void finish_op(struct op *op, enum engine_outcome outcome) {

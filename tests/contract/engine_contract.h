@@ -44,7 +44,7 @@ enum { BENCH_PATIENCE_MS = 20000, BENCH_NODES = 2 };
 enum { KEY_TTL_MS = 1500 }; /* as the suite wishes it */
 
 /* What an engine told, in order. */
-enum record_kind { RECORD_PUBLICATION, RECORD_JOINED, RECORD_LEFT, RECORD_DONE };
+enum record_kind { RECORD_PUBLICATION, RECORD_JOINED, RECORD_LEFT, RECORD_REMOVED, RECORD_DONE };
 struct record {
     enum record_kind kind;
     struct buffer channel;

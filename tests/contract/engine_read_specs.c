@@ -340,6 +340,18 @@ static void removing_history_keeps_the_position(void **state) {
     assert_int_equal(append_text(node, channel, "{}")->append.position.offset, 6);
 }
 
+static void a_removal_is_told_to_who_holds_the_channel(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = filled_channel(node, &node->bench->history, 5);
+    remove_history(node, channel, &node->bench->history);
+    wait_for(node, count_records(node, RECORD_REMOVED, channel) == 1);
+    assert_int_equal(nth_record(node, RECORD_REMOVED, channel, 0)->offset, 5);
+    struct span unheld = new_channel(node, "unheld");
+    append_text(node, unheld, "{}");
+    remove_history(node, unheld, &node->bench->history);
+    assert_int_equal(count_records(node, RECORD_REMOVED, unheld), 0);
+}
+
 static void after_a_removal_only_later_positions_are_complete(void **state) {
     struct node *node = bench_node(state);
     struct span channel = filled_channel(node, &node->bench->history, 5);
@@ -401,6 +413,7 @@ struct specs read_specs(void) {
         spec(a_held_channel_keeps_its_epoch_beyond_its_meta_ttl),
         spec(an_unheld_channel_has_a_new_epoch_after_its_meta_ttl),
         spec(removing_history_keeps_the_position),
+        spec(a_removal_is_told_to_who_holds_the_channel),
         spec(after_a_removal_only_later_positions_are_complete),
         spec(removing_the_history_of_an_empty_channel_is_fine),
         spec(a_stored_publication_is_the_one_that_was_told),

@@ -102,6 +102,10 @@ static void history_removed_at_one_engine_is_gone_at_the_other(void **state) {
     struct op *read = read_input(one, channel, &(struct read_input){.limit = 10});
     assert_no_publications(read);
     assert_int_equal(read->read.top.offset, 5);
+    wait_for(one, count_records(one, RECORD_REMOVED, channel) >= 1);
+    const struct record *removed = nth_record(one, RECORD_REMOVED, channel, 0);
+    assert_int_equal(removed->offset, 5);
+    assert_true(epoch_equal(&removed->epoch, &read->read.top.epoch));
 }
 
 static void members_set_at_one_engine_join_and_leave_at_the_other(void **state) {

@@ -635,6 +635,27 @@ static void answer_presence(uint64_t cursor, const char *client, uint64_t next) 
     buffer_finish(&info);
 }
 
+static void what_was_removed_is_not_given_from_the_tail(void **state) {
+    (void) state;
+    be_live(1, "e", 5);
+    publication("e", 6);
+    expect_push(6);
+    publication("e", 7);
+    expect_push(7);
+    struct position top = {named("e"), 6};
+    channel_on_removed(channel(), &top);
+    ask(2, 2, "e", 6, false);
+    assert_int_equal(expect_answer(2, YES, 7).n_publications, 1);
+    struct position other = {named("f"), 7};
+    channel_on_removed(channel(), &other);
+    ask(3, 3, "e", 6, false);
+    assert_int_equal(expect_answer(3, YES, 7).n_publications, 1);
+    size_t n_reads = engine.n_reads;
+    ask(3, 4, "e", 5, false); /* only the engine can say that it is gone */
+    expect_nothing();
+    assert_int_equal(engine.n_reads, n_reads + 1);
+}
+
 static void members_are_loaded_page_by_page_and_anew_after_a_doubt(void **state) {
     (void) state;
     options.presence = true;
@@ -675,6 +696,7 @@ int main(void) {
         TEST(without_history_it_goes_on_while_the_engine_is_away),
         TEST(everybody_left_while_a_load_is_out),
         TEST(a_reply_larger_than_its_bytes_is_paged_for_a_worker_and_refused_for_a_client),
+        TEST(what_was_removed_is_not_given_from_the_tail),
         TEST(members_are_loaded_page_by_page_and_anew_after_a_doubt),
         TEST(members_are_swept_only_when_a_fresh_load_still_says_dead),
     };

@@ -1,6 +1,8 @@
 /* The tail: offsets without a hole, bounded in count, bytes and by the quota of all tails. */
 #include "broker/channel_tail.h"
 
+#include "base/wire.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,6 +178,42 @@ static void as_many_go_as_are_needed(void **state) {
     assert_int_equal(tails.n_given_up, 3);
 }
 
+/* Publications at 1 to n seconds. */
+static void fill_timed(uint64_t n) {
+    for (uint64_t offset = 1; offset <= n; offset++) {
+        struct buffer bytes = BUFFER_EMPTY;
+        wire_append_publication(&bytes,
+                                &(struct wire_publication){.offset = offset, .time_ms = (int64_t) offset * 1000});
+        payload_t *payload = payload_new(buffer_span(&bytes));
+        channel_tail_append(&tail, room, offset, payload);
+        payload_unref(&payload);
+        buffer_finish(&bytes);
+    }
+}
+
+static void what_is_too_old_goes(void **state) {
+    (void) state;
+    fill_timed(6);
+    channel_tail_expire(&tail, 3000);
+    assert_int_equal(channel_tail_first(&tail, 6), 3);
+    assert_int_equal(channel_tail_count(&tail), 4);
+    channel_tail_expire(&tail, 3000);
+    assert_int_equal(channel_tail_count(&tail), 4);
+    channel_tail_expire(&tail, 7000);
+    assert_int_equal(channel_tail_first(&tail, 6), 7);
+    channel_tail_expire(&tail, 7000);
+}
+
+static void what_was_removed_goes(void **state) {
+    (void) state;
+    fill_timed(6);
+    channel_tail_drop_to(&tail, 4);
+    assert_int_equal(channel_tail_first(&tail, 6), 5);
+    channel_tail_drop_to(&tail, 4);
+    channel_tail_drop_to(&tail, 100);
+    assert_int_equal(channel_tail_count(&tail), 0);
+}
+
 static bool prepend(uint64_t offset) {
     char text[32];
     snprintf(text, sizeof text, "publication %llu", (unsigned long long) offset);
@@ -230,6 +268,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(with_no_other_to_give_up_it_goes_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(at_the_bound_of_all_tails_the_one_not_used_for_longest_is_given_up_whole,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_too_old_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_removed_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reading_a_tail_is_using_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tail_that_was_given_up_begins_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_many_go_as_are_needed, set_up, tear_down),

@@ -63,8 +63,12 @@ static void on_state(void *context, bool connected, bool pubsub_connected, const
     (void) context;
     assert_true(connected && pubsub_connected && reason != NULL);
 }
-static const struct engine_events events = {on_publication,     on_presence, on_doubt,
-                                            on_partition_doubt, on_leases,   on_state};
+static const struct engine_events events = {.on_publication = on_publication,
+                                            .on_presence = on_presence,
+                                            .on_doubt = on_doubt,
+                                            .on_partition_doubt = on_partition_doubt,
+                                            .on_leases = on_leases,
+                                            .on_state = on_state};
 
 static void turn(struct world *world) {
     uv_run(&world->loop, UV_RUN_NOWAIT);

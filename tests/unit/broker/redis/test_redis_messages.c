@@ -103,6 +103,30 @@ static void a_topic_message_tells_its_items_in_order(void **state) {
     buffer_finish(&bytes);
 }
 
+static void removed_names_one_channel_and_its_top(void **state) {
+    (void) state;
+    struct buffer bytes = BUFFER_EMPTY;
+    append_topic_head(&bytes, REDIS_TOPIC_REMOVED);
+    buffer_append_u8(&bytes, 6);
+    buffer_append_text(&bytes, "news:a");
+    buffer_append_text(&bytes, "0123456789abcdef");
+    buffer_append_u64(&bytes, 41);
+    struct redis_topic_message message;
+    struct redis_topic_item item;
+    assert_true(redis_topic_parse(buffer_span(&bytes), &message));
+    assert_int_equal(message.kind, REDIS_TOPIC_REMOVED);
+    assert_true(span_equal_text(message.channels[0].name, "news:a"));
+    assert_string_equal(message.channels[0].place.epoch.text, "0123456789abcdef");
+    assert_int_equal(message.channels[0].place.first, 41);
+    assert_false(redis_topic_next(&message, &item));
+    for (size_t size = 0; size < bytes.size; size++) {
+        assert_false(redis_topic_parse(span_of(bytes.data, size), &message));
+    }
+    buffer_append_u8(&bytes, 0);
+    assert_false(redis_topic_parse(buffer_span(&bytes), &message));
+    buffer_finish(&bytes);
+}
+
 static void opened_has_a_head_only(void **state) {
     (void) state;
     struct buffer bytes = BUFFER_EMPTY;
@@ -226,6 +250,7 @@ static void an_entry_is_a_version_and_exactly_one_publication(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_message_tells_its_items_in_order),
+        cmocka_unit_test(removed_names_one_channel_and_its_top),
         cmocka_unit_test(opened_has_a_head_only),
         cmocka_unit_test(a_message_cut_anywhere_is_refused),
         cmocka_unit_test(a_message_with_one_byte_bent_never_harms),

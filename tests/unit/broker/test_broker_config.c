@@ -162,9 +162,9 @@ static void common_keys_have_one_type_and_every_key_a_variable_of_its_own(void *
                 continue;
             }
             size_t i = 0;
-            while (key_a->path[i] != '\0' && (key_a->path[i] == key_b->path[i] ||
-                                              (strchr("._", key_a->path[i]) && key_b->path[i] != '\0' &&
-                                               strchr("._", key_b->path[i])))) {
+            while (key_a->path[i] != '\0' &&
+                   (key_a->path[i] == key_b->path[i] ||
+                    (strchr("._", key_a->path[i]) && key_b->path[i] != '\0' && strchr("._", key_b->path[i])))) {
                 i++;
             }
             assert_true(key_a->path[i] != '\0' || key_b->path[i] != '\0');

@@ -150,6 +150,7 @@ struct redis_link_options redis_topology_link_options(const redis_topology_t *se
     struct redis_link_options options = {
         .loop = self->options.loop,
         .url = as_sentinel ? self->sentinel_url : self->url,
+        .tls = self->options.tls,
         .client_name = self->client_name,
         .commands_max = LINK_COMMANDS_MAX,
         .bytes_max = LINK_BYTES_MAX,

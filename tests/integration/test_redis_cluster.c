@@ -4,6 +4,7 @@
 #include "tests/support/topology_watch.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -197,6 +198,30 @@ static void a_login_that_is_refused_is_told(void **state) {
     topology_watch_stop(&watch);
 }
 
+static void through_TLS_the_ports_for_TLS_are_told(void **state) {
+    (void) state;
+    signal(SIGPIPE, SIG_IGN); /* as our programs do */
+    tls_directory_t *directory = tls_directory_new();
+    const struct redis_cluster_set_options set_options = {.tls = directory};
+    redis_cluster_set_t *set = redis_cluster_set_start(&set_options);
+    char ca[TLS_PATH_MAX];
+    tls_directory_file(directory, "authority.crt", ca);
+    struct topology_watch watch;
+    const struct topology_watch_options options = {.tls = {.ca_file = ca}};
+    topology_watch_start(&watch, redis_cluster_set_url(set), &options);
+    assert_true(topology_watch_await(&watch, SLOT_OF_0, redis_cluster_set_port(set, 0)));
+    assert_true(topology_watch_await(&watch, SLOT_OF_1, redis_cluster_set_port(set, 1)));
+    assert_true(topology_watch_await(&watch, SLOT_OF_2, redis_cluster_set_port(set, 2)));
+    unsigned new_primary = redis_cluster_set_failover(set, SLOT_OF_0);
+    assert_true(topology_watch_await(&watch, SLOT_OF_0, redis_cluster_set_port(set, new_primary)));
+    topology_watch_stop(&watch);
+    topology_watch_start(&watch, redis_cluster_set_url(set), NULL);
+    assert_true(topology_watch_await_trouble(&watch, "redis.tls_ca_file"));
+    topology_watch_stop(&watch);
+    redis_cluster_set_stop(&set);
+    tls_directory_destroy(&directory);
+}
+
 static int start_set(void **state) {
     *state = redis_cluster_set_start(NULL);
     return 0;
@@ -220,6 +245,7 @@ int main(void) {
         cmocka_unit_test(a_cluster_that_is_down_and_one_that_is_silent_are_told_apart),
         cmocka_unit_test(a_server_that_is_no_cluster_is_told),
         cmocka_unit_test(a_login_that_is_refused_is_told),
+        cmocka_unit_test(through_TLS_the_ports_for_TLS_are_told),
     };
     return cmocka_run_group_tests(tests, start_set, stop_set);
 }

@@ -4,16 +4,15 @@
 #include "base/memory.h"
 #include "broker/redis/redis_link.h"
 #include "broker/redis/redis_request.h"
-#include "tests/support/certificates.h"
 #include "tests/support/free_port.h"
 #include "tests/support/redis_server.h"
+#include "tests/support/tls_directory.h"
 
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,49 +22,28 @@ enum { AWAIT_MS = 20000, BIG = 3000000 };
 /* ---- a server with TLS beside its plain port, which the tests steer it by ---- */
 
 struct world {
-    char directory[64];
+    tls_directory_t *directory;
     redis_server_t *server;
     int tls_port;
     char socket_path[96];
 };
 
-static void path_of(const struct world *world, const char *file, char ret_path[128]) {
-    snprintf(ret_path, 128, "%s/%s", world->directory, file);
-}
-
-static void make_certificates(struct world *world) {
-    certificates_make_authority(world->directory, "authority");
-    certificates_make_authority(world->directory, "stranger");
-    const struct certificate_wish wishes[] = {
-        {"server", "authority", "IP:127.0.0.1,DNS:redis.test", false},
-        {"other_name", "authority", "IP:10.0.0.1,DNS:other.test", false},
-        {"expired", "authority", "IP:127.0.0.1", true},
-        {"client", "authority", NULL, false},
-        {"strange_client", "stranger", NULL, false},
-    };
-    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
-        certificates_make(world->directory, &wishes[i]);
-    }
+static void path_of(const struct world *world, const char *file, char ret_path[TLS_PATH_MAX]) {
+    tls_directory_file(world->directory, file, ret_path);
 }
 
 static int start_world(void **state) {
     signal(SIGPIPE, SIG_IGN); /* as our programs do */
     struct world *world = memory_alloc_zero(sizeof *world);
-    snprintf(world->directory, sizeof world->directory, "/tmp/callboard-tls-XXXXXX");
-    assert_non_null(mkdtemp(world->directory));
-    make_certificates(world);
+    world->directory = tls_directory_new();
     world->tls_port = free_port();
-    snprintf(world->socket_path, sizeof world->socket_path, "%s/redis.sock", world->directory);
-    char lines[7][160];
-    const char *pointers[8] = {NULL};
-    snprintf(lines[0], sizeof lines[0], "tls-port %d", world->tls_port);
-    snprintf(lines[1], sizeof lines[1], "tls-cert-file %s/server.crt", world->directory);
-    snprintf(lines[2], sizeof lines[2], "tls-key-file %s/server.key", world->directory);
-    snprintf(lines[3], sizeof lines[3], "tls-ca-cert-file %s/authority.crt", world->directory);
-    snprintf(lines[4], sizeof lines[4], "tls-auth-clients optional");
-    snprintf(lines[5], sizeof lines[5], "unixsocket %s", world->socket_path);
-    snprintf(lines[6], sizeof lines[6], "user app on >secret ~cb:* &cb:* +@all");
-    for (size_t i = 0; i < 7; i++) {
+    snprintf(world->socket_path, sizeof world->socket_path, "%s/redis.sock", tls_directory_path(world->directory));
+    char lines[TLS_LINES + 2][TLS_LINE_MAX];
+    const char *pointers[TLS_LINES + 3] = {NULL};
+    tls_directory_lines(world->directory, world->tls_port, lines);
+    snprintf(lines[TLS_LINES], TLS_LINE_MAX, "unixsocket %s", world->socket_path);
+    snprintf(lines[TLS_LINES + 1], TLS_LINE_MAX, "user app on >secret ~cb:* &cb:* +@all");
+    for (size_t i = 0; i < TLS_LINES + 2; i++) {
         pointers[i] = lines[i];
     }
     world->server = redis_server_start(pointers);
@@ -76,19 +54,8 @@ static int start_world(void **state) {
 static int stop_world(void **state) {
     struct world *world = *state;
     redis_server_stop(&world->server);
-    static const char *const files[] = {"authority", "stranger", "server",        "other_name",
-                                        "expired",   "client",   "strange_client"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char path[128];
-        char name[32];
-        snprintf(name, sizeof name, "%s.crt", files[i]);
-        path_of(world, name, path);
-        unlink(path);
-        snprintf(name, sizeof name, "%s.key", files[i]);
-        path_of(world, name, path);
-        unlink(path);
-    }
-    rmdir(world->directory);
+    unlink(world->socket_path);
+    tls_directory_destroy(&world->directory);
     memory_free(world);
     return 0;
 }
@@ -96,7 +63,7 @@ static int stop_world(void **state) {
 /* The server shows this certificate from now on. */
 static void show(struct world *world, const char *name) {
     redis_server_expect(world->server, "OK", "CONFIG SET tls-cert-file %s/%s.crt tls-key-file %s/%s.key",
-                        world->directory, name, world->directory, name);
+                        tls_directory_path(world->directory), name, tls_directory_path(world->directory), name);
 }
 
 /* ---- a link and what it told ---- */

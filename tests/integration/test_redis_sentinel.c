@@ -5,6 +5,7 @@
 #include "tests/support/topology_watch.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ static void what_a_hung_sentinel_does_not_tell_the_learned_ones_do(void **state)
     topology_watch_start(&watch, url, NULL);
     unsigned first = redis_sentinel_set_primary(set);
     assert_true(topology_watch_await(&watch, 0, port_of(set, first)));
+    redis_sentinel_set_await_replicas(set);
     topology_watch_run(&watch, 200); /* the links to those learned come up meanwhile, or later: it does not matter */
 
     redis_server_pause(named);
@@ -215,6 +217,29 @@ static void sentinels_with_a_password_ask_for_theirs_and_not_for_that_of_redis(v
     redis_sentinel_set_stop(&set);
 }
 
+static void through_TLS_the_ports_for_TLS_are_told(void **state) {
+    (void) state;
+    signal(SIGPIPE, SIG_IGN); /* as our programs do */
+    tls_directory_t *directory = tls_directory_new();
+    const struct redis_sentinel_set_options set_options = {.tls = directory, .password = "of-redis"};
+    redis_sentinel_set_t *set = redis_sentinel_set_start(&set_options);
+    char ca[TLS_PATH_MAX];
+    tls_directory_file(directory, "authority.crt", ca);
+    struct topology_watch watch;
+    const struct topology_watch_options options = {.tls = {.ca_file = ca}};
+    topology_watch_start(&watch, redis_sentinel_set_url(set), &options);
+    assert_true(topology_watch_await(&watch, 0, redis_sentinel_set_port(set, 0)));
+    unsigned second = redis_sentinel_set_failover(set);
+    assert_true(topology_watch_await(&watch, 0, redis_sentinel_set_port(set, second)));
+    topology_watch_stop(&watch);
+    const struct topology_watch_options none = {.sentinel_user = NULL};
+    topology_watch_start(&watch, redis_sentinel_set_url(set), &none);
+    assert_true(topology_watch_await_trouble(&watch, "redis.tls_ca_file"));
+    topology_watch_stop(&watch);
+    redis_sentinel_set_stop(&set);
+    tls_directory_destroy(&directory);
+}
+
 static int start_set(void **state) {
     *state = redis_sentinel_set_start(NULL);
     return 0;
@@ -237,6 +262,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_master_name_is_told),
         cmocka_unit_test(all_sentinels_may_go_and_come_back),
         cmocka_unit_test(sentinels_that_start_after_us_are_found),
+        cmocka_unit_test(through_TLS_the_ports_for_TLS_are_told),
         cmocka_unit_test(sentinels_with_a_password_ask_for_theirs_and_not_for_that_of_redis),
     };
     return cmocka_run_group_tests(tests, start_set, stop_set);

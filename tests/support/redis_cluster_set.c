@@ -27,6 +27,7 @@ struct redis_cluster_set {
     struct redis_cluster_set_options options;
     redis_server_t *servers[REDIS_CLUSTER_SET_SERVERS];
     int bus_ports[REDIS_CLUSTER_SET_SERVERS];
+    int tls_ports[REDIS_CLUSTER_SET_SERVERS]; /* 0: none */
     char ids[REDIS_CLUSTER_SET_SERVERS][ID_LENGTH + 1];
     char url[160];
 };
@@ -50,6 +51,15 @@ static void start_server(redis_cluster_set_t *self, unsigned number) {
     if (self->options.password != NULL) {
         snprintf(texts[n++], LINE_MAX, "requirepass %s", self->options.password);
         snprintf(texts[n++], LINE_MAX, "masterauth %s", self->options.password);
+    }
+    char tls_lines[TLS_LINES][TLS_LINE_MAX];
+    if (self->options.tls != NULL) {
+        self->tls_ports[number] = free_port();
+        tls_directory_lines(self->options.tls, self->tls_ports[number], tls_lines);
+        snprintf(texts[n++], LINE_MAX, "tls-cluster yes");
+    }
+    for (unsigned i = 0; self->options.tls != NULL && i < TLS_LINES; i++) {
+        snprintf(texts[n++], LINE_MAX, "%s", tls_lines[i]);
     }
     for (size_t i = 0; self->options.config_lines != NULL && self->options.config_lines[i] != NULL; i++) {
         check(n < LINES_MAX, "too many lines");
@@ -96,8 +106,8 @@ static void meet(redis_cluster_set_t *self) {
     for (unsigned known = 0; known < REDIS_CLUSTER_SET_SERVERS; nap()) {
         check(clock_monotonic_ms() < deadline_ms, "node %u does not know the others", known);
         for (unsigned i = 1; clock_monotonic_ms() >= next_ms && i < REDIS_CLUSTER_SET_SERVERS; i++) {
-            redis_server_expect(self->servers[0], "OK", "CLUSTER MEET 127.0.0.1 %d %d",
-                                redis_server_port(self->servers[i]), self->bus_ports[i]);
+            redis_server_expect(self->servers[0], "OK", "CLUSTER MEET 127.0.0.1 %d %d", redis_cluster_set_port(self, i),
+                                self->bus_ports[i]);
         }
         next_ms = clock_monotonic_ms() >= next_ms ? clock_monotonic_ms() + MEET_MS : next_ms;
         for (known = 0; known < REDIS_CLUSTER_SET_SERVERS && knows_all(self, known);) {
@@ -143,9 +153,9 @@ redis_cluster_set_t *redis_cluster_set_start(const struct redis_cluster_set_opti
     meet(self);
     replicate(self);
     await_map(self);
-    snprintf(self->url, sizeof self->url, "redis+cluster://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d",
-             redis_server_port(self->servers[0]), redis_server_port(self->servers[1]),
-             redis_server_port(self->servers[2]));
+    snprintf(self->url, sizeof self->url, "%s+cluster://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d",
+             self->options.tls == NULL ? "redis" : "rediss", redis_cluster_set_port(self, 0),
+             redis_cluster_set_port(self, 1), redis_cluster_set_port(self, 2));
     return self;
 }
 
@@ -168,6 +178,10 @@ const char *redis_cluster_set_url(const redis_cluster_set_t *self) {
 redis_server_t *redis_cluster_set_server(redis_cluster_set_t *self, unsigned number) {
     check(number < REDIS_CLUSTER_SET_SERVERS, "server %u", number);
     return self->servers[number];
+}
+
+int redis_cluster_set_port(const redis_cluster_set_t *self, unsigned number) {
+    return self->tls_ports[number] != 0 ? self->tls_ports[number] : redis_server_port(self->servers[number]);
 }
 
 /* ---- who is primary ---- */
@@ -276,7 +290,7 @@ static void move_keys(redis_cluster_set_t *self, unsigned slot, unsigned from, u
             memory_free(key);
             return;
         }
-        int port = redis_server_port(self->servers[to]);
+        int port = redis_cluster_set_port(self, to);
         if (self->options.password == NULL) {
             redis_server_expect(self->servers[from], "OK", "MIGRATE 127.0.0.1 %d %s 0 2000", port, key);
         } else {

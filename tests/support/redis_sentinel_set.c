@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "tests/support/free_port.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { AWAIT_MS = 30000, DOWN_AFTER_MS = 700, LINES_MAX = 32, LINE_MAX = 1024 };
+enum { AWAIT_MS = 30000, DOWN_AFTER_MS = 700, FAILOVER_MS = 5000, LINES_MAX = 32, LINE_MAX = 1024 };
 
 static const char master[] = "mymaster";
 
@@ -23,6 +24,8 @@ struct redis_sentinel_set {
     struct redis_sentinel_set_options options;
     redis_server_t *servers[REDIS_SENTINEL_SET_SERVERS];
     redis_server_t *sentinels[REDIS_SENTINEL_SET_SENTINELS];
+    int server_tls_ports[REDIS_SENTINEL_SET_SERVERS]; /* 0: none */
+    int sentinel_tls_ports[REDIS_SENTINEL_SET_SENTINELS];
     char url[160];
 };
 
@@ -48,8 +51,23 @@ static void nap(void) {
     nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
-static redis_server_t *start_server(const redis_sentinel_set_t *self, const redis_server_t *primary) {
+/* Returns the port. */
+static int add_tls(const redis_sentinel_set_t *self, struct lines *lines) {
+    if (self->options.tls == NULL) {
+        return 0;
+    }
+    char texts[TLS_LINES][TLS_LINE_MAX];
+    int port = free_port();
+    tls_directory_lines(self->options.tls, port, texts);
+    for (unsigned i = 0; i < TLS_LINES; i++) {
+        add_line(lines, "%s", texts[i]);
+    }
+    return port;
+}
+
+static void start_server(redis_sentinel_set_t *self, unsigned number) {
     struct lines lines = {.n = 0};
+    self->server_tls_ports[number] = add_tls(self, &lines);
     for (size_t i = 0; self->options.config_lines != NULL && self->options.config_lines[i] != NULL; i++) {
         add_line(&lines, "%s", self->options.config_lines[i]);
     }
@@ -59,14 +77,13 @@ static redis_server_t *start_server(const redis_sentinel_set_t *self, const redi
         add_line(&lines, "requirepass %s", self->options.password);
         add_line(&lines, "masterauth %s", self->options.password);
     }
-    if (primary != NULL) {
-        add_line(&lines, "replicaof 127.0.0.1 %d", redis_server_port(primary));
+    if (number > 0) {
+        add_line(&lines, "replicaof 127.0.0.1 %d", redis_sentinel_set_port(self, 0));
     }
-    redis_server_t *server = redis_server_start(lines.pointers);
+    self->servers[number] = redis_server_start(lines.pointers);
     if (self->options.password != NULL) {
-        redis_server_set_login(server, NULL, self->options.password);
+        redis_server_set_login(self->servers[number], NULL, self->options.password);
     }
-    return server;
 }
 
 static void shorten_timers(redis_server_t *sentinel) {
@@ -75,10 +92,11 @@ static void shorten_timers(redis_server_t *sentinel) {
                         "MIN-LINK-RECONNECT-PERIOD 200 ELECTION-TIMEOUT 500");
 }
 
-static redis_server_t *start_sentinel(const redis_sentinel_set_t *self) {
+static void start_sentinel(redis_sentinel_set_t *self, unsigned number) {
     struct lines lines = {.n = 0};
+    self->sentinel_tls_ports[number] = add_tls(self, &lines);
     unsigned down_after_ms = self->options.down_after_ms == 0 ? DOWN_AFTER_MS : self->options.down_after_ms;
-    add_line(&lines, "sentinel monitor %s 127.0.0.1 %d 2", master, redis_server_port(self->servers[0]));
+    add_line(&lines, "sentinel monitor %s 127.0.0.1 %d 2", master, redis_sentinel_set_port(self, 0));
     add_line(&lines, "sentinel down-after-milliseconds %s %u", master, down_after_ms);
     add_line(&lines, "sentinel failover-timeout %s 2000", master);
     if (self->options.password != NULL) {
@@ -93,7 +111,7 @@ static redis_server_t *start_sentinel(const redis_sentinel_set_t *self) {
         redis_server_set_login(sentinel, NULL, self->options.sentinel_password);
     }
     shorten_timers(sentinel);
-    return sentinel;
+    self->sentinels[number] = sentinel;
 }
 
 /* The value behind `field` in an answer of fields and values, a line each; false: it is not there. */
@@ -119,18 +137,21 @@ redis_sentinel_set_t *redis_sentinel_set_start(const struct redis_sentinel_set_o
     redis_sentinel_set_t *self = memory_alloc_zero(sizeof *self);
     self->options = options == NULL ? (struct redis_sentinel_set_options){.password = NULL} : *options;
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
-        self->servers[i] = start_server(self, i == 0 ? NULL : self->servers[0]);
+        start_server(self, i);
     }
     redis_sentinel_set_await_replicas(self);
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
-        self->sentinels[i] = start_sentinel(self);
+        start_sentinel(self, i);
     }
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
         await_sentinel_knows_all(self->sentinels[i]);
     }
-    snprintf(self->url, sizeof self->url, "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/%s",
-             redis_server_port(self->sentinels[0]), redis_server_port(self->sentinels[1]),
-             redis_server_port(self->sentinels[2]), master);
+    const int *tls_ports = self->sentinel_tls_ports;
+    bool is_tls = self->options.tls != NULL;
+    snprintf(self->url, sizeof self->url, "%s+sentinel://127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:%d/%s",
+             is_tls ? "rediss" : "redis", is_tls ? tls_ports[0] : redis_server_port(self->sentinels[0]),
+             is_tls ? tls_ports[1] : redis_server_port(self->sentinels[1]),
+             is_tls ? tls_ports[2] : redis_server_port(self->sentinels[2]), master);
     return self;
 }
 
@@ -168,6 +189,11 @@ void redis_sentinel_set_restart_sentinel(redis_sentinel_set_t *self, unsigned nu
     shorten_timers(self->sentinels[number]);
 }
 
+int redis_sentinel_set_port(const redis_sentinel_set_t *self, unsigned number) {
+    return self->server_tls_ports[number] != 0 ? self->server_tls_ports[number]
+                                               : redis_server_port(self->servers[number]);
+}
+
 /* ---- who is primary ---- */
 
 static bool is_role(redis_server_t *server, const char *role) {
@@ -199,7 +225,7 @@ static unsigned agreed(redis_sentinel_set_t *self) {
         port = named >= 0 ? named : port;
     }
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
-        if (redis_server_port(self->servers[i]) == port && is_role(self->servers[i], "master")) {
+        if (redis_sentinel_set_port(self, i) == port && is_role(self->servers[i], "master")) {
             return i;
         }
     }
@@ -228,17 +254,33 @@ unsigned redis_sentinel_set_await_failover(redis_sentinel_set_t *self, unsigned 
     return await_primary(self, old);
 }
 
-unsigned redis_sentinel_set_failover(redis_sentinel_set_t *self) {
-    unsigned old = redis_sentinel_set_primary(self);
-    redis_sentinel_set_await_replicas(self);
-    /* A Sentinel refuses where it has not seen a replica in order yet, or while another failover ends. */
+/* A Sentinel refuses where it has not seen a replica in order yet, or while another failover ends. */
+static void ask_for_failover(redis_sentinel_set_t *self) {
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
         if (redis_server_is_running(self->sentinels[i])) {
             redis_server_await(self->sentinels[i], "OK", "SENTINEL FAILOVER %s", master);
-            break;
+            return;
         }
     }
-    unsigned primary = await_primary(self, old);
+    unreachable("no Sentinel runs");
+}
+
+/* It is given up where the promotion is not seen in time, on a busy machine: then it is asked for again. */
+unsigned redis_sentinel_set_failover(redis_sentinel_set_t *self) {
+    unsigned old = redis_sentinel_set_primary(self);
+    redis_sentinel_set_await_replicas(self);
+    uint64_t deadline_ms = clock_monotonic_ms() + AWAIT_MS;
+    uint64_t next_ms = 0;
+    unsigned primary = old;
+    while (primary == old || primary == REDIS_SENTINEL_SET_SERVERS) {
+        check(clock_monotonic_ms() < deadline_ms, "no failover");
+        if (primary == old && clock_monotonic_ms() >= next_ms) {
+            ask_for_failover(self);
+            next_ms = clock_monotonic_ms() + FAILOVER_MS;
+        }
+        nap();
+        primary = agreed(self);
+    }
     redis_sentinel_set_await_replicas(self);
     return primary;
 }
@@ -260,6 +302,26 @@ static bool is_replica_in_sync(redis_server_t *server) {
     return is_it;
 }
 
+/* No Sentinel takes one of the replicas for a primary any more: it would still turn it over, in the midst of the next
+ * failover. */
+static bool is_settled(redis_server_t *sentinel) {
+    char *answer = redis_server_command(sentinel, "SENTINEL REPLICAS %s", master);
+    bool is_it = answer == NULL /* paused */ || !has_field(answer, "role-reported", "master");
+    memory_free(answer);
+    return is_it;
+}
+
+static void await_sentinels(redis_sentinel_set_t *self) {
+    uint64_t deadline_ms = clock_monotonic_ms() + AWAIT_MS;
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
+        while (self->sentinels[i] != NULL && redis_server_is_running(self->sentinels[i]) &&
+               !is_settled(self->sentinels[i])) {
+            check(clock_monotonic_ms() < deadline_ms, "a Sentinel takes a replica for a primary");
+            nap();
+        }
+    }
+}
+
 void redis_sentinel_set_await_replicas(redis_sentinel_set_t *self) {
     uint64_t deadline_ms = clock_monotonic_ms() + AWAIT_MS;
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
@@ -270,6 +332,7 @@ void redis_sentinel_set_await_replicas(redis_sentinel_set_t *self) {
             nap();
         }
     }
+    await_sentinels(self);
 }
 
 static void for_replicas(redis_sentinel_set_t *self, void (*act)(redis_server_t *replica, const char *password)) {

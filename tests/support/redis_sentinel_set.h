@@ -5,6 +5,7 @@
 #define CALLBOARD_TESTS_REDIS_SENTINEL_SET_H
 
 #include "tests/support/redis_server.h"
+#include "tests/support/tls_directory.h"
 
 enum { REDIS_SENTINEL_SET_SERVERS = 3, REDIS_SENTINEL_SET_SENTINELS = 3 };
 
@@ -15,16 +16,19 @@ struct redis_sentinel_set_options {
     const char *sentinel_password;   /* of the Sentinels'; NULL: none */
     const char *const *config_lines; /* for each server, NULL-terminated; NULL: none */
     unsigned down_after_ms;          /* 0: 700 */
+    const tls_directory_t *tls; /* servers and Sentinels speak TLS to each other and to those who come so; NULL: they do
+                                   not. Read at start only */
 };
 
 /* Returns when every Sentinel knows both replicas and the other Sentinels. options NULL: the defaults. */
 redis_sentinel_set_t *redis_sentinel_set_start(const struct redis_sentinel_set_options *options);
 void redis_sentinel_set_stop(redis_sentinel_set_t **self_p); /* accepts NULL */
 
-/* redis+sentinel://127.0.0.1:a,127.0.0.1:b,127.0.0.1:c/mymaster, without passwords. */
+/* redis+sentinel://127.0.0.1:a,127.0.0.1:b,127.0.0.1:c/mymaster, with tls rediss+sentinel://; no passwords. */
 const char *redis_sentinel_set_url(const redis_sentinel_set_t *self);
 /* 0 is the first primary. Kill, pause and restart them as any server. */
 redis_server_t *redis_sentinel_set_server(redis_sentinel_set_t *self, unsigned number);
+int redis_sentinel_set_port(const redis_sentinel_set_t *self, unsigned number); /* as the Sentinels tell it */
 redis_server_t *redis_sentinel_set_sentinel(redis_sentinel_set_t *self, unsigned number);
 
 /* After it was killed; with its short timers again. */

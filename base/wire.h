@@ -122,7 +122,8 @@ enum wire_kind {
 /* Every heartbeat on every lane of a shard. The figures are those of the whole gateway process. flags: WIRE_BEAT_*. */
 #define WIRE_FIELDS_beat(F)                                                                       \
     F(u64, sent_us) F(u8, flags) F(u32, connections) F(u32, users) F(u32, alive) F(u32, dead) F(u32, load_permille)
-/* From the shard itself. tops: per channel that changed lately, u32 handle and u64 offset. degraded: Redis is away. */
+/* From the shard itself. tops: per channel that changed lately, u32 handle and u64 offset. degraded: Redis is away, or
+ * memory stands in for it. */
 #define WIRE_FIELDS_beat_answer(F) F(u64, sent_us) F(u8, degraded) F(u32, n_tops) F(bytes, tops)
 /* rest: one wire_publication up to the end of the frame, see wire_append_push. */
 #define WIRE_FIELDS_push(F) F(u32, handle) F(rest, publication)
@@ -165,7 +166,7 @@ enum wire_reset_reason {
     WIRE_RESET_BAD_FRAME = 3,
     WIRE_RESET_VERSION = 4,
     WIRE_RESET_OVERFLOW = 5,
-    WIRE_RESET_MODE = 6, /* a second broker where one is in mode memory */
+    WIRE_RESET_MODE = 6, /* a second broker where one is in mode memory; the broker's mode is another one now */
     WIRE_RESET_REPLACED = 7,
     WIRE_RESET_NOT_ALLOWED = 8, /* the gateway's CURVE key was taken off the list */
 };

@@ -29,10 +29,10 @@ static void append_status(struct buffer *body, const broker_t *broker, const str
     buffer_append_format(body, "{\"status\":\"%s\",\"broker\":", word);
     buffer_append_json_string(body, span_of_text(status->id));
     buffer_append_format(body, ",\"connections\":{\"gateway_workers\":%llu},", (unsigned long long) status->links);
-    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\",\"findings\":",
+    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\"%s,\"findings\":",
                          bool_text(status->mode == WIRE_MODE_REDIS && status->engine_connected),
                          bool_text(status->mode == WIRE_MODE_REDIS && status->pubsub_connected),
-                         mode_text(status->mode));
+                         mode_text(status->mode), status->stands_in ? ",\"fallback\":true" : "");
     finding_board_append_ids(broker_findings(broker), body);
     buffer_append_text(body, "}}\n");
 }
@@ -42,10 +42,10 @@ static void answer_status(const struct admin_http *self, struct http_answer *ans
     broker_read_status(self->broker, &status);
     bool stalled = status.stalled_ms > STALLED_MS;
     bool refused = stalled || (is_ready_check && status.draining);
-    const char *word = stalled                    ? "stalled"
-                       : status.draining          ? "draining"
-                       : !status.engine_connected ? "degraded"
-                                                  : "ok";
+    const char *word = stalled                                        ? "stalled"
+                       : status.draining                              ? "draining"
+                       : !status.engine_connected || status.stands_in ? "degraded"
+                                                                      : "ok";
     answer->status = refused ? 503 : 200;
     answer->content_type = "application/json";
     append_status(&answer->body, self->broker, &status, word);
@@ -70,8 +70,9 @@ void admin_http_append_info(const broker_t *broker, struct buffer *body) {
     buffer_append_json_string(body, span_of_text(status.id));
     buffer_append_text(body, ",\"version\":\"" CALLBOARD_VERSION "\",\"endpoint\":");
     buffer_append_json_string(body, span_of_text(broker_endpoint(broker)));
-    buffer_append_format(body, ",\"engine\":\"%s\",\"engine_connected\":%s,\"draining\":%s", mode_text(status.mode),
-                         bool_text(status.engine_connected), bool_text(status.draining));
+    buffer_append_format(body, ",\"engine\":\"%s\",\"engine_connected\":%s,\"fallback\":%s,\"draining\":%s",
+                         mode_text(status.mode), bool_text(status.engine_connected), bool_text(status.stands_in),
+                         bool_text(status.draining));
     append_figure(body, "shards", status.shards);
     append_figure(body, "gateway_workers", status.links);
     append_figure(body, "channels", status.channels);

@@ -16,6 +16,7 @@
 #include "base/partition.h"
 #include "base/random.h"
 #include "broker/backend/backend_api.h"
+#include "broker/engine_fallback.h"
 #include "broker/engine_memory.h"
 #include "broker/redis/engine_redis.h"
 #include "broker/switchboard.h"
@@ -35,6 +36,7 @@ struct broker {
     namespace_set_t *old_namespaces;   /* still in use while a reload is under way */
     uint32_t reload;
     finding_board_t *findings;
+    engine_choice_t *engine_choice; /* with redis.fallback: memory */
     switchboard_t *switchboard;
     shard_t **shards;
     uint32_t n_shards;
@@ -48,21 +50,45 @@ struct broker {
 
 /* ---- engines ---- */
 
+static struct engine_memory_limits memory_limits(const struct broker_config *config, uint32_t n_shards) {
+    struct engine_memory_limits limits = ENGINE_MEMORY_LIMITS_DEFAULT;
+    limits.bytes_max = (size_t) config->memory_bytes_max / n_shards;
+    limits.key_ttl_ms = (uint64_t) config->key_ttl_ms;
+    limits.lease_ms = (uint64_t) config->lease_ms;
+    return limits;
+}
+
 static engine_t *make_memory_engine(void *context, const struct engine_options *options, char *ret_error,
                                     size_t error_size) {
     (void) ret_error;
     (void) error_size;
-    const struct broker_config *config = ((broker_t *) context)->config;
-    struct engine_memory_limits limits = ENGINE_MEMORY_LIMITS_DEFAULT;
-    limits.bytes_max = (size_t) config->memory_bytes_max / options->n_shards;
-    limits.key_ttl_ms = (uint64_t) config->key_ttl_ms;
-    limits.lease_ms = (uint64_t) config->lease_ms;
+    struct engine_memory_limits limits = memory_limits(((broker_t *) context)->config, options->n_shards);
+    return engine_memory_new(options, &limits);
+}
+
+static engine_t *make_stand_in(void *context, const struct engine_options *options, char *ret_error,
+                               size_t error_size) {
+    (void) ret_error;
+    (void) error_size;
+    struct engine_memory_limits limits = memory_limits(((broker_t *) context)->config, options->n_shards);
+    limits.stands_in = true;
     return engine_memory_new(options, &limits);
 }
 
 static engine_t *make_redis_engine(void *context, const struct engine_options *options, char *ret_error,
                                    size_t error_size) {
     return engine_redis_new(options, ((broker_t *) context)->config, ret_error, error_size);
+}
+
+static engine_t *make_fallback_engine(void *context, const struct engine_options *options, char *ret_error,
+                                      size_t error_size) {
+    const broker_t *self = context;
+    struct engine_fallback_options how = {.choice = self->engine_choice,
+                                          .wait_ms = (uint64_t) self->config->redis_fallback_after_ms,
+                                          .make_primary = make_redis_engine,
+                                          .make_stand_in = make_stand_in,
+                                          .context = context};
+    return engine_fallback_new(options, &how, ret_error, error_size);
 }
 
 /* ---- building ---- */
@@ -163,7 +189,6 @@ static bool make_backend_api(broker_t *self, char *ret_error, size_t error_size)
         .n_shards = self->n_shards,
         .n_partitions = (uint32_t) self->config->partitions,
         .request_kind = SHARD_MESSAGE_REQUEST,
-        .engine = self->config->redis_url[0] == '\0' ? "memory" : "redis",
     };
     for (uint32_t i = 0; i < self->n_shards; i++) {
         options.shards[i] = shard_actor(self->shards[i]);
@@ -186,8 +211,15 @@ static void choose_engine(broker_t *self) {
     if (self->options.make_engine != NULL) {
         return;
     }
-    self->options.make_engine = self->config->redis_url[0] == '\0' ? make_memory_engine : make_redis_engine;
     self->options.engine_context = self;
+    if (self->config->redis_url[0] == '\0') {
+        self->options.make_engine = make_memory_engine;
+    } else if (self->config->redis_fallback == REDIS_FALLBACK_MEMORY) {
+        self->engine_choice = engine_choice_new(self->n_shards);
+        self->options.make_engine = make_fallback_engine;
+    } else {
+        self->options.make_engine = make_redis_engine;
+    }
 }
 
 broker_t *broker_new(const struct broker_options *options, char *ret_error, size_t error_size) {
@@ -235,6 +267,7 @@ void broker_destroy(broker_t **self_p) {
     namespace_set_destroy(&self->old_namespaces);
     namespace_set_destroy(&self->namespaces);
     finding_board_destroy(&self->findings);
+    engine_choice_destroy(&self->engine_choice);
     memory_free(self->shards);
     memory_free(self->id);
     memory_free(self);
@@ -317,7 +350,8 @@ static void add_shard(const broker_t *self, uint32_t index, struct broker_status
     struct shard_figures figures;
     shard_read_figures(self->shards[index], &figures);
     uint64_t stalled_ms = actor_stalled_ms(shard_actor(self->shards[index]));
-    status->mode = figures.mode;
+    status->mode = index == 0 || figures.mode == WIRE_MODE_MEMORY ? figures.mode : status->mode;
+    status->stands_in |= figures.stands_in;
     status->engine_connected &= figures.engine_connected;
     status->pubsub_connected &= figures.pubsub_connected;
     status->stalled_ms = stalled_ms > status->stalled_ms ? stalled_ms : status->stalled_ms;

@@ -54,7 +54,8 @@ finding_board_t *broker_findings(const broker_t *self); /* of the engines' serve
 struct broker_status {
     const char *id;
     uint32_t shards;
-    enum wire_mode mode;
+    enum wire_mode mode;   /* memory where one shard's is */
+    bool stands_in;        /* memory, because Redis could not be reached at the start (redis.fallback) */
     bool engine_connected; /* all shards' */
     bool pubsub_connected;
     bool draining;       /* every shard knows it */

@@ -11,6 +11,8 @@ static const char *const confirms[] = {"auto", "replicas", "disk", "declared",
                                        NULL};                                        /* as enum redis_confirm_setting */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
+static const char *const fallbacks[] = {"none", "memory", NULL}; /* as enum redis_fallback */
+
 #define SECOND INT64_C(1000)
 #define HOUR   (3600 * SECOND)
 #define KIB    INT64_C(1024)
@@ -127,6 +129,12 @@ static const struct config_key keys[] = {
     KEY("redis.survey", CONFIG_DURATION, redis_survey_ms, RANGE(0, 24 * HOUR), .default_text = "5m",
         .help = "How often the settings of each Redis server are examined for what will hurt, beside each time a "
                 "connection is made: what is found is logged, and shown in health and metrics. 0: only then."),
+    KEY("redis.fallback", CONFIG_CHOICE, redis_fallback, .choices = fallbacks, .default_text = "none",
+        .help = "Where Redis cannot be reached at the start. none: publications are refused until it is there. memory: "
+                "the broker keeps channels in its memory meanwhile, says so everywhere, and every subscriber is told "
+                "that continuity is lost when Redis comes. Only for a broker that is the only one."),
+    KEY("redis.fallback_after", CONFIG_DURATION, redis_fallback_after_ms, RANGE(100, 600 * SECOND),
+        .default_text = "5s", .help = "How long after the start Redis is waited for before redis.fallback counts."),
 
     KEY("backend.endpoint", CONFIG_TEXT, backend_endpoint, RANGE(0, 255), .default_text = "tcp://127.0.0.1:7710",
         .help = "Where backend services connect for requests: tcp://address:port. Empty: off."),

@@ -14,6 +14,9 @@ enum redis_confirm_setting {
     REDIS_CONFIRM_BY_DECLARATION,
 };
 
+/* What a broker does that cannot reach Redis at its start. */
+enum redis_fallback { REDIS_FALLBACK_NONE, REDIS_FALLBACK_MEMORY };
+
 struct broker_config {
     char *id;                /* broker.id: default the host name (a pod's name survives its restart) */
     int64_t shards;          /* broker.shards: 0 = cores of the cgroup, at most 16 */
@@ -61,6 +64,8 @@ struct broker_config {
     int64_t redis_held_bytes;         /* redis.held_bytes, 4MiB a partition */
     int64_t redis_batch_publications; /* redis.batch_publications, 256 in one script call */
     int64_t redis_loads;              /* redis.loads, reads under way at once after an opening, 64 */
+    int redis_fallback;               /* redis.fallback: enum redis_fallback */
+    int64_t redis_fallback_after_ms;  /* redis.fallback_after, 5s */
     int64_t redis_topic_idle_ms;      /* redis.topic_idle, 60s */
     int64_t redis_survey_ms;          /* redis.survey, 5m */
     /* backends */

@@ -56,7 +56,7 @@ struct engine_append {
     /* out, valid in on_done with ENGINE_OK */
     struct position position; /* empty epoch, offset 0: the channel has no history, or it was skipped */
     bool duplicate;           /* the key was known: position is the first result's */
-    bool not_durable;         /* on_engine_down: memory */
+    bool not_durable;         /* on_engine_down: memory, or memory stands in for Redis */
     /* the engine's own */
     struct list_link link;
     void *engine_data;

@@ -14,6 +14,7 @@ struct engine_memory_limits {
     uint64_t key_ttl_ms;   /* an idempotency key is known for so long */
     uint64_t lease_ms;     /* a lease lives so long from its last renewal */
     size_t read_bytes_max; /* of encoded publications in one read without a bound of its own */
+    bool stands_in;        /* for an engine that would keep what it takes: acks say that this one does not */
 };
 
 #define ENGINE_MEMORY_LIMITS_DEFAULT                                                                                   \

@@ -16,6 +16,20 @@ enum { TICK_MS = 100, STOP_DEADLINE_MS = 10000 };
 
 /* ---- figures ---- */
 
+bool shard_stands_in(const struct shard *self) {
+    return self->options.config->redis_url[0] != '\0' && self->engine->methods->mode(self->engine) == WIRE_MODE_MEMORY;
+}
+
+bool shard_is_degraded(const struct shard *self) {
+    return !self->engine->methods->is_connected(self->engine) || shard_stands_in(self);
+}
+
+static void publish_engine(struct shard *self) {
+    atomic_store(&self->engine_connected, self->engine->methods->is_connected(self->engine));
+    atomic_store(&self->mode, (int) self->engine->methods->mode(self->engine));
+    atomic_store(&self->stands_in, shard_stands_in(self));
+}
+
 void shard_publish_figures(struct shard *self) {
     struct wire_totals totals = gateway_leases_totals(self->leases);
     uint64_t subscriptions = 0;
@@ -30,7 +44,7 @@ void shard_publish_figures(struct shard *self) {
     atomic_store(&self->seen_gateways, totals.gateways);
     atomic_store(&self->seen_connections, totals.connections);
     atomic_store(&self->seen_users, totals.users);
-    atomic_store(&self->engine_connected, self->engine->methods->is_connected(self->engine));
+    publish_engine(self);
     metric_set(self->metrics, SHARD_OPERATIONS, self->n_operations);
     metric_set(self->metrics, SHARD_OPERATIONS_BYTES, (int64_t) self->operations_quota.used);
     metric_set(self->metrics, SHARD_INBOX_MESSAGES, (int64_t) actor_inbox_messages(self->actor));
@@ -100,8 +114,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     if (self->engine == NULL) {
         return false;
     }
-    atomic_store(&self->mode, (int) self->engine->methods->mode(self->engine));
-    atomic_store(&self->engine_connected, self->engine->methods->is_connected(self->engine));
+    publish_engine(self);
     self->channels = channel_set_new(&(struct channel_set_options){
         .engine = self->engine, .config = options->config, .leases = self->leases, .metrics = self->metrics});
     uv_timer_init(actor_loop(actor), &self->timer);
@@ -183,6 +196,7 @@ void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) 
     *ret_figures = (struct shard_figures){.engine_connected = atomic_load(&self->engine_connected),
                                           .pubsub_connected = atomic_load(&self->pubsub_connected),
                                           .mode = (enum wire_mode) atomic_load(&self->mode),
+                                          .stands_in = atomic_load(&self->stands_in),
                                           .peers = atomic_load(&self->seen_peers),
                                           .channels = atomic_load(&self->seen_channels),
                                           .subscriptions = atomic_load(&self->seen_subscriptions),

@@ -80,6 +80,7 @@ struct shard_figures {
     bool engine_connected;
     bool pubsub_connected;
     enum wire_mode mode;
+    bool stands_in; /* the mode is memory although Redis is configured: redis.fallback */
     uint64_t peers;
     uint64_t channels;
     uint64_t subscriptions;

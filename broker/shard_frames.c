@@ -247,7 +247,7 @@ static bool on_beat(struct shard *self, gateway_peer_t *peer, struct span body) 
         gateway_peer_has_room(peer, (size_t) 2 * TOPS_MAX * TOP_BYTES) ? (uint32_t) TOPS_MAX : (uint32_t) TOPS_SCARCE;
     uint32_t n = gateway_peer_append_tops(peer, (uint32_t) walk, n_max, &self->scratch);
     struct wire_beat_answer answer = {.sent_us = frame.sent_us,
-                                      .degraded = !self->engine->methods->is_connected(self->engine),
+                                      .degraded = shard_is_degraded(self),
                                       .n_tops = n,
                                       .tops = buffer_span(&self->scratch)};
     gateway_peer_added(peer, wire_encode_beat_answer(gateway_peer_batch(peer), &answer));

@@ -225,6 +225,9 @@ static void on_appended(struct engine_append *append, enum engine_outcome outcom
         reply.duplicate = append->duplicate;
         reply.not_durable = append->not_durable;
     }
+    if (reply.not_durable) {
+        metric_count(self->metrics, SHARD_PUBLISH_NOT_DURABLE);
+    }
     count_publish(self, outcome, append->duplicate);
     metric_observe_us(self->metrics, SHARD_PUBLISH_SECONDS, clock_monotonic_us() - operation->started_us);
     shard_operation_finish(operation, &reply, temporary);
@@ -364,7 +367,8 @@ static void inform(struct shard *self, const struct operation_origin *origin) {
                                 .gateways = totals.gateways,
                                 .connections = totals.connections,
                                 .users = totals.users,
-                                .engine_connected = self->engine->methods->is_connected(self->engine)};
+                                .mode = self->engine->methods->mode(self->engine),
+                                .engine_connected = !shard_is_degraded(self)};
     shard_answer(self, origin, &reply, false);
 }
 

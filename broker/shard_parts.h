@@ -47,12 +47,17 @@ struct shard {
     atomic_bool seen_draining;
     atomic_uint seen_reload;
     atomic_int mode;
+    atomic_bool stands_in;
     atomic_uint_fast64_t seen_peers, seen_channels, seen_subscriptions, seen_operations;
     atomic_uint_fast64_t seen_brokers, seen_gateways, seen_connections, seen_users;
 };
 
 /* shard.c */
 void shard_publish_figures(struct shard *self);
+/* Is the engine memory although Redis is configured? */
+bool shard_stands_in(const struct shard *self);
+/* For WELCOME, beats and health: it does not do what it is configured for. */
+bool shard_is_degraded(const struct shard *self);
 
 /* shard_messages.c: callbacks of the actor. */
 void shard_take_message(void *context, struct actor_message *message);

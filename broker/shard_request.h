@@ -7,6 +7,7 @@
 #include "base/actor.h"
 #include "base/error_code.h"
 #include "base/position.h"
+#include "base/wire.h"
 
 enum shard_request_kind {
     SHARD_REQUEST_PUBLISH,
@@ -53,7 +54,8 @@ struct shard_reply {
     uint32_t n;                                     /* publications, entries, clients; INFO: channels held */
     uint32_t m;                                     /* users; INFO: subscribed gateway workers */
     uint64_t brokers, gateways, connections, users; /* INFO, from the leases: the whole cluster */
-    bool engine_connected;                          /* INFO */
+    enum wire_mode mode;                            /* INFO */
+    bool engine_connected;                          /* INFO: and the one that is configured */
     struct span bytes;                              /* wire_publication… or sized wire_client_info… */
 };
 struct shard_reply *shard_reply_new(const struct shard_reply *model);

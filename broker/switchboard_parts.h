@@ -45,6 +45,7 @@ struct switchboard_peer {
     uint64_t link_epoch;
     uint16_t version;
     uint64_t boot_nonce;
+    enum wire_mode mode; /* as its WELCOME said */
     uint64_t last_heard_ms;
     struct routing_id routing;
     char *key; /* CURVE: the name of the gateway's key, else "" */

@@ -59,7 +59,7 @@ static const char *reset_text(enum wire_reset_reason reason) {
     case WIRE_RESET_OVERFLOW:
         return "too much waits for you";
     case WIRE_RESET_MODE:
-        return "a second broker beside one on the memory engine";
+        return "a second broker beside one on the memory engine, or the broker's engine is another one now";
     case WIRE_RESET_REPLACED:
         return "this gateway worker linked itself from elsewhere";
     case WIRE_RESET_NOT_ALLOWED:
@@ -140,15 +140,17 @@ struct switchboard_peer *switchboard_find_routing(const switchboard_t *self, con
 
 /* ---- HELLO ---- */
 
-static bool is_degraded(const switchboard_t *self, enum wire_mode *ret_mode) {
-    bool degraded = false;
+/* Memory where one shard's is. */
+static enum wire_mode engine_mode(const switchboard_t *self, bool *ret_degraded) {
+    enum wire_mode mode = WIRE_MODE_REDIS;
+    *ret_degraded = false;
     for (uint32_t i = 0; i < self->options.n_shards; i++) {
         struct shard_figures figures;
         shard_read_figures(self->shards[i], &figures);
-        degraded |= !figures.engine_connected;
-        *ret_mode = figures.mode;
+        *ret_degraded |= !figures.engine_connected || figures.stands_in;
+        mode = figures.mode == WIRE_MODE_MEMORY ? WIRE_MODE_MEMORY : mode;
     }
-    return degraded;
+    return mode;
 }
 
 void switchboard_send_drain(switchboard_t *self, struct switchboard_peer *peer) {
@@ -161,14 +163,14 @@ void switchboard_send_drain(switchboard_t *self, struct switchboard_peer *peer) 
 
 static void send_welcome(switchboard_t *self, struct switchboard_peer *peer) {
     const struct broker_config *config = self->options.config;
-    enum wire_mode mode = WIRE_MODE_MEMORY;
-    bool degraded = is_degraded(self, &mode);
+    bool degraded = false;
+    peer->mode = engine_mode(self, &degraded);
     struct wire_welcome welcome = {.version = peer->version,
                                    .broker_id = span_of_text(self->options.broker_id),
                                    .boot_nonce = self->options.boot_nonce,
                                    .shards = (uint16_t) self->options.n_shards,
                                    .partitions = (uint32_t) config->partitions,
-                                   .mode = (uint8_t) mode,
+                                   .mode = (uint8_t) peer->mode,
                                    .degraded = degraded,
                                    .heartbeat_ms = (uint32_t) config->heartbeat_ms,
                                    .credit_frames = WIRE_CREDIT_FRAMES,
@@ -298,9 +300,10 @@ void switchboard_take_hello(switchboard_t *self, const struct routing_id *routin
     }
 }
 
-/* ---- silence, and keys taken off the list ---- */
+/* ---- silence, keys taken off the list, and another engine (redis.fallback) ---- */
 
 void switchboard_judge_peer(switchboard_t *self, struct switchboard_peer *peer, uint64_t now_ms) {
+    bool degraded = false;
     if (now_ms - peer->last_heard_ms > (uint64_t) self->options.config->peer_timeout_ms) {
         metric_count(self->metrics, SWITCHBOARD_SILENT);
         switchboard_drop_peer(self, peer, "silent");
@@ -308,5 +311,7 @@ void switchboard_judge_peer(switchboard_t *self, struct switchboard_peer *peer, 
         metric_count(self->metrics, SWITCHBOARD_NOT_ALLOWED);
         log_warning("gateway_key_revoked", log_span("gateway", gateway_id_of(peer)), log_text("key", peer->key));
         switchboard_reset_peer(self, peer, WIRE_RESET_NOT_ALLOWED);
+    } else if (peer->mode != engine_mode(self, &degraded)) {
+        switchboard_reset_peer(self, peer, WIRE_RESET_MODE); /* what it may do beside other brokers is different now */
     }
 }

@@ -122,7 +122,6 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
     self->options = *options;
     self->context = (struct backend_context){
         .broker_id = options->broker_id,
-        .engine = options->engine,
         .namespaces = options->namespaces,
         .n_shards = options->n_shards,
         .publication_bytes_max = (uint64_t) options->config->publication_bytes_max,

@@ -25,7 +25,6 @@ struct backend_api_options {
     uint32_t n_shards;
     uint32_t n_partitions;
     uint32_t request_kind; /* of the actor_message that a shard takes a struct shard_request by */
-    const char *engine;    /* "memory" or "redis", for info */
 };
 
 /* NULL: ret_error says what is wrong (endpoint, keys missing off loopback, port taken) and how to mend it. Both

@@ -185,9 +185,11 @@ static void append_info(const struct backend_context *context, const struct back
     uint64_t connections = 0;
     uint64_t users = 0;
     bool connected = true;
+    enum wire_mode mode = WIRE_MODE_REDIS;
     for (uint32_t i = 0; i < waiting->n_parts; i++) {
         const struct shard_reply *reply = waiting->replies[i];
         channels += reply->n;
+        mode = reply->mode == WIRE_MODE_MEMORY ? reply->mode : mode;
         brokers = reply->brokers > brokers ? reply->brokers : brokers;
         gateways = reply->gateways > gateways ? reply->gateways : gateways;
         connections = reply->connections > connections ? reply->connections : connections;
@@ -200,7 +202,7 @@ static void append_info(const struct backend_context *context, const struct back
                          ",\"version\":\"" CALLBOARD_VERSION
                          "\",\"engine\":\"%s\",\"connected\":%s,\"shards\":%u,\"channels\":%llu,"
                          "\"brokers\":%llu,\"gateways\":%llu,\"connections\":%llu,\"users\":%llu}",
-                         context->engine, connected ? "true" : "false", context->n_shards,
+                         mode == WIRE_MODE_REDIS ? "redis" : "memory", connected ? "true" : "false", context->n_shards,
                          (unsigned long long) channels, (unsigned long long) brokers, (unsigned long long) gateways,
                          (unsigned long long) connections, (unsigned long long) users);
 }

@@ -13,7 +13,6 @@
 /* What methods need of the broker. */
 struct backend_context {
     const char *broker_id;
-    const char *engine; /* "memory" or "redis" */
     const namespace_set_t *namespaces;
     uint32_t n_shards;
     uint64_t publication_bytes_max;

@@ -27,7 +27,7 @@ static void deliver_append(struct engine_memory *self, struct engine_memory_deli
     enum engine_outcome outcome = self->is_closing ? ENGINE_CANCELLED : delivery->outcome;
     request->position = delivery->position;
     request->duplicate = delivery->duplicate;
-    request->not_durable = false;
+    request->not_durable = self->limits.stands_in;
     memory_free(delivery);
     request->on_done(request, outcome);
 }

@@ -19,7 +19,12 @@ static bool is_alive(const struct gateway_status *status) {
 }
 
 static bool is_redis_away(const struct gateway_status *status) {
-    return status->brokers_alive == 0 || (status->mode == WIRE_MODE_REDIS && status->engine_degraded);
+    return status->brokers_alive == 0 || status->engine_degraded;
+}
+
+/* The brokers say: memory, and that this is not as it should be (redis.fallback). */
+static bool is_fallback(const struct gateway_status *status) {
+    return status->mode == WIRE_MODE_MEMORY && status->engine_degraded;
 }
 
 static const char *status_text(const struct gateway_status *status) {
@@ -65,7 +70,8 @@ static void append_redis(struct buffer *out, const struct gateway_status *status
     append_bool(out, "connected", connected);
     buffer_append_char(out, ',');
     append_bool(out, "pubsub_connected", connected);
-    buffer_append_format(out, ",\"mode\":\"%s\"}", mode_text(status->mode));
+    buffer_append_format(out, ",\"mode\":\"%s\"%s}", mode_text(status->mode),
+                         is_fallback(status) ? ",\"fallback\":true" : "");
 }
 
 static void append_health(struct buffer *out, const struct gateway_status *status) {
@@ -102,7 +108,7 @@ static void answer_stats(void *context, struct http_answer *answer) {
     struct buffer *out = &answer->body;
     buffer_append_format(out, "{\"local_connections\":%u,\"local_users\":%u,", status.connections, status.users);
     append_bool(out, "redis_enabled", status.mode == WIRE_MODE_REDIS);
-    buffer_append_char(out, ',');
+    buffer_append_text(out, is_fallback(&status) ? ",\"fallback\":true," : ",");
     append_total(out, "total_instances", status.totals_known, status.total_gateways);
     buffer_append_char(out, ',');
     append_total(out, "total_connections", status.totals_known, status.total_connections);

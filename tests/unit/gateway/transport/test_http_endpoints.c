@@ -133,6 +133,19 @@ static void info_says_what_has_to_be_the_same_everywhere(void **state) {
     clock_replace(NULL, NULL);
 }
 
+static void memory_that_stands_in_for_redis_is_said_to(void **state) {
+    (void) state;
+    struct gateway_status status = healthy;
+    status.mode = WIRE_MODE_MEMORY;
+    status.engine_degraded = true;
+    expect(&status, "/health/redis", 503,
+           "{\"status\":\"unavailable\",\"redis\":{\"connected\":false,\"pubsub_connected\":false,\"mode\":\"memory\","
+           "\"fallback\":true}}\n");
+    expect(&status, "/ws/stats", 200,
+           "{\"local_connections\":7,\"local_users\":3,\"redis_enabled\":false,\"fallback\":true,\"total_instances\":4,"
+           "\"total_connections\":12345678901}\n");
+}
+
 static void the_public_port_shows_details_only_where_configured_and_never_metrics(void **state) {
     (void) state;
     struct http_endpoints endpoints = {0};
@@ -158,6 +171,7 @@ int main(void) {
         cmocka_unit_test(a_loop_that_does_not_turn_is_not_alive),
         cmocka_unit_test(the_memory_engine_has_no_redis_to_be_away),
         cmocka_unit_test(info_says_what_has_to_be_the_same_everywhere),
+        cmocka_unit_test(memory_that_stands_in_for_redis_is_said_to),
         cmocka_unit_test(the_public_port_shows_details_only_where_configured_and_never_metrics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,9 @@ enum { LINK_COMMANDS_MAX = 64, LINK_BYTES_MAX = 64 * 1024 };
 struct redis_fixed {
     redis_topology_t base;
     struct redis_address address;
-    uv_timer_t timer; /* the first turn */
+    bool is_told;     /* on_changed was called */
+    bool is_cluster;  /* it answered MOVED */
+    uv_timer_t timer; /* the next turn */
 };
 
 static struct redis_fixed *fixed_of(redis_topology_t *base) {
@@ -31,11 +33,14 @@ static unsigned fixed_replicas(const redis_topology_t *base, uint32_t slot) {
     return 0;
 }
 
-/* A server of a cluster, named as one alone: it stays the one that was named, and its links say what is wrong. */
+static void on_fixed_timer(uv_timer_t *timer);
+
+/* A server of a cluster, named as one alone: it stays the one that was named, and what is wrong is told. */
 static void fixed_moved(redis_topology_t *base, uint32_t slot, struct span address) {
-    (void) base;
     (void) slot;
     (void) address;
+    fixed_of(base)->is_cluster = true;
+    uv_timer_start(&fixed_of(base)->timer, on_fixed_timer, 0, 0);
 }
 
 static void fixed_refresh(redis_topology_t *base) {
@@ -44,8 +49,14 @@ static void fixed_refresh(redis_topology_t *base) {
 
 static void on_fixed_timer(uv_timer_t *timer) {
     redis_topology_t *base = timer->data;
-    if (!base->is_closing) {
+    struct redis_fixed *self = fixed_of(base);
+    if (!base->is_closing && !self->is_told) {
+        self->is_told = true;
         base->options.events->on_changed(base->options.context);
+    }
+    if (self->is_cluster) {
+        redis_topology_set_trouble(base, "the server that redis.url names is one of a cluster; write redis+cluster:// "
+                                         "(or rediss+cluster://) there");
     }
 }
 

@@ -188,6 +188,21 @@ static void a_server_that_is_no_cluster_is_told(void **state) {
     redis_server_stop(&server);
 }
 
+static void a_node_of_a_cluster_named_as_a_server_alone_is_told(void **state) {
+    redis_cluster_set_t *set = *state;
+    struct topology_watch watch;
+    topology_watch_start(&watch, redis_server_url(redis_cluster_set_server(set, 0)), NULL);
+    assert_true(topology_watch_await(&watch, MOVED_SLOT, port_of(set, 0)));
+    topology_watch_run(&watch, 20);
+    assert_int_equal(watch.n_changed, 1);
+    assert_int_equal(watch.n_troubles, 0);
+    redis_topology_moved(watch.topology, MOVED_SLOT, SPAN_LITERAL("127.0.0.1:1"));
+    assert_true(topology_watch_await_trouble(&watch, "redis+cluster://"));
+    assert_true(topology_watch_await(&watch, MOVED_SLOT, port_of(set, 0)));
+    assert_int_equal(watch.n_changed, 1);
+    topology_watch_stop(&watch);
+}
+
 static void a_login_that_is_refused_is_told(void **state) {
     redis_cluster_set_t *set = *state;
     char url[64];
@@ -244,6 +259,7 @@ int main(void) {
         cmocka_unit_test(a_failover_by_hand_and_one_by_kill_are_seen),
         cmocka_unit_test(a_cluster_that_is_down_and_one_that_is_silent_are_told_apart),
         cmocka_unit_test(a_server_that_is_no_cluster_is_told),
+        cmocka_unit_test(a_node_of_a_cluster_named_as_a_server_alone_is_told),
         cmocka_unit_test(a_login_that_is_refused_is_told),
         cmocka_unit_test(through_TLS_the_ports_for_TLS_are_told),
     };

@@ -12,7 +12,7 @@ import { WORLDS } from './worlds/worlds.mjs';
 
 const dice = new Dice(6);
 
-for (const [name, kind] of [['replicas', 'primary-cut-kill'], ['sentinel', 'primary-cut-kill'], ['cluster', 'cluster-cut-kill']]) {
+for (const [name, kind] of [['replicas', 'primary-cut-kill'], ['sentinel-1', 'primary-cut-kill'], ['cluster', 'cluster-cut-kill']]) {
   let world;
   let client;
   let readers;

@@ -13,10 +13,14 @@ const textSeed = (text) => [...text].reduce((sum, letter) => Math.imul(sum, 31) 
 
 const diceFor = (seed, world, number) => new Dice(seed * 7919 + textSeed(world) + number * 104729);
 
+/* Worlds in which the same is done as in another one, but for what is named. */
+const LIKE = { always: ['standalone'], 'sentinel-1': ['sentinel', 'failover'] };
+
 /* What is there to break in this world, of what was asked for. */
 export function kindsFor(world, wanted) {
-  const isThere = ({ worlds }) => !worlds || worlds.includes(world === 'always' ? 'standalone' : world);
-  return Object.keys(FAULTS).filter((name) => (!wanted || wanted.includes(name)) && isThere(FAULTS[name]));
+  const [family, ...without] = LIKE[world] ?? [world];
+  const isThere = (name) => (!FAULTS[name].worlds || FAULTS[name].worlds.includes(family)) && !without.includes(name);
+  return Object.keys(FAULTS).filter((name) => (!wanted || wanted.includes(name)) && isThere(name));
 }
 
 function pickKind(dice, kinds) {

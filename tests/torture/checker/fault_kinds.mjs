@@ -35,6 +35,7 @@ export const FAULT_KINDS = {
   'cluster-cut-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'slot-move': kind('F7', { reigns: 2, recovers: 15000 }),
   'primary-stop': kind('F8', { reigns: 2, recovers: 20000 }),
+  'primary-isolated': kind('F8', { reigns: 2, recovers: 20000 }),
   'redis-kill': kind('F9', { reigns: 1 }),
   'flushall': kind('F9', { wipes: true, reigns: 1 }),
   'meta-lost': kind('F9', { wipes: true }),

@@ -30,6 +30,17 @@ async function stopPrimary({ world }) {
   await world.settle();
 }
 
+/* Split brain: the primary keeps its clients and loses its replicas and Sentinels, who make another one. */
+async function isolatePrimary({ world }, { ms }) {
+  const old = world.primary;
+  old.proxy.set({ stall: 'both' }, ['replication', 'sentinel']);
+  await world.failedOver(old).finally(async () => {
+    await sleep(ms / 4);
+    old.proxy.heal();
+  });
+  await world.settle();
+}
+
 async function failover({ world }) {
   await world.askForFailover();
   await world.settle();
@@ -171,6 +182,7 @@ export const TOPOLOGY_FAULTS = {
   'primary-kill': { weight: 3, worlds: one, target, run: killPrimary },
   'primary-stop': { weight: 2, worlds: one, target, run: stopPrimary },
   'primary-cut-kill': { weight: 3, worlds: one, target, run: cutAndKill },
+  'primary-isolated': { weight: 2, worlds: sentinel, target, run: isolatePrimary },
   'failover': { weight: 3, worlds: one, target, run: failover },
   'sentinel-kill': { weight: 1, worlds: sentinel, target, run: killSentinel },
   'sentinel-stop': { weight: 1, worlds: sentinel, target, run: stopSentinel },

@@ -10,8 +10,10 @@ const TIMERS = ['INFO-PERIOD', '300', 'PING-PERIOD', '250', 'ASK-PERIOD', '100',
 export class Sentinel extends TortureWorld {
   countsWaits = true;
 
+  confirmedBy = 'all replicas';
+
   get title() {
-    return 'Sentinel: one primary, two replicas, three Sentinels';
+    return `Sentinel: one primary, two replicas, three Sentinels; ${this.confirmedBy} confirm`;
   }
 
   async startRedis() {
@@ -115,5 +117,14 @@ export class Sentinel extends TortureWorld {
     const old = this.primary;
     await this.await('a Sentinel that takes the order', () => this.sentinels[0].cli('SENTINEL', 'FAILOVER', MASTER).then((answer) => answer === 'OK'));
     await this.failedOver(old);
+  }
+}
+
+/* As it is when nothing is said: any one replica confirms. Deaths take nothing back then, an order to fail over may. */
+export class SentinelOne extends Sentinel {
+  confirmedBy = 'one replica may';
+
+  brokerArguments() {
+    return [];
   }
 }

@@ -1,7 +1,7 @@
 /* The worlds by name. */
 import { Cluster } from './cluster.mjs';
 import { Replicas } from './replicas.mjs';
-import { Sentinel } from './sentinel.mjs';
+import { Sentinel, SentinelOne } from './sentinel.mjs';
 import { Always, Standalone } from './standalone.mjs';
 
-export const WORLDS = { standalone: Standalone, always: Always, replicas: Replicas, sentinel: Sentinel, cluster: Cluster };
+export const WORLDS = { standalone: Standalone, always: Always, replicas: Replicas, sentinel: Sentinel, 'sentinel-1': SentinelOne, cluster: Cluster };

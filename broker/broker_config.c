@@ -101,10 +101,11 @@ static const struct config_key keys[] = {
         .help = "What makes a publication of a safe channel sure. replicas: so many have it. disk: appendfsync always, "
                 "which is checked. declared: the provider's promise, which cannot be. auto: replicas with Sentinel and "
                 "Cluster, disk with one server."),
-    KEY("redis.confirm_replicas", CONFIG_INT, redis_confirm_replicas, RANGE(1, 16), .default_text = "1",
-        .help = "How many replicas have to have it. 1 survives the loss of any one server."),
-    KEY("redis.confirm_all_replicas", CONFIG_BOOL, redis_confirm_all, .default_text = "false",
-        .help = "All that are known have to have it: survives the loss of all but one, and waits for the slowest."),
+    KEY("redis.confirm_replicas", CONFIG_INT, redis_confirm_replicas, RANGE(0, 16), .default_text = "0",
+        .help =
+            "How many replicas have to have it. 0: all that Sentinel or Cluster hold for up, whichever is promoted, "
+            "also by order; with one server, one. 1: the loss of the primary takes nothing back, a failover by order "
+            "may."),
     KEY("redis.prefix", CONFIG_TEXT, redis_prefix, RANGE(1, 32), .default_text = "cb",
         .help = "What all keys and topics begin with: letters, digits, dashes, underlines. One for each data set."),
     KEY("redis.pipeline_commands", CONFIG_INT, redis_pipeline_commands, RANGE(1, 1000000), .default_text = "1024",

@@ -53,8 +53,7 @@ struct broker_config {
     char *redis_sentinel_user;
     char *redis_sentinel_password;    /* redis.sentinel_password, secret */
     int redis_confirm;                /* redis.confirm, enum redis_confirm_setting */
-    int64_t redis_confirm_replicas;   /* redis.confirm_replicas, 1 */
-    bool redis_confirm_all;           /* redis.confirm_all_replicas, false */
+    int64_t redis_confirm_replicas;   /* redis.confirm_replicas, 0: all that are up */
     char *redis_prefix;               /* redis.prefix, cb */
     int64_t redis_pipeline_commands;  /* redis.pipeline_commands, 1024 */
     int64_t redis_pipeline_bytes;     /* redis.pipeline_bytes, 8MiB */

@@ -96,7 +96,6 @@ struct redis_node {
     unsigned n_exams;                    /* replies of the examination of the server still owed */
     bool is_hidden;                      /* it does not show its replid */
     bool writes_through;                 /* fsync before the answer, where safe channels rely on that; else true */
-    unsigned n_replicas;                 /* connected ones, as it said itself */
     bool is_surveyed;                    /* its settings are being asked for */
     uint64_t looked_ms;                  /* when it was last seen whether that is due */
     const char *unfit;                   /* what the examination found against the server; NULL: nothing */
@@ -159,7 +158,7 @@ struct engine_redis {
     bool safe_by_default; /* what durability: default means here */
     bool has_safe;        /* a namespace was safe at the start */
     enum redis_confirm_kind confirm_kind;
-    unsigned confirm_replicas; /* UINT_MAX: all that are known */
+    unsigned confirm_replicas; /* 0: all that the topology holds for up */
     uint32_t confirm_wait_ms;
     struct redis_link_options link_options;
     struct redis_setup setup; /* what the servers are judged by */

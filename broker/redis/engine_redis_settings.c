@@ -1,7 +1,6 @@
 /* The engine's settings: what of the broker's configuration it needs, judged and with its meaning worked out. */
 #include "broker/redis/engine_redis_parts.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #define BATCH_BYTES    ((size_t) 1 << 20)
@@ -74,8 +73,7 @@ static void take_durability(struct engine_redis *self, const struct broker_confi
         break;
     }
     self->safe_by_default = !is_alone;
-    self->confirm_replicas =
-        config->redis_confirm_all ? UINT_MAX : (unsigned) setting(config->redis_confirm_replicas, 1);
+    self->confirm_replicas = (unsigned) setting(config->redis_confirm_replicas, 0);
     const struct namespace_options *namespaces = config->namespaces.items;
     for (size_t i = 0; i < config->namespaces.n; i++) {
         self->has_safe =

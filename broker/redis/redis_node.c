@@ -16,7 +16,6 @@
 #include "base/memory.h"
 #include "broker/redis/redis_request.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 enum { PROBE_MS = 5000 };
@@ -113,8 +112,6 @@ static void on_role(void *context, void *request, const struct redis_reply *repl
     if (is_known && !redis_reply_is_text(&reply->elements[0], "master")) {
         unfit = self->engine->url.kind == REDIS_URL_STANDALONE ? "this Redis is a replica; name the primary"
                                                                : "this Redis is a replica";
-    } else if (is_known && reply->n >= 3 && reply->elements[2].type == REDIS_ARRAY) {
-        self->n_replicas = (unsigned) reply->elements[2].n;
     }
     exam_over(self, unfit);
 }
@@ -216,7 +213,6 @@ static void examine_data(struct redis_node *self) {
 static void examine(struct redis_node *self) {
     self->unfit = NULL;
     self->n_exams = 0;
-    self->n_replicas = 0;
     ask(self, on_role, 1, (const char *const[]){"ROLE"});
     ask(self, on_identity, 2, (const char *const[]){"INFO", "replication"});
     ask(self, on_sharded, 3, (const char *const[]){"COMMAND", "INFO", "SSUBSCRIBE"});
@@ -428,24 +424,25 @@ static void on_confirmed(void *context, uint64_t cycle, struct span replid, uint
 static void on_confirm_short(void *context, uint64_t n_replicas, const char *reason) {
     struct redis_node *self = context;
     metric_count(self->engine->metrics, REDIS_METRIC_CONFIRMS_SHORT);
+    redis_routing_doubt(self->engine); /* a replica that is gone is to be counted no more */
     log_warning("redis_not_confirmed", log_u64("shard", self->engine->options.shard), log_u64("replicas", n_replicas),
                 log_text("reason", reason == NULL ? "too few replicas answered in time" : reason));
 }
 
-/* All of them: those that are named by the topology, or said to be connected, whichever is more. */
+/* Where no number is set: all that the topology holds for up, since any of these may be promoted, also by order and
+ * while this primary still lives. A fixed server's replicas are nobody's to count: one. */
 static unsigned replicas_needed(void *context) {
     const struct redis_node *self = context;
     const struct engine_redis *engine = self->engine;
-    if (engine->confirm_replicas != UINT_MAX) {
+    if (engine->confirm_replicas > 0) {
         return engine->confirm_replicas;
     }
-    unsigned named =
-        list_is_empty(&self->partitions)
-            ? 0
-            : redis_topology_replicas(engine->topology,
-                                      list_entry(self->partitions.next, struct redis_partition, of_node)->slot);
-    unsigned most = named > self->n_replicas ? named : self->n_replicas;
-    return most == 0 ? 1 : most;
+    unsigned up = 0;
+    if (!list_is_empty(&self->partitions)) {
+        uint32_t slot = list_entry(self->partitions.next, struct redis_partition, of_node)->slot;
+        up = redis_topology_replicas(engine->topology, slot);
+    }
+    return up == 0 ? 1 : up;
 }
 
 /* Beside the probe's topic, which lies in the same slot. */

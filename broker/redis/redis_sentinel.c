@@ -195,6 +195,14 @@ static void on_address(void *context, void *request, const struct redis_reply *r
     }
 }
 
+static void on_replicas(void *context, void *request, const struct redis_reply *reply) {
+    (void) request;
+    struct sentinel *self = context;
+    if (reply != NULL) {
+        redis_sentinel_answer_add_replicas(&self->asked, reply);
+    }
+}
+
 static struct sentinel *find(struct redis_sentinel *self, const struct redis_sentinel_peer *peer) {
     list_for_each (link, &self->sentinels) {
         struct sentinel *sentinel = list_entry(link, struct sentinel, link);
@@ -254,6 +262,8 @@ static void ask(struct sentinel *self) {
     redis_link_sent(self->command, on_master, NULL);
     redis_request_texts(out, 3, (const char *const[]){"SENTINEL", "GET-MASTER-ADDR-BY-NAME", master});
     redis_link_sent(self->command, on_address, NULL);
+    redis_request_texts(out, 3, (const char *const[]){"SENTINEL", "SLAVES", master});
+    redis_link_sent(self->command, on_replicas, NULL);
     redis_request_texts(out, 3, (const char *const[]){"SENTINEL", "SENTINELS", master});
     redis_link_sent(self->command, on_sentinels, NULL);
     redis_link_flush(self->command);

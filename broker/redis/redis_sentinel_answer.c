@@ -31,13 +31,9 @@ static bool has_flag(struct span flags, const char *flag) {
 
 bool redis_sentinel_answer_parse(const struct redis_reply *reply, struct redis_sentinel_answer *ret_answer) {
     struct redis_sentinel_answer answer = {.is_there = true};
-    uint64_t replicas = 0;
     if (!address_of(field_of(reply, "ip"), field_of(reply, "port"), &answer.address) ||
         !span_parse_u64(field_of(reply, "config-epoch"), &answer.epoch)) {
         return false;
-    }
-    if (span_parse_u64(field_of(reply, "num-slaves"), &replicas)) {
-        answer.replicas = replicas > UINT16_MAX ? UINT16_MAX : (unsigned) replicas;
     }
     answer.is_down = has_flag(field_of(reply, "flags"), "o_down");
     *ret_answer = answer;
@@ -53,6 +49,14 @@ void redis_sentinel_answer_add_address(struct redis_sentinel_answer *self, const
     }
     self->address = address; /* config-epoch is that of the failover already */
     self->is_down = false;
+}
+
+void redis_sentinel_answer_add_replicas(struct redis_sentinel_answer *self, const struct redis_reply *reply) {
+    self->replicas = 0;
+    for (size_t i = 0; reply->type == REDIS_ARRAY && i < reply->n; i++) {
+        struct span flags = field_of(&reply->elements[i], "flags");
+        self->replicas += flags.size > 0 && !has_flag(flags, "s_down") && !has_flag(flags, "o_down");
+    }
 }
 
 bool redis_sentinel_peer_parse(const struct redis_reply *element, struct redis_sentinel_peer *ret_peer) {
@@ -77,6 +81,16 @@ static const struct redis_sentinel_answer *newest(const struct redis_sentinel_an
         }
     }
     return found;
+}
+
+static unsigned most_replicas(const struct redis_sentinel_answer *answers, size_t n,
+                              const struct redis_sentinel_answer *with) {
+    unsigned most = with->replicas;
+    for (size_t i = 0; i < n; i++) {
+        bool agrees = answers[i].is_there && redis_address_equal(&answers[i].address, &with->address);
+        most = agrees && answers[i].replicas > most ? answers[i].replicas : most;
+    }
+    return most;
 }
 
 static size_t count_agreeing(const struct redis_sentinel_answer *answers, size_t n,
@@ -104,5 +118,6 @@ enum redis_sentinel_choice redis_sentinel_choose(const struct redis_sentinel_ans
         return REDIS_SENTINEL_OLD;
     }
     *ret_answer = *up;
+    ret_answer->replicas = most_replicas(answers, n, up);
     return REDIS_SENTINEL_CHOSEN;
 }

@@ -44,7 +44,7 @@
       "A primary that is cut off goes on taking publishes which the failover then loses.")                             \
     X(REPLICAS, "redis.replicas", "as many replicas are near as safe channels wait for",                               \
       "Safe publishes end as unknown; without any replica nobody can take over.")                                      \
-    X(CONFIRM, "redis.confirm", "with Sentinel and several replicas all confirm (`redis.confirm_all_replicas`)",       \
+    X(CONFIRM, "redis.confirm", "with Sentinel and several replicas all confirm (`redis.confirm_replicas: 0`)",        \
       "A failover ordered while the primary lives may lose acked safe publications; everyone is told.")                \
     X(BACKLOG, "redis.backlog", "`repl-backlog-size` holds a minute of writes",                                        \
       "A replica that was away for a moment is copied whole; until then nothing is confirmed by it.")                  \

@@ -177,7 +177,7 @@ void redis_judge_confirm(const struct redis_judge *judge) {
         redis_judge_fine(judge, REDIS_CHECK_CONFIRM, "all replicas confirm");
     } else if (!near->is_known) {
         redis_judge_unknown(judge, REDIS_CHECK_CONFIRM, "INFO replication",
-                            "redis.confirm_all_replicas: true with two replicas or more");
+                            "redis.confirm_replicas: 0 with two replicas or more");
     } else if (near->value <= (int64_t) setup->confirm_replicas) {
         redis_judge_fine(judge, REDIS_CHECK_CONFIRM, "as many replicas confirm as there are");
     } else {
@@ -186,7 +186,7 @@ void redis_judge_confirm(const struct redis_judge *judge) {
             "%u of %lld replicas confirm: enough when servers die, not for a failover that is ordered while "
             "the primary lives",
             setup->confirm_replicas, (long long) near->value);
-        redis_judge_mend(judge, "set redis.confirm_all_replicas: true, or stop publishing around SENTINEL FAILOVER");
+        redis_judge_mend(judge, "set redis.confirm_replicas: 0, or stop publishing around SENTINEL FAILOVER");
     }
 }
 

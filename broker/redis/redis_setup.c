@@ -28,7 +28,8 @@ struct redis_setup redis_setup_of(const struct broker_config *config, const stru
         .is_cluster = url->kind == REDIS_URL_CLUSTER,
         .confirms_by_disk = confirm == REDIS_CONFIRM_BY_DISK,
         .is_declared = confirm == REDIS_CONFIRM_BY_DECLARATION,
-        .confirm_replicas = config->redis_confirm_all ? REDIS_CONFIRM_ALL : (uint32_t) config->redis_confirm_replicas,
+        .confirm_replicas =
+            config->redis_confirm_replicas == 0 ? REDIS_CONFIRM_ALL : (uint32_t) config->redis_confirm_replicas,
         .n_partitions = (uint32_t) config->partitions,
         .message_bytes = BATCH_BYTES + (uint64_t) config->publication_bytes_max,
         .patience_ms =

@@ -49,7 +49,7 @@ void redis_topology_close(redis_topology_t *self, void (*on_closed)(void *contex
 bool redis_topology_is_cluster(const redis_topology_t *self);
 /* The primary that serves the slot; NULL: not known now. Valid until on_changed or redis_topology_moved. */
 const struct redis_address *redis_topology_find(const redis_topology_t *self, uint32_t slot);
-/* How many replicas it has, as the topology names them. 0 where that is not known (one fixed server). */
+/* How many replicas it has that the topology holds for up. 0 where that is not known (one fixed server). */
 unsigned redis_topology_replicas(const redis_topology_t *self, uint32_t slot);
 /* A node answered MOVED or ASK: `address` ("host:port") counts for that slot at once, and the map is asked for anew.
  * redis_topology_find answers it already when this returns; on_changed follows all the same. */

@@ -184,6 +184,31 @@ static void safe_a_failover_by_order_is_not_noticed(void **state) {
     end(&world);
 }
 
+/* While one replica is promoted by order, the other still follows the old primary and would confirm what is about to be
+ * lost: all that are held for up have to. */
+static void safe_many_failovers_by_order_lose_nothing(void **state) {
+    (void) state;
+    struct world world = with_sentinels(DURABILITY_SAFE);
+    struct bench *bench = world.bench;
+    unsigned n_failovers = 0;
+    for (int i = 0; i < 4; i++) {
+        redis_sentinel_set_await_replicas(world.sentinels);
+        bench_traffic(bench, 100);
+        redis_server_t *sentinel = redis_sentinel_set_sentinel(world.sentinels, 0);
+        unsigned old = redis_sentinel_set_primary(world.sentinels);
+        char *answer = redis_server_command(sentinel, "SENTINEL FAILOVER mymaster");
+        memory_free(answer);
+        bench_traffic(bench, 1500); /* on both sides of the promotion; Sentinel may give it up */
+        n_failovers += redis_sentinel_set_primary(world.sentinels) != old;
+    }
+    assert_true(n_failovers > 0);
+    redis_sentinel_set_await_replicas(world.sentinels);
+    await_open(bench);
+    bench_judge(bench);
+    assert_int_equal(bench_lost(bench, 0), 0);
+    end(&world);
+}
+
 /* ---- Cluster ---- */
 
 /* Names of channels on each of the three primaries. */
@@ -287,6 +312,7 @@ int main(void) {
         cmocka_unit_test(fast_a_killed_primary_is_told_truthfully),
         cmocka_unit_test(safe_a_primary_in_the_minority_confirms_nothing),
         cmocka_unit_test(safe_a_failover_by_order_is_not_noticed),
+        cmocka_unit_test(safe_many_failovers_by_order_lose_nothing),
         cmocka_unit_test(a_cluster_serves_channels_of_all_its_primaries),
         cmocka_unit_test(safe_a_killed_primary_of_a_cluster_is_not_noticed),
         cmocka_unit_test(safe_a_failover_of_a_cluster_by_order_is_not_noticed),

@@ -121,14 +121,14 @@ static void a_read_of_what_is_not_confirmed_waits_and_ends_as_temporary(void **s
     stop_pair(&pair);
 }
 
-static void all_replicas_have_to_confirm_where_that_is_asked_for(void **state) {
+static void as_many_replicas_have_to_confirm_as_are_asked_for(void **state) {
     (void) state;
     struct pair pair = {.primary = redis_server_start((const char *const[]){"repl-diskless-sync-delay 0", NULL})};
     pair.replica = start_replica(pair.primary);
     redis_server_t *second = start_replica(pair.primary);
     pair.bench = bench_new_at(redis_server_url(pair.primary));
     pair.bench->config.redis_confirm = REDIS_CONFIRM_BY_REPLICAS;
-    pair.bench->config.redis_confirm_all = true;
+    pair.bench->config.redis_confirm_replicas = 2;
     pair.bench->options.durability = DURABILITY_SAFE;
     bench_start_all(pair.bench);
     struct bench *bench = pair.bench;
@@ -285,7 +285,7 @@ int main(void) {
         cmocka_unit_test(safe_publications_are_acked_and_seen_when_a_replica_has_them),
         cmocka_unit_test(nothing_is_told_while_no_replica_confirms_and_all_of_it_when_one_does),
         cmocka_unit_test(a_read_of_what_is_not_confirmed_waits_and_ends_as_temporary),
-        cmocka_unit_test(all_replicas_have_to_confirm_where_that_is_asked_for),
+        cmocka_unit_test(as_many_replicas_have_to_confirm_as_are_asked_for),
         cmocka_unit_test(what_waits_for_replicas_is_bounded_and_nothing_is_lost_by_that),
         cmocka_unit_test(fast_channels_beside_safe_ones_do_not_wait),
         cmocka_unit_test(a_confirm_link_that_is_cut_is_made_again),

@@ -58,11 +58,6 @@ export class Sentinel extends TortureWorld {
     return `redis+sentinel://${this.sentinels.map((sentinel) => `127.0.0.1:${sentinel.port}`).join(',')}/${MASTER}`;
   }
 
-  /* SENTINEL FAILOVER promotes one replica while the other still follows the old primary, and would confirm what is about to be lost. */
-  brokerArguments() {
-    return ['--set', 'redis.confirm_all_replicas=true'];
-  }
-
   primaries() {
     return [this.primary];
   }

@@ -24,18 +24,17 @@ static const struct redis_reply *reply_of(struct texts *self, const char *const 
     return &self->reply;
 }
 
-static void the_answer_has_address_epoch_replicas_and_flags(void **state) {
+static void the_answer_has_address_epoch_and_flags(void **state) {
     (void) state;
     struct texts texts;
     struct redis_sentinel_answer answer;
-    const char *const up[] = {"name",         "m",  "ip",         "10.0.0.1", "port", "7000", "flags", "master",
-                              "config-epoch", "17", "num-slaves", "2",        NULL};
+    const char *const up[] = {"name",  "m",      "ip",           "10.0.0.1", "port", "7000",
+                              "flags", "master", "config-epoch", "17",       NULL};
     assert_true(redis_sentinel_answer_parse(reply_of(&texts, up), &answer));
     assert_true(answer.is_there);
     assert_string_equal(answer.address.host, "10.0.0.1");
     assert_int_equal(answer.address.port, 7000);
     assert_int_equal(answer.epoch, 17);
-    assert_int_equal(answer.replicas, 2);
     assert_false(answer.is_down);
     const char *const down[] = {"ip", "h", "port", "1", "config-epoch", "0", "flags", "s_down,o_down,master", NULL};
     assert_true(redis_sentinel_answer_parse(reply_of(&texts, down), &answer));
@@ -43,6 +42,38 @@ static void the_answer_has_address_epoch_replicas_and_flags(void **state) {
     const char *const doubted[] = {"ip", "h", "port", "1", "config-epoch", "0", "flags", "s_down,master", NULL};
     assert_true(redis_sentinel_answer_parse(reply_of(&texts, doubted), &answer));
     assert_false(answer.is_down); /* one Sentinel alone says nothing */
+}
+
+/* Those that can be promoted now. */
+static void replicas_count_while_they_are_held_for_up(void **state) {
+    (void) state;
+    static const char *const flags[] = {"slave", "s_down,slave", "slave,disconnected", "s_down,o_down,slave"};
+    struct texts texts[4];
+    struct redis_reply elements[4];
+    for (size_t i = 0; i < 4; i++) {
+        elements[i] = *reply_of(&texts[i], (const char *const[]){"ip", "h", "flags", flags[i], NULL});
+    }
+    const struct redis_reply reply = {.type = REDIS_ARRAY, .n = 4, .elements = elements};
+    struct redis_sentinel_answer answer = {.is_there = true};
+    redis_sentinel_answer_add_replicas(&answer, &reply);
+    assert_int_equal(answer.replicas, 2);
+    redis_sentinel_answer_add_replicas(&answer, &(struct redis_reply){.type = REDIS_NIL});
+    assert_int_equal(answer.replicas, 0);
+}
+
+/* One that a Sentinel of the same mind holds for up may be promoted. */
+static void the_most_replicas_that_any_sentinel_counts_count(void **state) {
+    (void) state;
+    struct redis_sentinel_answer answers[3] = {{.is_there = true, .epoch = 2, .replicas = 1},
+                                               {.is_there = true, .epoch = 2, .replicas = 2},
+                                               {.is_there = true, .epoch = 1, .replicas = 5}};
+    assert_true(redis_address_set(&answers[0].address, SPAN_LITERAL("a"), 1));
+    assert_true(redis_address_set(&answers[1].address, SPAN_LITERAL("a"), 1));
+    assert_true(redis_address_set(&answers[2].address, SPAN_LITERAL("old"), 1));
+    const struct redis_sentinel_answer nothing = {.is_there = false};
+    struct redis_sentinel_answer chosen;
+    assert_int_equal(redis_sentinel_choose(answers, 3, &nothing, &chosen), REDIS_SENTINEL_CHOSEN);
+    assert_int_equal(chosen.replicas, 2);
 }
 
 static void what_is_no_answer_is_refused(void **state) {
@@ -151,7 +182,9 @@ static void old_news_need_a_majority_of_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_answer_has_address_epoch_replicas_and_flags),
+        cmocka_unit_test(the_answer_has_address_epoch_and_flags),
+        cmocka_unit_test(replicas_count_while_they_are_held_for_up),
+        cmocka_unit_test(the_most_replicas_that_any_sentinel_counts_count),
         cmocka_unit_test(what_is_no_answer_is_refused),
         cmocka_unit_test(a_promoted_server_is_named_before_the_failover_is_over),
         cmocka_unit_test(peers_have_an_address_and_an_id),

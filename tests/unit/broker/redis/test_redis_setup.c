@@ -58,7 +58,7 @@ static void sentinel_and_cluster_are_safe_by_replicas(void **state) {
     assert_true(setup.has_safe);
     assert_false(setup.confirms_by_disk);
     assert_true(setup.is_encrypted);
-    assert_int_equal(setup.confirm_replicas, 1);
+    assert_int_equal(setup.confirm_replicas, REDIS_CONFIRM_ALL);
     setup = setup_of(
         "redis: {url: \"redis+cluster://n\", confirm_replicas: 2}\nnamespaces: [{name: chat, durability: fast, " HISTORY
         "}]\n");
@@ -76,10 +76,10 @@ static void the_confirmation_is_as_it_is_set(void **state) {
     assert_true(setup_of(yaml).confirms_by_disk);
     snprintf(yaml, sizeof yaml, format, "declared", "");
     assert_true(setup_of(yaml).is_declared);
-    snprintf(yaml, sizeof yaml, format, "replicas", ", confirm_all_replicas: true");
+    snprintf(yaml, sizeof yaml, format, "replicas", ", confirm_replicas: 1");
     struct redis_setup setup = setup_of(yaml);
     assert_false(setup.confirms_by_disk || setup.is_declared);
-    assert_int_equal(setup.confirm_replicas, REDIS_CONFIRM_ALL);
+    assert_int_equal(setup.confirm_replicas, 1);
 }
 
 static void without_history_nothing_is_kept_or_safe(void **state) {

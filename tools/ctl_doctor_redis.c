@@ -164,9 +164,9 @@ static void examine_sentinels(struct round *round) {
 /* ---- what the settings name ---- */
 
 static void examine_one(struct round *round) {
-    char where[REDIS_URL_TEXT_MAX + 1];
+    char where[REDIS_ADDRESS_TEXT_MAX + 1];
     struct redis_facts *facts = memory_alloc_zero(sizeof *facts);
-    redis_url_describe(&round->server.url, where, sizeof where);
+    redis_address_describe(&round->server.url.seeds[0], where, sizeof where); /* as brokers name it */
     if (examine_server(round, where, false, facts)) {
         examine_replicas(round, facts);
     }

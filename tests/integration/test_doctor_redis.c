@@ -4,6 +4,8 @@
 #include "tests/support/certificates.h"
 #include "tests/support/doctor_run.h"
 #include "tests/support/free_port.h"
+#include "tests/support/http_get.h"
+#include "tests/support/process.h"
 #include "tests/support/redis_cluster_set.h"
 #include "tests/support/redis_sentinel_set.h"
 
@@ -12,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,11 +114,51 @@ static void tls_is_examined_through_tls(void **state) {
     rmdir(directory);
 }
 
+static void a_broker_whose_memory_stands_in_is_told(void **state) {
+    (void) state;
+    struct doctor_run run;
+    char settings[4][128];
+    char base[64];
+    int internal = free_port();
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", internal);
+    snprintf(settings[0], sizeof settings[0], "CALLBOARD_REDIS_URL=redis://127.0.0.1:%d", free_port());
+    snprintf(settings[1], sizeof settings[1], "CALLBOARD_INTERNAL_PORT=%d", internal);
+    snprintf(settings[2], sizeof settings[2], "CALLBOARD_BROKER_ENDPOINT=tcp://127.0.0.1:%d", free_port());
+    const char *const environment[] = {settings[0],
+                                       settings[1],
+                                       settings[2],
+                                       "CALLBOARD_REDIS_FALLBACK=memory",
+                                       "CALLBOARD_REDIS_FALLBACK_AFTER=100ms",
+                                       "CALLBOARD_BACKEND_ENDPOINT=",
+                                       "CALLBOARD_BACKEND_PULL_ENDPOINT=",
+                                       "CALLBOARD_DRAIN_WINDOW=0",
+                                       NULL};
+    process_t *broker = process_start(arguments(CALLBOARD_BINARY_DIR "/broker/callboard-broker"), environment);
+    for (unsigned waited_ms = 0;; waited_ms += 20) {
+        struct http_got got = http_get(internal, "/health", NULL, 1000);
+        bool stands_in = strstr(got.body, "\"fallback\":true") != NULL;
+        http_got_finish(&got);
+        if (stands_in) {
+            break;
+        }
+        assert_true(waited_ms < 20000);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    doctor_run(&run, doctor_program, NULL, environment, arguments("--broker", base));
+    doctor_run_expect_sound(&run);
+    doctor_run_expect(&run, "redis.reach", "error");
+    doctor_run_expect(&run, "broker.health", "error");
+    doctor_run_expect(&run, "broker.engine", "error");
+    doctor_run_finish(&run);
+    process_stop(&broker);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sentinel_set_is_examined_server_by_server),
         cmocka_unit_test(a_cluster_is_examined_node_by_node),
         cmocka_unit_test(tls_is_examined_through_tls),
+        cmocka_unit_test(a_broker_whose_memory_stands_in_is_told),
         cmocka_unit_test(seeds_that_nobody_answers_are_one_finding_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@ void batch_order_init(struct batch_order *self, size_t n_max, size_t bytes_max) 
     list_init(&self->held);
 }
 
-static void unhold(struct batch_order *self, struct batch_entry *entry) {
+void batch_order_let_go(struct batch_order *self, struct batch_entry *entry) {
     list_remove(&entry->link);
     self->n_held--;
     self->held_bytes -= entry->bytes;
@@ -60,7 +60,7 @@ struct batch_entry *batch_order_take_ready(struct batch_order *self) {
     if (entry->seq > self->applied + 1) {
         return NULL;
     }
-    unhold(self, entry);
+    batch_order_let_go(self, entry);
     entry->is_old = entry->seq <= self->applied;
     if (!entry->is_old) {
         self->applied = entry->seq;
@@ -78,7 +78,7 @@ struct batch_entry *batch_order_take_stale(struct batch_order *self) {
     list_for_each (link, &self->held) {
         struct batch_entry *entry = entry_of(link);
         if (!partition_gen_equal(&self->gen, &entry->gen) || entry->seq <= self->applied) {
-            unhold(self, entry);
+            batch_order_let_go(self, entry);
             entry->is_old = true;
             return entry;
         }
@@ -91,7 +91,7 @@ struct batch_entry *batch_order_take_any(struct batch_order *self) {
         return NULL;
     }
     struct batch_entry *entry = entry_of(self->held.next);
-    unhold(self, entry);
+    batch_order_let_go(self, entry);
     return entry;
 }
 

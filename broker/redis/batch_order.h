@@ -54,6 +54,8 @@ void batch_order_adopt(struct batch_order *self, const struct partition_gen *gen
 void batch_order_run(struct batch_order *self, bool running);
 /* What is held of another gen, or not above what was applied (is_old); NULL: none. */
 struct batch_entry *batch_order_take_stale(struct batch_order *self);
+/* This held one is held no longer. */
+void batch_order_let_go(struct batch_order *self, struct batch_entry *entry);
 /* Any held entry, for dropping them all; NULL: none is left. */
 struct batch_entry *batch_order_take_any(struct batch_order *self);
 /* Batches up to seq exist. */

@@ -214,6 +214,40 @@ struct introduction {
     char reign[REDIS_REIGN_LENGTH + 1];
 };
 
+static bool is_later(const struct redis_batch *batch, const struct redis_batch *latest, uint32_t last_number) {
+    return redis_batch_is_safe(batch) && batch->number > (latest == NULL ? last_number : latest->number);
+}
+
+/* The latest own safe batch above that number whose results are there and wait for their turn; NULL: none. */
+static struct redis_batch *latest_waiting(struct redis_partition *self, uint32_t last_number) {
+    struct redis_batch *latest = NULL;
+    list_for_each (link, &self->waiting) {
+        struct redis_batch *batch = list_entry(link, struct redis_batch, link);
+        latest = is_later(batch, latest, last_number) ? batch : latest;
+    }
+    list_for_each (link, &self->order.held) {
+        struct redis_ordered *ordered = ordered_of(list_entry(link, struct batch_entry, link));
+        if (ordered->is_own_batch) {
+            latest = is_later(batch_of(ordered), latest, last_number) ? batch_of(ordered) : latest;
+        }
+    }
+    return latest;
+}
+
+/* What has a result of another reign and was not told yet: confirmed in this one it would be acked, and is not there.
+ * Batches that this reign does not know are sent again, the latest first to the front of the queue. */
+static void take_back_waiting(struct redis_partition *self, uint32_t last_number) {
+    struct redis_batch *batch = NULL;
+    while (redis_gate_is_needed(self->engine) && (batch = latest_waiting(self, last_number)) != NULL) {
+        if (list_is_linked(&batch->link)) {
+            list_remove(&batch->link);
+        } else {
+            batch_order_let_go(&self->order, &batch->ordered.entry);
+        }
+        redis_queue_take_back(self, &batch);
+    }
+}
+
 /* Everything sent before this hello has happened by now, or never will. */
 static void take_introduction(struct redis_partition *self, const struct introduction *introduction, bool is_other) {
     memcpy(self->reign, introduction->reign, sizeof self->reign);
@@ -222,6 +256,7 @@ static void take_introduction(struct redis_partition *self, const struct introdu
         redis_queue_take_back(self, &self->batch);
     }
     if (is_other) {
+        take_back_waiting(self, introduction->last_number);
         redis_gate_reopen(self, introduction->last_number);
     }
 }

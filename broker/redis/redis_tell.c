@@ -194,6 +194,9 @@ bool redis_tell_message(struct redis_partition *self, struct redis_topic_message
     while (redis_topic_next(message, &item)) {
         struct redis_channel *channel = redis_channels_find(engine->channels, item.channel->name);
         if (channel == NULL || channel->n_holds == 0 || channel->partition != self->number) {
+            /* What stands before it in the gate may be of this channel, and somebody may hold it by then. */
+            has_others = has_others || (telling == REDIS_TELL_AT_ONCE && item.channel->kind == REDIS_POSITIONED_SAFE &&
+                                        !list_is_empty(&self->gate));
             continue;
         }
         bool waits = is_gated && waits_for_confirm(engine, channel, &item);

@@ -30,6 +30,10 @@ struct lane {
     uint64_t up_last_us;
     uint64_t down_last_us;
     uint64_t closed_us; /* nothing passes before */
+    uint64_t n_up;      /* sent on this link, and arrived */
+    uint64_t n_up_there;
+    uint64_t n_down;
+    uint64_t n_down_there;
 };
 
 struct member {
@@ -90,29 +94,36 @@ struct carried {
     uint64_t link_epoch;
     struct lane *lane;
     struct span bytes;
+    uint64_t order; /* in its direction */
 };
 
 static void on_carried_up(void *context, uint64_t ignored) {
     (void) ignored;
     const struct carried *carried = context;
-    if (sim_now_us() < carried->lane->closed_us && carried->lane->link_epoch == carried->link_epoch) {
-        sim_at(carried->lane->closed_us, on_carried_up, context, 0);
-        return;
+    struct lane *lane = carried->lane;
+    if (lane->link_epoch == carried->link_epoch) {
+        if (sim_now_us() < lane->closed_us || carried->order != lane->n_up_there) {
+            uint64_t later_us = sim_now_us() + 50;
+            sim_at(later_us < lane->closed_us ? lane->closed_us : later_us, on_carried_up, context, 0);
+            return;
+        }
+        lane->n_up_there++;
     }
     broker_batch(carried->broker, carried->number, carried->bytes);
 }
 
-static struct carried *carry(struct lane *lane, struct span bytes) {
+static struct carried *carry(struct lane *lane, struct span bytes, uint64_t order) {
     struct carried *carried = sim_alloc(sizeof *carried);
-    *carried = (struct carried){lane->broker, lane->number, lane->link_epoch, lane,
-                                span_of(sim_copy(bytes.data, bytes.size), bytes.size)};
+    *carried = (struct carried){
+        lane->broker, lane->number, lane->link_epoch, lane, span_of(sim_copy(bytes.data, bytes.size), bytes.size),
+        order};
     return carried;
 }
 
 static void send_sealed(struct lane *lane, struct buffer *batch) {
     uint64_t at_us = sim_now_us() + sim_between(20, 500);
     lane->up_last_us = at_us < lane->up_last_us ? lane->up_last_us : at_us;
-    sim_at(lane->up_last_us, on_carried_up, carry(lane, buffer_span(batch)), 0);
+    sim_at(lane->up_last_us, on_carried_up, carry(lane, buffer_span(batch), lane->n_up++), 0);
     buffer_clear(batch);
 }
 
@@ -649,10 +660,12 @@ static void on_carried_down(void *context, uint64_t ignored) {
     if (!lane->is_up || lane->link_epoch != carried->link_epoch) {
         return;
     }
-    if (sim_now_us() < lane->closed_us) {
-        sim_at(lane->closed_us, on_carried_down, context, 0);
+    if (sim_now_us() < lane->closed_us || carried->order != lane->n_down_there) {
+        uint64_t later_us = sim_now_us() + 50;
+        sim_at(later_us < lane->closed_us ? lane->closed_us : later_us, on_carried_down, context, 0);
         return;
     }
+    lane->n_down_there++;
     struct wire_batch_header header;
     struct cursor frames;
     check(wire_batch_open(carried->bytes, &header, &frames) == WIRE_OK, "a malformed batch");
@@ -680,7 +693,7 @@ void gateways_batch_down(int broker, uint32_t peer, uint64_t link_epoch, struct 
         if (lane->is_up && lane->number == peer && lane->link_epoch == link_epoch) {
             uint64_t at_us = sim_now_us() + sim_between(20, 500);
             lane->down_last_us = at_us < lane->down_last_us ? lane->down_last_us : at_us;
-            sim_at(lane->down_last_us, on_carried_down, carry(lane, batch), 0);
+            sim_at(lane->down_last_us, on_carried_down, carry(lane, batch, lane->n_down++), 0);
         }
     }
 }
@@ -725,6 +738,8 @@ static void on_link(void *context, uint64_t ignored) {
     lane->is_draining = false;
     lane->link_epoch = random_u64();
     lane->number = ++world.last_number;
+    lane->n_up = lane->n_up_there = 0;
+    lane->n_down = lane->n_down_there = 0;
     lane->wire = wire_lane_new(lane->link_epoch, 0, WIRE_CREDIT_FRAMES, WIRE_CREDIT_BYTES, WIRE_CREDIT_FRAMES,
                                WIRE_CREDIT_BYTES);
     wire_lane_speak(lane->wire, WIRE_VERSION);

@@ -195,6 +195,9 @@ static void on_flush_later(void *context, uint64_t ignored) {
 }
 
 void model_publish(struct model_server *self, struct span topic, struct span message, bool is_sharded) {
+    if (model_world.on_message != NULL && !self->is_replaying) {
+        model_world.on_message(topic, message);
+    }
     list_for_each (link, &self->clients) {
         struct model_client *client = list_entry(link, struct model_client, link);
         if (find_topic(client, topic, is_sharded) == client->n_topics) {

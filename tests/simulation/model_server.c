@@ -189,6 +189,9 @@ static void run_client(struct model_client *client) {
         if (sim_traces()) {
             trace_call(client, n, arguments, before);
         }
+        if (model_world.on_command != NULL) {
+            model_world.on_command(n, arguments, span_of(client->out.data + before, client->out.size - before));
+        }
         struct model_change *change = model_take_change(self);
         if (change != NULL) {
             model_record(self, change);

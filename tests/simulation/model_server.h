@@ -99,6 +99,9 @@ struct model_world {
     int n;
     /* A primary made this change. */
     void (*on_change)(int server, const struct model_change *change);
+    /* A client was answered; a message was published. NULL: nobody writes it down. */
+    void (*on_command)(size_t n, const struct span *arguments, struct span reply);
+    void (*on_message)(struct span topic, struct span message);
 };
 extern struct model_world model_world;
 

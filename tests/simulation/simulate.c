@@ -1,11 +1,12 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
  *                          [--servers N] [--brokers N] [--faults N] [--repeat]
- *                          [--patch WORDS PATTERN REPLACEMENT]
+ *                          [--patch WORDS PATTERN REPLACEMENT] [--transcript FILE --replid REPLID]
  *
  * Each seed is a schedule of its own: a world, work and faults, healed and judged at the end. A failure prints its seed
  * and what its nemesis planned; `simulate --seed N --trace` shows it line by line. --repeat runs every seed twice and
  * compares what happened, to the byte. --patch plants a mistake into the script that has these words (mutations.py).
  * CALLBOARD_SCHEDULES in the environment stands for --count. Exit 1 where a schedule failed. */
+#include "tests/simulation/transcript.h"
 #include "tests/simulation/world.h"
 
 #include <signal.h>
@@ -26,6 +27,8 @@ struct settings {
     int faults;             /* -1: the seed's */
     const char *durability; /* fast, safe, mixed */
     struct model_patch patch;
+    const char *transcript; /* written there; NULL: nowhere */
+    const char *replid;     /* of the one server, for a transcript */
 };
 
 struct sums {
@@ -63,7 +66,14 @@ static struct world_options options_of(const struct settings *settings, uint64_t
 
 static uint64_t run(const struct settings *settings, uint64_t seed, struct sums *sums) {
     struct world_options options = options_of(settings, seed);
+    if (settings->transcript != NULL) {
+        options.is_sharded = false;
+        options.servers = 1;
+    }
     world_begin(seed, settings->trace, &options);
+    if (settings->transcript != NULL) {
+        transcript_begin(settings->transcript, settings->replid);
+    }
     uint64_t length_us = sim_between(3, 10) * SECOND;
     uint64_t started_us = sim_now_us();
     nemesis_plan(length_us, settings->faults >= 0 ? (unsigned) settings->faults : (unsigned) sim_below(8));
@@ -77,6 +87,7 @@ static uint64_t run(const struct settings *settings, uint64_t seed, struct sums 
     sums->deliveries += checker_deliveries();
     sums->virtual_us += sim_now_us() - started_us;
     uint64_t fingerprint = sim_fingerprint();
+    transcript_end();
     if (sim_failure() != NULL) {
         sums->failures++;
         printf("FAILED seed %llu: %s\n  %d servers, %d brokers, %d gateways, disk %d, history %lld; %s\n",
@@ -121,6 +132,10 @@ static bool take_setting(struct settings *settings, const char *name, const char
         settings->brokers = atoi(value);
     } else if (strcmp(name, "--faults") == 0) {
         settings->faults = atoi(value);
+    } else if (strcmp(name, "--transcript") == 0) {
+        settings->transcript = value;
+    } else if (strcmp(name, "--replid") == 0) {
+        settings->replid = value;
     } else if (strcmp(name, "--durability") == 0) {
         settings->durability = value;
     } else {

@@ -94,6 +94,13 @@ static void on_partition_doubt(void *context, uint32_t partition) {
     }
 }
 
+static void on_removed(void *context, struct span channel, const struct position *top) {
+    struct side *side = context;
+    if (is_heard(side)) {
+        engine_tell_removed(side->owner->options.events, side->owner->options.context, channel, top);
+    }
+}
+
 static void on_leases(void *context, const struct engine_lease *leases, size_t n_leases) {
     struct side *side = context;
     if (side == side->owner->current) {
@@ -124,7 +131,8 @@ static const struct engine_events side_events = {.on_publication = on_publicatio
                                                  .on_doubt = on_doubt,
                                                  .on_partition_doubt = on_partition_doubt,
                                                  .on_leases = on_leases,
-                                                 .on_state = on_state};
+                                                 .on_state = on_state,
+                                                 .on_removed = on_removed};
 
 /* ---- changing ---- */
 

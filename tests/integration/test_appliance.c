@@ -1,9 +1,11 @@
 /* callboard, the appliance, as a process: what it says, answers and returns. */
 #include "base/memory.h"
+#include "tests/support/documented_acl.h"
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
 #include "tests/support/redis_server.h"
+#include "tests/support/tls_directory.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -487,6 +489,38 @@ static void redis_is_used_where_REDIS_URL_says_so_with_its_password(void **state
     redis_server_stop(&redis);
 }
 
+static void redis_is_used_through_TLS_with_a_login_of_which_the_password_stands_in_a_file(void **state) {
+    (void) state;
+    skip_without_redis_engine();
+    tls_directory_t *directory = tls_directory_new();
+    int port = free_port();
+    char lines[TLS_LINES][TLS_LINE_MAX];
+    tls_directory_lines(directory, port, lines);
+    char *user = documented_acl_line(CALLBOARD_SOURCE_DIR, "broker", "");
+    redis_server_t *redis = redis_server_start(
+        (const char *const[]){lines[0], lines[1], lines[2], lines[3], lines[4], lines[5], user, NULL});
+    char url[96];
+    char authority[TLS_PATH_MAX];
+    char password[TLS_PATH_MAX];
+    snprintf(url, sizeof url, "rediss://127.0.0.1:%d", port);
+    tls_directory_file(directory, "authority.crt", authority);
+    snprintf(password, sizeof password, "%s/password", redis_server_directory(redis));
+    FILE *file = fopen(password, "w");
+    assert_non_null(file);
+    fputs("secret\n", file);
+    fclose(file);
+    char variables[3][TLS_PATH_MAX + 64];
+    snprintf(variables[0], sizeof variables[0], "CALLBOARD_REDIS_TLS_CA_FILE=%s", authority);
+    snprintf(variables[1], sizeof variables[1], "CALLBOARD_REDIS_PASSWORD_FILE=%s", password);
+    snprintf(variables[2], sizeof variables[2], "CALLBOARD_REDIS_USER=callboard");
+    const char *const environment[] = {variables[0], variables[1], variables[2], NULL};
+    const char *const extra[] = {"--redis", url, NULL};
+    check_redis(environment, extra);
+    memory_free(user);
+    redis_server_stop(&redis);
+    tls_directory_destroy(&directory);
+}
+
 static void while_redis_is_away_it_lives_and_says_so(void **state) {
     (void) state;
     skip_without_redis_engine();
@@ -529,6 +563,7 @@ int main(void) {
         cmocka_unit_test(a_broken_file_at_SIGHUP_is_told_and_changes_nothing),
         cmocka_unit_test(redis_is_used_where_the_option_says_so),
         cmocka_unit_test(redis_is_used_where_REDIS_URL_says_so_with_its_password),
+        cmocka_unit_test(redis_is_used_through_TLS_with_a_login_of_which_the_password_stands_in_a_file),
         cmocka_unit_test(while_redis_is_away_it_lives_and_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,10 @@ redis_server_t *redis_server_start_sentinel(const char *const *config_lines) {
     return start(config_lines, true);
 }
 
+bool redis_server_has_tls(void) {
+    return getenv("TEST_REDIS_SERVER_PLAIN") == NULL;
+}
+
 static int remove_entry(const char *path, const struct stat *stat, int kind, struct FTW *walk) {
     (void) stat;
     (void) kind;

@@ -12,6 +12,7 @@ typedef struct redis_server redis_server_t;
 redis_server_t *redis_server_start(const char *const *config_lines);
 /* The same process as a Sentinel: config_lines are those of sentinel.conf. */
 redis_server_t *redis_server_start_sentinel(const char *const *config_lines);
+bool redis_server_has_tls(void); /* unless TEST_REDIS_SERVER_PLAIN is set, for a server built without it */
 /* Stops it and removes its directory. Accepts NULL. */
 void redis_server_stop(redis_server_t **self_p);
 

@@ -51,6 +51,11 @@ SOURCES = {
                                       "    return namespace_has_history(channel->options) && !epoch_is_empty(&channel->known.epoch);", "safe"),
 }
 
+# Too rare for seeds: found by a worked scenario.
+SCENARIOS = {
+    "reign-unchecked": ("local function fence(", "not find(call('INFO', 'replication'), mark, 1, true)", "false"),
+}
+
 
 def plant(name, output):
     source, pattern, replacement, _ = SOURCES[name]
@@ -62,10 +67,10 @@ def plant(name, output):
 
 
 def run_one(name, command):
-    result = subprocess.run([*command, "--count", str(MOST)], capture_output=True, text=True, check=False)
-    found = re.search(r"^FAILED seed (\d+): (.*)$", result.stdout, re.M)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"^FAILED (.*)$", result.stdout, re.M)
     if result.returncode == 1 and found:
-        print(f"{name}: found at seed {found[1]}: {found[2]}", flush=True)
+        print(f"{name}: found by {found[1]}", flush=True)
         return True
     print(f"{name}: NOT FOUND (status {result.returncode})\n{result.stdout}{result.stderr}", flush=True)
     return False
@@ -75,12 +80,16 @@ def run(folder):
     folder = pathlib.Path(folder)
     missed = []
     for name, (own, pattern, replacement, durability) in SCRIPTS.items():
-        if not run_one(name, [folder / "simulate", "--durability", durability, "--patch", own, pattern, replacement]):
+        count = ["--count", str(MOST), "--durability", durability]
+        if not run_one(name, [folder / "simulate", *count, "--patch", own, pattern, replacement]):
             missed.append(name)
     for name, (_, _, _, durability) in SOURCES.items():
-        if not run_one(name, [folder / f"mutant_{name}", "--durability", durability]):
+        if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability]):
             missed.append(name)
-    total = len(SCRIPTS) + len(SOURCES)
+    for name, patch in SCENARIOS.items():
+        if not run_one(name, [folder / "scenarios", "--patch", *patch]):
+            missed.append(name)
+    total = len(SCRIPTS) + len(SOURCES) + len(SCENARIOS)
     print(f"{total - len(missed)} of {total} planted mistakes found")
     sys.exit(1 if missed else 0)
 

@@ -88,6 +88,20 @@ static void make_channels(void) {
     make_channel(is_safe ? "s" : "f", is_safe, 0, 0);
     make_channel(is_safe && !is_mixed ? "s" : "f", is_safe && !is_mixed, 0, 1);
     make_channel(is_safe ? "s" : "f", is_safe, 1, 0);
+    if (world.options.has_special) {
+        make_channel("m", false, 1, 0);
+        make_channel("x", false, 1, 0);
+    }
+}
+
+struct broker_settings world_settings(void) {
+    const struct world_options *options = &world.options;
+    return (struct broker_settings){.redis_url = "redis://redis:6379",
+                                    .confirms_by_replicas = options->servers > 1,
+                                    .is_safe = options->durability != WORLD_FAST,
+                                    .history_size = options->history_size,
+                                    .topic_idle_ms = options->topic_idle_ms,
+                                    .command_timeout_ms = options->command_timeout_ms};
 }
 
 void world_begin(uint64_t seed, bool trace, const struct world_options *options) {
@@ -111,12 +125,7 @@ void world_begin(uint64_t seed, bool trace, const struct world_options *options)
         }
     }
     gateways_begin(options->gateways);
-    const struct broker_settings settings = {.redis_url = "redis://redis:6379",
-                                             .confirms_by_replicas = options->servers > 1,
-                                             .is_safe = options->durability != WORLD_FAST,
-                                             .history_size = options->history_size,
-                                             .topic_idle_ms = options->topic_idle_ms,
-                                             .command_timeout_ms = options->command_timeout_ms};
+    const struct broker_settings settings = world_settings();
     brokers_begin(options->brokers, &settings);
     for (int i = 0; i < options->brokers; i++) {
         broker_start(i);

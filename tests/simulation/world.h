@@ -19,6 +19,8 @@ struct world_options {
     enum world_durability durability;
     enum model_disk disk;
     bool is_sharded; /* SSUBSCRIBE */
+    bool
+        has_special; /* two channels more: 3 passes live while Redis is away, 4 is fast or safe as each broker is set */
     int64_t history_size;
     int64_t topic_idle_ms;
     int64_t command_timeout_ms;
@@ -37,7 +39,9 @@ struct model_server *world_best_replica(void);
 bool world_may_promote(const struct model_server *server);
 /* A replica is promoted, and named to the brokers, each in its own time below late_us. */
 void world_fail_over(struct model_server *to, uint64_t late_us);
-/* A channel of the partition-th partition; they are made at the beginning. */
+/* What brokers are started with; to be changed for broker_set. */
+struct broker_settings world_settings(void);
+/* 0 and 1 lie in one partition, 2 in another. */
 const char *world_channel(int number);
 
 /* ---- work ---- */

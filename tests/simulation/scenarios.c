@@ -1,0 +1,433 @@
+/* The worked scenarios of the design of Redis's part, each by name, over the simulated world: what a failover, a cut, a
+ * lost answer means for publishers and subscribers of fast and of safe channels. The checker watches all of them; what
+ * is asserted here beside is the story. `scenarios [NAME [--trace]]`; with --patch as simulate. */
+#include "tests/simulation/world.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_traced;
+
+/* ---- the stage ---- */
+
+static void begin(enum world_durability durability, int servers, int brokers) {
+    const struct world_options options = {.servers = servers,
+                                          .brokers = brokers,
+                                          .gateways = 2,
+                                          .durability = durability,
+                                          .disk = MODEL_DISK_EVERYSEC,
+                                          .is_sharded = true,
+                                          .has_special = true,
+                                          .history_size = 100,
+                                          .topic_idle_ms = 60000,
+                                          .command_timeout_ms = 2000};
+    world_begin(7, is_traced, &options);
+    sim_run_until(sim_now_us() + 500 * MS);
+}
+
+static void pass(uint64_t ms) {
+    sim_run_until(sim_now_us() + ms * MS);
+}
+
+static void end(void) {
+    if (sim_failure() == NULL) {
+        world_heal();
+        world_judge();
+    }
+}
+
+#define expect(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            sim_fail("line %d: %s", __LINE__, #condition);                                                             \
+        }                                                                                                              \
+    } while (0)
+
+static int publish(int channel, int broker) {
+    return world_publish(channel, 0, broker, false, 1);
+}
+
+static void publish_many(int channel, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        publish(channel, -1);
+    }
+    pass(200);
+}
+
+static bool is_ok(int publication) {
+    return world_is_done(publication) && world_result(publication)->outcome == PUBLISH_OK;
+}
+
+static bool is_at(int session, uint64_t offset) {
+    struct position at;
+    return checker_is_joined(session) && checker_session_position(session, &at) && at.offset == offset;
+}
+
+static struct position position_of(int session) {
+    struct position at = {.offset = 0};
+    checker_session_position(session, &at);
+    return at;
+}
+
+static int join(int channel, int gateway) {
+    int session = checker_add_session(channel);
+    world_join(session, gateway);
+    pass(300);
+    return session;
+}
+
+static struct model_server *server(int number) {
+    return &model_world.servers[number];
+}
+
+static void cut_replication(void) {
+    for (int i = 0; i < model_world.n; i++) {
+        server(i)->link_cut_us = sim_now_us() + 3 * SECOND;
+    }
+}
+
+static void fail_over(int to) {
+    world_fail_over(server(to), 0);
+}
+
+/* ---- the scenarios ---- */
+
+/* 1: what replicas never had, nobody was told; it is appended on the new primary, at the same offset. */
+static void tail_lost_and_nobody_knew(void) {
+    begin(WORLD_SAFE, 3, 2);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    expect(is_at(session, 9));
+    struct position before = position_of(session);
+    cut_replication();
+    int lost = publish(0, -1);
+    pass(400);
+    expect(!world_is_done(lost));
+    expect(is_at(session, 9));
+    model_kill(server(0));
+    fail_over(1);
+    for (int i = 0; i < model_world.n; i++) {
+        server(i)->link_cut_us = 0;
+    }
+    pass(1500);
+    expect(is_ok(lost) && world_result(lost)->position.offset == 10);
+    struct position after = position_of(session);
+    expect(is_at(session, 10) && epoch_equal(&after.epoch, &before.epoch));
+    end();
+}
+
+/* 2: on a fast channel it was told; the epoch changes, and everyone hears of it. */
+static void tail_lost_and_told(void) {
+    begin(WORLD_FAST, 2, 2);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    struct position before = position_of(session);
+    cut_replication();
+    int lost = publish(0, -1);
+    pass(400);
+    expect(is_ok(lost) && is_at(session, 10));
+    model_kill(server(0));
+    fail_over(1);
+    pass(4000);
+    struct position after = position_of(session);
+    expect(checker_is_joined(session) && after.offset == 9 && !epoch_equal(&after.epoch, &before.epoch));
+    int next = publish(0, -1);
+    pass(300);
+    expect(is_ok(next) && world_result(next)->position.offset == 10);
+    end();
+}
+
+/* 3: confirmed is kept, also where its broker dies with the primary. */
+static void idle_channel_whose_broker_dies_with_the_primary(void) {
+    begin(WORLD_SAFE, 3, 2);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    world_leave(session);
+    pass(1000);
+    int last = publish(0, 0);
+    pass(100);
+    expect(is_ok(last));
+    model_kill(server(0));
+    broker_crash(0);
+    fail_over(world_best_replica()->index);
+    world_join(session, 1);
+    pass(4000);
+    expect(is_at(session, 10));
+    end();
+}
+
+/* 4: a minority confirms nothing; what it appended was told to nobody. */
+static void minority_that_confirms_nothing(void) {
+    begin(WORLD_SAFE, 3, 2);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    model_promote(server(1));
+    model_follow(server(2), server(1));
+    checker_note_reign();
+    sim_network_point(0, 1);
+    while (sim_network_any(0, 0) != NULL) {
+        sim_network_cut(sim_network_any(0, 0));
+        pass(5);
+    }
+    pass(1000);
+    int alone = publish(0, 1);
+    int majority = publish(0, 0);
+    pass(1500);
+    expect(is_ok(majority) && world_result(majority)->position.offset == 10);
+    expect(!is_ok(alone));
+    world_fail_over(server(1), 0);
+    model_follow(server(0), server(1));
+    pass(3000);
+    expect(is_at(session, world_result(majority)->position.offset) || is_at(session, 11));
+    end();
+}
+
+/* 5: a batch that lay in the socket of a server demoted and promoted again meets another reign. Its broker has not
+ * heard of what was lost meanwhile, and nobody opened anything: only the reign tells. */
+static void demoted_and_promoted_again(void) {
+    begin(WORLD_FAST, 2, 2);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    sim_network_path(0, 0)->up_closed_us = sim_now_us() + 900 * MS;
+    sim_network_path(0, 0)->down_closed_us = sim_now_us() + 950 * MS;
+    cut_replication();
+    int by_b = publish(0, 1);
+    pass(100);
+    expect(is_ok(by_b));
+    int late = publish(0, 0);
+    pass(100);
+    fail_over(1);
+    server(0)->link_cut_us = server(1)->link_cut_us = 0;
+    model_follow(server(0), server(1));
+    pass(400);
+    expect(model_offset(server(0)) == model_offset(server(1)));
+    model_promote(server(0));
+    checker_note_reign();
+    model_follow(server(1), server(0));
+    world_fail_over(server(0), 0);
+    pass(3000);
+    expect(world_is_done(late));
+    expect(checker_is_joined(session));
+    end();
+}
+
+/* 6: one server comes back from its disk: fast, a new epoch over the same history; written through, nothing changes. */
+static void restart_from_the_disk(void) {
+    begin(WORLD_FAST, 1, 1);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    pass(1100);
+    struct position before = position_of(session);
+    model_kill(server(0));
+    checker_note_reign();
+    pass(200);
+    model_restart(server(0), MODEL_KEEPS_SYNCED, 0);
+    pass(4000);
+    struct position after = position_of(session);
+    expect(checker_is_joined(session) && after.offset == 9 && !epoch_equal(&after.epoch, &before.epoch));
+    end();
+}
+
+static void restart_of_a_server_that_writes_through(void) {
+    const struct world_options options = {.servers = 1,
+                                          .brokers = 2,
+                                          .gateways = 2,
+                                          .durability = WORLD_SAFE,
+                                          .disk = MODEL_DISK_ALWAYS,
+                                          .history_size = 100,
+                                          .topic_idle_ms = 60000,
+                                          .command_timeout_ms = 2000};
+    world_begin(7, is_traced, &options);
+    pass(500);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    struct position before = position_of(session);
+    model_kill(server(0));
+    checker_note_reign();
+    pass(200);
+    model_restart(server(0), MODEL_KEEPS_SYNCED, 0);
+    pass(4000);
+    struct position after = position_of(session);
+    expect(is_at(session, 9) && epoch_equal(&after.epoch, &before.epoch));
+    end();
+}
+
+/* 7: the batch happened, its answer was lost with the link: sent again it is answered, not appended. */
+static void answer_lost(void) {
+    begin(WORLD_FAST, 1, 1);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    sim_network_path(0, 0)->down_closed_us = sim_now_us() + 500 * MS;
+    int publication = publish(0, 0);
+    pass(100);
+    for (int i = 0; i < 4 && sim_network_any(0, 0) != NULL; i++) {
+        sim_network_cut(sim_network_any(0, 0));
+    }
+    pass(3000);
+    expect(is_ok(publication) && world_result(publication)->position.offset == 10);
+    expect(is_at(session, 10));
+    int next = publish(0, 0);
+    pass(300);
+    expect(is_ok(next) && world_result(next)->position.offset == 11);
+    end();
+}
+
+/* 8: two brokers append; a message between them is lost, and what is missing comes in order within two seconds. */
+static void message_between_brokers_lost(void) {
+    begin(WORLD_FAST, 1, 2);
+    int a = join(0, 0);
+    int b = join(0, 1);
+    publish_many(0, 9);
+    for (int i = 0; i < 6; i++) {
+        model_lose_message(server(0));
+    }
+    publish(0, 1);
+    pass(5);
+    publish(0, 0);
+    pass(2000);
+    expect(is_at(a, 11) && is_at(b, 11));
+    end();
+}
+
+/* 9: sessions come back from everywhere while publications flow. */
+static void subscribe_during_flow(void) {
+    begin(WORLD_SAFE, 3, 2);
+    int stays = join(0, 0);
+    int comes = join(0, 0);
+    publish_many(0, 3);
+    world_leave(comes);
+    for (int i = 0; i < 60; i++) {
+        publish(0, i % 3 == 0 ? 1 : 0);
+        if (i % 9 == 4) {
+            world_join(comes, i % 2);
+        } else if (i % 9 == 8) {
+            world_leave(comes);
+        }
+        pass(7);
+    }
+    world_join(comes, 1);
+    pass(2000);
+    expect(is_at(stays, 63) && is_at(comes, 63));
+    end();
+}
+
+/* 10: a broker drains under load; sessions stay, nothing is missing or doubled. */
+static void broker_drained_under_load(void) {
+    begin(WORLD_FAST, 1, 2);
+    int sessions[] = {join(0, 0), join(0, 1), join(2, 0)};
+    for (int i = 0; i < 80; i++) {
+        publish(i % 2 == 0 ? 0 : 2, -1);
+        if (i == 30) {
+            broker_drain(0);
+        }
+        if (i == 50) {
+            broker_stop(0);
+        }
+        pass(11);
+        for (int j = 0; j < 3; j++) {
+            expect(checker_is_joined(sessions[j]));
+        }
+    }
+    pass(2500);
+    expect(position_of(sessions[0]).offset == position_of(sessions[1]).offset && position_of(sessions[0]).offset > 30);
+    end();
+}
+
+/* 11: Redis away, and the namespace passes publications live: no position, and none in the history afterwards. */
+static void redis_away_and_memory_on(void) {
+    begin(WORLD_FAST, 1, 1);
+    int session = join(3, 0);
+    publish_many(3, 9);
+    sim_network_path(0, 0)->up_closed_us = sim_now_us() + 4 * SECOND;
+    int sent = publish(3, 0);
+    pass(3500);
+    expect(world_is_done(sent) && world_result(sent)->outcome == PUBLISH_UNKNOWN);
+    int live = publish(3, 0);
+    pass(200);
+    expect(is_ok(live) && world_result(live)->is_not_durable);
+    expect(is_at(session, 9));
+    pass(4000);
+    int next = publish(3, 0);
+    pass(500);
+    expect(is_ok(next) && !world_result(next)->is_not_durable);
+    expect(position_of(session).offset == world_result(next)->position.offset);
+    end();
+}
+
+/* 13: a roll-out from fast to safe: while the brokers disagree the epoch alternates, each time told. */
+static void option_changed_half_rolled_out(void) {
+    begin(WORLD_FAST, 3, 2);
+    int a = join(4, 0);
+    int b = join(4, 1);
+    publish_many(4, 9);
+    checker_note_loss(4); /* epochs may change for it now */
+    struct broker_settings settings = world_settings();
+    settings.is_safe = true;
+    for (int broker = 1; broker >= 0; broker--) {
+        for (int i = 0; i < 60; i++) {
+            checker_note_loss(4);
+        }
+        broker_drain(broker);
+        pass(300);
+        broker_stop(broker);
+        broker_set(broker, &settings);
+        broker_start(broker);
+        for (int i = 0; i < 10; i++) {
+            publish(4, i % 2);
+            pass(150);
+        }
+    }
+    pass(4000);
+    expect(checker_is_joined(a) && checker_is_joined(b));
+    struct position at = position_of(a);
+    struct position also = position_of(b);
+    expect(position_equal(&at, &also));
+    end();
+}
+
+/* ---- all of them ---- */
+
+static const struct scenario {
+    const char *name;
+    void (*run)(void);
+} scenarios[] = {
+    {"tail_lost_and_nobody_knew", tail_lost_and_nobody_knew},
+    {"tail_lost_and_told", tail_lost_and_told},
+    {"idle_channel_whose_broker_dies_with_the_primary", idle_channel_whose_broker_dies_with_the_primary},
+    {"minority_that_confirms_nothing", minority_that_confirms_nothing},
+    {"demoted_and_promoted_again", demoted_and_promoted_again},
+    {"restart_from_the_disk", restart_from_the_disk},
+    {"restart_of_a_server_that_writes_through", restart_of_a_server_that_writes_through},
+    {"answer_lost", answer_lost},
+    {"message_between_brokers_lost", message_between_brokers_lost},
+    {"subscribe_during_flow", subscribe_during_flow},
+    {"broker_drained_under_load", broker_drained_under_load},
+    {"redis_away_and_memory_on", redis_away_and_memory_on},
+    {"option_changed_half_rolled_out", option_changed_half_rolled_out},
+};
+
+int main(int argc, char **argv) {
+    struct model_patch patch;
+    if (argc == 5 && strcmp(argv[1], "--patch") == 0) {
+        patch = (struct model_patch){argv[2], argv[3], argv[4]};
+        model_script_patch(&patch, 1);
+        argc = 1;
+    }
+    is_traced = argc > 2;
+    unsigned n_failed = 0;
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        if (argc > 1 && strcmp(argv[1], scenarios[i].name) != 0) {
+            continue;
+        }
+        scenarios[i].run();
+        const char *failure = sim_failure();
+        printf("%s %s%s%s\n", failure == NULL ? "ok    " : "FAILED", scenarios[i].name, failure == NULL ? "" : ": ",
+               failure == NULL ? "" : failure);
+        n_failed += failure != NULL;
+        world_end();
+    }
+    model_script_end();
+    return n_failed == 0 ? 0 : 1;
+}

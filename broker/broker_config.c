@@ -109,9 +109,10 @@ static const struct config_key keys[] = {
     KEY("redis.prefix", CONFIG_TEXT, redis_prefix, RANGE(1, 32), .default_text = "cb",
         .help = "What all keys and topics begin with: letters, digits, dashes, underlines. One for each data set."),
     KEY("redis.pipeline_commands", CONFIG_INT, redis_pipeline_commands, RANGE(1, 1000000), .default_text = "1024",
-        .help = "Commands on their way to one Redis connection; at the bound publishers are told error 111."),
+        .help = "Commands on their way to one Redis connection; at the bound publications and reads wait, up to "
+                "broker.inbox_messages and their deadline."),
     KEY("redis.pipeline_bytes", CONFIG_BYTES, redis_pipeline_bytes, RANGE(64 * KIB, 1 * GIB), .default_text = "8MiB",
-        .help = "Bytes on their way to one Redis connection; at the bound publishers are told error 111."),
+        .help = "Bytes on their way to one Redis connection, with the same end."),
     KEY("redis.command_timeout", CONFIG_DURATION, redis_command_timeout_ms, RANGE(50, 600 * SECOND),
         .default_text = "2s", .help = "A connection whose answer takes longer is dropped and made anew."),
     KEY("redis.reply_bytes", CONFIG_BYTES, redis_reply_bytes, RANGE(1 * MIB, 1 * GIB), .default_text = "64MiB",

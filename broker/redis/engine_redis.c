@@ -59,6 +59,21 @@ static const struct metric_description metric_rows[REDIS_METRICS] = {
                                 NULL},
     [REDIS_METRIC_QUEUED] = {"callboard_redis_queued", "Publications and presence changes waiting for Redis.",
                              METRIC_GAUGE, NULL},
+    [REDIS_METRIC_PIPELINE_COMMANDS] = {"callboard_redis_pipeline_commands",
+                                        "Commands that Redis has not answered yet.", METRIC_GAUGE, NULL},
+    [REDIS_METRIC_PIPELINE_BYTES] = {"callboard_redis_pipeline_bytes", "Their bytes.", METRIC_GAUGE, NULL},
+    [REDIS_METRIC_PIPELINE_WAITS] = {"callboard_redis_pipeline_waits_total",
+                                     "Turns in which a partition's batch or reads waited at redis.pipeline_commands or "
+                                     "redis.pipeline_bytes.",
+                                     METRIC_COUNTER, NULL},
+    [REDIS_METRIC_HELD] = {"callboard_redis_held_batches", "Batches that came too early and wait for the one before.",
+                           METRIC_GAUGE, NULL},
+    [REDIS_METRIC_HELD_BYTES] = {"callboard_redis_held_bytes", "Their bytes.", METRIC_GAUGE, NULL},
+    [REDIS_METRIC_HELD_DROPPED] = {"callboard_redis_held_dropped_total",
+                                   "Batches dropped at redis.held_batches or redis.held_bytes, and read later.",
+                                   METRIC_COUNTER, NULL},
+    [REDIS_METRIC_TOPICS] = {"callboard_redis_topics", "Topics of partitions that are listened to.", METRIC_GAUGE,
+                             NULL},
     [REDIS_METRIC_UNCONFIRMED] = {"callboard_redis_unconfirmed",
                                   "Batches and reads of safe channels that wait for replicas.", METRIC_GAUGE, NULL},
     [REDIS_METRIC_UNCONFIRMED_BYTES] = {"callboard_redis_unconfirmed_bytes", "Their bytes.", METRIC_GAUGE, NULL},
@@ -519,8 +534,7 @@ static void on_tick(uv_timer_t *timer) {
             redis_confirm_tick(node->confirm);
         }
     }
-    metric_set(self->metrics, REDIS_METRIC_UNCONFIRMED, (int64_t) self->unconfirmed_items);
-    metric_set(self->metrics, REDIS_METRIC_UNCONFIRMED_BYTES, (int64_t) self->unconfirmed_bytes);
+    redis_figures_show(self);
     if (self->n_tick % REDIS_TICKS_SECOND == 0) {
         tick_second(self);
     }

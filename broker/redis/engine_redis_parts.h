@@ -56,6 +56,13 @@ enum redis_metric {
     REDIS_METRIC_HOLES,
     REDIS_METRIC_MALFORMED,
     REDIS_METRIC_QUEUED,
+    REDIS_METRIC_PIPELINE_COMMANDS,
+    REDIS_METRIC_PIPELINE_BYTES,
+    REDIS_METRIC_PIPELINE_WAITS,
+    REDIS_METRIC_HELD,
+    REDIS_METRIC_HELD_BYTES,
+    REDIS_METRIC_HELD_DROPPED,
+    REDIS_METRIC_TOPICS,
     REDIS_METRIC_UNCONFIRMED,
     REDIS_METRIC_UNCONFIRMED_BYTES,
     REDIS_METRIC_CONFIRMS_SHORT,
@@ -278,6 +285,10 @@ static inline bool redis_node_is_up(const struct redis_node *self) {
 void redis_watch_new(struct redis_node *node);
 /* Every second. */
 void redis_watch_tick(struct engine_redis *self);
+
+/* ---- redis_figures.c ---- */
+/* Sets the gauges of what waits where; with every tick. */
+void redis_figures_show(const struct engine_redis *self);
 
 /* ---- redis_partition.c ---- */
 void redis_partition_init(struct redis_partition *self, struct engine_redis *engine, uint32_t number,

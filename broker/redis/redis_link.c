@@ -317,6 +317,11 @@ bool redis_link_is_refused(const redis_link_t *self) {
     return self->is_refused;
 }
 
+void redis_link_add_load(const redis_link_t *self, size_t *n_commands, size_t *n_bytes) {
+    *n_commands += self->commands.n;
+    *n_bytes += self->commands.bytes;
+}
+
 bool redis_link_has_room(const redis_link_t *self) {
     return redis_link_is_up(self) && self->commands.n < self->options.commands_max &&
            self->commands.bytes < self->options.bytes_max;

@@ -51,6 +51,8 @@ bool redis_link_is_refused(const redis_link_t *self);
 /* Below both bounds? Small commands that keep the link sound may be sent above them too. */
 bool redis_link_has_room(const redis_link_t *self);
 typedef void (*redis_on_reply)(void *context, void *request, const struct redis_reply *reply);
+/* Adds how much is unanswered now. */
+void redis_link_add_load(const redis_link_t *self, size_t *n_commands, size_t *n_bytes);
 /* Where the next command is written. Only while up. */
 struct buffer *redis_link_out(redis_link_t *self);
 /* All bytes appended since the last call are one command. on_reply NULL: the reply is not wanted (or, on a link for

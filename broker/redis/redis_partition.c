@@ -466,6 +466,8 @@ void redis_partition_pump(struct redis_partition *self) {
     bool is_blocked = self->batch == NULL && !list_is_empty(&self->queue);
     if (!is_blocked && list_is_empty(&self->reads)) {
         list_remove(&self->busy_link);
+    } else if (!redis_link_has_room(self->node->command)) {
+        metric_count(self->engine->metrics, REDIS_METRIC_PIPELINE_WAITS);
     }
 }
 
@@ -487,9 +489,12 @@ static void place_batch(struct redis_partition *self, struct redis_batch *batch)
         break;
     case BATCH_HELD:
         break;
+    case BATCH_REFUSED:
+        metric_count(self->engine->metrics, REDIS_METRIC_HELD_DROPPED);
+        redis_tell_batch(self, &batch, false);
+        break;
     case BATCH_OLD:       /* the topic was quicker, or it is a resend's stored result */
     case BATCH_OTHER_GEN: /* opened anew meanwhile: the loads tell what is in Redis */
-    case BATCH_REFUSED:
         redis_tell_batch(self, &batch, false);
         break;
     }
@@ -599,6 +604,7 @@ static void hold_message(struct redis_partition *self, const struct redis_topic_
     enum batch_place place = batch_order_offer(&self->order, &message->ordered.entry);
     check(place == BATCH_HELD || place == BATCH_REFUSED, "a message ahead was placed as %d", place);
     if (place == BATCH_REFUSED) {
+        metric_count(self->engine->metrics, REDIS_METRIC_HELD_DROPPED);
         memory_free(message);
     }
     engine_redis_note_hole(self);

@@ -76,8 +76,10 @@ static void on_timer(uv_timer_t *timer);
 static void arm(struct redis_sentinel *self) {
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t due_ms = self->next_round_ms;
-    if (!self->known.is_there && self->first_answer_ms != 0 && self->first_answer_ms + SETTLE_MS < due_ms) {
-        due_ms = self->first_answer_ms + SETTLE_MS;
+    uint64_t settled_ms = self->first_answer_ms + SETTLE_MS;
+    /* Only while it lies ahead: else a set without a primary would have the timer run for ever, and nothing be read. */
+    if (!self->known.is_there && self->first_answer_ms != 0 && now_ms < settled_ms && settled_ms < due_ms) {
+        due_ms = settled_ms;
     }
     uv_update_time(self->base.options.loop);
     uv_timer_start(&self->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);

@@ -254,6 +254,30 @@ static int stop_set(void **state) {
     return 0;
 }
 
+/* Started while the Sentinels hold the primary for down and have no other: it is told, the loop goes on, and the
+ * primary is found when it is back. */
+static void a_start_while_there_is_no_primary_waits_for_one(void **state) {
+    redis_sentinel_set_t *set = *state;
+    redis_sentinel_set_await_replicas(set);
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
+        redis_server_pause(redis_sentinel_set_server(set, i));
+    }
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
+        redis_server_await(redis_sentinel_set_sentinel(set, i), "o_down", "SENTINEL MASTER mymaster");
+    }
+    struct topology_watch watch;
+    topology_watch_start(&watch, redis_sentinel_set_url(set), NULL);
+    assert_true(topology_watch_await_trouble(&watch, "the primary is down"));
+    topology_watch_run(&watch, 1500); /* for longer than anything waits to settle */
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
+        redis_server_resume(redis_sentinel_set_server(set, i));
+    }
+    assert_true(topology_watch_await_trouble(&watch, ""));
+    assert_true(topology_watch_await(&watch, 0, port_of(set, redis_sentinel_set_primary(set))));
+    redis_sentinel_set_await_replicas(set);
+    topology_watch_stop(&watch);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_primary_is_found_and_followed_when_it_is_killed),
@@ -263,6 +287,7 @@ int main(void) {
         cmocka_unit_test(the_documented_user_may_all_that_is_needed),
         cmocka_unit_test(a_sentinel_with_old_news_is_not_believed),
         cmocka_unit_test(a_wrong_master_name_is_told),
+        cmocka_unit_test(a_start_while_there_is_no_primary_waits_for_one),
         cmocka_unit_test(all_sentinels_may_go_and_come_back),
         cmocka_unit_test(sentinels_that_start_after_us_are_found),
         cmocka_unit_test(through_TLS_the_ports_for_TLS_are_told),

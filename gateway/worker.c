@@ -147,6 +147,7 @@ static void on_tick(uv_timer_t *timer) {
     if (now_ms >= self->figures_due_ms) {
         self->figures_due_ms = now_ms + FIGURES_INTERVAL_MS;
         publish_figures(self);
+        session_environment_show(&self->sessions);
     }
 }
 

@@ -59,6 +59,8 @@ struct session_environment {
 void session_environment_init(struct session_environment *self,
                               payload_t *(*frame)(enum client_encoding encoding, struct span message));
 void session_environment_finish(struct session_environment *self); /* every session is gone */
+/* Sets the gauges of what all sessions hold together; a few times a second. */
+void session_environment_show(const struct session_environment *self);
 
 /* On an accepted connection; the transport is borrowed until session_on_closed. */
 session_t *session_new(struct session_environment *environment, struct transport *transport,

@@ -191,6 +191,7 @@ void session_handle_sub_refresh(session_t *self, const struct client_command *co
 enum session_metric {
     SESSION_METRIC_CONNECTIONS,
     SESSION_METRIC_DEAD,
+    SESSION_METRIC_OUTBOX_BYTES,
     SESSION_METRIC_COMMANDS,
     SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
 #define SESSION_METRIC_ERROR(name, code, reason, message, temporary, definite) SESSION_METRIC_ERROR_##name,

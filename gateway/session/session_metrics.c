@@ -15,6 +15,9 @@ const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_CONNECTIONS] = {"callboard_client_connections", "Connections whose connect command was accepted.",
                                     METRIC_GAUGE, NULL},
     [SESSION_METRIC_DEAD] = {"callboard_client_connections_dead", "Connections that owe a pong.", METRIC_GAUGE, NULL},
+    [SESSION_METRIC_OUTBOX_BYTES] = {"callboard_client_outbox_bytes",
+                                     "Bytes that wait for slow connections, or of messages kept for later.",
+                                     METRIC_GAUGE, NULL},
     COMMAND_ROW(CLIENT_COMMAND_PONG, "pong"),
     COMMAND_ROW(CLIENT_COMMAND_CONNECT, "connect"),
     COMMAND_ROW(CLIENT_COMMAND_PING, "ping"),
@@ -50,6 +53,12 @@ void session_count(const session_t *self, enum session_metric row) {
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount) {
     if (self->environment->metrics != NULL) {
         metric_change(self->environment->metrics, row, amount);
+    }
+}
+
+void session_environment_show(const struct session_environment *self) {
+    if (self->metrics != NULL) {
+        metric_set(self->metrics, SESSION_METRIC_OUTBOX_BYTES, (int64_t) self->outbox_budget.used);
     }
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The documentation says what the code says: tables that come from the code stand in the docs as the code has them, metrics and
-log events that it names exist, links lead somewhere, and the ports of README are the settings' defaults. --write puts the tables in; without it a difference is an error.
+log events that it names exist, links lead somewhere, every setting that bounds something is in the table of bounds with its default, a
+metric and a test that reaches it, and the ports of README are the settings' defaults. --write puts the tables in; without it a
+difference is an error.
 """
 import pathlib
 import re
@@ -16,6 +18,45 @@ CHECK_ROW = re.compile(r'X\((\w+),\s*"([^"]+)",\s*"([^"]+)",\s*\\?\s*"([^"]+)"\)
 PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/gateway_config.c", "internal.port"),
          "9001": ("broker/broker_config.c", "internal.port"), "7700": ("broker/broker_config.c", "broker.endpoint"),
          "7710": ("broker/broker_config.c", "backend.endpoint"), "7711": ("broker/broker_config.c", "backend.pull_endpoint")}
+
+CONFIGS = ["broker/broker_config.c", "gateway/gateway_config.c"]
+# Numbers that bound nothing that piles up.
+NO_BOUNDS = {"broker.shards", "broker.partitions", "internal.port", "http.port", "gateway.workers", "redis.confirm_replicas",
+             "client.history_limit_max"}
+# Which test reaches a bound, and what it says there.
+REACHED = {
+    "broker.inbox_messages": ("tests/integration/test_engine_redis_bounds.c", "inbox_messages = 20"),
+    "broker.inbox_bytes": ("tests/integration/test_broker_wire.c", "over_the_bound_of_the_inbox_publishes_are_refused"),
+    "broker.tail_messages": ("tests/unit/broker/test_channel.c", ".tail_messages_max = 8"),
+    "broker.tail_bytes": ("tests/unit/broker/test_channel_tail.c", "tails.bytes_max = 3 *"),
+    "broker.tails_bytes": ("tests/unit/broker/test_channel.c", "callboard_broker_tails_given_up_total 2"),
+    "broker.presence_memory": ("tests/e2e/presence.test.mjs", "error.code === 124"),
+    "memory.bytes": ("tests/e2e/retention.test.mjs", "at memory.bytes publishers are told error 111"),
+    "broker.recovery_publications": ("tests/unit/broker/test_channel.c", "config.recovery_publications_max = 3;"),
+    "broker.recovery_bytes": ("tests/unit/broker/test_channel.c", "config.recovery_bytes_max = "),
+    "broker.publication_bytes": ("tests/integration/test_broker_wire.c", "ERROR_TOO_LARGE"),
+    "redis.pipeline_commands": ("tests/integration/test_engine_redis_bounds.c", "redis_pipeline_commands = 1"),
+    "redis.pipeline_bytes": ("tests/integration/test_engine_redis_bounds.c", "redis_pipeline_bytes = 1"),
+    "redis.reply_bytes": ("tests/unit/broker/redis/test_redis_reply.c", "larger than redis.reply_bytes"),
+    "redis.batch_publications": ("tests/integration/test_engine_redis_bounds.c", "redis_batch_publications = IN_ONE"),
+    "redis.held_batches": ("tests/integration/test_engine_redis_bounds.c", "callboard_redis_held_dropped_total"),
+    "redis.held_bytes": ("tests/unit/broker/redis/test_batch_order.c", "order.held_bytes"),
+    "redis.loads": ("tests/unit/broker/test_channel.c", "at_most_so_many_loads_are_out"),
+    "redis.topic_idle": ("tests/integration/test_engine_redis_bounds.c", "redis_topic_idle_ms = 1000"),
+    "backend.requests": ("tests/unit/broker/test_backend_pending.c", "at_the_bound_nothing_is_taken"),
+    "backend.subscriptions": ("tests/e2e/backend.test.mjs", "one subscription above backend.subscriptions"),
+    "client.message_size_max": ("tests/e2e/probes.test.mjs", "64 KiB and a byte"),
+    "client.message_fragments_max": ("tests/e2e/probes.test.mjs", "129 fragments"),
+    "client.message_timeout": ("tests/integration/gateway/test_websocket.c", "message_timeout: 200ms"),
+    "client.channels_max": ("tests/unit/gateway/session/test_session_subscribe.c", "channels_max = 2"),
+    "client.commands_in_flight": ("tests/unit/gateway/session/test_session.c", "commands_in_flight = 2"),
+    "client.commands_per_second": ("tests/unit/gateway/session/test_session.c", "assert_closed(3013"),
+    "client.outbox_bytes": ("tests/unit/gateway/session/test_session.c", "test_an_outbox_over_its_bytes_ends_the_session"),
+    "client.outbox_frames": ("tests/unit/gateway/session/test_session.c", "test_an_outbox_over_its_frames_ends_the_session"),
+    "client.connections_max": ("tests/integration/gateway/test_websocket.c", "over_connections_max_is_503"),
+    "client.handshakes_per_source": ("tests/integration/gateway/test_websocket.c", "handshakes_per_source: 1"),
+    "log.rate": ("tests/e2e/security.test.mjs", "log.rate=1"),
+}
 
 
 def error_table():
@@ -66,12 +107,53 @@ def check_checks(write):
 def check_names():
     """Metrics and log events that operations.md speaks of are counted and logged somewhere."""
     page = (ROOT / "docs/operations.md").read_text()
-    sources = "".join(path.read_text() for folder in ("base", "broker", "gateway") for path in (ROOT / folder).rglob("*.c"))
+    sources = "".join(path.read_text() for folder in ("base", "broker", "gateway") for path in (ROOT / folder).rglob("*.[ch]"))
     events = re.search(r"\| log event \|.*?\n\n", page + "\n\n", re.S).group(0)
     names = [*re.findall(r"`(callboard_[a-z_]+)", page), *re.findall(r"^\| `([a-z_]+)` \|", events, re.M)]
     for name in sorted(set(names)):
         if f'"{name}"' not in sources:
             yield f"docs/operations.md: speaks of {name}, which is neither counted nor logged"
+
+
+def settings():
+    """Each key of the configuration tables: (type, default)."""
+    found = {}
+    for source in CONFIGS:
+        for row in (ROOT / source).read_text().split('KEY("')[1:]:
+            path, type_ = re.match(r'([^"]+)",\s*CONFIG_([A-Z_]+)', row).groups()
+            default = re.search(r'\.default_text = "([^"]*)"', row)
+            found[path] = (type_, default.group(1) if default else "")
+    return found
+
+
+def check_bounds():
+    page = (ROOT / "docs/operations.md").read_text()
+    section = re.search(r"^## Bounds\n.*?(?=^## |\Z)", page, re.M | re.S)
+    if not section:
+        yield "docs/operations.md: has no section Bounds"
+        return
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in section.group(0).splitlines() if line.startswith("| ")][2:]
+    known = settings()
+    listed = set()
+    for key, default, metric, end in rows:
+        key = key.strip("`")
+        if "`callboard_" not in metric or not end:
+            yield f"docs/operations.md: the bound {key} has no metric, or no end"
+        if key == "—":
+            continue
+        listed.add(key)
+        if key not in known:
+            yield f"docs/operations.md: the bound {key} is no key of {' or '.join(CONFIGS)}"
+        elif known[key][1] != default:
+            yield f"docs/operations.md: the bound {key} is {known[key][1]} by default, not {default}"
+        test, needle = REACHED.get(key, ("", ""))
+        if not test:
+            yield f"docs/operations.md: no test is named that reaches the bound {key}; add it to tests/architecture/check_docs.py"
+        elif not (ROOT / test).exists() or needle not in (ROOT / test).read_text():
+            yield f"{test}: reaches the bound {key} no longer ({needle})"
+    for key, (type_, _) in known.items():
+        if type_ in ("INT", "BYTES") and key not in listed | NO_BOUNDS:
+            yield f"docs/operations.md: the table of bounds misses {key}"
 
 
 def check_links():
@@ -92,6 +174,6 @@ def check_ports():
 
 if __name__ == "__main__":
     write = "--write" in sys.argv
-    found = [*check_tables(write), *check_checks(write), *check_names(), *check_links(), *check_ports()]
+    found = [*check_tables(write), *check_checks(write), *check_names(), *check_bounds(), *check_links(), *check_ports()]
     print("\n".join(found) if found else "docs: they say what the code says")
     sys.exit(1 if found else 0)

@@ -581,6 +581,25 @@ static void a_reply_larger_than_its_bytes_is_paged_for_a_worker_and_refused_for_
     expect_answer(5, YES, 8);
 }
 
+static void who_missed_more_publications_than_are_given_is_refused_and_a_worker_is_given_pages(void **state) {
+    (void) state;
+    config.recovery_publications_max = 3;
+    be_live(1, "e", 0);
+    for (uint64_t offset = 1; offset <= 5; offset++) {
+        publication("e", offset);
+        expect_push(offset);
+    }
+    ask(2, 2, "e", 2, false);
+    assert_int_equal(expect_answer(2, YES, 5).n_publications, 3);
+    ask(3, 3, "e", 1, false);
+    expect_answer(3, NO, 5);
+    ask(4, 4, "e", 1, true);
+    expect_answer(4, YES | WIRE_SUBSCRIBED_MORE, 4);
+    ask(4, 5, "e", 4, true);
+    expect_answer(5, YES, 5);
+    assert_int_equal(metrics_read(metrics, "callboard_broker_recoveries_total", "result=\"no\""), 1);
+}
+
 static void members_are_swept_only_when_a_fresh_load_still_says_dead(void **state) {
     (void) state;
     options.presence = true;
@@ -696,6 +715,7 @@ int main(void) {
         TEST(without_history_it_goes_on_while_the_engine_is_away),
         TEST(everybody_left_while_a_load_is_out),
         TEST(a_reply_larger_than_its_bytes_is_paged_for_a_worker_and_refused_for_a_client),
+        TEST(who_missed_more_publications_than_are_given_is_refused_and_a_worker_is_given_pages),
         TEST(what_was_removed_is_not_given_from_the_tail),
         TEST(members_are_loaded_page_by_page_and_anew_after_a_doubt),
         TEST(members_are_swept_only_when_a_fresh_load_still_says_dead),

@@ -713,6 +713,12 @@ static void test_metrics_tell_commands_errors_and_disconnects(void **state) {
     connect_user();
     receive("{\"id\":9,\"rpc\":{\"method\":\"m\"}}");
     assert_int_equal(metrics_read(registry, "callboard_client_connections", NULL), 1);
+    t.transport.answer = TRANSPORT_BACKLOG;
+    receive("{\"id\":8,\"ping\":{}}");
+    receive("{\"id\":9,\"ping\":{}}");
+    flush();
+    session_environment_show(&t.environment);
+    assert_true(metrics_read(registry, "callboard_client_outbox_bytes", NULL) > 0);
     assert_int_equal(metrics_read(registry, "callboard_client_commands_total", "command=\"rpc\""), 1);
     assert_int_equal(metrics_read(registry, "callboard_client_errors_total", "code=\"108\",reason=\"not_available\""),
                      1);

@@ -138,6 +138,10 @@ static unsigned losses_of(const struct channel_record *channel) {
     return checker.losses + channel->losses;
 }
 
+bool checker_has_losses(int channel) {
+    return losses_of(&checker.channels[channel]) > 0;
+}
+
 void checker_saw_meta(int server, struct span name, struct span epoch, uint64_t base, uint64_t top) {
     (void) server;
     int number = checker_find_channel(name);

@@ -21,6 +21,8 @@ int checker_channels(void);
 const char *checker_channel_name(int channel);
 int checker_find_channel(struct span name);
 bool checker_is_safe(int channel);
+/* Redis was made to forget something of it. */
+bool checker_has_losses(int channel);
 
 /* ---- what happened to Redis ---- */
 /* A new reign: epochs of fast channels may change, once each. */

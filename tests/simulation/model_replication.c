@@ -129,6 +129,9 @@ static void ship(struct model_server *replica, uint64_t offset, uint64_t from_us
 }
 
 void model_record(struct model_server *self, struct model_change *change) {
+    if (self->primary != NULL) {
+        return; /* a PUBLISH to a replica stays there */
+    }
     log_append(self, change);
     if (model_world.on_change != NULL) {
         model_world.on_change(self->index, change);

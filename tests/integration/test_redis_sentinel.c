@@ -141,6 +141,30 @@ static void all_sentinels_may_go_and_come_back(void **state) {
     topology_watch_stop(&watch);
 }
 
+/* The Sentinels answer and have no primary to name, for longer than we wait for all of them to answer. */
+static void a_set_without_a_primary_is_asked_until_it_has_one(void **state) {
+    redis_sentinel_set_t *set = *state;
+    unsigned primary = redis_sentinel_set_primary(set);
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
+        redis_server_kill(redis_sentinel_set_server(set, i));
+    }
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
+        redis_server_await(redis_sentinel_set_sentinel(set, i), "o_down", "SENTINEL MASTER mymaster");
+    }
+    struct topology_watch watch;
+    topology_watch_start(&watch, redis_sentinel_set_url(set), NULL);
+    assert_true(topology_watch_await_trouble(&watch, "the primary is down"));
+    topology_watch_run(&watch, 600); /* twice SETTLE_MS */
+    assert_null(redis_topology_find(watch.topology, 0));
+    for (unsigned i = 0; i < REDIS_SENTINEL_SET_SERVERS; i++) {
+        redis_server_restart(redis_sentinel_set_server(set, (primary + i) % REDIS_SENTINEL_SET_SERVERS));
+    }
+    assert_true(topology_watch_await_trouble(&watch, ""));
+    assert_true(topology_watch_await(&watch, 0, port_of(set, redis_sentinel_set_primary(set))));
+    topology_watch_stop(&watch);
+    redis_sentinel_set_await_replicas(set);
+}
+
 static void sentinels_that_start_after_us_are_found(void **state) {
     redis_sentinel_set_t *set = *state;
     for (unsigned i = 0; i < REDIS_SENTINEL_SET_SENTINELS; i++) {
@@ -289,6 +313,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_master_name_is_told),
         cmocka_unit_test(a_start_while_there_is_no_primary_waits_for_one),
         cmocka_unit_test(all_sentinels_may_go_and_come_back),
+        cmocka_unit_test(a_set_without_a_primary_is_asked_until_it_has_one),
         cmocka_unit_test(sentinels_that_start_after_us_are_found),
         cmocka_unit_test(through_TLS_the_ports_for_TLS_are_told),
         cmocka_unit_test(sentinels_with_a_password_ask_for_theirs_and_not_for_that_of_redis),

@@ -67,7 +67,7 @@ struct pending {
 };
 
 struct gateway {
-    char id[16];
+    char id[24];
     uint64_t boot_nonce;
     struct lane lanes[BROKERS_MAX];
     struct feed feeds[CHANNELS_MAX];

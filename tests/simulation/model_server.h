@@ -53,7 +53,7 @@ enum model_disk { MODEL_DISK_NONE, MODEL_DISK_EVERYSEC, MODEL_DISK_ALWAYS };
 
 struct model_server {
     int index;
-    char name[16];
+    char name[24];
     bool is_alive;
     bool is_cluster_like; /* knows SSUBSCRIBE */
     uint64_t still_until_us;

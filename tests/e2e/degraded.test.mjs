@@ -80,7 +80,7 @@ test('the disk of Redis is full (MISCONF): the same', async () => {
   await goesOn(both, channel);
 });
 
-test('Redis is slow: what does not fit is refused at once, what was sent is told once or unknown', async () => {
+test('Redis is slow: what was not sent waits, and is refused when its time is over; what was sent is told once or unknown', async () => {
   const channel = 'demo:slow';
   const both = await start(channel);
   // One command that takes 3 s, three times the command timeout.

@@ -41,17 +41,6 @@ static void drop_clients(struct model_server *self) {
     }
 }
 
-void model_end(void) {
-    for (int i = 0; i < model_world.n; i++) {
-        struct model_server *self = &model_world.servers[i];
-        drop_clients(self);
-        model_store_clear(&self->store);
-        model_store_clear(&self->base);
-        memory_free(self->log);
-        self->log = NULL;
-    }
-}
-
 uint64_t model_offset(const struct model_server *self) {
     return self->base_offset + self->n_log;
 }
@@ -71,9 +60,17 @@ static uint64_t output_delay_us(struct model_server *self) {
 }
 
 struct held_output {
+    struct list_link link;
     struct model_client *client;
     struct buffer bytes;
 };
+
+static struct list_link held_outputs = {&held_outputs, &held_outputs};
+
+static void release_held(struct held_output *held) {
+    list_remove(&held->link);
+    buffer_finish(&held->bytes);
+}
 
 static void send_out(struct model_client *client, struct buffer *bytes) {
     if (!client->is_gone && client->connection != NULL) {
@@ -93,7 +90,7 @@ static void on_output_synced(void *context, uint64_t reign) {
     if (reign == held->client->server->n_reigns) {
         send_out(held->client, &held->bytes);
     }
-    buffer_finish(&held->bytes);
+    release_held(held);
 }
 
 static void flush_clients(struct model_server *self) {
@@ -114,7 +111,9 @@ static void flush_clients(struct model_server *self) {
             continue;
         }
         struct held_output *held = sim_alloc(sizeof *held);
-        *held = (struct held_output){client, client->out};
+        *held = (struct held_output){.client = client, .bytes = client->out};
+        list_init(&held->link);
+        list_push_back(&held_outputs, &held->link);
         client->out = BUFFER_EMPTY;
         sim_at(at_us, on_output_synced, held, self->n_reigns);
     }
@@ -266,6 +265,22 @@ void model_hang_up(struct model_client *client) {
         return;
     }
     forget(client);
+}
+
+/* ---- the end ---- */
+
+void model_end(void) {
+    while (!list_is_empty(&held_outputs)) {
+        release_held(list_entry(held_outputs.next, struct held_output, link));
+    }
+    for (int i = 0; i < model_world.n; i++) {
+        struct model_server *self = &model_world.servers[i];
+        drop_clients(self);
+        model_store_clear(&self->store);
+        model_store_clear(&self->base);
+        memory_free(self->log);
+        self->log = NULL;
+    }
 }
 
 /* ---- faults ---- */

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/wire.h"
+#include "base/zmq_handover.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,6 +165,7 @@ static bool pass_down(wire_relay_t *self) {
         zmq_msg_close(&batch);
         return false;
     }
+    zmq_handover_acquire(zmq_msg_data(&batch));
     if (filter(self, span_of(zmq_msg_data(&batch), zmq_msg_size(&batch)))) {
         zmq_send(self->front, self->routing_id, self->routing_id_size, ZMQ_SNDMORE);
         zmq_send(self->front, self->batch.data, self->batch.size, ZMQ_DONTWAIT);

@@ -5,7 +5,7 @@
  * Each seed is a schedule of its own: a world, work and faults, healed and judged at the end. A failure prints its seed
  * and what its nemesis planned; `simulate --seed N --trace` shows it line by line. --repeat runs every seed twice and
  * compares what happened, to the byte. --patch plants a mistake into the script that has these words (mutations.py).
- * CALLBOARD_SCHEDULES in the environment stands for --count. Exit 1 where a schedule failed. */
+ * SIMULATE_SCHEDULES in the environment stands for --count. Exit 1 where a schedule failed. */
 #include "tests/simulation/transcript.h"
 #include "tests/simulation/world.h"
 
@@ -173,7 +173,7 @@ int main(int argc, char **argv) {
     if (!take_settings(&settings, argc, argv)) {
         return 2;
     }
-    const char *schedules = getenv("CALLBOARD_SCHEDULES");
+    const char *schedules = getenv("SIMULATE_SCHEDULES");
     if (schedules != NULL && settings.count > 1) {
         settings.count = strtoull(schedules, NULL, 10);
     }

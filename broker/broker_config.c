@@ -2,7 +2,7 @@
 #include "broker/broker_config.h"
 
 #include "base/curve_keys.h"
-#include "broker/redis/redis_url.h"
+#include "broker/redis/link/redis_url.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* What callboardctl doctor looks at beside Redis's own settings (broker/redis/redis_settings.h has those): the list of
- * ids, which stay the same between releases, with what is checked and what it means when it is not fine.
+/* What callboardctl doctor looks at beside Redis's own settings (broker/redis/survey/redis_settings.h has those): the
+ * list of ids, which stay the same between releases, with what is checked and what it means when it is not fine.
  * docs/operations.md is printed from it (tests/architecture/check_docs.py). */
 #ifndef CALLBOARD_TOOLS_CTL_DOCTOR_CHECKS_H
 #define CALLBOARD_TOOLS_CTL_DOCTOR_CHECKS_H

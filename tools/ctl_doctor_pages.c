@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "broker/broker_config.h"
-#include "broker/redis/redis_settings.h"
+#include "broker/redis/survey/redis_settings.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include "base/cgroup.h"
 #include "base/memory.h"
 #include "broker/broker_config.h"
-#include "broker/redis/redis_setup.h"
+#include "broker/redis/survey/redis_setup.h"
 #include "tools/ctl_doctor_parts.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "tools/ctl_doctor_redis_parts.h"
 
 #include "base/memory.h"
-#include "broker/redis/redis_topology.h"
+#include "broker/redis/topology/redis_topology.h"
 #include "tools/ctl_doctor_parts.h"
 
 #include <stdio.h>

@@ -6,9 +6,9 @@
 #ifndef CALLBOARD_TOOLS_CTL_DOCTOR_REDIS_PARTS_H
 #define CALLBOARD_TOOLS_CTL_DOCTOR_REDIS_PARTS_H
 
-#include "broker/redis/redis_facts.h"
-#include "broker/redis/redis_tls.h"
-#include "broker/redis/redis_url.h"
+#include "broker/redis/link/redis_tls.h"
+#include "broker/redis/link/redis_url.h"
+#include "broker/redis/survey/redis_facts.h"
 
 enum { DOCTOR_NODES_MAX = 64, DOCTOR_ANSWER_MAX = 4095, DOCTOR_REASON_MAX = 159 };
 #define DOCTOR_REDIS_BYTES_MAX ((size_t) 4 << 20)

@@ -8,9 +8,9 @@
 #include "tools/ctl_doctor_redis_parts.h"
 
 #include "base/memory.h"
-#include "broker/redis/redis_link.h"
-#include "broker/redis/redis_request.h"
-#include "broker/redis/redis_survey.h"
+#include "broker/redis/link/redis_link.h"
+#include "broker/redis/link/redis_request.h"
+#include "broker/redis/survey/redis_survey.h"
 #include "tools/ctl_doctor_parts.h"
 
 #include <stdio.h>

@@ -5,7 +5,10 @@
  *   redis_node.c        one server: links, its examination            redis_reads.c   load, remove, presence
  *   redis_partition.c   state machine, order, batches                 redis_gate.c    what waits for its confirmation
  *   redis_queue.c       what waits to be sent, deadlines              redis_tell.c    applied → events, completions
- *   redis_watch.c       are the servers set up soundly? */
+ *   redis_watch.c       are the servers set up soundly?
+ *
+ * Beneath, and without knowing the engine: link/ (one connection: socket, TLS, RESP, pub/sub), topology/ (who is
+ * primary of what: one server, Sentinel, Cluster), survey/ (facts of a server and what is to be said of them). */
 #ifndef CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 #define CALLBOARD_BROKER_ENGINE_REDIS_PARTS_H
 
@@ -13,16 +16,16 @@
 #include "broker/broker_config.h"
 #include "broker/engine.h"
 #include "broker/redis/batch_order.h"
+#include "broker/redis/link/redis_error.h"
+#include "broker/redis/link/redis_link.h"
+#include "broker/redis/link/redis_pubsub.h"
 #include "broker/redis/partition_state.h"
 #include "broker/redis/redis_batch.h"
 #include "broker/redis/redis_channels.h"
 #include "broker/redis/redis_confirm.h"
-#include "broker/redis/redis_error.h"
-#include "broker/redis/redis_link.h"
-#include "broker/redis/redis_pubsub.h"
 #include "broker/redis/redis_scripts.h"
-#include "broker/redis/redis_setup.h"
-#include "broker/redis/redis_topology.h"
+#include "broker/redis/survey/redis_setup.h"
+#include "broker/redis/topology/redis_topology.h"
 
 enum {
     REDIS_TICK_MS = 50,

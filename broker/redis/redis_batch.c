@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 
 #include <stdio.h>
 

@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/redis/redis_error.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_error.h"
+#include "broker/redis/link/redis_request.h"
 
 #include <stdio.h>
 

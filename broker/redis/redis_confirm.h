@@ -12,7 +12,7 @@
 #ifndef CALLBOARD_BROKER_REDIS_CONFIRM_H
 #define CALLBOARD_BROKER_REDIS_CONFIRM_H
 
-#include "broker/redis/redis_link.h"
+#include "broker/redis/link/redis_link.h"
 #include "broker/redis/redis_scripts.h"
 
 typedef struct redis_confirm redis_confirm_t;

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 
 #include <stdio.h>
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 
 enum { EPOCH_SEED_LENGTH = 13 };
 

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 
 enum {
     SLOTS_MIN = 256, /* at least so many slots of the table are looked at in a second */

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 #include "redis_scripts_embedded.h"
 
 #include <openssl/evp.h>

@@ -4,7 +4,7 @@
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/memory.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_request.h"
 
 enum { CHANNELS_A_CALL = 256 };
 

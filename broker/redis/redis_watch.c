@@ -4,7 +4,7 @@
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/clock.h"
-#include "broker/redis/redis_survey.h"
+#include "broker/redis/survey/redis_survey.h"
 
 #include <stdio.h>
 

@@ -50,13 +50,12 @@ LAYERS = {
         (["broker/engine.", "broker/engine_memory", "broker/memory/"], ["broker/redis/"]),
         (["broker/redis/"], ["broker/engine_memory", "broker/memory/"]),
         (["broker/memory/memory_channel", "broker/memory/memory_store", "broker/memory/memory_leases"], ["broker/engine_memory"]),
-        (["broker/redis/redis_link", "broker/redis/redis_reply", "broker/redis/redis_request", "broker/redis/redis_url",
-          "broker/redis/redis_address", "broker/redis/redis_tls", "broker/redis/redis_socket", "broker/redis/redis_commands",
-          "broker/redis/redis_topology", "broker/redis/redis_sentinel",
-          "broker/redis/redis_cluster", "broker/redis/redis_error",
-          "broker/redis/redis_pubsub", "broker/redis/redis_facts", "broker/redis/redis_settings", "broker/redis/redis_survey",
-          "broker/redis/partition_state", "broker/redis/batch_order"],
-         ["broker/redis/engine_redis", "broker/engine.h"]),
+        (["broker/redis/link/"], ["broker/redis/topology/", "broker/redis/survey/"]),
+        (["broker/redis/topology/"], ["broker/redis/survey/"]),
+        (["broker/redis/survey/"], ["broker/redis/topology/"]),
+        (["broker/redis/link/", "broker/redis/topology/", "broker/redis/survey/"],
+         ["broker/redis/engine_redis", "broker/redis/redis_", "broker/redis/partition_state", "broker/redis/batch_order", "broker/engine.h"]),
+        (["broker/redis/partition_state", "broker/redis/batch_order"], ["broker/redis/engine_redis", "broker/engine.h"]),
         (["broker/channel", "broker/presence", "broker/gateway_"],
          ["broker/shard.h", "broker/shard_parts", "broker/shard_request", "broker/switchboard", "broker/engine_memory", "broker/memory/",
           "broker/redis/", "broker/backend/", *BROKER_TOP]),
@@ -77,7 +76,7 @@ INTERNAL = re.compile(r"^(?P<family>.+)_(internal|parts)\.h$")
 FAMILIES = {
     "broker/memory/engine_memory": ["broker/engine_memory.c", "broker/memory/memory_"],
     "broker/redis/engine_redis": ["broker/redis/redis_"],
-    "broker/redis/redis_topology": ["broker/redis/redis_sentinel", "broker/redis/redis_cluster"],
+    "broker/redis/topology/redis_topology": ["broker/redis/topology/redis_"],
     "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_events.c",
                                    "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c"],
 }
@@ -86,9 +85,9 @@ OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/worker", "tests/"],
-    "hiredis": ["broker/redis/redis_", "tests/"],
+    "hiredis": ["broker/redis/", "tests/"],
     "yaml.h": ["base/config_", "tests/"],
-    "openssl": ["base/token", "base/http_service", "broker/redis/redis_", "tests/"],
+    "openssl": ["base/token", "base/http_service", "broker/redis/", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
 }
 # what never sees a library, through no header of ours either

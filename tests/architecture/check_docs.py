@@ -13,7 +13,7 @@ PAGES = ["docs/backend-api.md", "docs/client-protocol.md"]
 TABLE = re.compile(r"(<!-- error codes: printed from base/error_code\.h.*?-->\n).*?(<!-- end of error codes -->)", re.S)
 ROW = re.compile(r'X\((\w+), (\d+), "(\w+)", "([^"]+)", (true|false), (true|false)\)')
 CHECKS = re.compile(r"(<!-- checks: printed from .*?-->\n).*?(<!-- end of checks -->)", re.S)
-CHECK_SOURCES = ["tools/ctl_doctor_checks.h", "broker/redis/redis_settings.h"]
+CHECK_SOURCES = ["tools/ctl_doctor_checks.h", "broker/redis/survey/redis_settings.h"]
 CHECK_ROW = re.compile(r'X\((\w+),\s*"([^"]+)",\s*"([^"]+)",\s*\\?\s*"([^"]+)"\)')
 PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/gateway_config.c", "internal.port"),
          "9001": ("broker/broker_config.c", "internal.port"), "7700": ("broker/broker_config.c", "broker.endpoint"),

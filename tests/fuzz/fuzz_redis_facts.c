@@ -2,7 +2,7 @@
  * finding, and what is told of them is JSON. The first byte says which question the first answer belongs to. */
 #include "base/check.h"
 #include "base/json_scan.h"
-#include "broker/redis/redis_settings.h"
+#include "broker/redis/survey/redis_settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

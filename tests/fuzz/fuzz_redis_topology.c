@@ -2,8 +2,8 @@
  * bounds. */
 #include "base/check.h"
 #include "base/memory.h"
-#include "broker/redis/redis_cluster_map.h"
-#include "broker/redis/redis_sentinel_answer.h"
+#include "broker/redis/topology/redis_cluster_map.h"
+#include "broker/redis/topology/redis_sentinel_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* Any bytes as a Redis URL: refused with words, or taken with every part inside its bounds. */
 #include "base/check.h"
-#include "broker/redis/redis_url.h"
+#include "broker/redis/link/redis_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,8 @@
  * and with which words, and that replies larger than a record and cuts are what they are in plain. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/redis/redis_link.h"
-#include "broker/redis/redis_request.h"
+#include "broker/redis/link/redis_link.h"
+#include "broker/redis/link/redis_request.h"
 #include "tests/support/free_port.h"
 #include "tests/support/redis_server.h"
 #include "tests/support/tls_directory.h"

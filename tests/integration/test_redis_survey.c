@@ -2,8 +2,8 @@
  * and a server that falls silent ends it once. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "broker/redis/redis_settings.h"
-#include "broker/redis/redis_survey.h"
+#include "broker/redis/survey/redis_settings.h"
+#include "broker/redis/survey/redis_survey.h"
 #include "tests/support/redis_server.h"
 
 #include <setjmp.h>

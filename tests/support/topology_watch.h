@@ -2,7 +2,7 @@
 #ifndef CALLBOARD_TESTS_TOPOLOGY_WATCH_H
 #define CALLBOARD_TESTS_TOPOLOGY_WATCH_H
 
-#include "broker/redis/redis_topology.h"
+#include "broker/redis/topology/redis_topology.h"
 
 struct topology_watch {
     uv_loop_t loop;

@@ -1,5 +1,5 @@
 /* Addresses as other nodes name them. */
-#include "broker/redis/redis_address.h"
+#include "broker/redis/link/redis_address.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

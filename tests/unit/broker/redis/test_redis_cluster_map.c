@@ -1,5 +1,5 @@
 /* The slot map of a cluster, from CLUSTER SLOTS as nodes of several kinds word it. */
-#include "broker/redis/redis_cluster_map.h"
+#include "broker/redis/topology/redis_cluster_map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

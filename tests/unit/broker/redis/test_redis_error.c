@@ -1,5 +1,5 @@
 /* What error replies mean, as Redis 7 and 6.2 word them. */
-#include "broker/redis/redis_error.h"
+#include "broker/redis/link/redis_error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* What a server says becomes facts; what it does not say, or says strangely, stays unknown. */
-#include "broker/redis/redis_facts.h"
+#include "broker/redis/survey/redis_facts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

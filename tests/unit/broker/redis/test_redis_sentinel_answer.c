@@ -1,5 +1,5 @@
 /* What Sentinels answer, and whose answer counts. */
-#include "broker/redis/redis_sentinel_answer.h"
+#include "broker/redis/topology/redis_sentinel_answer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The judge of Redis's settings, as a table: from a sound server and set-up one row changes a few things and says what
  * the check finds then. Each check is seen fine, not fine, and unknown where its fact is missing. */
-#include "broker/redis/redis_settings.h"
+#include "broker/redis/survey/redis_settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

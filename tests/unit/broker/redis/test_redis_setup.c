@@ -1,5 +1,5 @@
 /* What the broker's settings need of Redis: whether there are failovers, what is safe and how it is confirmed. */
-#include "broker/redis/redis_setup.h"
+#include "broker/redis/survey/redis_setup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

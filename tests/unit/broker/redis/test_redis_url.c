@@ -1,5 +1,5 @@
 /* Redis URLs: what is understood, and what is refused with which words. */
-#include "broker/redis/redis_url.h"
+#include "broker/redis/link/redis_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,51 @@
+/* What Sentinels answer, and which of their answers counts. Pure: bytes in, values out
+ * (tests/fuzz/fuzz_redis_topology.c). Thread: any. */
+#ifndef CALLBOARD_BROKER_REDIS_SENTINEL_ANSWER_H
+#define CALLBOARD_BROKER_REDIS_SENTINEL_ANSWER_H
+
+#include "broker/redis/link/redis_address.h"
+#include "broker/redis/link/redis_reply.h"
+
+enum { REDIS_SENTINEL_ID_LENGTH = 40 };
+
+/* One Sentinel's view of the master that we asked for. */
+struct redis_sentinel_answer {
+    bool is_there; /* it gave one */
+    struct redis_address address;
+    uint64_t epoch;    /* config-epoch: which failover made this address the master */
+    unsigned replicas; /* that it holds for up: only these can be promoted */
+    bool is_down;      /* a quorum of Sentinels cannot reach that master, and there is no other yet */
+};
+
+/* Of SENTINEL MASTER. False: no such answer. */
+bool redis_sentinel_answer_parse(const struct redis_reply *reply, struct redis_sentinel_answer *ret_answer);
+/* Of SENTINEL GET-MASTER-ADDR-BY-NAME, asked for right behind. It names a promoted server before SENTINEL MASTER does:
+ * while the other replicas are still turned over to it. */
+void redis_sentinel_answer_add_address(struct redis_sentinel_answer *self, const struct redis_reply *reply);
+
+/* Of SENTINEL SLAVES (REPLICAS came with 5.0, this name has stayed). */
+void redis_sentinel_answer_add_replicas(struct redis_sentinel_answer *self, const struct redis_reply *reply);
+
+/* One of SENTINEL SENTINELS. */
+struct redis_sentinel_peer {
+    struct redis_address address;
+    char id[REDIS_SENTINEL_ID_LENGTH + 1];
+};
+bool redis_sentinel_peer_parse(const struct redis_reply *element, struct redis_sentinel_peer *ret_peer);
+
+enum redis_sentinel_choice {
+    REDIS_SENTINEL_NOBODY, /* no answer names a primary that could be used */
+    REDIS_SENTINEL_DOWN,   /* the newest one says it is down, and there is no other yet */
+    REDIS_SENTINEL_OLD,    /* only news older than what is known */
+    REDIS_SENTINEL_CHOSEN,
+};
+
+/* The answer with the highest epoch of a master that is not down, with as many replicas as any Sentinel of the same
+ * mind holds for up. `known`: what counts so far (is_there false: nothing does). Older news than that are believed only
+ * where more than half of all n Sentinels agree on it (someone began their book anew): one that was cut off, or comes
+ * back from a backup, must not lead us to a primary of yesterday. */
+enum redis_sentinel_choice redis_sentinel_choose(const struct redis_sentinel_answer *answers, size_t n,
+                                                 const struct redis_sentinel_answer *known,
+                                                 struct redis_sentinel_answer *ret_answer);
+
+#endif

@@ -3,11 +3,12 @@
  * a lock to read it.
  *
  * Failures: a worker cannot start → those before it are stopped, and the reason goes to the caller. A reload with a
- * secret that does not serve → nothing changes. */
+ * secret, a certificate or a key that does not serve → nothing changes. */
 #include "gateway/gateway.h"
 
 #include "base/cgroup.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -32,6 +33,8 @@ struct gateway {
     char *id;
     token_keys_t *keys; /* NULL: no secret, every token is invalid */
     namespace_set_t *namespaces;
+    tls_credentials_t *tls; /* NULL: the public port speaks no TLS */
+    atomic_int_fast64_t tls_expires_at_s;
     atomic_uint_fast64_t namespaces_hash; /* of them */
     atomic_uint connections_max;
     struct websocket_totals totals;
@@ -76,6 +79,8 @@ void gateway_read_status(const gateway_t *self, struct gateway_status *ret_statu
         .id = self->id,
         .namespaces_hash = atomic_load(&self->namespaces_hash),
         .connections_max = atomic_load(&self->connections_max),
+        .speaks_tls = self->config.tls_certificate_file[0] != '\0',
+        .certificate_expires_s = atomic_load(&self->tls_expires_at_s),
         .is_ready = n == self->n_wanted,
         .is_draining = atomic_load(&self->is_draining),
         .workers = n,
@@ -129,6 +134,59 @@ static bool make_keys(const struct gateway_config *config, token_keys_t **ret_ke
     return true;
 }
 
+/* True with *ret_tls NULL where no certificate is set. */
+static bool read_tls(const struct gateway_config *config, tls_credentials_t **ret_tls, char *ret_error,
+                     size_t error_size) {
+    *ret_tls = NULL;
+    if (config->tls_certificate_file[0] == '\0') {
+        return true;
+    }
+    *ret_tls = tls_credentials_read(config->tls_certificate_file, config->tls_key_file, ret_error, error_size);
+    return *ret_tls != NULL;
+}
+
+/* What a reload may not bring: TLS where there was none, or the reverse, for the ports' clients would all be lost; and a
+ * certificate that is worse than none. */
+static bool may_replace_tls(const tls_credentials_t *old, const tls_credentials_t *tls, char *ret_error,
+                            size_t error_size) {
+    if ((old == NULL) != (tls == NULL)) {
+        snprintf(ret_error, error_size,
+                 "http.tls_certificate_file: TLS of the public listener is switched on or off by a restart only");
+        return false;
+    }
+    if (tls != NULL && tls_credentials_expire_at_s(tls) <= clock_wall_ms() / 1000) {
+        snprintf(ret_error, error_size, "http.tls_certificate_file: the certificate has expired; the one in use stays");
+        return false;
+    }
+    return true;
+}
+
+static bool read_next_tls(const gateway_t *self, const struct gateway_config *config, tls_credentials_t **ret_tls,
+                          char *ret_error, size_t error_size) {
+    if (!read_tls(config, ret_tls, ret_error, error_size)) {
+        return false;
+    }
+    bool may = may_replace_tls(self->tls, *ret_tls, ret_error, error_size);
+    if (!may) {
+        tls_credentials_destroy(ret_tls);
+    }
+    return may;
+}
+
+static void tell_tls(gateway_t *self) {
+    if (self->tls == NULL) {
+        return;
+    }
+    int64_t expires_s = tls_credentials_expire_at_s(self->tls);
+    int64_t left_s = expires_s - clock_wall_ms() / 1000;
+    atomic_store(&self->tls_expires_at_s, expires_s);
+    if (left_s <= 0) {
+        log_error("tls_certificate_expired", log_text("file", self->config.tls_certificate_file));
+    } else {
+        log_info("tls_certificate", log_u64("expires_in_hours", (uint64_t) left_s / 3600));
+    }
+}
+
 /* libwebsockets 4.1.6 as Debian builds it goes through its whole table of descriptors whenever a connection closes:
  * 0.5 ns for each that the process may have, and it takes the soft limit for that when its context is made. So the
  * limit becomes what we want to use, not the half million that an administrator may allow. */
@@ -167,7 +225,7 @@ static uint32_t connections_max(const struct gateway_config *config) {
 static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
     uint32_t most = connections_max(config);
     atomic_store(&self->connections_max, most);
-    return (struct worker_settings){config, self->keys, self->namespaces, most};
+    return (struct worker_settings){config, self->keys, self->namespaces, self->tls, most};
 }
 
 static void apply_log(const struct gateway_config *config) {
@@ -177,9 +235,16 @@ static void apply_log(const struct gateway_config *config) {
 
 bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
     token_keys_t *keys;
+    tls_credentials_t *tls;
     if (!make_keys(config, &keys, ret_error, error_size)) {
         return false;
     }
+    if (!read_next_tls(self, config, &tls, ret_error, error_size)) {
+        token_keys_destroy(&keys);
+        return false;
+    }
+    tls_credentials_t *old_tls = self->tls;
+    self->tls = tls;
     token_keys_t *old_keys = self->keys;
     namespace_set_t *old_namespaces = self->namespaces;
     self->keys = keys;
@@ -191,7 +256,9 @@ bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *
     }
     token_keys_destroy(&old_keys);
     namespace_set_destroy(&old_namespaces);
+    tls_credentials_destroy(&old_tls);
     apply_log(config);
+    tell_tls(self);
     return true;
 }
 
@@ -252,10 +319,12 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
     apply_log(config);
     fit_descriptor_limit(config);
-    if (!make_keys(config, &self->keys, ret_error, error_size) || !start_workers(self, ret_error, error_size)) {
+    if (!make_keys(config, &self->keys, ret_error, error_size) ||
+        !read_tls(config, &self->tls, ret_error, error_size) || !start_workers(self, ret_error, error_size)) {
         gateway_destroy(&self);
         return NULL;
     }
+    tell_tls(self);
     log_info("gateway_started", log_text("gateway", self->id), log_u64("workers", self->n_wanted),
              log_text("address", config->http_address), log_u64("port", (uint64_t) gateway_port(self)));
     return self;
@@ -277,6 +346,7 @@ void gateway_destroy(gateway_t **self_p) {
     }
     token_keys_destroy(&self->keys);
     namespace_set_destroy(&self->namespaces);
+    tls_credentials_destroy(&self->tls);
     memory_free(self->workers);
     memory_free(self->id);
     memory_free(self);
@@ -314,6 +384,10 @@ const struct http_endpoint *gateway_endpoints(const gateway_t *self, size_t *ret
 
 int gateway_port(const gateway_t *self) {
     return worker_port(self->workers[0]);
+}
+
+bool gateway_speaks_tls(const gateway_t *self) {
+    return self->tls != NULL;
 }
 
 const char *gateway_id(const gateway_t *self) {

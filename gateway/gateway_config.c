@@ -8,6 +8,7 @@
 #include <strings.h>
 
 static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL};     /* as enum token_algorithm */
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};                      /* as enum gateway_tls_minimum */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 enum { TOKEN_SECRET_BYTES_MIN = 32, ENDPOINTS_MAX = 64 };
@@ -41,6 +42,13 @@ static const struct config_key keys[] = {
                 "star. Empty: only pages of the same host. Others are refused with 403."),
     KEY("http.require_origin", CONFIG_BOOL, require_origin, RELOADABLE,
         .help = "Refuse who sends no Origin header, too: browsers always do, other programs mostly do not."),
+    KEY("http.tls_certificate_file", CONFIG_TEXT, tls_certificate_file, RELOADABLE, RANGE(0, 4096),
+        .help = "Certificate of the public listener in PEM, its intermediate ones behind it: with it the listener speaks "
+                "TLS, and nothing else. A reload reads the files anew, connections stay. Empty: no TLS."),
+    KEY("http.tls_key_file", CONFIG_TEXT, tls_key_file, RELOADABLE, RANGE(0, 4096),
+        .help = "The key of that certificate in PEM, without a passphrase."),
+    KEY("http.tls_minimum", CONFIG_CHOICE, tls_minimum, .choices = tls_versions,
+        .help = "The oldest version of TLS that is spoken."),
     KEY("http.public_health_details", CONFIG_BOOL, public_health_details,
         .help = "Answer /ws/stats and /health/redis on the public port too."),
     KEY("http.demo", CONFIG_BOOL, demo, .help = "Serve the demo page at /."),
@@ -184,6 +192,14 @@ static bool is_origin(const char *text) {
     return host[0] != '\0' && strpbrk(host, "/?#@* ") == NULL;
 }
 
+static void verify_tls(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    bool has_certificate = self->tls_certificate_file[0] != '\0';
+    if (has_certificate != (self->tls_key_file[0] != '\0')) {
+        config_error(errors, prefix, has_certificate ? "http.tls_key_file" : "http.tls_certificate_file",
+                     "is needed too: TLS takes a certificate and its key");
+    }
+}
+
 static void verify_http(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
     if (self->websocket_path[0] != '/') {
         config_error(errors, prefix, "http.websocket_path", "must begin with /");
@@ -235,6 +251,7 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
         config_error(errors, prefix, "gateway.id", "may not begin with broker: as brokers do among the leases");
     }
     verify_http(self, prefix, errors);
+    verify_tls(self, prefix, errors);
     verify_token(self, prefix, errors);
     if (self->pong_timeout_ms >= self->ping_interval_ms) {
         config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");

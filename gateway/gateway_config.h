@@ -6,6 +6,8 @@
 #include "base/config_reader.h"
 #include "base/namespace_options.h"
 
+enum gateway_tls_minimum { GATEWAY_TLS_1_2, GATEWAY_TLS_1_3 };
+
 struct gateway_config {
     char *id;        /* gateway.id: default host name and pid */
     int64_t workers; /* gateway.workers: 0 = cores of the cgroup */
@@ -15,6 +17,9 @@ struct gateway_config {
     char *websocket_path;                    /* http.websocket_path, /connection/websocket */
     struct config_text_list allowed_origins; /* http.allowed_origins; empty: same host only */
     bool require_origin;
+    char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
+    char *tls_key_file;
+    int tls_minimum; /* http.tls_minimum: 1.2, 1.3 */
     bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
     bool demo;                  /* http.demo: serve the demo page at / */
     char *internal_address;     /* internal.address, 127.0.0.1 */

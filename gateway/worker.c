@@ -53,6 +53,7 @@ struct worker {
     broker_requests_t *brokers;
     metric_values_t *session_metrics;
     metric_values_t *websocket_metrics;
+    metric_values_t *tls_metrics;
     uint64_t figures_due_ms;
     enum drain_state drain;
     uint64_t drain_due_ms;  /* of the next step */
@@ -163,6 +164,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     self->sessions.namespaces = settings->namespaces;
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
+    tls_server_use(&self->websockets.tls, settings->tls);
 }
 
 static void on_message(void *context, struct actor_message *message) {
@@ -249,6 +251,9 @@ static void start_sessions(worker_t *self) {
 
 static bool start_websockets(worker_t *self, char *ret_error, size_t error_size) {
     self->websocket_metrics = metric_values_new(self->options.metrics, websocket_metric_table, WEBSOCKET_METRICS);
+    self->tls_metrics = metric_values_new(self->options.metrics, tls_metric_table, TLS_METRICS);
+    self->websockets.tls.metrics = self->tls_metrics;
+    self->websockets.tls.only_tls_1_3 = self->options.settings.config->tls_minimum == GATEWAY_TLS_1_3;
     self->websockets.sessions = &self->sessions;
     self->websockets.wheel = self->wheel;
     self->websockets.metrics = self->websocket_metrics;
@@ -327,6 +332,7 @@ static void free_worker(worker_t *self) {
     }
     metric_values_destroy(&self->session_metrics);
     metric_values_destroy(&self->websocket_metrics);
+    metric_values_destroy(&self->tls_metrics);
     timer_wheel_destroy(&self->wheel);
     uv_mutex_destroy(&self->figures_mutex);
     memory_free(self);

@@ -18,6 +18,7 @@ struct worker_settings {
     const struct gateway_config *config;
     const token_keys_t *keys;
     const namespace_set_t *namespaces;
+    const tls_credentials_t *tls; /* NULL: no TLS; then never any */
     uint32_t connections_max; /* of the process */
 };
 

@@ -3,9 +3,12 @@
 #include "gateway/transport/http_endpoints.h"
 
 #include "base/clock.h"
+#include "base/findings.h"
 #include "gateway/transport/demo_files.h"
 
 #include <stdio.h>
+
+enum { CERTIFICATE_WARNING_S = 14 * 86400 };
 
 static struct gateway_status read_status(void *context) {
     const struct http_endpoints *self = context;
@@ -74,11 +77,53 @@ static void append_redis(struct buffer *out, const struct gateway_status *status
                          is_fallback(status) ? ",\"fallback\":true" : "");
 }
 
+/* What is wrong, or will soon be, and mends itself not. */
+static void find(const struct gateway_status *status, struct findings *ret_findings) {
+    if (!status->speaks_tls) {
+        return;
+    }
+    int64_t left_s = status->certificate_expires_s - clock_wall_ms() / 1000;
+    if (left_s >= CERTIFICATE_WARNING_S) {
+        return;
+    }
+    static const char id[] = "tls.certificate";
+    if (left_s <= 0) {
+        findings_add(ret_findings, id, FINDING_ERROR, "public listener", "the certificate has expired: clients refuse it");
+    } else {
+        findings_add(ret_findings, id, FINDING_WARNING, "public listener", "the certificate expires in %lld hours",
+                     (long long) (left_s / 3600));
+    }
+    findings_mend(ret_findings, "put the new files where http.tls_certificate_file and http.tls_key_file point, and "
+                                "send SIGHUP; connections stay");
+}
+
+/* Ids and severities, where there are any; whole ones are for /info, which asks for the token. */
+static void append_finding_ids(struct buffer *out, const struct gateway_status *status) {
+    struct findings findings = FINDINGS_EMPTY;
+    find(status, &findings);
+    buffer_append_text(out, findings.n > 0 ? "\"findings\":[" : "");
+    for (size_t i = 0; i < findings.n; i++) {
+        buffer_append_format(out, "%s{\"id\":\"%s\",\"severity\":\"%s\"}", i == 0 ? "" : ",", findings.items[i].id,
+                             finding_severity_text(findings.items[i].severity));
+    }
+    buffer_append_text(out, findings.n > 0 ? "]," : "");
+    findings_finish(&findings);
+}
+
+static void append_findings(struct buffer *out, const struct gateway_status *status) {
+    struct findings findings = FINDINGS_EMPTY;
+    find(status, &findings);
+    buffer_append_text(out, ",\"findings\":");
+    findings_append_json(&findings, FINDING_WARNING, out);
+    findings_finish(&findings);
+}
+
 static void append_health(struct buffer *out, const struct gateway_status *status) {
     buffer_append_format(out, "{\"status\":\"%s\",\"connections\":{", status_text(status));
     append_total(out, "total", status->totals_known, status->total_connections);
     buffer_append_format(out, ",\"local\":%u,\"alive\":%u,\"dead\":%u},", status->connections, status->alive,
                          status->dead);
+    append_finding_ids(out, status);
     append_redis(out, status);
     buffer_append_text(out, "}\n");
 }
@@ -126,11 +171,13 @@ static void answer_info(void *context, struct http_answer *answer) {
                          ",\"version\":\"" CALLBOARD_VERSION "\",\"status\":\"%s\",\"mode\":\"%s\",\"workers\":%u,"
                          "\"websockets\":%u,\"connections_max\":%u,\"brokers_known\":%u,\"brokers_alive\":%u,\"stalled_"
                          "ms\":%llu,\"time_ms\":%lld,"
-                         "\"namespaces_hash\":\"%016llx\"}\n",
+                         "\"namespaces_hash\":\"%016llx\",\"tls\":%s",
                          status_text(&status), mode_text(status.mode), status.workers, status.websockets,
                          status.connections_max, status.brokers_known, status.brokers_alive,
                          (unsigned long long) status.stalled_ms, (long long) clock_wall_ms(),
-                         (unsigned long long) status.namespaces_hash);
+                         (unsigned long long) status.namespaces_hash, status.speaks_tls ? "true" : "false");
+    append_findings(out, &status);
+    buffer_append_text(out, "}\n");
 }
 
 static void answer_metrics(void *context, struct http_answer *answer) {

@@ -12,6 +12,8 @@
 struct gateway_status {
     const char *id;
     uint64_t namespaces_hash;
+    bool speaks_tls;                /* on the public port */
+    int64_t certificate_expires_s;  /* then: wall clock */
     uint64_t stalled_ms; /* of the worker that came round longest ago */
     bool is_ready;       /* every worker has had a broker */
     bool is_draining;

@@ -36,12 +36,15 @@ struct listener {
     void *closed_context;
 };
 
-static void refuse_busy(int descriptor) {
+/* Under TLS there is no answer before the handshake: then the close has to do. */
+static void refuse_busy(int descriptor, bool speaks_tls) {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                                  "Connection: close\r\n\r\n";
     /* A new socket takes so little at once; if not, the close says enough. */
-    ssize_t ignored = send(descriptor, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void) ignored;
+    if (!speaks_tls) {
+        ssize_t ignored = send(descriptor, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void) ignored;
+    }
     close(descriptor);
 }
 
@@ -56,7 +59,7 @@ static void on_accept(void *context, int descriptor, const struct sockaddr_stora
     }
     if (atomic_load_explicit(&websockets->totals->sockets, memory_order_relaxed) >= self->options.sockets_max) {
         metric_count(self->metrics, METRIC_REFUSED_SOCKETS);
-        refuse_busy(descriptor);
+        refuse_busy(descriptor, websockets->tls.credentials != NULL);
         return;
     }
     metric_count(self->metrics, METRIC_ACCEPTED);

@@ -411,6 +411,8 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
     }
     if (reason == LWS_CALLBACK_WSI_CREATE || reason == LWS_CALLBACK_WSI_DESTROY) {
         count_socket(wsi, reason == LWS_CALLBACK_WSI_CREATE);
+    } else if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
+        tls_server_prepare(&service_of(wsi)->tls, user); /* that is where lws gives the vhost's context */
     } else if (reason == LWS_CALLBACK_HTTP) {
         return service_of(wsi)->on_http(service_of(wsi)->http_context, wsi, in);
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
@@ -442,6 +444,9 @@ bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, ch
     lws_guard_prepare_info(&info, loops);
     info.protocols = protocols;
     info.user = self;
+    if (self->tls.credentials != NULL) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    }
     self->lws = lws_create_context(&info);
     self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
     if (self->vhost == NULL) {

@@ -145,8 +145,8 @@ static bool read_tls(const struct gateway_config *config, tls_credentials_t **re
     return *ret_tls != NULL;
 }
 
-/* What a reload may not bring: TLS where there was none, or the reverse, for the ports' clients would all be lost; and a
- * certificate that is worse than none. */
+/* What a reload may not bring: TLS where there was none, or the reverse, for the ports' clients would all be lost; and
+ * a certificate that is worse than none. */
 static bool may_replace_tls(const tls_credentials_t *old, const tls_credentials_t *tls, char *ret_error,
                             size_t error_size) {
     if ((old == NULL) != (tls == NULL)) {

@@ -34,7 +34,7 @@ uint64_t gateway_drain_ms(const gateway_t *self);
 
 /* For the internal HTTP service of the program. */
 const struct http_endpoint *gateway_endpoints(const gateway_t *self, size_t *ret_n);
-int gateway_port(const gateway_t *self); /* the public one */
+int gateway_port(const gateway_t *self);        /* the public one */
 bool gateway_speaks_tls(const gateway_t *self); /* there */
 const char *gateway_id(const gateway_t *self);
 uint32_t gateway_workers(const gateway_t *self);

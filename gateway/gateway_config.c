@@ -43,8 +43,9 @@ static const struct config_key keys[] = {
     KEY("http.require_origin", CONFIG_BOOL, require_origin, RELOADABLE,
         .help = "Refuse who sends no Origin header, too: browsers always do, other programs mostly do not."),
     KEY("http.tls_certificate_file", CONFIG_TEXT, tls_certificate_file, RELOADABLE, RANGE(0, 4096),
-        .help = "Certificate of the public listener in PEM, its intermediate ones behind it: with it the listener speaks "
-                "TLS, and nothing else. A reload reads the files anew, connections stay. Empty: no TLS."),
+        .help =
+            "Certificate of the public listener in PEM, its intermediate ones behind it: with it the listener speaks "
+            "TLS, and nothing else. A reload reads the files anew, connections stay. Empty: no TLS."),
     KEY("http.tls_key_file", CONFIG_TEXT, tls_key_file, RELOADABLE, RANGE(0, 4096),
         .help = "The key of that certificate in PEM, without a passphrase."),
     KEY("http.tls_minimum", CONFIG_CHOICE, tls_minimum, .choices = tls_versions,

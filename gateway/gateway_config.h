@@ -19,7 +19,7 @@ struct gateway_config {
     bool require_origin;
     char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
     char *tls_key_file;
-    int tls_minimum; /* http.tls_minimum: 1.2, 1.3 */
+    int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */
     bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
     bool demo;                  /* http.demo: serve the demo page at / */
     char *internal_address;     /* internal.address, 127.0.0.1 */

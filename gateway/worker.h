@@ -19,7 +19,7 @@ struct worker_settings {
     const token_keys_t *keys;
     const namespace_set_t *namespaces;
     const tls_credentials_t *tls; /* NULL: no TLS; then never any */
-    uint32_t connections_max; /* of the process */
+    uint32_t connections_max;     /* of the process */
 };
 
 struct worker_options {

@@ -101,8 +101,9 @@ static void tell_ready(const struct appliance *self) {
     program_ready(
         self->program,
         "clients http%s://%s:%d, internal http://%s:%d, backends %s and %s, engine %s, %u workers, %u shards",
-        gateway_speaks_tls(self->gateway) ? "s" : "", self->gateway_config->http_address, gateway_port(self->gateway), self->gateway_config->internal_address,
-        http_service_port(self->internal), broker->backend_endpoint[0] == '\0' ? "off" : broker->backend_endpoint,
+        gateway_speaks_tls(self->gateway) ? "s" : "", self->gateway_config->http_address, gateway_port(self->gateway),
+        self->gateway_config->internal_address, http_service_port(self->internal),
+        broker->backend_endpoint[0] == '\0' ? "off" : broker->backend_endpoint,
         broker->backend_pull_endpoint[0] == '\0' ? "off" : broker->backend_pull_endpoint,
         broker->redis_url[0] == '\0' ? "memory" : "redis", gateway_workers(self->gateway), broker_shards(self->broker));
 }

@@ -88,7 +88,8 @@ static void find(const struct gateway_status *status, struct findings *ret_findi
     }
     static const char id[] = "tls.certificate";
     if (left_s <= 0) {
-        findings_add(ret_findings, id, FINDING_ERROR, "public listener", "the certificate has expired: clients refuse it");
+        findings_add(ret_findings, id, FINDING_ERROR, "public listener",
+                     "the certificate has expired: clients refuse it");
     } else {
         findings_add(ret_findings, id, FINDING_WARNING, "public listener", "the certificate expires in %lld hours",
                      (long long) (left_s / 3600));

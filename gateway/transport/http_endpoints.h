@@ -12,10 +12,10 @@
 struct gateway_status {
     const char *id;
     uint64_t namespaces_hash;
-    bool speaks_tls;                /* on the public port */
-    int64_t certificate_expires_s;  /* then: wall clock */
-    uint64_t stalled_ms; /* of the worker that came round longest ago */
-    bool is_ready;       /* every worker has had a broker */
+    bool speaks_tls;               /* on the public port */
+    int64_t certificate_expires_s; /* then: wall clock */
+    uint64_t stalled_ms;           /* of the worker that came round longest ago */
+    bool is_ready;                 /* every worker has had a broker */
     bool is_draining;
     uint32_t workers;
     uint32_t connections_max; /* what client.connections_max and the descriptors allow */

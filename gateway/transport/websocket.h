@@ -27,7 +27,7 @@ struct websocket_service {
     timer_wheel_t *wheel;
     metric_values_t *metrics; /* of websocket_metric_table */
     struct websocket_totals *totals;
-    struct tls_server tls; /* with credentials: the port speaks TLS, and nothing else */
+    struct tls_server tls;    /* with credentials: the port speaks TLS, and nothing else */
     uint32_t connections_max; /* of the process; 0 refuses all */
     bool is_draining;         /* upgrades are answered 503 */
     /* LWS_CALLBACK_HTTP for a path that is none of ours; returns what the lws callback must return. */

@@ -129,7 +129,31 @@ static void info_says_what_has_to_be_the_same_everywhere(void **state) {
            "{\"gateway\":\"gate\\\"way\",\"version\":\"" CALLBOARD_VERSION
            "\",\"status\":\"ok\",\"mode\":\"redis\",\"workers\":2,\"websockets\":8,\"connections_max\":100,\"brokers_"
            "known\":2,\"brokers_alive\":2,"
-           "\"stalled_ms\":0,\"time_ms\":1700000000123,\"namespaces_hash\":\"0000000000000abc\"}\n");
+           "\"stalled_ms\":0,\"time_ms\":1700000000123,\"namespaces_hash\":\"0000000000000abc\",\"tls\":false,"
+           "\"findings\":[]}\n");
+    clock_replace(NULL, NULL);
+}
+
+static void a_certificate_that_ends_is_found(void **state) {
+    (void) state;
+    static const struct {
+        int64_t left_s;
+        const char *severity; /* NULL: nothing is found */
+    } cases[] = {{-1, "error"}, {0, "error"}, {1, "warning"}, {14 * 86400 - 1, "warning"}, {14 * 86400, NULL}};
+    clock_replace(NULL, noon);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct gateway_status status = healthy;
+        status.speaks_tls = true;
+        status.certificate_expires_s = 1700000000 + cases[i].left_s;
+        char body[512];
+        char findings[80] = "";
+        if (cases[i].severity != NULL) {
+            snprintf(findings, sizeof findings, "\"findings\":[{\"id\":\"tls.certificate\",\"severity\":\"%s\"}],",
+                     cases[i].severity);
+        }
+        snprintf(body, sizeof body, "{\"status\":\"ok\"," CONNECTIONS "%s" REDIS_UP, findings);
+        expect(&status, "/health", 200, body);
+    }
     clock_replace(NULL, NULL);
 }
 
@@ -171,6 +195,7 @@ int main(void) {
         cmocka_unit_test(a_loop_that_does_not_turn_is_not_alive),
         cmocka_unit_test(the_memory_engine_has_no_redis_to_be_away),
         cmocka_unit_test(info_says_what_has_to_be_the_same_everywhere),
+        cmocka_unit_test(a_certificate_that_ends_is_found),
         cmocka_unit_test(memory_that_stands_in_for_redis_is_said_to),
         cmocka_unit_test(the_public_port_shows_details_only_where_configured_and_never_metrics),
     };

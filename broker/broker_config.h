@@ -62,6 +62,7 @@ struct broker_config {
     int64_t redis_held_batches;       /* redis.held_batches, 1024 a partition */
     int64_t redis_held_bytes;         /* redis.held_bytes, 4MiB a partition */
     int64_t redis_batch_publications; /* redis.batch_publications, 256 in one script call */
+    int64_t redis_compared_channels;  /* redis.compared_channels, a second, 50000; 0: none */
     int64_t redis_loads;              /* redis.loads, reads under way at once after an opening, 64 */
     int redis_fallback;               /* redis.fallback: enum redis_fallback */
     int64_t redis_fallback_after_ms;  /* redis.fallback_after, 5s */

@@ -47,6 +47,9 @@ static const struct metric_description metric_rows[REDIS_METRICS] = {
     [REDIS_METRIC_RENEWALS] = {"callboard_redis_renewals_total",
                                "Channels with subscribers whose epoch was kept alive though nothing was published.",
                                METRIC_COUNTER, NULL},
+    [REDIS_METRIC_COMPARED] = {"callboard_redis_compared_total",
+                               "Times a channel's position was compared with Redis, to find keys that went alone.",
+                               METRIC_COUNTER, NULL},
     [REDIS_METRIC_OPENINGS] = {"callboard_redis_openings_total",
                                "Partitions opened or met anew after Redis restarted or forgot something.",
                                METRIC_COUNTER, NULL},
@@ -535,6 +538,7 @@ static void on_tick(uv_timer_t *timer) {
         }
     }
     redis_figures_show(self);
+    redis_tops_tick(self);
     if (self->n_tick % REDIS_TICKS_SECOND == 0) {
         tick_second(self);
     }

@@ -54,6 +54,7 @@ enum redis_metric {
     REDIS_METRIC_LIVE_ONLY,
     REDIS_METRIC_LOADS,
     REDIS_METRIC_RENEWALS,
+    REDIS_METRIC_COMPARED,
     REDIS_METRIC_OPENINGS,
     REDIS_METRIC_MOVES,
     REDIS_METRIC_HOLES,
@@ -165,6 +166,7 @@ struct engine_redis {
     uint32_t key_ttl_ms;
     uint32_t loads_max;
     size_t read_bytes_max;
+    int64_t compared_channels; /* a second at most */
     bool safe_by_default; /* what durability: default means here */
     bool has_safe;        /* a namespace was safe at the start */
     enum redis_confirm_kind confirm_kind;
@@ -204,7 +206,9 @@ struct engine_redis {
     uint64_t last_tick_ms;
     struct redis_leases *leases;
     struct buffer scratch;
-    size_t renewal_slot; /* of the channels, the next to be looked at */
+    size_t renewal_slot;       /* of the channels, the next to be looked at */
+    uint32_t next_compared;    /* of the partitions, the next whose channels are compared */
+    int64_t compare_allowance; /* channels that this tick may compare, times REDIS_TICKS_SECOND; < 0: owed by the next */
 
     uv_idle_t idle; /* active while `done` holds something */
     uv_timer_t tick;
@@ -360,6 +364,8 @@ void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch
 /* ---- redis_tops.c ---- */
 /* Asks where the held channels stand; on_doubt for those that are further than told. */
 void redis_tops_compare(struct redis_partition *self);
+/* With every tick: each held channel about once a second; on_doubt for those that Redis forgot. */
+void redis_tops_tick(struct engine_redis *self);
 
 /* ---- redis_renewals.c ---- */
 /* The channel is held from now on; its load renews its meta ttl. */

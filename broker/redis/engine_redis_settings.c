@@ -95,6 +95,7 @@ static void take_limits(struct engine_redis *self, const struct broker_config *c
     self->key_ttl_ms = (uint32_t) setting(config->key_ttl_ms, 300000);
     self->loads_max = (uint32_t) setting(config->redis_loads, 64);
     self->read_bytes_max = READ_BYTES;
+    self->compared_channels = config->redis_compared_channels;
     snprintf(self->prefix, sizeof self->prefix, "%s", text_is_set(config->redis_prefix) ? config->redis_prefix : "cb");
     self->link_options = (struct redis_link_options){
         .loop = self->options.loop,

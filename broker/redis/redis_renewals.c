@@ -4,8 +4,8 @@
  * default). Loads and appends renew it too (load.lua, append.lua).
  *
  * Failure modes: the answer does not come, or is an error → asked again at the next turn; the key is gone already
- * (Redis was away for longer) → the channel is doubted, loaded, and its subscribers are told of the new epoch now
- * instead of at the next publication. */
+ * → the channel is doubted, loaded, and its subscribers are told of the new epoch (redis_tops.c finds it sooner, where
+ * channels are compared). */
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/clock.h"

@@ -42,6 +42,7 @@ REACHED = {
     "redis.held_batches": ("tests/integration/test_engine_redis_bounds.c", "callboard_redis_held_dropped_total"),
     "redis.held_bytes": ("tests/unit/broker/redis/test_batch_order.c", "order.held_bytes"),
     "redis.loads": ("tests/unit/broker/test_channel.c", "at_most_so_many_loads_are_out"),
+    "redis.compared_channels": ("tests/integration/test_engine_redis.c", "redis_compared_channels = 1"),
     "redis.topic_idle": ("tests/integration/test_engine_redis_bounds.c", "redis_topic_idle_ms = 1000"),
     "backend.requests": ("tests/unit/broker/test_backend_pending.c", "at_the_bound_nothing_is_taken"),
     "backend.subscriptions": ("tests/e2e/backend.test.mjs", "one subscription above backend.subscriptions"),

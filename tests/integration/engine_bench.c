@@ -230,6 +230,7 @@ struct bench *bench_new(const char *const *config_lines) {
 struct bench *bench_new_at(const char *url) {
     struct bench *bench = memory_alloc_zero(sizeof *bench);
     bench->config.redis_url = (char *) url;
+    bench->config.redis_compared_channels = 50000;
     uv_loop_init(&bench->loop);
     uv_prepare_init(&bench->loop, &bench->prepare);
     uv_timer_init(&bench->loop, &bench->timer);

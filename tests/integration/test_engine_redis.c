@@ -226,6 +226,57 @@ static void a_lost_meta_key_changes_the_epoch_of_that_channel_alone(void **state
     bench_destroy(bench);
 }
 
+/* Nothing is published, and the partition's numbers show nothing. */
+static void a_meta_key_that_goes_alone_is_told_without_a_publication(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_channel(NULL);
+    unsigned other = bench_add_channel(bench, "other");
+    struct position before = bench_publish_and_wait(&bench->nodes[0], 0)->position;
+    bench_wait_for(bench, bench_all_saw(bench, 0, &before));
+    redis_on_key(bench, "DEL %s", bench_key_of(bench, 0, "m"));
+    bench_wait_for(bench, bench_lost(bench, 0) == 2);
+    bench_judge(bench);
+    assert_int_equal(bench_lost(bench, 0), 2);
+    assert_int_equal(bench_lost(bench, other), 0);
+    bench_destroy(bench);
+}
+
+static void a_meta_key_of_an_old_copy_is_told_without_a_publication(void **state) {
+    (void) state;
+    struct bench *bench = bench_with_channel(NULL);
+    struct position before = {.offset = 0};
+    for (int i = 0; i < 5; i++) {
+        before = bench_publish_and_wait(&bench->nodes[0], 0)->position;
+    }
+    bench_wait_for(bench, bench_all_saw(bench, 0, &before));
+    redis_script(bench,
+                 "local m = redis.call('HGET', KEYS[1], 'c') "
+                 "return redis.call('HSET', KEYS[1], 'c', string.sub(m, 1, 33) .. struct.pack('<I8', 3))",
+                 bench_key_of(bench, 0, "m"));
+    bench_wait_for(bench, bench_lost(bench, 0) == 2);
+    redis_on_key(bench, "DEL %s", bench_key_of(bench, 0, "s"));
+    bench_judge(bench);
+    bench_destroy(bench);
+}
+
+/* One channel of three may be compared a second; and under load nothing is taken for forgotten. */
+static void channels_above_the_bound_are_compared_in_turn(void **state) {
+    (void) state;
+    struct bench *bench = bench_new(NULL);
+    bench->config.redis_compared_channels = 1;
+    bench_start_all(bench);
+    unsigned second = bench_add_channel(bench, "second");
+    unsigned third = bench_add_channel(bench, "third");
+    bench_traffic(bench, 1500);
+    assert_int_equal(bench_lost(bench, 0) + bench_lost(bench, second) + bench_lost(bench, third), 0);
+    redis_on_key(bench, "DEL %s", bench_key_of(bench, 0, "m"));
+    redis_on_key(bench, "DEL %s", bench_key_of(bench, second, "m"));
+    redis_on_key(bench, "DEL %s", bench_key_of(bench, third, "m"));
+    bench_wait_for(bench, bench_lost(bench, 0) == 2 && bench_lost(bench, second) == 2 && bench_lost(bench, third) == 2);
+    bench_judge(bench);
+    bench_destroy(bench);
+}
+
 static void a_position_above_the_top_of_redis_breaks_that_channel(void **state) {
     (void) state;
     struct bench *bench = bench_with_channel(NULL);
@@ -517,6 +568,9 @@ int main(void) {
         cmocka_unit_test(publishes_over_a_restart_are_told_truthfully),
         cmocka_unit_test(after_flushall_subscribers_are_told_and_offsets_begin_anew),
         cmocka_unit_test(a_lost_meta_key_changes_the_epoch_of_that_channel_alone),
+        cmocka_unit_test(a_meta_key_that_goes_alone_is_told_without_a_publication),
+        cmocka_unit_test(a_meta_key_of_an_old_copy_is_told_without_a_publication),
+        cmocka_unit_test(channels_above_the_bound_are_compared_in_turn),
         cmocka_unit_test(a_position_above_the_top_of_redis_breaks_that_channel),
         cmocka_unit_test(foreign_bytes_in_one_channel_leave_the_others_of_its_partition_alone),
         cmocka_unit_test(a_foreign_stream_is_refused_and_the_rest_of_the_batch_goes_on),

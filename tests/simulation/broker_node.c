@@ -58,6 +58,7 @@ static void take_settings(struct broker *self) {
     self->config.partitions = BROKER_PARTITIONS;
     self->config.redis_url = (char *) (uintptr_t) settings->redis_url;
     self->config.redis_topic_idle_ms = settings->topic_idle_ms;
+    self->config.redis_compared_channels = settings->compared_channels;
     self->config.redis_command_timeout_ms = settings->command_timeout_ms;
     self->config.redis_confirm = settings->confirms_by_replicas ? REDIS_CONFIRM_BY_REPLICAS : REDIS_CONFIRM_BY_DISK;
     static char *const names[NAMESPACES] = {(char *) "f", (char *) "s", (char *) "x", (char *) "m"};

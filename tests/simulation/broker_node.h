@@ -15,6 +15,7 @@ struct broker_settings {
     bool confirms_by_replicas; /* what makes safe channels sure; else the disk */
     bool is_safe;              /* what the namespace "x" is; "f" is always fast, "s" safe where the code has it */
     int64_t history_size;
+    int64_t compared_channels;
     int64_t topic_idle_ms;
     int64_t command_timeout_ms;
 };

@@ -47,9 +47,13 @@ SOURCES = {
                      "return loaded ? recover_from_load(q, first) : verdict(CHANNEL_RECOVER_NO);", "fast"),
     "loss-not-told": ("broker/channel_state.c", "    act(actions, CHANNEL_TELL_LOST)->position = *position;\n", "", "fast"),
     "doubt-not-repeated-behind-gate": ("broker/redis/redis_gate.c", "        self->gate_doubt = next_ticket(self);\n    }\n}", "    }\n}", "mixed"),
-    "loading-channels-not-compared": ("broker/redis/redis_tops.c", "    return namespace_has_history(channel->options);",
-                                      "    return namespace_has_history(channel->options) && !epoch_is_empty(&channel->known.epoch);", "safe"),
+    "loading-channels-not-compared": ("broker/redis/redis_tops.c", "(reason == TOPS_AFTER_HOLE || ", "(", "safe"),
+    "forgotten-key-not-told": ("broker/redis/redis_tops.c", "return is_news && ", "return !is_news && ", "mixed"),
 }
+
+# Each second every channel is compared with Redis: a second net under the others, which would catch what falls through a
+# hole in them within the patience of a schedule. So it is taken away but from those that it is itself.
+COMPARED = {"forgotten-key-not-told"}
 
 # Too rare for seeds: found by a worked scenario.
 SCENARIOS = {
@@ -84,7 +88,8 @@ def run(folder):
         if not run_one(name, [folder / "simulate", *count, "--patch", own, pattern, replacement]):
             missed.append(name)
     for name, (_, _, _, durability) in SOURCES.items():
-        if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability]):
+        compared = [] if name in COMPARED else ["--compared", "0"]
+        if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability, *compared]):
             missed.append(name)
     for name, patch in SCENARIOS.items():
         if not run_one(name, [folder / "scenarios", "--patch", *patch]):

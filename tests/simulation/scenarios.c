@@ -20,6 +20,7 @@ static void begin(enum world_durability durability, int servers, int brokers) {
                                           .disk = MODEL_DISK_EVERYSEC,
                                           .is_sharded = true,
                                           .has_special = true,
+                                          .compared_channels = 50000,
                                           .history_size = 100,
                                           .topic_idle_ms = 60000,
                                           .command_timeout_ms = 2000};
@@ -387,6 +388,34 @@ static void option_changed_half_rolled_out(void) {
     end();
 }
 
+/* Nobody publishes, and the partition's numbers show nothing: its subscribers hear of it all the same, within 2 s. */
+static void one_key_deleted(enum world_durability durability, int servers) {
+    begin(durability, servers, 2);
+    int session = join(0, 0);
+    int other = join(1, 1);
+    publish_many(0, 5);
+    publish_many(1, 5);
+    pass(500);
+    struct position before = position_of(session);
+    struct position of_other = position_of(other);
+    expect(before.offset == 5 && of_other.offset == 5);
+    world_delete_meta(0);
+    pass(2000);
+    struct position after = position_of(session);
+    struct position also = position_of(other);
+    expect(!epoch_equal(&after.epoch, &before.epoch));
+    expect(position_equal(&also, &of_other));
+    end();
+}
+
+static void one_key_deleted_of_a_fast_channel(void) {
+    one_key_deleted(WORLD_FAST, 1);
+}
+
+static void one_key_deleted_of_a_safe_channel(void) {
+    one_key_deleted(WORLD_SAFE, 3);
+}
+
 /* ---- all of them ---- */
 
 static const struct scenario {
@@ -405,6 +434,8 @@ static const struct scenario {
     {"subscribe_during_flow", subscribe_during_flow},
     {"broker_drained_under_load", broker_drained_under_load},
     {"redis_away_and_memory_on", redis_away_and_memory_on},
+    {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
+    {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},
     {"option_changed_half_rolled_out", option_changed_half_rolled_out},
 };
 

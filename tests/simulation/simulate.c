@@ -1,5 +1,5 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
- *                          [--servers N] [--brokers N] [--faults N] [--repeat]
+ *                          [--servers N] [--brokers N] [--faults N] [--compared N] [--repeat]
  *                          [--patch WORDS PATTERN REPLACEMENT] [--transcript FILE --replid REPLID]
  *
  * Each seed is a schedule of its own: a world, work and faults, healed and judged at the end. A failure prints its seed
@@ -25,6 +25,7 @@ struct settings {
     int servers; /* 0: the seed's */
     int brokers;
     int faults;             /* -1: the seed's */
+    int compared;           /* redis.compared_channels */
     const char *durability; /* fast, safe, mixed */
     struct model_patch patch;
     const char *transcript; /* written there; NULL: nowhere */
@@ -48,6 +49,7 @@ static struct world_options options_of(const struct settings *settings, uint64_t
                                     .durability = WORLD_FAST,
                                     .disk = (enum model_disk)((bits >> 16) % 3),
                                     .is_sharded = (bits >> 20) % 2 == 0,
+                                    .compared_channels = settings->compared,
                                     .history_size = (bits >> 24) % 4 == 0 ? 6 : 200,
                                     .topic_idle_ms = (bits >> 28) % 4 == 0 ? 1500 : 60000,
                                     .command_timeout_ms = (bits >> 32) % 3 == 0 ? 500 : 2000};
@@ -132,6 +134,8 @@ static bool take_setting(struct settings *settings, const char *name, const char
         settings->brokers = atoi(value);
     } else if (strcmp(name, "--faults") == 0) {
         settings->faults = atoi(value);
+    } else if (strcmp(name, "--compared") == 0) {
+        settings->compared = atoi(value);
     } else if (strcmp(name, "--transcript") == 0) {
         settings->transcript = value;
     } else if (strcmp(name, "--replid") == 0) {
@@ -169,7 +173,7 @@ static bool take_settings(struct settings *settings, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    struct settings settings = {.from = 1, .count = 1000, .faults = -1, .durability = "fast"};
+    struct settings settings = {.from = 1, .count = 1000, .faults = -1, .compared = 50000, .durability = "fast"};
     if (!take_settings(&settings, argc, argv)) {
         return 2;
     }

@@ -21,6 +21,7 @@ struct world_options {
     bool is_sharded; /* SSUBSCRIBE */
     bool
         has_special; /* two channels more: 3 passes live while Redis is away, 4 is fast or safe as each broker is set */
+    int64_t compared_channels; /* a second; 0: a key that goes alone is told with the next publication */
     int64_t history_size;
     int64_t topic_idle_ms;
     int64_t command_timeout_ms;
@@ -39,6 +40,8 @@ struct model_server *world_best_replica(void);
 bool world_may_promote(const struct model_server *server);
 /* A replica is promoted, and named to the brokers, each in its own time below late_us. */
 void world_fail_over(struct model_server *to, uint64_t late_us);
+/* The channel's meta key goes, alone. */
+void world_delete_meta(int channel);
 /* What brokers are started with; to be changed for broker_set. */
 struct broker_settings world_settings(void);
 /* 0 and 1 lie in one partition, 2 in another. */

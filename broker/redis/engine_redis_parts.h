@@ -167,8 +167,8 @@ struct engine_redis {
     uint32_t loads_max;
     size_t read_bytes_max;
     int64_t compared_channels; /* a second at most */
-    bool safe_by_default; /* what durability: default means here */
-    bool has_safe;        /* a namespace was safe at the start */
+    bool safe_by_default;      /* what durability: default means here */
+    bool has_safe;             /* a namespace was safe at the start */
     enum redis_confirm_kind confirm_kind;
     unsigned confirm_replicas; /* 0: all that the topology holds for up */
     uint32_t confirm_wait_ms;
@@ -206,9 +206,10 @@ struct engine_redis {
     uint64_t last_tick_ms;
     struct redis_leases *leases;
     struct buffer scratch;
-    size_t renewal_slot;       /* of the channels, the next to be looked at */
-    uint32_t next_compared;    /* of the partitions, the next whose channels are compared */
-    int64_t compare_allowance; /* channels that this tick may compare, times REDIS_TICKS_SECOND; < 0: owed by the next */
+    size_t renewal_slot;    /* of the channels, the next to be looked at */
+    uint32_t next_compared; /* of the partitions, the next whose channels are compared */
+    int64_t
+        compare_allowance; /* channels that this tick may compare, times REDIS_TICKS_SECOND; < 0: owed by the next */
 
     uv_idle_t idle; /* active while `done` holds something */
     uv_timer_t tick;

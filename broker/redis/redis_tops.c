@@ -4,9 +4,9 @@
  *   after a batch that never came   channels that are further in Redis than what was told, or of another epoch, or not
  *                                   yet settled in this generation
  *   each second (redis.compared_channels of them in a shard; more in turn): channels that Redis forgot. A meta key that
- *                                   went alone (deleted by hand, evicted, brought back from an old copy) changes nothing
- *                                   that the partition's numbers show. Being further is no reason here: that is what
- *                                   its numbers are for, and under load what is under way would look like it.
+ *                                   went alone (deleted by hand, evicted, brought back from an old copy) changes
+ * nothing that the partition's numbers show. Being further is no reason here: that is what its numbers are for, and
+ * under load what is under way would look like it.
  *
  * Failure modes of the second: no answer, or another generation → the next second asks again; the partition's own check
  * finds out why. */

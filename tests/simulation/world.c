@@ -356,8 +356,8 @@ static bool is_unsettled(void *context) {
         }
     }
     for (int i = 0; i < checker_sessions(); i++) {
-        bool is_told = context != NULL || world.options.compared_channels > 0 ||
-                       !checker_has_losses(checker_session_channel(i));
+        bool is_told =
+            context != NULL || world.options.compared_channels > 0 || !checker_has_losses(checker_session_channel(i));
         if (is_told && is_behind(i)) {
             return true;
         }

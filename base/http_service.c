@@ -46,8 +46,15 @@ const char *http_status_text(unsigned status) {
         unsigned status;
         const char *text;
     } texts[] = {
-        {200, "OK"},        {400, "Bad Request"},        {401, "Unauthorized"},          {403, "Forbidden"},
-        {404, "Not Found"}, {405, "Method Not Allowed"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
+        {200, "OK"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {429, "Too Many Requests"},
+        {405, "Method Not Allowed"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         if (texts[i].status == status) {

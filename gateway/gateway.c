@@ -24,6 +24,7 @@ enum {
     SOCKETS_SPARE = 1024,      /* on the public port, but no WebSockets, or not yet */
     DESCRIPTORS_RESERVED = 64, /* for files, Redis, brokers, logs: never given to clients */
     OUTBOX_SHARE = 4,          /* a quarter of the memory may wait in queues to clients */
+    SOURCES_IDLE_MAX = 65536,  /* remembered without a connection, for their handshakes a second */
     CLOSE_MARGIN_MS = 6000,    /* a peer's answer to our close frame: 5 s and a turn */
 };
 
@@ -38,6 +39,7 @@ struct gateway {
     atomic_uint_fast64_t namespaces_hash; /* of them */
     atomic_uint connections_max;
     struct websocket_totals totals;
+    source_limits_t *sources;
     struct http_endpoints endpoints;
     uint64_t drain_ms;
     atomic_bool is_draining;
@@ -285,6 +287,7 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         .zmq_context = self->options.zmq_context,
         .metrics = self->options.metrics,
         .totals = &self->totals,
+        .sources = self->sources,
         .endpoints = &self->endpoints,
         .process_figures = read_figures,
         .context = self,
@@ -317,6 +320,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->endpoints.context = self;
     self->endpoints.metrics = options->metrics;
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
+    self->sources = source_limits_new(SOURCES_IDLE_MAX);
     apply_log(config);
     fit_descriptor_limit(config);
     if (!make_keys(config, &self->keys, ret_error, error_size) ||
@@ -347,6 +351,7 @@ void gateway_destroy(gateway_t **self_p) {
     token_keys_destroy(&self->keys);
     namespace_set_destroy(&self->namespaces);
     tls_credentials_destroy(&self->tls);
+    source_limits_destroy(&self->sources);
     memory_free(self->workers);
     memory_free(self->id);
     memory_free(self);

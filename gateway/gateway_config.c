@@ -2,6 +2,7 @@
 #include "gateway/gateway_config.h"
 
 #include "base/curve_keys.h"
+#include "base/ip_address.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -48,6 +49,9 @@ static const struct config_key keys[] = {
             "TLS, and nothing else. A reload reads the files anew, connections stay. Empty: no TLS."),
     KEY("http.tls_key_file", CONFIG_TEXT, tls_key_file, RELOADABLE, RANGE(0, 4096),
         .help = "The key of that certificate in PEM, without a passphrase."),
+    KEY("http.proxy_protocol", CONFIG_BOOL, proxy_protocol,
+        .help = "Connections begin with a header of the PROXY protocol, version 1 or 2, from a proxy of "
+                "client.trusted_proxies; others are closed."),
     KEY("http.tls_minimum", CONFIG_CHOICE, tls_minimum, .choices = tls_versions,
         .help = "The oldest version of TLS that is spoken."),
     KEY("http.public_health_details", CONFIG_BOOL, public_health_details,
@@ -124,6 +128,14 @@ static const struct config_key keys[] = {
         .help =
             "New connections a second from one source (an IPv4 address, an IPv6 /64), five times as many in a burst; "
             "more are closed when they come. 0: no bound, right behind a proxy that hides the sources."),
+    KEY("client.connections_per_source", CONFIG_INT, connections_per_source, RELOADABLE, RANGE(0, 10000000),
+        .default_text = "0",
+        .help = "Connections that one source may have open at once; more are closed when they come. 0: no bound."),
+    KEY("client.trusted_proxies", CONFIG_TEXT_LIST, trusted_proxies, RANGE(1, 64), RELOADABLE,
+        .help =
+            "Networks of the proxies in front, like 10.0.0.0/8 or 2001:db8::1: what they say of whom they speak for "
+            "is believed, by X-Forwarded-For or http.proxy_protocol. Bounds of a source then count the client; "
+            "over them a client of X-Forwarded-For is refused with 429."),
 
     KEY("brokers.endpoints", CONFIG_TEXT_LIST, brokers, RANGE(1, 255), .default_text = "tcp://127.0.0.1:7700",
         .help = "Where the brokers are: tcp://host:port. Every address of a host name is a broker."),
@@ -201,6 +213,26 @@ static void verify_tls(const struct gateway_config *self, const char *prefix, co
     }
 }
 
+static void verify_proxies(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    if (self->trusted_proxies.n > TRUSTED_PROXIES_MAX) {
+        config_error(errors, prefix, "client.trusted_proxies", "names more than %d networks", TRUSTED_PROXIES_MAX);
+    }
+    for (size_t i = 0; i < self->trusted_proxies.n; i++) {
+        const char *network = self->trusted_proxies.texts[i];
+        struct ip_network ignored;
+        if (!ip_network_parse(span_of_text(network), &ignored)) {
+            config_error(errors, prefix, "client.trusted_proxies",
+                         "%s is no network; write an address, or its first one and the number of its fixed bits, like "
+                         "10.0.0.0/8",
+                         network);
+        }
+    }
+    if (self->proxy_protocol && self->trusted_proxies.n == 0) {
+        config_error(errors, prefix, "client.trusted_proxies",
+                     "is needed with http.proxy_protocol: nobody else may connect then");
+    }
+}
+
 static void verify_http(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
     if (self->websocket_path[0] != '/') {
         config_error(errors, prefix, "http.websocket_path", "must begin with /");
@@ -253,6 +285,7 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     }
     verify_http(self, prefix, errors);
     verify_tls(self, prefix, errors);
+    verify_proxies(self, prefix, errors);
     verify_token(self, prefix, errors);
     if (self->pong_timeout_ms >= self->ping_interval_ms) {
         config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");

@@ -6,6 +6,7 @@
 #include "base/config_reader.h"
 #include "base/namespace_options.h"
 
+enum { TRUSTED_PROXIES_MAX = 64 };
 enum gateway_tls_minimum { GATEWAY_TLS_1_2, GATEWAY_TLS_1_3 };
 
 struct gateway_config {
@@ -19,6 +20,7 @@ struct gateway_config {
     bool require_origin;
     char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
     char *tls_key_file;
+    bool proxy_protocol;        /* http.proxy_protocol: connections begin with a PROXY header */
     int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */
     bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
     bool demo;                  /* http.demo: serve the demo page at / */
@@ -51,6 +53,8 @@ struct gateway_config {
     int64_t history_limit_max;      /* client.history_limit_max, 300 */
     int64_t connections_max;       /* client.connections_max, a process: 503 at accept; 0 = 65536 or descriptors - 64 */
     int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
+    int64_t connections_per_source;          /* client.connections_per_source, open at once; 0 = off */
+    struct config_text_list trusted_proxies; /* client.trusted_proxies: networks */
     /* brokers */
     struct config_text_list brokers; /* brokers.endpoints: tcp://host:7700 …; a host name is resolved again */
     int64_t resolve_interval_ms;     /* brokers.resolve_interval, 2s */

@@ -164,6 +164,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     self->sessions.namespaces = settings->namespaces;
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
+    trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
 }
 
@@ -258,6 +259,7 @@ static bool start_websockets(worker_t *self, char *ret_error, size_t error_size)
     self->websockets.wheel = self->wheel;
     self->websockets.metrics = self->websocket_metrics;
     self->websockets.totals = self->options.totals;
+    self->websockets.sources = self->options.sources;
     self->websockets.on_http = on_http;
     self->websockets.http_context = self;
     use_settings(self, &self->options.settings);

@@ -32,6 +32,7 @@ struct worker_options {
     void *zmq_context;
     metrics_t *metrics;
     struct websocket_totals *totals;
+    source_limits_t *sources; /* of the process */
     const struct http_endpoints *endpoints;
     /* Any thread. */
     void (*process_figures)(void *context, struct broker_beat_figures *ret_figures);

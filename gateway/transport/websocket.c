@@ -1,6 +1,6 @@
 /* A connection's way:
  *
- *   adopted ─▶ HTTP headers ─▶ CONFIRM_UPGRADE: path 404, Origin 403, limit or drain 503
+ *   adopted ─▶ HTTP headers ─▶ CONFIRM_UPGRADE: admission.c, path 404, Origin 403, limit or drain 503
  *                                 └▶ FILTER: the guard's strict handshake ─▶ ESTABLISHED: a session is made
  *   open ──close(code): our close frame goes out──▶ closing ──the peer's close frame, or 5 s──▶ CLOSED: session freed
  *     └──── the peer closes, the socket dies ────────────────────────────────────────────────────┘
@@ -25,10 +25,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/http_service.h"
 #include "base/lws_guard.h"
 #include "base/memory.h"
-#include "gateway/transport/origin.h"
+#include "gateway/transport/admission.h"
 #include "gateway/transport/websocket_frame.h"
 
 #include <stdio.h>
@@ -37,9 +36,7 @@ enum {
     RX_BYTES = 512, /* a connection's buffer, and the most that one recv takes */
     TX_BYTES = 65536,
     CLOSE_TIMEOUT_MS = 5000,
-    PATH_MAX_BYTES = 1024,
-    QUERY_MAX_BYTES = 256,
-    ORIGIN_MAX_BYTES = 512
+    QUERY_MAX_BYTES = 256
 };
 
 /* A message that came in pieces. */
@@ -73,6 +70,9 @@ const struct metric_description websocket_metric_table[WEBSOCKET_METRICS] = {
                                      METRIC_COUNTER, NULL},
     [WEBSOCKET_METRIC_REFUSED_PATH] = {REFUSED, "reason=\"path\""},
     [WEBSOCKET_METRIC_REFUSED_ORIGIN] = {REFUSED, "reason=\"origin\""},
+    [WEBSOCKET_METRIC_REFUSED_FORWARDED] = {REFUSED, "reason=\"forwarded_for\""},
+    [WEBSOCKET_METRIC_REFUSED_SOURCE] = {REFUSED, "reason=\"source\""},
+    [WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS] = {REFUSED, "reason=\"source_connections\""},
     [WEBSOCKET_METRIC_REFUSED_LIMIT] = {REFUSED, "reason=\"limit\""},
     [WEBSOCKET_METRIC_REFUSED_DRAINING] = {REFUSED, "reason=\"draining\""},
     [WEBSOCKET_METRIC_REFUSED_GUARD] = {REFUSED, "reason=\"handshake\""},
@@ -226,51 +226,6 @@ static const struct transport_methods methods = {
 
 /* --- upgrade --- */
 
-static int refuse(struct lws *wsi, unsigned status, enum websocket_metric row) {
-    char answer[160];
-    int size = snprintf(answer, sizeof(answer), "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
-                        status, http_status_text(status), status == 503 ? "Retry-After: 1\r\n" : "");
-    metric_count(service_of(wsi)->metrics, row);
-    lws_write(wsi, (unsigned char *) answer, (size_t) size, LWS_WRITE_HTTP_HEADERS);
-    return -1;
-}
-
-static bool is_our_path(struct lws *wsi) {
-    char path[PATH_MAX_BYTES];
-    return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
-           strcmp(path, service_of(wsi)->config->websocket_path) == 0;
-}
-
-static bool is_origin_allowed(struct lws *wsi) {
-    const struct gateway_config *config = service_of(wsi)->config;
-    char origin[ORIGIN_MAX_BYTES];
-    char host[ORIGIN_MAX_BYTES];
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0) {
-        return !config->require_origin;
-    }
-    return lws_guard_copy_single_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) &&
-           lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host)) &&
-           origin_is_allowed(span_of_text(origin), &config->allowed_origins, span_of_text(host));
-}
-
-/* While the headers are there and an HTTP answer can be given. */
-static int on_confirm_upgrade(struct lws *wsi) {
-    struct websocket_service *service = service_of(wsi);
-    if (!is_our_path(wsi)) {
-        return refuse(wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
-    }
-    if (!is_origin_allowed(wsi)) {
-        return refuse(wsi, 403, WEBSOCKET_METRIC_REFUSED_ORIGIN);
-    }
-    if (service->is_draining) {
-        return refuse(wsi, 503, WEBSOCKET_METRIC_REFUSED_DRAINING);
-    }
-    if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
-        return refuse(wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
-    }
-    return 0;
-}
-
 static bool query_asks_for_protobuf(struct lws *wsi) {
     char value[QUERY_MAX_BYTES];
     for (int i = 0; lws_hdr_copy_fragment(wsi, value, sizeof(value), WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
@@ -383,6 +338,8 @@ static void count_socket(struct lws *wsi, bool created) {
     if (created) {
         atomic_fetch_add_explicit(&totals->sockets, 1, memory_order_relaxed);
     } else {
+        struct source *source = lws_get_opaque_user_data(wsi);
+        source_limits_release(service_of(wsi)->sources, &source);
         atomic_fetch_sub_explicit(&totals->sockets, 1, memory_order_relaxed);
     }
 }
@@ -416,7 +373,7 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
     } else if (reason == LWS_CALLBACK_HTTP) {
         return service_of(wsi)->on_http(service_of(wsi)->http_context, wsi, in);
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
-        return on_confirm_upgrade(wsi);
+        return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
         self->wants_protobuf = query_asks_for_protobuf(wsi);
     } else if (reason == LWS_CALLBACK_ESTABLISHED) {
@@ -456,8 +413,13 @@ bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, ch
     return self->vhost != NULL;
 }
 
-void websocket_service_adopt(struct websocket_service *self, int descriptor) {
-    lws_adopt_socket_vhost(self->vhost, descriptor); /* closes the descriptor when it fails */
+void websocket_service_adopt(struct websocket_service *self, int descriptor, struct source *source) {
+    struct lws *wsi = lws_adopt_socket_vhost(self->vhost, descriptor); /* closes the descriptor when it fails */
+    if (wsi == NULL) {
+        source_limits_release(self->sources, &source);
+        return;
+    }
+    lws_set_opaque_user_data(wsi, source);
 }
 
 void websocket_service_flush(struct websocket_service *self) {

@@ -8,6 +8,8 @@
 #include "base/timer_wheel.h"
 #include "gateway/gateway_config.h"
 #include "gateway/session/session.h"
+#include "gateway/transport/forwarded_for.h"
+#include "gateway/transport/source_limits.h"
 #include "gateway/transport/tls_server.h"
 #include "gateway/transport/transport.h"
 
@@ -28,6 +30,8 @@ struct websocket_service {
     metric_values_t *metrics; /* of websocket_metric_table */
     struct websocket_totals *totals;
     struct tls_server tls;    /* with credentials: the port speaks TLS, and nothing else */
+    source_limits_t *sources; /* of the process */
+    struct trusted_proxies proxies;
     uint32_t connections_max; /* of the process; 0 refuses all */
     bool is_draining;         /* upgrades are answered 503 */
     /* LWS_CALLBACK_HTTP for a path that is none of ours; returns what the lws callback must return. */
@@ -43,8 +47,9 @@ struct websocket_service {
 
 /* Makes the lws context on the loop. False: ret_error says why. One after another in a process. */
 bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, char *ret_error, size_t error_size);
-/* Takes the accepted descriptor, in any case. */
-void websocket_service_adopt(struct websocket_service *self, int descriptor);
+/* Takes the accepted descriptor and its count among the sources (NULL: it comes from a trusted proxy, and whom that
+ * speaks for is not known yet), in any case. */
+void websocket_service_adopt(struct websocket_service *self, int descriptor, struct source *source);
 /* End of a turn, after the sessions were flushed. */
 void websocket_service_flush(struct websocket_service *self);
 /* Drops every connection (session_on_closed comes inside the call); on_closed when the loop holds nothing any more. */
@@ -59,6 +64,9 @@ enum websocket_metric {
     WEBSOCKET_METRIC_HANDSHAKES,
     WEBSOCKET_METRIC_REFUSED_PATH,
     WEBSOCKET_METRIC_REFUSED_ORIGIN,
+    WEBSOCKET_METRIC_REFUSED_FORWARDED,
+    WEBSOCKET_METRIC_REFUSED_SOURCE,
+    WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS,
     WEBSOCKET_METRIC_REFUSED_LIMIT,
     WEBSOCKET_METRIC_REFUSED_DRAINING,
     WEBSOCKET_METRIC_REFUSED_GUARD,

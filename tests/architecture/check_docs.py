@@ -55,6 +55,7 @@ REACHED = {
     "client.outbox_bytes": ("tests/unit/gateway/session/test_session.c", "test_an_outbox_over_its_bytes_ends_the_session"),
     "client.outbox_frames": ("tests/unit/gateway/session/test_session.c", "test_an_outbox_over_its_frames_ends_the_session"),
     "client.connections_max": ("tests/integration/gateway/test_websocket.c", "over_connections_max_is_503"),
+    "client.connections_per_source": ("tests/e2e/proxied.test.mjs", "client.connections_per_source=2"),
     "client.handshakes_per_source": ("tests/integration/gateway/test_websocket.c", "handshakes_per_source: 1"),
     "log.rate": ("tests/e2e/security.test.mjs", "log.rate=1"),
 }

@@ -1,0 +1,97 @@
+/* In order of what it costs to find out, and so that who is refused for what he is learns that before what we are short
+ * of: path 404, Origin 403, what a trusted proxy says of him 400 or 429, drain or limit 503. */
+#include "gateway/transport/admission.h"
+
+#include "base/clock.h"
+#include "base/http_service.h"
+#include "base/lws_guard.h"
+#include "gateway/transport/origin.h"
+
+#include <stdio.h>
+
+enum { PATH_MAX_BYTES = 1024, ORIGIN_MAX_BYTES = 512, FORWARDED_MAX_BYTES = 1024 };
+
+static int refuse(struct websocket_service *service, struct lws *wsi, unsigned status, enum websocket_metric row) {
+    char answer[160];
+    bool may_retry = status == 503 || status == 429;
+    int size = snprintf(answer, sizeof(answer), "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
+                        status, http_status_text(status), may_retry ? "Retry-After: 1\r\n" : "");
+    metric_count(service->metrics, row);
+    lws_write(wsi, (unsigned char *) answer, (size_t) size, LWS_WRITE_HTTP_HEADERS);
+    return -1;
+}
+
+static bool is_our_path(const struct websocket_service *service, struct lws *wsi) {
+    char path[PATH_MAX_BYTES];
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
+           strcmp(path, service->config->websocket_path) == 0;
+}
+
+static bool is_origin_allowed(const struct websocket_service *service, struct lws *wsi) {
+    const struct gateway_config *config = service->config;
+    char origin[ORIGIN_MAX_BYTES];
+    char host[ORIGIN_MAX_BYTES];
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0) {
+        return !config->require_origin;
+    }
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) &&
+           lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host)) &&
+           origin_is_allowed(span_of_text(origin), &config->allowed_origins, span_of_text(host));
+}
+
+/* --- whom a trusted proxy speaks for --- */
+
+static bool read_peer(struct lws *wsi, struct ip_address *ret_peer) {
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    return getpeername(lws_get_socket_fd(wsi), (struct sockaddr *) &peer, &size) == 0 &&
+           ip_address_of_socket(&peer, ret_peer);
+}
+
+static bool read_forwarded(const struct websocket_service *service, struct lws *wsi, struct ip_address *ret_source) {
+    char header[FORWARDED_MAX_BYTES];
+    struct ip_address peer;
+    int length = lws_hdr_total_length(wsi, WSI_TOKEN_X_FORWARDED_FOR);
+    if (length > 0 && lws_hdr_copy(wsi, header, sizeof header, WSI_TOKEN_X_FORWARDED_FOR) < 0) {
+        return false; /* does not fit */
+    }
+    return read_peer(wsi, &peer) &&
+           forwarded_for_source(&service->proxies, &peer, length > 0 ? span_of_text(header) : SPAN_EMPTY, ret_source);
+}
+
+/* 0: it may go on. */
+static int take_forwarded(struct websocket_service *service, struct lws *wsi) {
+    const struct source_bounds bounds = {(uint32_t) service->config->handshakes_per_source,
+                                         (uint32_t) service->config->connections_per_source};
+    struct ip_address from;
+    struct source *source;
+    if (!read_forwarded(service, wsi, &from)) {
+        return refuse(service, wsi, 400, WEBSOCKET_METRIC_REFUSED_FORWARDED);
+    }
+    switch (source_limits_take(service->sources, &from, &bounds, clock_monotonic_us(), &source)) {
+    case SOURCE_ADMITTED:
+        lws_set_opaque_user_data(wsi, source);
+        break;
+    case SOURCE_TOO_FAST:
+        return refuse(service, wsi, 429, WEBSOCKET_METRIC_REFUSED_SOURCE);
+    case SOURCE_TOO_MANY:
+        return refuse(service, wsi, 429, WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS);
+    }
+    return 0;
+}
+
+int admission_judge(struct websocket_service *service, struct lws *wsi) {
+    if (!is_our_path(service, wsi)) {
+        return refuse(service, wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
+    }
+    if (!is_origin_allowed(service, wsi)) {
+        return refuse(service, wsi, 403, WEBSOCKET_METRIC_REFUSED_ORIGIN);
+    }
+    if (service->is_draining) {
+        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_DRAINING);
+    }
+    if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
+        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
+    }
+    return lws_get_opaque_user_data(wsi) == NULL ? take_forwarded(service, wsi) : 0;
+}

@@ -5,10 +5,6 @@
  * are closed when the outermost fan-out ends. Who joins inside stands behind the end and gets the next one. */
 #include "gateway/hub_internal.h"
 
-static const struct client_codec *const codecs[CLIENT_ENCODINGS] = {
-    [CLIENT_ENCODING_JSON] = &client_codec_json,
-};
-
 void hub_compact(struct hub_channel *channel) {
     if (channel->fanning_out > 0 || channel->n_slots == channel->n_members) {
         return;
@@ -34,7 +30,7 @@ struct message {
 
 static payload_t *encode(struct hub_channel *channel, enum client_encoding encoding, const struct message *message) {
     hub_t *hub = channel->hub;
-    const struct client_codec *codec = codecs[encoding];
+    const struct client_codec *codec = client_codec_of(encoding);
     buffer_clear(&hub->encoded);
     if (message->publication != NULL) {
         const struct subscription *subscription = &channel->subscription;

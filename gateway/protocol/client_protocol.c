@@ -1,5 +1,19 @@
-/* What is common to every encoding of the client protocol: the reasons that travel in close frames. */
+/* What is common to every encoding of the client protocol: which there are, the reasons that travel in close frames. */
 #include "gateway/protocol/client_protocol.h"
+
+#include "base/check.h"
+
+const struct client_codec *client_codec_of(enum client_encoding encoding) {
+    switch (encoding) {
+    case CLIENT_ENCODING_JSON:
+        return &client_codec_json;
+    case CLIENT_ENCODING_PROTOBUF:
+        return &client_codec_protobuf;
+    case CLIENT_ENCODINGS:
+        break;
+    }
+    unreachable("client encoding %d", (int) encoding);
+}
 
 const char *disconnect_reason(enum disconnect_code code) {
     switch (code) {

@@ -12,7 +12,7 @@
 
 /* What a session's bytes look like. A publication is encoded once per encoding (and later per delta and filter class).
  */
-enum client_encoding { CLIENT_ENCODING_JSON, CLIENT_ENCODINGS };
+enum client_encoding { CLIENT_ENCODING_JSON, CLIENT_ENCODING_PROTOBUF, CLIENT_ENCODINGS };
 
 enum client_command_kind {
     CLIENT_COMMAND_PONG, /* id 0 and no send */
@@ -33,7 +33,7 @@ enum client_command_kind {
 struct client_connect {
     struct span token;
     struct span data;       /* raw JSON or bytes */
-    struct json_value subs; /* JSON: object channel → {recover, epoch, offset} */
+    struct json_value subs; /* object channel → {recover, epoch, offset}, from either encoding */
     struct span name;
     struct span version;
 };
@@ -45,9 +45,9 @@ struct client_subscribe {
     bool positioned;
     bool recoverable;
     bool join_leave;
-    bool has_tag_filter;
     struct epoch epoch;
     uint64_t offset;
+    struct json_value tag_filter; /* object, see client-protocol.md 16, from either encoding; JSON_NONE: none */
     struct span delta;
     int64_t flag; /* 1: compacted ids, 2: 112 instead of recovered false */
     int64_t type; /* 0 stream, 1–3 map, 4 shared poll */
@@ -121,10 +121,11 @@ enum client_decode_outcome {
 };
 
 /* One encoding. Decoded spans lie in the message or in `scratch`, which the caller clears per command. Encoders append
- * one whole reply or push (JSON: without a line feed, and without any raw line feed inside). Their payloads (data,
- * conn_info, chan_info) are valid JSON already, judged once by whoever published or signed them; the data of a
- * publication with WIRE_PUBLICATION_BINARY is not, and goes to JSON clients as a string of base64.
- * An empty message is the caller's to refuse: decode_next answers END there. */
+ * one whole reply or push: JSON without a line feed, and without any raw line feed inside; protobuf with its length
+ * before it. Payloads (data, conn_info, chan_info) travel as they are. For JSON they are valid JSON already, judged
+ * once by whoever published or signed them; the data of a publication with WIRE_PUBLICATION_BINARY is any bytes, and
+ * goes to JSON clients as a string of base64. Decoded payloads are valid JSON from the JSON codec, any bytes from the
+ * other. An empty message is the caller's to refuse: decode_next answers END there. */
 struct client_codec {
     enum client_encoding encoding;
     bool is_binary; /* WebSocket opcode */
@@ -154,6 +155,9 @@ struct client_codec {
 };
 
 extern const struct client_codec client_codec_json;
+extern const struct client_codec client_codec_protobuf;
+/* Of an encoding. */
+const struct client_codec *client_codec_of(enum client_encoding encoding);
 
 /* clang-format off */
 /* Disconnect codes (WebSocket close status), client-protocol.md section 11: X(NAME, code, reason). */

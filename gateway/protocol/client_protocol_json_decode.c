@@ -15,10 +15,9 @@
 #include <limits.h>
 
 enum field_type {
-    FIELD_STRING,  /* struct span, decoded */
-    FIELD_RAW,     /* struct span, any value as it stands */
-    FIELD_OBJECT,  /* struct json_value */
-    FIELD_PRESENT, /* bool: is there a value, whatever it is? */
+    FIELD_STRING, /* struct span, decoded */
+    FIELD_RAW,    /* struct span, any value as it stands */
+    FIELD_OBJECT, /* struct json_value */
     FIELD_BOOL,
     FIELD_U64,
     FIELD_I32, /* int64_t, in the range of 32 bits */
@@ -53,7 +52,7 @@ static const struct field subscribe_fields[] = {
     FIELD("recoverable", FIELD_BOOL, subscribe.recoverable),
     FIELD("join_leave", FIELD_BOOL, subscribe.join_leave),
     FIELD("delta", FIELD_STRING, subscribe.delta),
-    FIELD("tf", FIELD_PRESENT, subscribe.has_tag_filter),
+    FIELD("tf", FIELD_OBJECT, subscribe.tag_filter),
     FIELD("flag", FIELD_I64, subscribe.flag),
     FIELD("type", FIELD_I32, subscribe.type),
     {NULL, 0, FIELD_RAW, 0},
@@ -170,9 +169,6 @@ static bool read_field(struct json_value value, const struct field *field, struc
     case FIELD_OBJECT:
         *(struct json_value *) place = value;
         return value.type == JSON_OBJECT;
-    case FIELD_PRESENT:
-        *(bool *) place = true;
-        return true;
     case FIELD_BOOL:
         return json_to_bool(value, place);
     case FIELD_U64:

@@ -1,9 +1,9 @@
 /* A session's life and its way out: replies and pushes into the outbox, one write a turn, closing, being freed.
  *
- * Replies of one message are gathered in one buffer, newline-separated, and become one frame; what the hub delivers is
- * a shared frame already. Both go to the outbox in the order in which they came about. The flush goes on with commands
- * that had to wait (session_messages.c), writes once, and then closes what is to be closed: it leaves every channel and
- * cancels every request there, so never while the hub walks its members.
+ * Replies of one message are gathered in one buffer (JSON: newline-separated), and become one frame; what the hub
+ * delivers is a shared frame already. Both go to the outbox in the order in which they came about. The flush goes on
+ * with commands that had to wait (session_messages.c), writes once, and then closes what is to be closed: it leaves
+ * every channel and cancels every request there, so never while the hub walks its members.
  *
  * Failure modes:
  *  - The outbox is at its bound, or the transport has not taken its backlog for write_stall: 3008. A single reply may
@@ -308,22 +308,12 @@ size_t session_drain_some(struct session_environment *environment, size_t n) {
 
 /* ---- life ---- */
 
-static const struct client_codec *codec_of(enum client_encoding encoding) {
-    switch (encoding) {
-    case CLIENT_ENCODING_JSON:
-        return &client_codec_json;
-    case CLIENT_ENCODINGS:
-        break;
-    }
-    unreachable("client encoding %d", (int) encoding);
-}
-
 session_t *session_new(struct session_environment *environment, struct transport *transport,
                        enum client_encoding encoding) {
     session_t *self = memory_alloc_zero(sizeof *self);
     self->environment = environment;
     self->transport = transport;
-    self->codec = codec_of(encoding);
+    self->codec = client_codec_of(encoding);
     self->state = SESSION_NEW;
     list_init(&self->dirty);
     list_init(&self->subscriptions);

@@ -152,8 +152,8 @@ static bool handle_commands(session_t *self, struct cursor *message) {
             return true;
         }
         if (outcome == CLIENT_DECODE_BAD) {
-            bool is_text = utf8_is_valid(span_of(before.at, before.left));
-            session_disconnect(self, is_text ? DISCONNECT_BAD_REQUEST : DISCONNECT_INVALID_DATA);
+            bool is_fit = self->codec->is_binary || utf8_is_valid(span_of(before.at, before.left));
+            session_disconnect(self, is_fit ? DISCONNECT_BAD_REQUEST : DISCONNECT_INVALID_DATA);
         } else if (must_wait(self, &command)) {
             *message = before;
             return false;

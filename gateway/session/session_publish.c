@@ -1,9 +1,10 @@
 /* publish: permission, then a request to the brokers; the reply follows when the publication was appended.
  *
- * The data is valid JSON since it was decoded, and as small as a message may be. The publisher's info goes along; with
- * its chan_info where it is subscribed.
- * Failure modes: not allowed, no data, no such namespace: their errors. The broker refuses or is away: its error; 120
- * where nobody knows whether it was appended. */
+ * The data is as small as a message may be. From a JSON client it is valid JSON since it was decoded; from a protobuf
+ * client it may be any bytes, nothing included, and is judged here where the namespace wants JSON. The publisher's info
+ * goes along; with its chan_info where it is subscribed.
+ * Failure modes: not allowed, data of the wrong format (107), no such namespace: their errors. The broker refuses or is
+ * away: its error; 120 where nobody knows whether it was appended. */
 #include "gateway/session/session_commands.h"
 
 static void on_published(struct broker_request *broker, const struct broker_answer *answer) {
@@ -27,6 +28,15 @@ static void send_publication(session_t *self, const struct client_command *comma
                    payload_span(info), SPAN_EMPTY, 0);
 }
 
+static bool has_format(const session_t *self, struct span data, const struct namespace_options *options) {
+    const struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    struct json_value value;
+    if (!self->codec->is_binary) {
+        return data.size > 0;
+    }
+    return options->publication_data_format != PUBLICATION_JSON || json_scan(data, &limits, &value, NULL) == JSON_OK;
+}
+
 void session_handle_publish(session_t *self, const struct client_command *command) {
     const struct client_publish *publish = &command->body.publish;
     const struct namespace_options *options = NULL;
@@ -37,7 +47,7 @@ void session_handle_publish(session_t *self, const struct client_command *comman
     enum error_code error = permission_publish(options, &subject);
     if (publish->type != 0) {
         error = ERROR_NOT_AVAILABLE; /* maps */
-    } else if (error == ERROR_NONE && publish->data.size == 0) {
+    } else if (error == ERROR_NONE && !has_format(self, publish->data, options)) {
         error = ERROR_BAD_REQUEST;
     }
     if (error != ERROR_NONE) {

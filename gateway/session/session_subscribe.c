@@ -230,7 +230,7 @@ static enum error_code judge_request(const session_t *self, const struct client_
         bool is_map = request->type >= 1 && request->type <= 3;
         return is_map ? ERROR_PERMISSION_DENIED : request->type == 4 ? ERROR_NOT_AVAILABLE : ERROR_BAD_REQUEST;
     }
-    if (request->has_tag_filter) {
+    if (request->tag_filter.type != JSON_NONE) {
         return ERROR_BAD_REQUEST; /* no namespace allows it */
     }
     if (session_find_subscription(self, request->channel) != NULL) {

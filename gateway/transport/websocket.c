@@ -18,8 +18,8 @@
  *  - After our close frame nothing is delivered to the session and nothing is written (lws may call RECEIVE after a
  *    close, security.md S10). A peer that does not answer it is cut off after 5 s.
  *  - A write fails → the connection is killed at the next turn; session_on_closed comes from CLOSED, never inside.
- *  - A subprotocol list without centrifuge-json: lws 4.1.6 closes it before anyone is asked. No list at all is JSON.
- *  - Protobuf asked for in the query: upgraded and closed with 3506, which tells the SDK to stop.
+ *  - A subprotocol list with neither of ours: lws 4.1.6 closes it before anyone is asked. No list at all is JSON,
+ * unless the query asks for protobuf.
  *  - An unmasked frame is accepted by lws, with no hook to see it (S18). */
 #include "gateway/transport/websocket.h"
 
@@ -207,13 +207,7 @@ static void transport_pause_reading(struct transport *transport, bool pause) {
 }
 
 payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
-    switch (encoding) {
-    case CLIENT_ENCODING_JSON:
-        return websocket_frame_payload(WEBSOCKET_TEXT, message);
-    case CLIENT_ENCODINGS:
-        break;
-    }
-    unreachable("client encoding %d", (int) encoding);
+    return websocket_frame_payload(client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, message);
 }
 
 static const struct transport_methods methods = {
@@ -226,8 +220,12 @@ static const struct transport_methods methods = {
 
 /* --- upgrade --- */
 
-static bool query_asks_for_protobuf(struct lws *wsi) {
+/* By the subprotocol that lws has chosen, the first of the client's list that is ours, or by the query. */
+static bool asks_for_protobuf(struct lws *wsi) {
     char value[QUERY_MAX_BYTES];
+    if (lws_get_protocol(wsi)->id == CLIENT_ENCODING_PROTOBUF) {
+        return true;
+    }
     for (int i = 0; lws_hdr_copy_fragment(wsi, value, sizeof(value), WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
         if (strcmp(value, "format=protobuf") == 0 || strcmp(value, "cf_protocol=protobuf") == 0) {
             return true;
@@ -246,11 +244,8 @@ static void on_established(struct websocket *self, struct lws *wsi) {
     atomic_fetch_add_explicit(&service->totals->connections, 1, memory_order_relaxed);
     metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, 1);
     metric_count(service->metrics, WEBSOCKET_METRIC_HANDSHAKES);
-    if (self->wants_protobuf) {
-        close_with(self, DISCONNECT_INAPPROPRIATE_PROTOCOL, disconnect_reason(DISCONNECT_INAPPROPRIATE_PROTOCOL));
-        return;
-    }
-    self->session = session_new(service->sessions, &self->transport, CLIENT_ENCODING_JSON);
+    self->session = session_new(service->sessions, &self->transport,
+                                self->wants_protobuf ? CLIENT_ENCODING_PROTOBUF : CLIENT_ENCODING_JSON);
 }
 
 static void on_closed(struct websocket *self) {
@@ -375,7 +370,7 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
         return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
-        self->wants_protobuf = query_asks_for_protobuf(wsi);
+        self->wants_protobuf = asks_for_protobuf(wsi);
     } else if (reason == LWS_CALLBACK_ESTABLISHED) {
         on_established(self, wsi);
     } else if (self != NULL && self->is_open) {
@@ -387,12 +382,20 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
 /* --- life cycle --- */
 
 bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, char *ret_error, size_t error_size) {
-    /* One protocol: who asks for none gets it unnamed, who lists it gets it echoed, other names are refused by lws. */
+    /* Who asks for none gets the first one unnamed, who lists one gets it echoed, other names are refused by lws. Both
+     * are the same but for their id: lws keeps a connection's memory only where the sizes are equal. */
     static const struct lws_protocols protocols[] = {
         {.name = "centrifuge-json",
          .callback = on_lws_event,
          .per_session_data_size = sizeof(struct websocket),
          .rx_buffer_size = RX_BYTES,
+         .id = CLIENT_ENCODING_JSON,
+         .tx_packet_size = TX_BYTES},
+        {.name = "centrifuge-protobuf",
+         .callback = on_lws_event,
+         .per_session_data_size = sizeof(struct websocket),
+         .rx_buffer_size = RX_BYTES,
+         .id = CLIENT_ENCODING_PROTOBUF,
          .tx_packet_size = TX_BYTES},
         {.name = NULL},
     };

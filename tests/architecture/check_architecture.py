@@ -89,6 +89,8 @@ LIBRARY_FILES = {
     "yaml.h": ["base/config_", "tests/"],
     "openssl": ["base/token", "base/http_service", "gateway/transport/tls_", "broker/redis/", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
+    "client_protocol.pb-c.h": ["gateway/protocol/client_protocol_protobuf", "tests/"],
+    "protobuf-c": ["gateway/protocol/client_protocol_protobuf", "tests/"],
 }
 # what never sees a library, through no header of ours either
 BLIND = {

@@ -1,13 +1,14 @@
-/* The published SDK against the appliance: what a front-end developer relies on, the same on every engine. */
+/* The published SDK against the appliance: what a front-end developer relies on, the same on every engine and in both
+ * encodings. What is sent without the SDK is JSON, whatever the SDK speaks. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { World, makeToken, rawConnected, rawSocket, sleep, subscribed, until } from './support.mjs';
 
-export function sdkSuite(engine) {
+export function sdkSuite(engine, encoding = 'json') {
   let world;
   let server;
   before(async () => {
-    world = new World();
+    world = new World({ encoding });
     const args = engine === 'redis' ? ['--redis', (await world.redis()).url] : [];
     server = await world.appliance({ args, settings: 'client:\n  ping_interval: 2s\n  pong_timeout: 1s\n' });
   });

@@ -7,6 +7,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Centrifuge } from 'centrifuge';
+import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
 
 export const BUILD = process.env.E2E_BUILD ?? path.resolve('../../build-test');
@@ -147,9 +148,26 @@ async function ready(program, port) {
   }, 20000);
 }
 
-/* One test's world. */
+/* To the protobuf SDK a payload is bytes: here they are JSON, so that a test reads the same in both encodings. */
+const toBytes = (data) => new TextEncoder().encode(JSON.stringify(data));
+const fromBytes = (publication) => ({ ...publication, data: JSON.parse(new TextDecoder().decode(publication.data)) });
+
+/* Subscriptions publish and ask through their client. */
+function speakJson(client) {
+  const { publish, rpc, history } = client;
+  client.isProtobuf = true;
+  client.publish = (channel, data) => publish.call(client, channel, toBytes(data));
+  client.rpc = (method, data) => rpc.call(client, method, toBytes(data));
+  client.history = async (...args) => {
+    const result = await history.apply(client, args);
+    return { ...result, publications: result.publications.map(fromBytes) };
+  };
+}
+
+/* One test's world; its clients speak the encoding unless a test says otherwise. */
 export class World {
-  constructor() {
+  constructor({ encoding = 'json' } = {}) {
+    this.encoding = encoding;
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'callboard-e2e-'));
     this.programs = [];
     this.clients = [];
@@ -259,8 +277,10 @@ ${TOKENS}${NAMESPACES}${settings}`);
   }
 
   /* The published SDK, over Node's ws. */
-  client(server, { user = 'alice', token = makeToken({ sub: user }), ...options } = {}) {
-    const client = new Centrifuge(server.url ?? server, { websocket: WebSocket, token, minReconnectDelay: 50, maxReconnectDelay: 500, ...options });
+  client(server, { user = 'alice', token = makeToken({ sub: user }), encoding = this.encoding, ...options } = {}) {
+    const Client = encoding === 'protobuf' ? ProtobufCentrifuge : Centrifuge;
+    const client = new Client(server.url ?? server, { websocket: WebSocket, token, minReconnectDelay: 50, maxReconnectDelay: 500, ...options });
+    if (encoding === 'protobuf') speakJson(client);
     client.events = [];
     for (const name of ['connecting', 'connected', 'disconnected', 'error', 'subscribed', 'publication', 'message']) {
       client.on(name, (context) => client.events.push({ name, ...context }));
@@ -288,7 +308,7 @@ export async function subscribed(client, channel, options = {}) {
   const subscription = client.newSubscription(channel, options);
   subscription.got = [];
   subscription.events = [];
-  subscription.on('publication', (context) => subscription.got.push(context));
+  subscription.on('publication', (context) => subscription.got.push(client.isProtobuf ? fromBytes(context) : context));
   for (const name of ['subscribing', 'subscribed', 'unsubscribed', 'error', 'join', 'leave']) {
     subscription.on(name, (context) => subscription.events.push({ name, ...context }));
   }

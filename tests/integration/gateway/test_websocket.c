@@ -4,6 +4,7 @@
 #include "base/error_code.h"
 #include "broker/broker.h"
 #include "gateway/gateway.h"
+#include "gateway/transport/websocket_frame.h"
 #include "tests/support/free_port.h"
 #include "tests/support/http_get.h"
 #include "tests/support/raw_client.h"
@@ -525,33 +526,63 @@ static void over_connections_max_is_503(void **state) {
     finish(&self);
 }
 
-static void the_json_subprotocol_is_echoed_and_others_are_closed(void **state) {
+static void expect_subprotocol(struct fixture *self, const char *offered, const char *chosen) {
+    struct raw_client client;
+    char text[512];
+    raw_client_connect(&client, self->port);
+    snprintf(text, sizeof text,
+             "GET " PATH " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Protocol: %s\r\n\r\n",
+             offered);
+    raw_client_send_text(&client, text);
+    assert_true(raw_client_read_until(&client, "\r\n\r\n"));
+    assert_true(raw_client_starts_with(&client, "HTTP/1.1 101 "));
+    snprintf(text, sizeof text, "Sec-WebSocket-Protocol: %s\r\n", chosen);
+    assert_true(raw_client_contains(&client, text));
+    assert_true(raw_client_contains(&client, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    raw_client_close(&client);
+}
+
+static void the_first_subprotocol_of_ours_is_echoed_and_others_are_closed(void **state) {
     (void) state;
     struct fixture self;
     struct raw_client client;
     start(&self, ANONYMOUS);
-    raw_client_connect(&client, self.port);
-    raw_client_send_text(&client, "GET " PATH " HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-                                  "Sec-WebSocket-Protocol: centrifuge-protobuf, centrifuge-json\r\n\r\n");
-    assert_true(raw_client_read_until(&client, "\r\n\r\n"));
-    assert_true(raw_client_starts_with(&client, "HTTP/1.1 101 "));
-    assert_true(raw_client_contains(&client, "Sec-WebSocket-Protocol: centrifuge-json\r\n"));
-    assert_true(raw_client_contains(&client, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    raw_client_close(&client);
+    expect_subprotocol(&self, "centrifuge-json", "centrifuge-json");
+    expect_subprotocol(&self, "centrifuge-protobuf", "centrifuge-protobuf");
+    expect_subprotocol(&self, "centrifuge-protobuf, centrifuge-json", "centrifuge-protobuf");
+    expect_subprotocol(&self, "mqtt, centrifuge-json, centrifuge-protobuf", "centrifuge-json");
     assert_false(raw_client_upgrade(&client, self.port, PATH, "Sec-WebSocket-Protocol: mqtt\r\n"));
     assert_true(client.is_closed);
     raw_client_close(&client);
     finish(&self);
 }
 
-static void protobuf_by_query_is_closed_with_3506(void **state) {
+/* An anonymous connect command in protobuf is answered in a binary frame, whatever the opcode it came in. */
+static void expect_protobuf(struct raw_client *client, unsigned opcode) {
+    static const uint8_t connect[] = {4, 0x08, 1, 0x22, 0};
+    char reply[256];
+    raw_client_send_frame(client, opcode, true, span_of(connect, sizeof connect));
+    assert_int_equal(raw_client_read_frame(client, reply, sizeof reply), WEBSOCKET_BINARY);
+    assert_memory_equal(reply + 1, "\x08\x01\x2a", 3); /* behind the length: id 1, connect */
+}
+
+static void protobuf_is_asked_for_by_query_or_subprotocol(void **state) {
     (void) state;
     struct fixture self;
     struct raw_client client;
     start(&self, ANONYMOUS);
-    assert_true(raw_client_upgrade(&client, self.port, PATH "?a=b&format=protobuf", ""));
-    expect_close(&client, 3506, "inappropriate protocol");
+    static const char *const paths[] = {PATH "?a=b&format=protobuf", PATH "?cf_protocol=protobuf"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_true(raw_client_upgrade(&client, self.port, paths[i], ""));
+        expect_protobuf(&client, WEBSOCKET_BINARY);
+        raw_client_close(&client);
+    }
+    assert_true(raw_client_upgrade(&client, self.port, PATH, "Sec-WebSocket-Protocol: centrifuge-protobuf\r\n"));
+    expect_protobuf(&client, WEBSOCKET_TEXT);
+    raw_client_send_frame(&client, WEBSOCKET_BINARY, true, SPAN_LITERAL("\x05{}"));
+    expect_close(&client, 3501, "bad request");
     raw_client_close(&client);
     assert_true(raw_client_upgrade(&client, self.port, PATH "?cf_protocol=json", ""));
     send_text(&client, CONNECT);
@@ -727,8 +758,8 @@ int main(void) {
         cmocka_unit_test(other_pages_origins_are_403),
         cmocka_unit_test(listed_origins_pass_and_one_may_be_required),
         cmocka_unit_test(over_connections_max_is_503),
-        cmocka_unit_test(the_json_subprotocol_is_echoed_and_others_are_closed),
-        cmocka_unit_test(protobuf_by_query_is_closed_with_3506),
+        cmocka_unit_test(the_first_subprotocol_of_ours_is_echoed_and_others_are_closed),
+        cmocka_unit_test(protobuf_is_asked_for_by_query_or_subprotocol),
         cmocka_unit_test(many_handshakes_from_one_source_are_closed_at_accept),
         cmocka_unit_test(the_public_port_answers_health_and_hides_the_rest),
         cmocka_unit_test(details_are_public_where_configured),

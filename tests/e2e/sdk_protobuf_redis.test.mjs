@@ -1,0 +1,3 @@
+import { sdkSuite } from './sdk_suite.mjs';
+
+sdkSuite('redis', 'protobuf');

@@ -16,7 +16,7 @@
 -- Topic version B (1), kind B (1), generation c16, seq I8, b:<boot id> c14, batch number I4, items I2, channels B, a channel:
 --       kind B (4: positioned, of a safe channel), name Bc0, epoch c16, first I8; the map (0: not told), the items that were told
 -- Errors OOM, MISCONF, NOREPLICAS, READONLY come from the first write: nothing was done. WRONGTYPE: the partition hash.
-local ARGV, KEYS = ARGV, KEYS
+local ARGV, KEYS, concat = ARGV, KEYS, table.concat
 local gen, mark, seq, link, n, time, seed, window, sharded, n_channels, field, map, keyed =
     unpack('<c16c54I8I4I4I4c13I4BBc14Hc0Hc0', ARGV[#ARGV])
 local p = call('HMGET', KEYS[1], 's', field)
@@ -162,13 +162,14 @@ for i = 1, n_items do
     end
 end
 
-local results, heads = '', ''
+-- places: what the reply says of each channel; heads: what the topic says of it.
+local places, heads = {}, {}
 for i = 1, n_channels do
     local c = channels[i]
     local epoch, top, first = c[2] or NO_EPOCH, c[3], c[4]
     local place = pack('<c16I8', epoch, first)
-    results = results .. place
-    heads = heads .. (c[1] == 1 and (c[12] == 's' and '\4' or '\1') or c[1] == 2 and '\2' or '\3') .. c[11] .. place
+    places[i] = place
+    heads[i] = (c[1] == 1 and (c[12] == 's' and '\4' or '\1') or c[1] == 2 and '\2' or '\3') .. c[11] .. place
     if c[1] == 1 and c[2] and top >= first then
         local meta, stream, ttl = c[7], c[5], c[8]
         call('HSET', meta, 'c', pack('<c16c16c1I8', epoch, gen, c[12], top))
@@ -196,21 +197,18 @@ local flags = 0
 if n_blobs > 0 then
     flags, seq_now = 1, seq_now + 1
 end
-local result = pack('<c1BI8B', 'O', flags, seq_now, n_channels) .. results
-if odd then
-    result = result .. odd
-end
-call('HSET', KEYS[1], 's', pack('<c16I8', gen, seq_now), field, pack('<I4I4I4', link, n, time) .. result)
+local result = pack('<c1BI8Bc0c0', 'O', flags, seq_now, n_channels, n_channels == 1 and places[1] or concat(places), odd or '')
+call('HSET', KEYS[1], 's', pack('<c16I8', gen, seq_now), field, pack('<I4I4I4c0', link, n, time, result))
 if n_blobs > 0 then
     if silent then
         local told = {}
         for i = 1, n_items do
             told[i] = silent[i] and '\0' or sub(map, i, i)
         end
-        map = table.concat(told)
+        map = concat(told)
     end
     call(sharded == 1 and 'SPUBLISH' or 'PUBLISH', KEYS[2],
-        pack('<BBc16I8c14I4HB', 1, 1, gen, seq_now, field, n, n_items, n_channels) .. heads .. map ..
-        (n_blobs == 1 and blobs[1] or table.concat(blobs)))
+        pack('<BBc16I8c14I4HB', 1, 1, gen, seq_now, field, n, n_items, n_channels) ..
+            (n_channels == 1 and heads[1] or concat(heads)) .. map .. (n_blobs == 1 and blobs[1] or concat(blobs)))
 end
 return result

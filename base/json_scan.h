@@ -80,6 +80,9 @@ void json_members(struct json_value object, const struct span *names, size_t n, 
     { (const uint8_t *) ("" text), sizeof(text) - 1 }
 /* Does any name of this object stand twice (also in another spelling by escapes)? O(n²) within limits.names. */
 bool json_has_duplicate_names(struct json_value object);
+/* In this value or in anything inside it? Whoever reads the first of two and whoever reads the last must not disagree.
+ */
+bool json_has_duplicate_names_inside(struct json_value value);
 
 /* Decodes a string value into `out` (appended, without quotes, UTF-8). False: not a string, contains \u0000, or over
  * the limit. */

@@ -246,6 +246,24 @@ bool json_has_duplicate_names(struct json_value object) {
     }
 }
 
+bool json_has_duplicate_names_inside(struct json_value value) {
+    if (value.type != JSON_OBJECT && value.type != JSON_ARRAY) {
+        return false;
+    }
+    if (value.type == JSON_OBJECT && json_has_duplicate_names(value)) {
+        return true;
+    }
+    struct json_iterator iterator = json_iterate(value);
+    struct json_value name;
+    struct json_value member;
+    while (json_next(&iterator, &name, &member)) {
+        if (json_has_duplicate_names_inside(member)) { /* as deep as json_scan allowed */
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- numbers and the rest ---- */
 
 bool json_to_u64(struct json_value number, uint64_t *ret_value) {

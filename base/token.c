@@ -1,70 +1,44 @@
-/* Verifying and signing JSON Web Tokens with HMAC.
+/* Verifying and signing JSON Web Tokens.
  *
  *     header . payload . signature
  *        |        |          |
- *        |        |     4. the key's HMAC over "header.payload", compared in constant time
+ *        |        |     4. the key's signature of "header.payload" (base/token_key.c)
  *     1. strict base64url, strict JSON, no name twice, no crit, zip, b64, nested token
- *     2. kid names the key (none: the key without kid); it is only looked up in our table
+ *     2. kid names the key (none: the keys without kid); it is only looked up in our table
  *     3. alg must be, byte for byte, the one algorithm this key has
  *                 |
  *              5. only now the payload is looked at: strict base64url, strict JSON, claims (base/token_claims.c)
  *
+ * Several keys of one kid are tried one after another: the successor and, until its time, the one before it.
+ *
  * Happy path: the claims are handed out as spans of one block that belongs to them.
  *
  * Failure modes: each has an outcome; nothing of a token that failed is handed out. jku, x5u, jwk and the like are not
- * looked at: no token can name its own key. Where OpenSSL fails without our input being at fault (memory), the process
- * aborts: no answer would be right. Secrets live only inside OpenSSL's contexts, which are wiped when freed. */
+ * looked at: no token can name its own key. Secrets live only inside OpenSSL's contexts, which are wiped when freed. */
 #include "base/token.h"
 
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/token_jwk.h"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 #include <stdio.h>
 #include <strings.h>
 
-enum { KID_MAX = 64, SIGNATURE_MAX = 64 };
-
-struct key {
-    char kid[KID_MAX + 1]; /* "" = for tokens without kid */
-    enum token_algorithm algorithm;
-    EVP_MAC_CTX *mac; /* keyed; copied for every use, never changed */
+struct kept_key {
+    char kid[TOKEN_KID_MAX + 1]; /* "" = for tokens without kid */
+    int64_t until_s;             /* INT64_MAX = for ever */
+    token_key_t *key;
 };
 
 struct token_keys {
     struct token_rules rules;
     char *audience; /* what the rules point to */
     char *issuer;
-    struct key *keys;
+    char *user_claim;
+    struct kept_key *keys;
     size_t n_keys;
 };
-
-static const struct {
-    const char *name;
-    const char *digest;
-} algorithms[] = {
-    [TOKEN_HS256] = {"HS256", "SHA256"},
-    [TOKEN_HS384] = {"HS384", "SHA384"},
-    [TOKEN_HS512] = {"HS512", "SHA512"},
-};
-
-const char *token_algorithm_name(enum token_algorithm algorithm) {
-    return algorithms[algorithm].name;
-}
-
-bool token_algorithm_parse(struct span name, enum token_algorithm *ret_algorithm) {
-    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {
-        if (span_equal_text(name, algorithms[i].name)) {
-            *ret_algorithm = (enum token_algorithm) i;
-            return true;
-        }
-    }
-    return false;
-}
 
 /* ---- keys ---- */
 
@@ -72,10 +46,13 @@ token_keys_t *token_keys_new(const struct token_rules *rules) {
     token_keys_t *self = memory_alloc_zero(sizeof *self);
     self->audience = memory_strdup(rules->audience == NULL ? "" : rules->audience);
     self->issuer = memory_strdup(rules->issuer == NULL ? "" : rules->issuer);
+    self->user_claim = rules->user_claim == NULL ? NULL : memory_strdup(rules->user_claim);
     self->rules = (struct token_rules){.audience = self->audience,
                                        .issuer = self->issuer,
                                        .any_audience = rules->any_audience,
-                                       .max_life_s = rules->max_life_s};
+                                       .max_life_s = rules->max_life_s,
+                                       .user_claim = self->user_claim,
+                                       .keys_may_follow = rules->keys_may_follow};
     check(rules->any_audience || (self->audience[0] != '\0' && self->issuer[0] != '\0'),
           "token rules without audience and issuer, and without any_audience");
     return self;
@@ -88,78 +65,63 @@ void token_keys_destroy(token_keys_t **self_p) {
         return;
     }
     for (size_t i = 0; i < self->n_keys; i++) {
-        EVP_MAC_CTX_free(self->keys[i].mac);
+        token_key_unref(&self->keys[i].key);
     }
     memory_free(self->keys);
     memory_free(self->audience);
     memory_free(self->issuer);
+    memory_free(self->user_claim);
     memory_free(self);
 }
 
-static bool is_kid(struct span kid) {
-    if (kid.size == 0 || kid.size > KID_MAX) {
+size_t token_keys_count(const token_keys_t *self) {
+    return self->n_keys;
+}
+
+/* Why this kid may have no such key beside those it has; NULL: it may. */
+static const char *why_no_more(const token_keys_t *self, struct span kid, int64_t until_s) {
+    size_t n = 0;
+    for (size_t i = 0; i < self->n_keys; i++) {
+        if (!span_equal_text(kid, self->keys[i].kid)) {
+            continue;
+        }
+        if (self->keys[i].until_s == INT64_MAX && until_s == INT64_MAX) {
+            return kid.size == 0 ? "there is a key without kid already; say until when the old one is accepted"
+                                 : "there is a key with this kid already; say until when the old one is accepted";
+        }
+        n++;
+    }
+    return n >= TOKEN_KEYS_PER_KID ? "there are 4 keys with this kid already" : NULL;
+}
+
+bool token_keys_add(token_keys_t *self, const char *kid, token_key_t *key, int64_t until_s, char *ret_error,
+                    size_t error_size) {
+    struct span kid_text = span_of_text(kid);
+    int64_t end_s = until_s == 0 ? INT64_MAX : until_s;
+    if (kid != NULL && !token_kid_is_valid(kid_text)) {
+        snprintf(ret_error, error_size, "the kid must be 1 to %d of A-Z a-z 0-9 . _ -", TOKEN_KID_MAX);
         return false;
     }
-    for (size_t i = 0; i < kid.size; i++) {
-        uint8_t c = kid.data[i];
-        bool is_alphanumeric = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!is_alphanumeric && c != '.' && c != '_' && c != '-') {
-            return false;
-        }
+    const char *reason = why_no_more(self, kid_text, end_s);
+    if (reason != NULL) {
+        snprintf(ret_error, error_size, "%s", reason);
+        return false;
+    }
+    self->keys = memory_realloc(self->keys, (self->n_keys + 1) * sizeof *self->keys);
+    struct kept_key *kept = &self->keys[self->n_keys++];
+    *kept = (struct kept_key){.until_s = end_s, .key = token_key_ref(key)};
+    if (kid_text.size > 0) {
+        memcpy(kept->kid, kid_text.data, kid_text.size);
     }
     return true;
 }
 
-/* An empty kid finds the key without one. */
-static const struct key *find_key(const token_keys_t *self, struct span kid) {
-    for (size_t i = 0; i < self->n_keys; i++) {
-        if (span_equal_text(kid, self->keys[i].kid)) {
-            return &self->keys[i];
-        }
-    }
-    return NULL;
-}
-
-static EVP_MAC_CTX *keyed_mac_new(enum token_algorithm algorithm, struct span secret) {
-    char digest[16];
-    snprintf(digest, sizeof digest, "%s", algorithms[algorithm].digest);
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                 OSSL_PARAM_construct_end()};
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *context = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
-    EVP_MAC_free(mac);
-    check(context != NULL && EVP_MAC_init(context, secret.data, secret.size, params) == 1, "OpenSSL: no HMAC-%s",
-          digest);
-    return context;
-}
-
-static void add_key(token_keys_t *self, struct span kid, enum token_algorithm algorithm, struct span secret) {
-    self->keys = memory_realloc(self->keys, (self->n_keys + 1) * sizeof *self->keys);
-    struct key *key = &self->keys[self->n_keys++];
-    *key = (struct key){.algorithm = algorithm, .mac = keyed_mac_new(algorithm, secret)};
-    if (kid.size > 0) {
-        memcpy(key->kid, kid.data, kid.size);
-    }
-}
-
 bool token_keys_add_secret(token_keys_t *self, const char *kid, enum token_algorithm algorithm, struct span secret,
                            char *ret_error, size_t error_size) {
-    struct span kid_text = span_of_text(kid);
-    if (secret.size < TOKEN_SECRET_MIN) {
-        snprintf(ret_error, error_size,
-                 "the secret has %zu bytes, it needs at least %d; generate one with "
-                 "'openssl rand -base64 48'",
-                 secret.size, TOKEN_SECRET_MIN);
-    } else if (kid != NULL && !is_kid(kid_text)) {
-        snprintf(ret_error, error_size, "the kid must be 1 to %d of A-Z a-z 0-9 . _ -", KID_MAX);
-    } else if (find_key(self, kid_text) != NULL) {
-        snprintf(ret_error, error_size,
-                 kid == NULL ? "there is a key without kid already" : "there is a key with this kid already");
-    } else {
-        add_key(self, kid_text, algorithm, secret);
-        return true;
-    }
-    return false;
+    token_key_t *key = token_key_of_secret(algorithm, secret, ret_error, error_size);
+    bool is_added = key != NULL && token_keys_add(self, kid, key, 0, ret_error, error_size);
+    token_key_unref(&key);
+    return is_added;
 }
 
 /* ---- the token's three parts ---- */
@@ -194,25 +156,6 @@ static bool split(struct span token, struct parts *ret_parts) {
     return ret_parts->header.size > 0 && ret_parts->payload.size > 0;
 }
 
-/* Also inside: whoever reads the first of two and whoever reads the last must not disagree about a permission. */
-static bool has_duplicate_names_anywhere(struct json_value value) {
-    if (value.type != JSON_OBJECT && value.type != JSON_ARRAY) {
-        return false;
-    }
-    if (value.type == JSON_OBJECT && json_has_duplicate_names(value)) {
-        return true;
-    }
-    struct json_iterator iterator = json_iterate(value);
-    struct json_value name;
-    struct json_value member;
-    while (json_next(&iterator, &name, &member)) {
-        if (has_duplicate_names_anywhere(member)) { /* as deep as json_scan allowed */
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Decodes a part behind what `storage` holds and judges it; it must be an object. */
 static bool decode_object(struct buffer *storage, struct span part, struct json_value *ret_object) {
     size_t before = storage->size;
@@ -221,7 +164,7 @@ static bool decode_object(struct buffer *storage, struct span part, struct json_
     }
     struct span text = span_of(storage->data + before, storage->size - before);
     return json_scan(text, &JSON_LIMITS_DEFAULT, ret_object, NULL) == JSON_OK && ret_object->type == JSON_OBJECT &&
-           !has_duplicate_names_anywhere(*ret_object);
+           !json_has_duplicate_names_inside(*ret_object);
 }
 
 /* ---- header and signature ---- */
@@ -247,8 +190,13 @@ static bool is_nested(struct json_value content_type) {
            equals_in_any_case(text, "application/jwt");
 }
 
-/* The key this header asks for. */
-static enum token_outcome choose_key(const token_keys_t *self, struct json_value header, const struct key **ret_key) {
+/* What a header asks for: a kid (empty: none) and an algorithm. */
+struct wanted_key {
+    char kid[TOKEN_KID_MAX + 1];
+    char algorithm[16]; /* longer ones are none of ours */
+};
+
+static enum token_outcome read_header(struct json_value header, struct wanted_key *ret_wanted) {
     struct json_value members[HEADER_NAMES];
     json_members(header, header_names, HEADER_NAMES, members);
     struct json_value kid = members[HEADER_KID];
@@ -260,52 +208,53 @@ static enum token_outcome choose_key(const token_keys_t *self, struct json_value
         (kid.type != JSON_NONE && kid.type != JSON_STRING)) {
         return TOKEN_MALFORMED;
     }
-    if (kid.type == JSON_STRING && (!json_plain_string(kid, &kid_text) || !is_kid(kid_text))) {
+    if ((kid.type == JSON_STRING && (!json_plain_string(kid, &kid_text) || !token_kid_is_valid(kid_text))) ||
+        !json_plain_string(alg, &alg_text) || alg_text.size >= sizeof ret_wanted->algorithm) {
         return TOKEN_UNKNOWN_KEY;
     }
-    const struct key *key = find_key(self, kid_text);
-    if (key == NULL || !json_plain_string(alg, &alg_text) ||
-        !span_equal_text(alg_text, token_algorithm_name(key->algorithm))) {
-        return TOKEN_UNKNOWN_KEY;
+    *ret_wanted = (struct wanted_key){.kid = ""};
+    if (kid_text.size > 0) {
+        memcpy(ret_wanted->kid, kid_text.data, kid_text.size);
     }
-    *ret_key = key;
+    if (alg_text.size > 0) {
+        memcpy(ret_wanted->algorithm, alg_text.data, alg_text.size);
+    }
     return TOKEN_OK;
 }
 
-/* Returns the size of the signature: 32, 48 or 64 bytes. */
-static size_t compute_signature(const EVP_MAC_CTX *mac, struct span text, uint8_t ret_signature[SIGNATURE_MAX]) {
-    size_t size = 0;
-    EVP_MAC_CTX *copy = EVP_MAC_CTX_dup(mac);
-    bool is_done = copy != NULL && EVP_MAC_update(copy, text.data, text.size) == 1 &&
-                   EVP_MAC_final(copy, ret_signature, &size, SIGNATURE_MAX) == 1;
-    EVP_MAC_CTX_free(copy);
-    check(is_done, "OpenSSL: HMAC failed");
-    return size;
-}
-
-static enum token_outcome verify_signature(const struct key *key, const struct parts *parts) {
-    uint8_t expected[SIGNATURE_MAX];
-    size_t size = compute_signature(key->mac, parts->signed_text, expected);
-    struct buffer given = BUFFER_EMPTY;
-    enum token_outcome outcome = TOKEN_OK;
-    if (!base64url_decode(&given, parts->signature)) {
-        outcome = TOKEN_MALFORMED;
-    } else if (given.size != size || CRYPTO_memcmp(given.data, expected, size) != 0) {
-        outcome = TOKEN_BAD_SIGNATURE;
+/* The signature must be of one of the keys that have this kid, this algorithm, and still their time. */
+static enum token_outcome try_keys(const token_keys_t *self, const struct wanted_key *wanted, struct span text,
+                                   struct span signature, int64_t now_s) {
+    enum token_outcome outcome =
+        self->rules.keys_may_follow && wanted->kid[0] != '\0' ? TOKEN_KEY_AWAITED : TOKEN_UNKNOWN_KEY;
+    for (size_t i = 0; i < self->n_keys && outcome != TOKEN_OK; i++) {
+        const struct kept_key *kept = &self->keys[i];
+        if (strcmp(kept->kid, wanted->kid) != 0 || kept->until_s <= now_s) {
+            continue;
+        }
+        if (strcmp(token_algorithm_name(token_key_algorithm(kept->key)), wanted->algorithm) == 0) {
+            outcome = token_key_verify(kept->key, text, signature) ? TOKEN_OK : TOKEN_BAD_SIGNATURE;
+        } else if (outcome != TOKEN_BAD_SIGNATURE) {
+            outcome = TOKEN_UNKNOWN_KEY;
+        }
     }
-    buffer_finish(&given);
-    OPENSSL_cleanse(expected, sizeof expected); /* what a forger would like to know */
     return outcome;
 }
 
-static enum token_outcome verify_parts(const token_keys_t *self, const struct parts *parts) {
-    const struct key *key = NULL;
+static enum token_outcome verify_parts(const token_keys_t *self, const struct parts *parts, int64_t now_s) {
+    struct wanted_key wanted;
     struct json_value header;
     struct buffer storage = BUFFER_EMPTY; /* bounded by TOKEN_TEXT_MAX */
     enum token_outcome outcome =
-        decode_object(&storage, parts->header, &header) ? choose_key(self, header, &key) : TOKEN_MALFORMED;
+        decode_object(&storage, parts->header, &header) ? read_header(header, &wanted) : TOKEN_MALFORMED;
+    if (outcome == TOKEN_OK) {
+        buffer_clear(&storage);
+        outcome = base64url_decode(&storage, parts->signature)
+                      ? try_keys(self, &wanted, parts->signed_text, buffer_span(&storage), now_s)
+                      : TOKEN_MALFORMED;
+    }
     buffer_finish(&storage);
-    return outcome == TOKEN_OK ? verify_signature(key, parts) : outcome;
+    return outcome;
 }
 
 /* Spans point into the storage, so it must never move: its room is the payload, every string of it decoded (at most
@@ -322,7 +271,7 @@ enum token_outcome token_verify(const token_keys_t *keys, struct span token, int
     if (!split(token, &parts)) {
         return TOKEN_MALFORMED;
     }
-    enum token_outcome outcome = verify_parts(keys, &parts);
+    enum token_outcome outcome = verify_parts(keys, &parts, now_ms / 1000);
     if (outcome != TOKEN_OK) {
         return outcome;
     }
@@ -349,36 +298,44 @@ static void append_header(struct buffer *out, const char *kid, enum token_algori
     struct buffer header = BUFFER_EMPTY;
     buffer_append_format(&header, "{\"alg\":\"%s\"", token_algorithm_name(algorithm));
     if (kid != NULL) {
-        buffer_append_format(&header, ",\"kid\":\"%s\"", kid); /* is_kid: nothing to escape */
+        buffer_append_format(&header, ",\"kid\":\"%s\"", kid); /* a valid kid has nothing to escape */
     }
     buffer_append_text(&header, ",\"typ\":\"JWT\"}");
     base64url_encode(out, buffer_span(&header));
     buffer_finish(&header);
 }
 
-static void sign(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret,
-                 struct span claims) {
-    uint8_t signature[SIGNATURE_MAX];
+static bool sign(struct buffer *out, const char *kid, const token_key_t *key, struct span claims) {
     struct buffer text = BUFFER_EMPTY;
-    append_header(&text, kid, algorithm);
+    struct buffer signature = BUFFER_EMPTY;
+    append_header(&text, kid, token_key_algorithm(key));
     buffer_append_char(&text, '.');
     base64url_encode(&text, claims);
-    EVP_MAC_CTX *mac = keyed_mac_new(algorithm, secret);
-    size_t size = compute_signature(mac, buffer_span(&text), signature);
-    EVP_MAC_CTX_free(mac);
-    buffer_append_char(&text, '.');
-    base64url_encode(&text, span_of(signature, size));
-    buffer_append_span(out, buffer_span(&text));
+    bool is_signed = token_key_sign(key, buffer_span(&text), &signature);
+    if (is_signed) {
+        buffer_append_char(&text, '.');
+        base64url_encode(&text, buffer_span(&signature));
+        is_signed = buffer_append_span(out, buffer_span(&text));
+    }
     buffer_finish(&text);
+    buffer_finish(&signature);
+    return is_signed;
 }
 
-bool token_sign(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret,
-                struct span claims) {
+bool token_sign(struct buffer *out, const char *kid, const token_key_t *key, struct span claims) {
     struct json_value object;
-    if (secret.size < TOKEN_SECRET_MIN || (kid != NULL && !is_kid(span_of_text(kid))) ||
+    if ((kid != NULL && !token_kid_is_valid(span_of_text(kid))) ||
         json_scan(claims, &JSON_LIMITS_DEFAULT, &object, NULL) != JSON_OK || object.type != JSON_OBJECT) {
         return false;
     }
-    sign(out, kid, algorithm, secret, object.text);
-    return !out->overflow;
+    return sign(out, kid, key, object.text);
+}
+
+bool token_sign_with_secret(struct buffer *out, const char *kid, enum token_algorithm algorithm, struct span secret,
+                            struct span claims) {
+    char error[256];
+    token_key_t *key = token_key_of_secret(algorithm, secret, error, sizeof error);
+    bool is_signed = key != NULL && token_sign(out, kid, key, claims);
+    token_key_unref(&key);
+    return is_signed;
 }

@@ -65,6 +65,10 @@ static struct span read_text(struct reading *reading, struct json_value value) {
     return span_of(storage->data + before, storage->size - before);
 }
 
+static struct json_value present_or_empty(struct json_value value) {
+    return value.type == JSON_NONE ? (struct json_value){JSON_STRING, SPAN_LITERAL("\"\"")} : value;
+}
+
 /* A string claim; empty when absent. */
 static struct span take_text(struct reading *reading, enum claim claim, bool *ret_is_there) {
     struct json_value value = reading->members[claim];
@@ -131,7 +135,7 @@ static void read_claims(struct reading *reading) {
     claims->jti = take_text(reading, CLAIM_JTI, &is_there);
     claims->expiry_s = take_date(reading, CLAIM_EXPIRY, &claims->has_expiry);
     claims->expire_at_s = take_date(reading, CLAIM_EXPIRE_AT, &claims->has_expire_at);
-    claims->issued_at_s = take_date(reading, CLAIM_ISSUED_AT, &is_there);
+    claims->issued_at_s = take_date(reading, CLAIM_ISSUED_AT, &claims->has_issued_at);
     claims->info = reading->members[CLAIM_INFO];
     claims->info_binary = take_binary(reading, CLAIM_INFO_BINARY);
     claims->data = reading->members[CLAIM_DATA];
@@ -194,6 +198,10 @@ enum token_outcome token_claims_read(const struct token_rules *rules, struct jso
                                      struct token_claims *claims) {
     struct reading reading = {.claims = claims};
     json_members(object, claim_names, CLAIMS, reading.members);
+    if (rules->user_claim != NULL) {
+        read_text(&reading, present_or_empty(reading.members[CLAIM_SUBJECT])); /* judged only */
+        reading.members[CLAIM_SUBJECT] = json_member(object, rules->user_claim);
+    }
     read_claims(&reading);
     enum token_outcome outcome = judge_audience(rules, &reading);
     return outcome == TOKEN_OK ? judge_dates(rules, &reading, now_ms) : outcome;
@@ -204,6 +212,15 @@ void token_claims_finish(struct token_claims *self) {
     memset(self, 0, sizeof *self);
 }
 
+bool token_claim_is_known(const char *name) {
+    for (unsigned i = 0; i < CLAIMS; i++) {
+        if (span_equal_text(claim_names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *token_outcome_text(enum token_outcome outcome) {
     switch (outcome) {
     case TOKEN_OK:
@@ -212,6 +229,8 @@ const char *token_outcome_text(enum token_outcome outcome) {
         return "malformed";
     case TOKEN_UNKNOWN_KEY:
         return "unknown key or algorithm";
+    case TOKEN_KEY_AWAITED:
+        return "unknown key, asked for at the issuer";
     case TOKEN_BAD_SIGNATURE:
         return "bad signature";
     case TOKEN_BAD_CLAIM:

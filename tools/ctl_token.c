@@ -111,7 +111,7 @@ static int sign_and_print(const struct token_arguments *arguments, enum token_al
     append_member(&claims, "iss", issuer);
     buffer_append_format(&claims, ",\"iat\":%lld,\"exp\":%lld}", (long long) now_s,
                          (long long) (now_s + arguments->ttl_s));
-    bool is_signed = token_sign(&token, NULL, algorithm, secret, buffer_span(&claims));
+    bool is_signed = token_sign_with_secret(&token, NULL, algorithm, secret, buffer_span(&claims));
     if (is_signed) {
         ctl_print_line(buffer_span(&token));
     }

@@ -1,6 +1,7 @@
 /* Tokens: the check vectors, a table of claims, a table of forgeries. Includes the .c, so that keys of under 32 bytes
  * (the check vectors have one) can be added past the public function that refuses them. */
 #include "base/token.c"
+#include "base/token_key.c"
 
 #include "aborts.h"
 #include "base/random.h"
@@ -31,24 +32,39 @@ static token_keys_t *keys_with(const struct token_rules *rules, const char *kid,
     return keys;
 }
 
+/* Of any length, past the function that refuses short ones. */
+static token_key_t *any_secret(enum token_algorithm algorithm, struct span secret) {
+    token_key_t *key = key_new(algorithm);
+    key->mac = keyed_mac_new(algorithm, secret);
+    key->can_sign = true;
+    return key;
+}
+
+static void sign_anything(struct buffer *out, struct span claims) {
+    token_key_t *key = any_secret(TOKEN_HS256, SECRET);
+    assert_true(sign(out, NULL, key, claims)); /* past token_sign's judgement */
+    token_key_unref(&key);
+}
+
 static struct buffer sign_claims(const char *claims) {
     struct buffer token = BUFFER_EMPTY;
-    sign(&token, NULL, TOKEN_HS256, SECRET, span_of_text(claims)); /* past token_sign's judgement */
+    sign_anything(&token, span_of_text(claims));
     return token;
 }
 
 /* header.payload in base64url with a right HMAC-SHA-256 behind. */
 static struct buffer forge(struct span header, struct span payload, struct span secret) {
-    uint8_t signature[SIGNATURE_MAX];
+    struct buffer signature = BUFFER_EMPTY;
     struct buffer token = BUFFER_EMPTY;
     base64url_encode(&token, header);
     buffer_append_char(&token, '.');
     base64url_encode(&token, payload);
-    EVP_MAC_CTX *mac = keyed_mac_new(TOKEN_HS256, secret);
-    size_t size = compute_signature(mac, buffer_span(&token), signature);
-    EVP_MAC_CTX_free(mac);
+    token_key_t *key = any_secret(TOKEN_HS256, secret);
+    assert_true(token_key_sign(key, buffer_span(&token), &signature));
+    token_key_unref(&key);
     buffer_append_char(&token, '.');
-    base64url_encode(&token, span_of(signature, size));
+    base64url_encode(&token, buffer_span(&signature));
+    buffer_finish(&signature);
     return token;
 }
 
@@ -66,7 +82,10 @@ static enum token_outcome verify_and_drop(const token_keys_t *keys, struct span 
 static void the_check_vectors_of_the_protocol_verify(void **state) {
     (void) state;
     token_keys_t *keys = token_keys_new(&any_rules);
-    add_key(keys, SPAN_EMPTY, TOKEN_HS256, SPAN_LITERAL("secret"));
+    char error[200];
+    token_key_t *short_key = any_secret(TOKEN_HS256, SPAN_LITERAL("secret"));
+    assert_true(token_keys_add(keys, NULL, short_key, 0, error, sizeof error));
+    token_key_unref(&short_key);
     struct token_claims claims;
     struct span connect = SPAN_LITERAL("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiIsImV4cCI6NDEwMjQ0NDgwMH0."
                                        "xfhBtaF3i4qV3T5RgFv8gT9wK4uw9T6kaD1NKwLVAx0");
@@ -116,7 +135,7 @@ static void what_we_sign_we_verify_with_each_algorithm_with_and_without_kid(void
         for (enum token_algorithm algorithm = TOKEN_HS256; algorithm <= TOKEN_HS512; algorithm++) {
             struct buffer token = BUFFER_EMPTY;
             token_keys_t *keys = keys_with(&any_rules, kids[i], algorithm);
-            assert_true(token_sign(&token, kids[i], algorithm, SECRET, SPAN_LITERAL("{\"sub\":\"42\"}")));
+            assert_true(token_sign_with_secret(&token, kids[i], algorithm, SECRET, SPAN_LITERAL("{\"sub\":\"42\"}")));
             struct token_claims claims;
             assert_int_equal(token_verify(keys, buffer_span(&token), NOW_MS, &claims), TOKEN_OK);
             assert_true(span_equal_text(claims.user, "42"));
@@ -498,7 +517,7 @@ static void a_right_signature_with_bytes_behind_it_is_refused(void **state) {
     (void) state;
     token_keys_t *keys = keys_with(&any_rules, NULL, TOKEN_HS384); /* 48 bytes: no unused bits */
     struct buffer token = BUFFER_EMPTY;
-    assert_true(token_sign(&token, NULL, TOKEN_HS384, SECRET, SPAN_LITERAL("{}")));
+    assert_true(token_sign_with_secret(&token, NULL, TOKEN_HS384, SECRET, SPAN_LITERAL("{}")));
     assert_int_equal(verify_and_drop(keys, buffer_span(&token)), TOKEN_OK);
     buffer_append_text(&token, "AAAA");
     assert_int_equal(verify_and_drop(keys, buffer_span(&token)), TOKEN_BAD_SIGNATURE);
@@ -519,7 +538,7 @@ static void a_token_over_the_bound_is_not_even_read(void **state) {
         buffer_append_text(&claims, "\"}");
         struct buffer token = sign_claims("{}");
         buffer_clear(&token);
-        sign(&token, NULL, TOKEN_HS256, SECRET, buffer_span(&claims));
+        sign_anything(&token, buffer_span(&claims));
         assert_int_equal(token.size > TOKEN_TEXT_MAX, larger);
         assert_int_equal(verify_and_drop(keys, buffer_span(&token)), larger ? TOKEN_MALFORMED : TOKEN_OK);
         buffer_finish(&claims);
@@ -556,7 +575,7 @@ static void the_kid_chooses_the_key_and_the_key_its_algorithm(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct buffer token = BUFFER_EMPTY;
         struct span secret = rows[i].other_secret ? span_of_text(other_text) : SECRET;
-        assert_true(token_sign(&token, rows[i].kid, rows[i].algorithm, secret, SPAN_LITERAL("{}")));
+        assert_true(token_sign_with_secret(&token, rows[i].kid, rows[i].algorithm, secret, SPAN_LITERAL("{}")));
         assert_int_equal(verify_and_drop(keys, buffer_span(&token)), rows[i].outcome);
         buffer_finish(&token);
     }
@@ -632,16 +651,16 @@ static void algorithms_have_names(void **state) {
 static void only_objects_are_signed_and_only_with_real_secrets(void **state) {
     (void) state;
     struct buffer out = BUFFER_EMPTY;
-    assert_false(token_sign(&out, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("[]")));
-    assert_false(token_sign(&out, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("{")));
-    assert_false(token_sign(&out, NULL, TOKEN_HS256, SECRET, SPAN_EMPTY));
-    assert_false(token_sign(&out, "a\"b", TOKEN_HS256, SECRET, SPAN_LITERAL("{}")));
-    assert_false(token_sign(&out, NULL, TOKEN_HS256, span_of(secret_text, 31), SPAN_LITERAL("{}")));
+    assert_false(token_sign_with_secret(&out, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("[]")));
+    assert_false(token_sign_with_secret(&out, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("{")));
+    assert_false(token_sign_with_secret(&out, NULL, TOKEN_HS256, SECRET, SPAN_EMPTY));
+    assert_false(token_sign_with_secret(&out, "a\"b", TOKEN_HS256, SECRET, SPAN_LITERAL("{}")));
+    assert_false(token_sign_with_secret(&out, NULL, TOKEN_HS256, span_of(secret_text, 31), SPAN_LITERAL("{}")));
     assert_int_equal(out.size, 0);
     buffer_finish(&out);
     struct buffer narrow;
     buffer_init(&narrow, 50);
-    assert_false(token_sign(&narrow, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("{}")));
+    assert_false(token_sign_with_secret(&narrow, NULL, TOKEN_HS256, SECRET, SPAN_LITERAL("{}")));
     assert_int_equal(narrow.size, 0);
     buffer_finish(&narrow);
 }

@@ -422,7 +422,7 @@ static inline const char *token(const char *claims) {
     snprintf(number, sizeof number, "%lld", (long long) (test_wall_ms() / 1000 - 60));
     replace_all(filled, "\"$PAST\"", number);
     struct buffer out = BUFFER_EMPTY;
-    assert_true(token_sign(&out, NULL, TOKEN_HS256, SPAN_LITERAL(SECRET), span_of_text(filled)));
+    assert_true(token_sign_with_secret(&out, NULL, TOKEN_HS256, SPAN_LITERAL(SECRET), span_of_text(filled)));
     snprintf(text, 2048, "%.*s", (int) out.size, (const char *) out.data);
     buffer_finish(&out);
     return text;

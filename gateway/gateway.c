@@ -111,6 +111,13 @@ static void read_figures(void *context, struct broker_beat_figures *ret_figures)
     };
 }
 
+/* Workers that are not there yet, or stop, take nothing. */
+static bool to_worker(void *context, uint32_t worker, struct actor_message **message_p) {
+    const gateway_t *self = context;
+    return worker < atomic_load_explicit(&self->n_workers, memory_order_acquire) &&
+           worker_post(self->workers[worker], message_p);
+}
+
 /* --- settings --- */
 
 /* True with *ret_keys NULL where no secret is set. */
@@ -290,6 +297,8 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         .sources = self->sources,
         .endpoints = &self->endpoints,
         .process_figures = read_figures,
+        .to_worker = to_worker,
+        .n_workers = self->n_wanted,
         .context = self,
     };
     self->workers = memory_alloc_array(self->n_wanted, sizeof(worker_t *));

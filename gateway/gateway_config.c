@@ -54,6 +54,16 @@ static const struct config_key keys[] = {
                 "client.trusted_proxies; others are closed."),
     KEY("http.tls_minimum", CONFIG_CHOICE, tls_minimum, .choices = tls_versions,
         .help = "The oldest version of TLS that is spoken."),
+    KEY("http.sse", CONFIG_BOOL, sse, RELOADABLE,
+        .help = "Serve clients whose network lets no WebSocket through: server-sent events down, POSTs up."),
+    KEY("http.sse_path", CONFIG_TEXT, sse_path, RELOADABLE, RANGE(1, 255), .default_text = "/connection/sse",
+        .help = "Where they are served."),
+    KEY("http.http_stream", CONFIG_BOOL, http_stream, RELOADABLE,
+        .help = "The same by an HTTP answer that goes on: a line for each reply."),
+    KEY("http.http_stream_path", CONFIG_TEXT, http_stream_path, RELOADABLE, RANGE(1, 255),
+        .default_text = "/connection/http_stream", .help = "Where they are served."),
+    KEY("http.emulation_path", CONFIG_TEXT, emulation_path, RELOADABLE, RANGE(1, 255), .default_text = "/emulation",
+        .help = "Where clients of both post what they have to say; the gateway that has the stream must get it."),
     KEY("http.public_health_details", CONFIG_BOOL, public_health_details,
         .help = "Answer /ws/stats and /health/redis on the public port too."),
     KEY("http.demo", CONFIG_BOOL, demo, .help = "Serve the demo page at /."),
@@ -123,6 +133,9 @@ static const struct config_key keys[] = {
         .help = "Connections of this process; more are refused when they come, with 503. 0: 65536, or as many as its "
                 "descriptors allow, less 64. Each one allowed makes closing any connection 0.5 ns dearer; the start "
                 "makes room for so many, a reload cannot make more."),
+    KEY("client.streams_max", CONFIG_INT, streams_max, RANGE(0, 32768), .default_text = "1024",
+        .help = "Streams over HTTP (http.sse, http.http_stream) of one worker; one more is answered 503. Each keeps 4 "
+                "KiB for its request's headers as long as it lives."),
     KEY("client.handshakes_per_source", CONFIG_INT, handshakes_per_source, RELOADABLE, RANGE(0, 1000000),
         .default_text = "0",
         .help =
@@ -233,10 +246,17 @@ static void verify_proxies(const struct gateway_config *self, const char *prefix
     }
 }
 
-static void verify_http(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
-    if (self->websocket_path[0] != '/') {
-        config_error(errors, prefix, "http.websocket_path", "must begin with /");
+static void verify_path(const char *path, const char *key, const char *prefix, config_errors_t *errors) {
+    if (path[0] != '/') {
+        config_error(errors, prefix, key, "must begin with /");
     }
+}
+
+static void verify_http(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    verify_path(self->websocket_path, "http.websocket_path", prefix, errors);
+    verify_path(self->sse_path, "http.sse_path", prefix, errors);
+    verify_path(self->http_stream_path, "http.http_stream_path", prefix, errors);
+    verify_path(self->emulation_path, "http.emulation_path", prefix, errors);
     for (size_t i = 0; i < self->allowed_origins.n; i++) {
         const char *origin = self->allowed_origins.texts[i];
         if (!is_origin(origin)) {

@@ -22,6 +22,11 @@ struct gateway_config {
     char *tls_key_file;
     bool proxy_protocol;        /* http.proxy_protocol: connections begin with a PROXY header */
     int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */
+    bool sse;                   /* http.sse: GET or POST http.sse_path */
+    char *sse_path;             /* /connection/sse */
+    bool http_stream;           /* http.http_stream: POST http.http_stream_path */
+    char *http_stream_path;     /* /connection/http_stream */
+    char *emulation_path;       /* http.emulation_path, /emulation: where clients of both send */
     bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
     bool demo;                  /* http.demo: serve the demo page at / */
     char *internal_address;     /* internal.address, 127.0.0.1 */
@@ -52,6 +57,7 @@ struct gateway_config {
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
     int64_t history_limit_max;      /* client.history_limit_max, 300 */
     int64_t connections_max;       /* client.connections_max, a process: 503 at accept; 0 = 65536 or descriptors - 64 */
+    int64_t streams_max;           /* client.streams_max, a worker: 503 */
     int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     int64_t connections_per_source;          /* client.connections_per_source, open at once; 0 = off */
     struct config_text_list trusted_proxies; /* client.trusted_proxies: networks */

@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "gateway/hub.h"
 #include "gateway/transport/listener.h"
+#include "gateway/transport/websocket_frame.h"
 
 #include <stdio.h>
 
@@ -28,13 +29,33 @@ enum {
     STOP_DEADLINE_MS = 30000,
 };
 
-enum worker_message { MESSAGE_RELOAD, MESSAGE_DRAIN };
+enum worker_message {
+    MESSAGE_RELOAD,
+    MESSAGE_DRAIN,
+    MESSAGE_EMULATE,  /* a client's message that came to another worker */
+    MESSAGE_EMULATED, /* what became of it, back to that worker */
+};
 enum drain_state { DRAIN_WAITING, DRAIN_DELAY, DRAIN_CLOSING, DRAIN_DONE };
 
 struct reload_message {
     struct actor_message message;
     struct worker_settings settings;
     uv_sem_t *taken;
+};
+
+struct emulate_message {
+    struct actor_message message;
+    uint32_t from; /* the worker that has the POST */
+    uint64_t ticket;
+    size_t session_size;
+    size_t data_size;
+    uint8_t bytes[]; /* session, data */
+};
+
+struct emulated_message {
+    struct actor_message message;
+    uint64_t ticket;
+    bool delivered;
 };
 
 struct worker {
@@ -45,6 +66,7 @@ struct worker {
     uv_loop_t *loop;
     struct session_environment sessions;
     struct websocket_service websockets;
+    http_streams_t *streams;
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;
@@ -54,6 +76,7 @@ struct worker {
     metric_values_t *session_metrics;
     metric_values_t *websocket_metrics;
     metric_values_t *tls_metrics;
+    metric_values_t *stream_metrics;
     uint64_t figures_due_ms;
     enum drain_state drain;
     uint64_t drain_due_ms;  /* of the next step */
@@ -105,19 +128,24 @@ static void begin_closing(worker_t *self, uint64_t now_ms) {
     self->drain_due_ms = now_ms;
     self->drain_ends_ms = now_ms + (uint64_t) self->options.settings.config->drain_window_ms;
     self->websockets.is_draining = true;
+    http_streams_set_draining(self->streams);
     listener_close(&self->listener, NULL, NULL);
+}
+
+static uint32_t open_connections(const worker_t *self) {
+    return self->websockets.connections + http_streams_count(self->streams);
 }
 
 /* As many as make the rest go evenly over what is left of the window. */
 static void close_some(worker_t *self, uint64_t now_ms) {
-    if (self->websockets.connections == 0 || now_ms >= self->drain_ends_ms) {
+    if (open_connections(self) == 0 || now_ms >= self->drain_ends_ms) {
         session_drain_some(&self->sessions, SIZE_MAX);
         self->drain = DRAIN_DONE;
         publish_figures(self);
         return;
     }
     uint64_t steps = (self->drain_ends_ms - now_ms + DRAIN_STEP_MS - 1) / DRAIN_STEP_MS;
-    session_drain_some(&self->sessions, (size_t) ((self->websockets.connections + steps - 1) / steps));
+    session_drain_some(&self->sessions, (size_t) ((open_connections(self) + steps - 1) / steps));
     self->drain_due_ms = now_ms + DRAIN_STEP_MS;
 }
 
@@ -166,6 +194,39 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     self->websockets.connections_max = settings->connections_max;
     trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
+    http_streams_configure(self->streams, settings->config);
+}
+
+/* --- messages of clients whose POST came to another worker than their stream --- */
+
+static bool forward_post(void *context, const struct emulation_post *post) {
+    worker_t *self = context;
+    size_t size = sizeof(struct emulate_message) + post->session.size + post->data.size;
+    struct emulate_message *emulate = memory_alloc_zero(size);
+    emulate->message.kind = MESSAGE_EMULATE;
+    emulate->message.bytes = size;
+    emulate->from = self->options.index;
+    emulate->ticket = post->ticket;
+    emulate->session_size = post->session.size;
+    emulate->data_size = post->data.size;
+    memcpy(emulate->bytes, post->session.data, post->session.size);
+    memcpy(emulate->bytes + post->session.size, post->data.data, post->data.size);
+    struct actor_message *message = &emulate->message;
+    bool is_taken = self->options.to_worker(self->options.context, post->worker, &message);
+    memory_free(message);
+    return is_taken;
+}
+
+static void emulate(worker_t *self, const struct emulate_message *emulate) {
+    struct emulated_message *answer = memory_alloc_zero(sizeof(*answer));
+    answer->message.kind = MESSAGE_EMULATED;
+    answer->message.bytes = sizeof(*answer);
+    answer->ticket = emulate->ticket;
+    answer->delivered = http_streams_emulate(self->streams, span_of(emulate->bytes, emulate->session_size),
+                                             span_of(emulate->bytes + emulate->session_size, emulate->data_size));
+    struct actor_message *message = &answer->message;
+    self->options.to_worker(self->options.context, emulate->from, &message);
+    memory_free(message); /* not taken: the POST ends by its own deadline */
 }
 
 static void on_message(void *context, struct actor_message *message) {
@@ -180,6 +241,14 @@ static void on_message(void *context, struct actor_message *message) {
     case MESSAGE_DRAIN:
         begin_drain(self);
         break;
+    case MESSAGE_EMULATE:
+        emulate(self, (const struct emulate_message *) message);
+        break;
+    case MESSAGE_EMULATED: {
+        const struct emulated_message *answer = (const struct emulated_message *) message;
+        http_streams_on_emulated(self->streams, answer->ticket, answer->delivered);
+        break;
+    }
     }
     memory_free(message);
 }
@@ -250,6 +319,22 @@ static void start_sessions(worker_t *self) {
     self->sessions.hub = self->hub;
 }
 
+static void start_streams(worker_t *self) {
+    self->stream_metrics = metric_values_new(self->options.metrics, http_stream_metric_table, HTTP_STREAM_METRICS);
+    const struct http_streams_options options = {
+        .sessions = &self->sessions,
+        .wheel = self->wheel,
+        .metrics = self->stream_metrics,
+        .worker = self->options.index,
+        .n_workers = self->options.n_workers,
+        .node = self->options.settings.config->id,
+        .forward = forward_post,
+        .context = self,
+    };
+    self->streams = http_streams_new(&options);
+    self->websockets.streams = self->streams;
+}
+
 static bool start_websockets(worker_t *self, char *ret_error, size_t error_size) {
     self->websocket_metrics = metric_values_new(self->options.metrics, websocket_metric_table, WEBSOCKET_METRICS);
     self->tls_metrics = metric_values_new(self->options.metrics, tls_metric_table, TLS_METRICS);
@@ -291,6 +376,7 @@ static void on_brokers_closed(void *context) {
 
 static void on_websockets_closed(void *context) {
     worker_t *self = context;
+    http_streams_destroy(&self->streams);
     hub_destroy(&self->hub);
     if (self->brokers == NULL) {
         on_brokers_closed(self);
@@ -317,6 +403,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
         return false;
     }
     start_sessions(self);
+    start_streams(self);
     if (!start_websockets(self, ret_error, error_size) || !start_listener(self, ret_error, error_size)) {
         on_stop(self);
         return false;
@@ -335,6 +422,7 @@ static void free_worker(worker_t *self) {
     metric_values_destroy(&self->session_metrics);
     metric_values_destroy(&self->websocket_metrics);
     metric_values_destroy(&self->tls_metrics);
+    metric_values_destroy(&self->stream_metrics);
     timer_wheel_destroy(&self->wheel);
     uv_mutex_destroy(&self->figures_mutex);
     memory_free(self);
@@ -368,6 +456,10 @@ int worker_port(const worker_t *self) {
 static void post(worker_t *self, struct actor_message *message) {
     enum actor_post_result result = actor_post_control(self->actor, &message);
     check(result == ACTOR_POSTED, "worker %u takes no messages", self->options.index);
+}
+
+bool worker_post(worker_t *self, struct actor_message **message_p) {
+    return actor_post(self->actor, message_p) == ACTOR_POSTED;
 }
 
 void worker_reload(worker_t *self, const struct worker_settings *settings) {

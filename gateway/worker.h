@@ -4,6 +4,7 @@
 #ifndef CALLBOARD_GATEWAY_WORKER_H
 #define CALLBOARD_GATEWAY_WORKER_H
 
+#include "base/actor.h"
 #include "base/metrics.h"
 #include "base/token.h"
 #include "gateway/broker_requests.h"
@@ -36,12 +37,17 @@ struct worker_options {
     const struct http_endpoints *endpoints;
     /* Any thread. */
     void (*process_figures)(void *context, struct broker_beat_figures *ret_figures);
+    /* Hands the message to that worker; false: it takes none. Any thread. */
+    bool (*to_worker)(void *context, uint32_t worker, struct actor_message **message_p);
+    uint32_t n_workers; /* of the gateway, when all are there */
     void *context;
 };
 
 /* NULL: ret_error says why (at least 256 bytes). One after another. */
 worker_t *worker_new(const struct worker_options *options, char *ret_error, size_t error_size);
 int worker_port(const worker_t *self);
+/* For to_worker: a message of another worker. False: it takes none, the message stays the caller's. Any thread. */
+bool worker_post(worker_t *self, struct actor_message **message_p);
 /* Returns when the worker works with the new settings. */
 void worker_reload(worker_t *self, const struct worker_settings *settings);
 /* Begins to drain: new upgrades are refused after drain.delay, sessions are closed over drain.window. */

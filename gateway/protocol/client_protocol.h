@@ -112,6 +112,8 @@ struct client_connected {
     uint32_t ping_s;
     bool pong;
     struct span data;
+    struct span session; /* of transports whose messages come as requests of their own; empty on a WebSocket */
+    struct span node;
 };
 
 enum client_decode_outcome {
@@ -152,6 +154,8 @@ struct client_codec {
     void (*encode_push_presence)(struct buffer *out, struct span channel, bool joined,
                                  const struct wire_client_info *info);
     void (*encode_push_unsubscribe)(struct buffer *out, struct span channel, uint32_t code, const char *reason);
+    /* The last word of a stream over HTTP, where a WebSocket has its close frame. */
+    void (*encode_push_disconnect)(struct buffer *out, uint32_t code, const char *reason);
 };
 
 extern const struct client_codec client_codec_json;

@@ -184,6 +184,12 @@ static void encode_connected(struct buffer *out, uint32_t id, const struct clien
         put_name(out, "pong");
         put_flag(out, true);
     }
+    if (result->session.size > 0) {
+        put_name(out, "session");
+        put_string(out, result->session);
+        put_name(out, "node");
+        put_string(out, result->node);
+    }
     put(out, "}}");
 }
 
@@ -356,6 +362,14 @@ static void encode_push_unsubscribe(struct buffer *out, struct span channel, uin
     put(out, "}}}");
 }
 
+static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
+    put(out, "{\"push\":{\"disconnect\":{\"code\":");
+    buffer_append_u64_decimal(out, code);
+    put(out, ",\"reason\":");
+    put_string(out, span_of_text(reason));
+    put(out, "}}}");
+}
+
 const struct client_codec client_codec_json = {
     .encoding = CLIENT_ENCODING_JSON,
     .is_binary = false,
@@ -374,4 +388,5 @@ const struct client_codec client_codec_json = {
     .encode_push_publication = encode_push_publication,
     .encode_push_presence = encode_push_presence,
     .encode_push_unsubscribe = encode_push_unsubscribe,
+    .encode_push_disconnect = encode_push_disconnect,
 };

@@ -30,7 +30,14 @@ enum reply_field {
     REPLY_SUB_REFRESH = 15,
 };
 /* Of Push. */
-enum push_field { PUSH_CHANNEL = 2, PUSH_PUB = 4, PUSH_JOIN = 5, PUSH_LEAVE = 6, PUSH_UNSUBSCRIBE = 7 };
+enum push_field {
+    PUSH_CHANNEL = 2,
+    PUSH_PUB = 4,
+    PUSH_JOIN = 5,
+    PUSH_LEAVE = 6,
+    PUSH_UNSUBSCRIBE = 7,
+    PUSH_DISCONNECT = 11
+};
 
 /* Guesses of sizes below which a length takes one byte, and what surrounds a publication's data at most, usually. */
 enum { SMALL = 0, ONE_BYTE_MAX = 127, AROUND_DATA = 12, VARINT_BYTES_MAX = 10 };
@@ -220,6 +227,8 @@ static void encode_connected(struct buffer *out, uint32_t id, const struct clien
     put_bytes(out, 5, result->data);
     put_u64(out, 7, result->ping_s);
     put_bool(out, 8, result->pong);
+    put_bytes(out, 9, result->session);
+    put_bytes(out, 10, result->node);
     end_reply(out, reply);
 }
 
@@ -340,6 +349,15 @@ static void encode_push_unsubscribe(struct buffer *out, struct span channel, uin
     end_reply(out, reply);
 }
 
+static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
+    struct reply reply = begin_push(out, SPAN_EMPTY, SMALL);
+    struct message body = begin_message(out, PUSH_DISCONNECT, SMALL);
+    put_u64(out, 1, code);
+    put_bytes(out, 2, span_of_text(reason));
+    end_message(out, body);
+    end_reply(out, reply);
+}
+
 const struct client_codec client_codec_protobuf = {
     .encoding = CLIENT_ENCODING_PROTOBUF,
     .is_binary = true,
@@ -358,4 +376,5 @@ const struct client_codec client_codec_protobuf = {
     .encode_push_publication = encode_push_publication,
     .encode_push_presence = encode_push_presence,
     .encode_push_unsubscribe = encode_push_unsubscribe,
+    .encode_push_disconnect = encode_push_disconnect,
 };

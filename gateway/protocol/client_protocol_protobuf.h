@@ -27,6 +27,11 @@ bool client_protobuf_next_entry(struct cursor *message, struct span *ret_entry);
 /* Judges a whole command before anything is allocated for it. */
 bool client_protobuf_scan(struct span entry, struct client_protobuf_command *ret_command);
 
+/* EmulationRequest, which carries a message of a client without a WebSocket (client-protocol.md 25); what is absent is
+ * empty. False: it is none. */
+bool client_protobuf_read_emulation(struct span body, struct span *ret_session, struct span *ret_node,
+                                    struct span *ret_data);
+
 enum client_decode_outcome client_protobuf_decode_next(struct cursor *message, struct buffer *scratch,
                                                        struct client_command *ret_command);
 

@@ -20,6 +20,7 @@ enum {
     ROOM_OF_A_FIELD = 160,  /* protobuf-c's notes of one while it unpacks, its slot in an array, alignment */
     ROOM_OF_A_MESSAGE = 640 /* its struct is on top; arrays that are put together where it stands twice */
 };
+enum emulation_field { EMULATION_NODE = 1, EMULATION_SESSION = 2, EMULATION_DATA = 3 };
 #define FIELD_NUMBER_MAX ((uint64_t) (1 << 29) - 1)
 
 struct count {
@@ -174,5 +175,27 @@ bool client_protobuf_scan(struct span entry, struct client_protobuf_command *ret
         return false;
     }
     ret_command->room = scan.room;
+    return true;
+}
+
+bool client_protobuf_read_emulation(struct span body, struct span *ret_session, struct span *ret_node,
+                                    struct span *ret_data) {
+    struct span parts[EMULATION_DATA + 1] = {SPAN_EMPTY};
+    struct cursor cursor = cursor_of(body);
+    for (unsigned n = 0; cursor.left > 0; n++) {
+        struct field_value field;
+        if (n == CLIENT_PROTOBUF_UNKNOWN_MAX || !read_field(&cursor, &field)) {
+            return false;
+        }
+        if (field.number <= EMULATION_DATA) {
+            if (field.wire_type != LENGTH_DELIMITED) {
+                return false;
+            }
+            parts[field.number] = field.bytes;
+        }
+    }
+    *ret_node = parts[EMULATION_NODE];
+    *ret_session = parts[EMULATION_SESSION];
+    *ret_data = parts[EMULATION_DATA];
     return true;
 }

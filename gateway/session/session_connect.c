@@ -44,6 +44,9 @@ static void reply(session_t *self, uint32_t id, int64_t expire_at_s) {
         .ping_s = (uint32_t) ((config->ping_interval_ms + 999) / 1000),
         .pong = config->ping_interval_ms > 0 && config->pong_timeout_ms > 0,
     };
+    if (self->transport->methods->emulation != NULL) {
+        self->transport->methods->emulation(self->transport, &result.session, &result.node);
+    }
     self->codec->encode_connected(session_begin_reply(self), id, &result);
     session_end_reply(self);
 }

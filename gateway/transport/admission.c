@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "base/http_service.h"
 #include "base/lws_guard.h"
-#include "gateway/transport/origin.h"
+#include "gateway/transport/http_request.h"
 
 #include <stdio.h>
 
-enum { PATH_MAX_BYTES = 1024, ORIGIN_MAX_BYTES = 512, FORWARDED_MAX_BYTES = 1024 };
+enum { PATH_MAX_BYTES = 1024, FORWARDED_MAX_BYTES = 1024 };
 
 static int refuse(struct websocket_service *service, struct lws *wsi, unsigned status, enum websocket_metric row) {
     char answer[160];
@@ -25,18 +25,6 @@ static bool is_our_path(const struct websocket_service *service, struct lws *wsi
     char path[PATH_MAX_BYTES];
     return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
            strcmp(path, service->config->websocket_path) == 0;
-}
-
-static bool is_origin_allowed(const struct websocket_service *service, struct lws *wsi) {
-    const struct gateway_config *config = service->config;
-    char origin[ORIGIN_MAX_BYTES];
-    char host[ORIGIN_MAX_BYTES];
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0) {
-        return !config->require_origin;
-    }
-    return lws_guard_copy_single_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof(origin)) &&
-           lws_guard_copy_single_header(wsi, WSI_TOKEN_HOST, host, sizeof(host)) &&
-           origin_is_allowed(span_of_text(origin), &config->allowed_origins, span_of_text(host));
 }
 
 /* --- whom a trusted proxy speaks for --- */
@@ -80,11 +68,15 @@ static int take_forwarded(struct websocket_service *service, struct lws *wsi) {
     return 0;
 }
 
+int admission_judge_source(struct websocket_service *service, struct lws *wsi) {
+    return lws_get_opaque_user_data(wsi) == NULL ? take_forwarded(service, wsi) : 0;
+}
+
 int admission_judge(struct websocket_service *service, struct lws *wsi) {
     if (!is_our_path(service, wsi)) {
         return refuse(service, wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
     }
-    if (!is_origin_allowed(service, wsi)) {
+    if (!http_request_origin_is_allowed(wsi, service->config)) {
         return refuse(service, wsi, 403, WEBSOCKET_METRIC_REFUSED_ORIGIN);
     }
     if (service->is_draining) {
@@ -93,5 +85,5 @@ int admission_judge(struct websocket_service *service, struct lws *wsi) {
     if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
         return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
     }
-    return lws_get_opaque_user_data(wsi) == NULL ? take_forwarded(service, wsi) : 0;
+    return admission_judge_source(service, wsi);
 }

@@ -1,4 +1,5 @@
-/* Whether an upgrade is let in, while its headers are there and an HTTP answer can be given. Thread: the worker's. */
+/* Whether an upgrade or a stream is let in, while its headers are there and an HTTP answer can be given. Thread: the
+ * worker's. */
 #ifndef CALLBOARD_GATEWAY_ADMISSION_H
 #define CALLBOARD_GATEWAY_ADMISSION_H
 
@@ -6,5 +7,7 @@
 
 /* What the callback for LWS_CALLBACK_HTTP_CONFIRM_UPGRADE has to return; who is refused has had his answer. */
 int admission_judge(struct websocket_service *service, struct lws *wsi);
+/* The same for a plain HTTP request that will hold its connection: only whom it comes from is judged. */
+int admission_judge_source(struct websocket_service *service, struct lws *wsi);
 
 #endif

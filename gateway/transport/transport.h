@@ -1,4 +1,4 @@
-/* What a session needs of its connection. websocket.c is one; SSE and HTTP streaming come beside it.
+/* What a session needs of its connection: a WebSocket (websocket.c) or a stream over plain HTTP (http_stream.c).
  * Thread: the worker's. */
 #ifndef CALLBOARD_GATEWAY_TRANSPORT_H
 #define CALLBOARD_GATEWAY_TRANSPORT_H
@@ -24,6 +24,9 @@ struct transport_methods {
     void (*close)(struct transport *self, uint16_t code, const char *reason);
     /* Stops or resumes reading (commands in flight at their bound). */
     void (*pause_reading)(struct transport *self, bool pause);
+    /* How the client names this connection where its messages come as requests of their own: both go into the connect
+     * reply. NULL: they come on the connection itself. */
+    void (*emulation)(struct transport *self, struct span *ret_session, struct span *ret_node);
     const char *name; /* "websocket" */
 };
 

@@ -52,6 +52,7 @@ struct websocket {
     session_t *session; /* NULL: refused, or not upgraded */
     struct partial_message *partial;
     struct timer_entry timer; /* while open: the message must be whole; while closing: the peer must have answered */
+    http_stream_t *stream;    /* a plain HTTP request that carries commands; then nothing else of this is used */
     bool is_open;
     bool is_closing;
     bool is_backlogged;
@@ -206,10 +207,6 @@ static void transport_pause_reading(struct transport *transport, bool pause) {
     }
 }
 
-payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
-    return websocket_frame_payload(client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, message);
-}
-
 static const struct transport_methods methods = {
     .write = transport_write,
     .frame = websocket_frame_message,
@@ -355,6 +352,43 @@ static int on_socket_event(struct websocket *self, enum lws_callback_reasons rea
     return 0;
 }
 
+/* Plain HTTP. One request a connection that has a stream: what stands behind it is never read as anything. */
+static int on_http_event(struct websocket *self, struct lws *wsi, enum lws_callback_reasons reason, void *in,
+                         size_t size) {
+    struct websocket_service *service = service_of(wsi);
+    if (reason == LWS_CALLBACK_HTTP) {
+        if (self != NULL && self->stream != NULL) {
+            return -1;
+        }
+        if (self == NULL || !http_streams_has_path(service->streams, in)) {
+            return service->on_http(service->http_context, wsi, in);
+        }
+        int refused = admission_judge_source(service, wsi);
+        return refused != 0 ? refused : http_streams_on_request(service->streams, wsi, in, &self->stream);
+    }
+    if (self == NULL || self->stream == NULL) {
+        return 0;
+    }
+    if (reason == LWS_CALLBACK_HTTP_BODY) {
+        return http_stream_on_body(self->stream, span_of(in, size));
+    }
+    if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION) {
+        return http_stream_on_body_end(self->stream);
+    }
+    if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
+        http_stream_on_writable(self->stream);
+    } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
+        http_stream_on_closed(&self->stream);
+    }
+    return 0;
+}
+
+static bool is_http_event(enum lws_callback_reasons reason) {
+    return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_BODY ||
+           reason == LWS_CALLBACK_HTTP_BODY_COMPLETION || reason == LWS_CALLBACK_HTTP_WRITEABLE ||
+           reason == LWS_CALLBACK_CLOSED_HTTP;
+}
+
 static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
     struct websocket *self = user;
     if (lws_guard_check(wsi, reason) != LWS_GUARD_PASS) {
@@ -365,8 +399,8 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
         count_socket(wsi, reason == LWS_CALLBACK_WSI_CREATE);
     } else if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
         tls_server_prepare(&service_of(wsi)->tls, user); /* that is where lws gives the vhost's context */
-    } else if (reason == LWS_CALLBACK_HTTP) {
-        return service_of(wsi)->on_http(service_of(wsi)->http_context, wsi, in);
+    } else if (is_http_event(reason)) {
+        return on_http_event(self, wsi, reason, in, size);
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
         return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
@@ -403,6 +437,7 @@ bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, ch
     struct lws_context_creation_info info = {0};
     lws_guard_prepare_info(&info, loops);
     info.protocols = protocols;
+    info.max_http_header_pool += (unsigned short) self->config->streams_max; /* each keeps its headers' memory */
     info.user = self;
     if (self->tls.credentials != NULL) {
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;

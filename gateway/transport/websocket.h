@@ -1,6 +1,7 @@
 /* The WebSocket transport: the vhost of a worker's public port. Upgrades that path, Origin and limits allow become
  * sessions; whole messages go in, pre-framed bytes go out. Plain HTTP requests of the port are handed on.
- * The only file that handles libwebsockets' WebSocket callbacks. Thread: the worker's. */
+ * The only file that handles the callbacks of the public port; what concerns streams over HTTP goes to http_stream.h.
+ * Thread: the worker's. */
 #ifndef CALLBOARD_GATEWAY_WEBSOCKET_H
 #define CALLBOARD_GATEWAY_WEBSOCKET_H
 
@@ -9,6 +10,7 @@
 #include "gateway/gateway_config.h"
 #include "gateway/session/session.h"
 #include "gateway/transport/forwarded_for.h"
+#include "gateway/transport/http_stream.h"
 #include "gateway/transport/source_limits.h"
 #include "gateway/transport/tls_server.h"
 #include "gateway/transport/transport.h"
@@ -34,6 +36,7 @@ struct websocket_service {
     struct trusted_proxies proxies;
     uint32_t connections_max; /* of the process; 0 refuses all */
     bool is_draining;         /* upgrades are answered 503 */
+    http_streams_t *streams;  /* SSE and HTTP streaming */
     /* LWS_CALLBACK_HTTP for a path that is none of ours; returns what the lws callback must return. */
     int (*on_http)(void *context, struct lws *wsi, const char *path);
     void *http_context;
@@ -55,9 +58,6 @@ void websocket_service_flush(struct websocket_service *self);
 /* Drops every connection (session_on_closed comes inside the call); on_closed when the loop holds nothing any more. */
 void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_closed)(void *context),
                              void *context);
-
-/* Frames one message: transport_methods.frame, for session_environment_init. */
-payload_t *websocket_frame_message(enum client_encoding encoding, struct span message);
 
 enum websocket_metric {
     WEBSOCKET_METRIC_CONNECTIONS,

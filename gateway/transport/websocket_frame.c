@@ -39,6 +39,10 @@ payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span mes
     return frame;
 }
 
+payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
+    return websocket_frame_payload(client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, message);
+}
+
 /* The longest prefix within the limit that does not end inside a UTF-8 character. */
 static size_t cut_reason(const char *reason) {
     size_t size = strlen(reason);

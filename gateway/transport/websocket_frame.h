@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/payload.h"
+#include "gateway/protocol/client_protocol.h"
 
 enum { WEBSOCKET_FRAME_HEADER_MAX = 10 };
 enum websocket_opcode {
@@ -20,6 +21,8 @@ size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], en
                               uint64_t size);
 /* A whole frame as a shared payload: the one copy of a publication's bytes. */
 payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message);
+/* The same for what a session says in its encoding: transport_methods.frame, for session_environment_init. */
+payload_t *websocket_frame_message(enum client_encoding encoding, struct span message);
 /* A close frame: status and reason, cut to 123 bytes at a character boundary. */
 payload_t *websocket_close_payload(uint16_t code, const char *reason);
 

@@ -57,6 +57,7 @@ REACHED = {
     "client.connections_max": ("tests/integration/gateway/test_websocket.c", "over_connections_max_is_503"),
     "client.connections_per_source": ("tests/e2e/proxied.test.mjs", "client.connections_per_source=2"),
     "client.handshakes_per_source": ("tests/integration/gateway/test_websocket.c", "handshakes_per_source: 1"),
+    "client.streams_max": ("tests/e2e/http_streams.test.mjs", "CALLBOARD_CLIENT_STREAMS_MAX: '1'"),
     "log.rate": ("tests/e2e/security.test.mjs", "log.rate=1"),
 }
 

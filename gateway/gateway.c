@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "gateway/session/user_limits.h"
 #include "gateway/worker.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct gateway {
     atomic_uint connections_max;
     struct websocket_totals totals;
     source_limits_t *sources;
+    user_limits_t *user_limits;
     struct http_endpoints endpoints;
     uint64_t drain_ms;
     atomic_bool is_draining;
@@ -231,10 +233,14 @@ static uint32_t connections_max(const struct gateway_config *config) {
     return possible;
 }
 
+static uint64_t memory_max(const struct gateway_config *config) {
+    return config->memory_max > 0 ? (uint64_t) config->memory_max : cgroup_memory_bytes(CGROUP_ROOT);
+}
+
 static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
     uint32_t most = connections_max(config);
     atomic_store(&self->connections_max, most);
-    return (struct worker_settings){config, self->keys, self->namespaces, self->tls, most};
+    return (struct worker_settings){config, self->keys, self->namespaces, self->tls, most, memory_max(config)};
 }
 
 static void apply_log(const struct gateway_config *config) {
@@ -289,12 +295,13 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         .settings = worker_settings(self, &self->config),
         .port = (int) self->config.http_port,
         .sockets_max = sockets_max(),
-        .outbox_bytes = (size_t) (cgroup_memory_bytes(CGROUP_ROOT) / OUTBOX_SHARE / self->n_wanted),
+        .outbox_bytes = (size_t) (memory_max(&self->config) / OUTBOX_SHARE / self->n_wanted),
         .boot_nonce = random_u64(),
         .zmq_context = self->options.zmq_context,
         .metrics = self->options.metrics,
         .totals = &self->totals,
         .sources = self->sources,
+        .user_limits = self->user_limits,
         .endpoints = &self->endpoints,
         .process_figures = read_figures,
         .to_worker = to_worker,
@@ -330,6 +337,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->endpoints.metrics = options->metrics;
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
     self->sources = source_limits_new(SOURCES_IDLE_MAX);
+    self->user_limits = user_limits_new();
     apply_log(config);
     fit_descriptor_limit(config);
     if (!make_keys(config, &self->keys, ret_error, error_size) ||
@@ -361,6 +369,7 @@ void gateway_destroy(gateway_t **self_p) {
     namespace_set_destroy(&self->namespaces);
     tls_credentials_destroy(&self->tls);
     source_limits_destroy(&self->sources);
+    user_limits_destroy(&self->user_limits);
     memory_free(self->workers);
     memory_free(self->id);
     memory_free(self);

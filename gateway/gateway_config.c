@@ -30,6 +30,11 @@ static const struct config_key keys[] = {
         .help = "Its name in links, logs and stats. Empty: host name and process id."),
     KEY("gateway.workers", CONFIG_INT, workers, RANGE(0, 256), .default_text = "0",
         .help = "Threads that serve connections. 0: as many as the cores this process may use."),
+    KEY("gateway.memory_max", CONFIG_BYTES, memory_max, RELOADABLE, RANGE(0, 16384 * GIB), .default_text = "0",
+        .help =
+            "Memory that the process may hold: from 80 % on connections with long queues are closed with 3008, from "
+            "90 % on newcomers are answered 503, from 95 % on clients' publications are refused with error 111. 0: "
+            "what the control group allows, or the machine has."),
 
     KEY("http.address", CONFIG_TEXT, http_address, RANGE(1, 255), .default_text = "0.0.0.0",
         .help = "Address of the public listener."),
@@ -144,6 +149,15 @@ static const struct config_key keys[] = {
     KEY("client.connections_per_source", CONFIG_INT, connections_per_source, RELOADABLE, RANGE(0, 10000000),
         .default_text = "0",
         .help = "Connections that one source may have open at once; more are closed when they come. 0: no bound."),
+    KEY("client.connections_per_user", CONFIG_INT, connections_per_user, RELOADABLE, RANGE(0, 10000000),
+        .default_text = "0",
+        .help = "Connections that one user may have at this gateway; one more is closed with 3504. 0: no bound. The "
+                "anonymous have none."),
+    KEY("client.handshakes_per_second", CONFIG_INT, handshakes_per_second, RELOADABLE, RANGE(0, 10000000),
+        .default_text = "0",
+        .help =
+            "Upgrades a second of this gateway, twice as many in a burst; more are answered 503 with Retry-After, so "
+            "that a storm of reconnects is let in at a rate that it can serve. 0: no bound."),
     KEY("client.trusted_proxies", CONFIG_TEXT_LIST, trusted_proxies, RANGE(1, 64), RELOADABLE,
         .help =
             "Networks of the proxies in front, like 10.0.0.0/8 or 2001:db8::1: what they say of whom they speak for "

@@ -10,8 +10,9 @@ enum { TRUSTED_PROXIES_MAX = 64 };
 enum gateway_tls_minimum { GATEWAY_TLS_1_2, GATEWAY_TLS_1_3 };
 
 struct gateway_config {
-    char *id;        /* gateway.id: default host name and pid */
-    int64_t workers; /* gateway.workers: 0 = cores of the cgroup */
+    char *id;           /* gateway.id: default host name and pid */
+    int64_t workers;    /* gateway.workers: 0 = cores of the cgroup */
+    int64_t memory_max; /* gateway.memory_max: 0 = that of the cgroup */
     /* http */
     char *http_address;                      /* http.address, default "0.0.0.0" */
     int64_t http_port;                       /* http.port, 8000 */
@@ -60,6 +61,8 @@ struct gateway_config {
     int64_t streams_max;           /* client.streams_max, a worker: 503 */
     int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     int64_t connections_per_source;          /* client.connections_per_source, open at once; 0 = off */
+    int64_t connections_per_user;            /* client.connections_per_user, of this gateway; 0 = off: 3504 */
+    int64_t handshakes_per_second;           /* client.handshakes_per_second, of all sources, burst 2x; 0 = off: 503 */
     struct config_text_list trusted_proxies; /* client.trusted_proxies: networks */
     /* brokers */
     struct config_text_list brokers; /* brokers.endpoints: tcp://host:7700 …; a host name is resolved again */

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "gateway/hub.h"
+#include "gateway/memory_guard.h"
 #include "gateway/transport/listener.h"
 #include "gateway/transport/websocket_frame.h"
 
@@ -77,6 +78,8 @@ struct worker {
     metric_values_t *websocket_metrics;
     metric_values_t *tls_metrics;
     metric_values_t *stream_metrics;
+    metric_values_t *memory_metrics;
+    uint64_t memory_max;
     uint64_t figures_due_ms;
     enum drain_state drain;
     uint64_t drain_due_ms;  /* of the next step */
@@ -166,6 +169,35 @@ static void advance_drain(worker_t *self, uint64_t now_ms) {
     }
 }
 
+/* --- memory --- */
+
+/* One worker looks for all. */
+static void look_at_memory(worker_t *self) {
+    uint64_t used_bytes = memory_guard_resident_bytes();
+    enum memory_level level = memory_guard_level(used_bytes, self->memory_max);
+    metric_set(self->memory_metrics, MEMORY_METRIC_BYTES, (int64_t) used_bytes);
+    metric_set(self->memory_metrics, MEMORY_METRIC_LEVEL, (int64_t) level);
+    if (atomic_exchange(&self->options.totals->memory_level, level) != level) {
+        LOG_AT(level == MEMORY_FINE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "memory_level",
+               log_text("level", memory_level_text(level)), log_u64("used", used_bytes),
+               log_u64("gateway.memory_max", self->memory_max));
+    }
+    if (level >= MEMORY_SHEDS) {
+        memory_guard_give_back(); /* what went the last time */
+    }
+}
+
+static void guard_memory(worker_t *self) {
+    if (self->options.index == 0) {
+        look_at_memory(self);
+    }
+    unsigned level = atomic_load_explicit(&self->options.totals->memory_level, memory_order_relaxed);
+    self->sessions.refuses_publications = level >= MEMORY_REFUSES_PUBLICATIONS;
+    if (level >= MEMORY_SHEDS) {
+        metric_add(self->memory_metrics, MEMORY_METRIC_SHED, session_shed_slowest(&self->sessions));
+    }
+}
+
 /* --- the turn --- */
 
 static void on_tick(uv_timer_t *timer) {
@@ -177,6 +209,7 @@ static void on_tick(uv_timer_t *timer) {
         self->figures_due_ms = now_ms + FIGURES_INTERVAL_MS;
         publish_figures(self);
         session_environment_show(&self->sessions);
+        guard_memory(self);
     }
 }
 
@@ -192,6 +225,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     self->sessions.namespaces = settings->namespaces;
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
+    self->memory_max = settings->memory_max;
     trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
@@ -313,6 +347,7 @@ static void start_sessions(worker_t *self) {
     quota_init(&self->sessions.outbox_budget, self->options.outbox_bytes, NULL);
     self->session_metrics = metric_values_new(self->options.metrics, session_metric_table, session_metric_count);
     self->sessions.metrics = self->session_metrics;
+    self->sessions.user_limits = self->options.user_limits;
     self->sessions.wheel = self->wheel;
     self->sessions.brokers = self->brokers;
     self->hub = hub_new(self->brokers, self->options.metrics, self->wheel, &self->sessions.to_hub);
@@ -337,6 +372,7 @@ static void start_streams(worker_t *self) {
 
 static bool start_websockets(worker_t *self, char *ret_error, size_t error_size) {
     self->websocket_metrics = metric_values_new(self->options.metrics, websocket_metric_table, WEBSOCKET_METRICS);
+    self->memory_metrics = metric_values_new(self->options.metrics, memory_metric_table, MEMORY_METRICS);
     self->tls_metrics = metric_values_new(self->options.metrics, tls_metric_table, TLS_METRICS);
     self->websockets.tls.metrics = self->tls_metrics;
     self->websockets.tls.only_tls_1_3 = self->options.settings.config->tls_minimum == GATEWAY_TLS_1_3;
@@ -423,6 +459,7 @@ static void free_worker(worker_t *self) {
     metric_values_destroy(&self->websocket_metrics);
     metric_values_destroy(&self->tls_metrics);
     metric_values_destroy(&self->stream_metrics);
+    metric_values_destroy(&self->memory_metrics);
     timer_wheel_destroy(&self->wheel);
     uv_mutex_destroy(&self->figures_mutex);
     memory_free(self);

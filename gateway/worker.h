@@ -21,6 +21,7 @@ struct worker_settings {
     const namespace_set_t *namespaces;
     const tls_credentials_t *tls; /* NULL: no TLS; then never any */
     uint32_t connections_max;     /* of the process */
+    uint64_t memory_max;          /* of the process */
 };
 
 struct worker_options {
@@ -33,7 +34,8 @@ struct worker_options {
     void *zmq_context;
     metrics_t *metrics;
     struct websocket_totals *totals;
-    source_limits_t *sources; /* of the process */
+    source_limits_t *sources; /* of the process, as are these */
+    user_limits_t *user_limits;
     const struct http_endpoints *endpoints;
     /* Any thread. */
     void (*process_figures)(void *context, struct broker_beat_figures *ret_figures);

@@ -16,11 +16,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "gateway/session/user_count.h"
+#include "gateway/session/user_limits.h"
 
 #include <xxhash.h>
 
 enum {
     GATHER_BYTES = 64 * 1024,
+    SHED_BYTES_MIN = 16 * 1024,     /* a shorter queue is no sign of a slow client */
     BUFFER_KEPT_BYTES = 256 * 1024, /* a shared buffer that grew over this is given back after use */
 };
 
@@ -245,6 +247,9 @@ static void uncount(session_t *self) {
     struct span user = session_client_info(self).user;
     if (user.size > 0) {
         user_count_remove(environment->user_count, user);
+        if (environment->user_limits != NULL) {
+            user_limits_release(environment->user_limits, user);
+        }
         environment->users = user_count_different(environment->user_count);
     }
 }
@@ -302,6 +307,27 @@ size_t session_drain_some(struct session_environment *environment, size_t n) {
     while (closed < n && !list_is_empty(&environment->sessions)) {
         session_disconnect(list_entry(environment->sessions.next, struct session, link), DISCONNECT_SHUTDOWN);
         closed++;
+    }
+    return closed;
+}
+
+static uint64_t queued_bytes(const session_t *self) {
+    return (uint64_t) self->outbox.bytes + self->deferred_bytes;
+}
+
+size_t session_shed_slowest(struct session_environment *environment) {
+    uint64_t longest = SHED_BYTES_MIN;
+    size_t closed = 0;
+    list_for_each (link, &environment->sessions) {
+        uint64_t bytes = queued_bytes(list_entry(link, struct session, link));
+        longest = bytes > longest ? bytes : longest;
+    }
+    list_for_each_safe (link, &environment->sessions) {
+        session_t *self = list_entry(link, struct session, link);
+        if (queued_bytes(self) >= SHED_BYTES_MIN && queued_bytes(self) >= longest / 2) {
+            session_disconnect(self, DISCONNECT_SLOW);
+            closed++;
+        }
     }
     return closed;
 }

@@ -23,6 +23,7 @@
 
 typedef struct session session_t;
 typedef struct user_count user_count_t;
+typedef struct user_limits user_limits_t;
 
 /* What the sessions of one worker share. The worker fills the first part after session_environment_init; config, keys
  * and namespaces may be replaced between turns (reload), the old ones may then go. */
@@ -33,9 +34,12 @@ struct session_environment {
     hub_t *hub;
     broker_requests_t *brokers;
     timer_wheel_t *wheel;
+    user_limits_t *user_limits;  /* of the process; NULL: no bound for a user */
     metric_values_t *metrics;    /* of session_metric_table; NULL: nothing is counted */
     struct quota outbox_budget;  /* over all sessions; set its limit with quota_init */
     struct hub_callbacks to_hub; /* for hub_new: the sessions' callbacks with the transport's frame function */
+
+    bool refuses_publications; /* memory is short: clients' are answered with error 111 */
 
     /* Figures for stats and heartbeats. A connection counts once its connect command was accepted. */
     uint32_t connections;
@@ -78,6 +82,9 @@ void session_on_closed(session_t **self_p);
 void session_flush_dirty(struct session_environment *environment);
 /* Closes at most n sessions with 3001 (they go at the next flush); returns how many. */
 size_t session_drain_some(struct session_environment *environment, size_t n);
+/* Memory is short: closes those with the longest queues with 3008, at least half as long as the longest and not just a
+ * moment's; returns how many. */
+size_t session_shed_slowest(struct session_environment *environment);
 
 /* The frame function is missing here, it comes with session_environment_init. */
 extern const struct hub_callbacks session_hub_callbacks;

@@ -4,9 +4,9 @@
  * names it, with the time the token leaves.
  *
  * Failure modes: an invalid token 3500; an expired one error 109; one whose expire_at has passed error 110; no token
- * where one is needed 3501; a second connect 3501. After an error reply the session is of no use any more, see
- * SESSION_REFUSED; a client that does not go then is closed as stale.
- * A token that grants server-side subscriptions (claims channels or subs, not empty) is refused with error 108: they do
+ * where one is needed 3501; a second connect 3501; a user with client.connections_per_user already 3504. After an error
+ * reply the session is of no use any more, see SESSION_REFUSED; a client that does not go then is closed as stale. A
+ * token that grants server-side subscriptions (claims channels or subs, not empty) is refused with error 108: they do
  * not exist here yet, and a client that was told "connected" would wait for messages that never come. connect.subs, by
  * which a client lists those it knew, is ignored, as the protocol allows. */
 #include "gateway/session/session_commands.h"
@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "gateway/session/user_count.h"
+#include "gateway/session/user_limits.h"
 
 static void refuse(session_t *self, uint32_t id, enum error_code error) {
     session_reply_error(self, id, error);
@@ -51,8 +52,19 @@ static void reply(session_t *self, uint32_t id, int64_t expire_at_s) {
     session_end_reply(self);
 }
 
+/* The anonymous are nobody, and have no bound. */
+static bool may_have_one_more(const session_t *self, struct span user) {
+    const struct session_environment *environment = self->environment;
+    return user.size == 0 || environment->user_limits == NULL ||
+           user_limits_take(environment->user_limits, user, (uint32_t) environment->config->connections_per_user);
+}
+
 static void accept_client(session_t *self, uint32_t id, struct span user, struct span conn_info, int64_t expire_at_s) {
     char client[37];
+    if (!may_have_one_more(self, user)) {
+        session_disconnect(self, DISCONNECT_CONNECTION_LIMIT);
+        return;
+    }
     random_uuid(client);
     self->info = session_make_info(user, span_of_text(client), conn_info, SPAN_EMPTY);
     self->state = SESSION_CONNECTED;

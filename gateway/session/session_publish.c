@@ -3,8 +3,8 @@
  * The data is as small as a message may be. From a JSON client it is valid JSON since it was decoded; from a protobuf
  * client it may be any bytes, nothing included, and is judged here where the namespace wants JSON. The publisher's info
  * goes along; with its chan_info where it is subscribed.
- * Failure modes: not allowed, data of the wrong format (107), no such namespace: their errors. The broker refuses or is
- * away: its error; 120 where nobody knows whether it was appended. */
+ * Failure modes: not allowed, data of the wrong format (107), no such namespace: their errors. Memory is short: 111.
+ * The broker refuses or is away: its error; 120 where nobody knows whether it was appended. */
 #include "gateway/session/session_commands.h"
 
 static void on_published(struct broker_request *broker, const struct broker_answer *answer) {
@@ -47,6 +47,8 @@ void session_handle_publish(session_t *self, const struct client_command *comman
     enum error_code error = permission_publish(options, &subject);
     if (publish->type != 0) {
         error = ERROR_NOT_AVAILABLE; /* maps */
+    } else if (error == ERROR_NONE && self->environment->refuses_publications) {
+        error = ERROR_TOO_MANY_REQUESTS;
     } else if (error == ERROR_NONE && !has_format(self, publish->data, options)) {
         error = ERROR_BAD_REQUEST;
     }

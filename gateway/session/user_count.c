@@ -103,3 +103,7 @@ void user_count_remove(user_count_t *self, struct span user) {
 uint32_t user_count_different(const user_count_t *self) {
     return self->n_used;
 }
+
+uint32_t user_count_of(const user_count_t *self, struct span user) {
+    return self->slots[find(self, XXH3_64bits(user.data, user.size))].count;
+}

@@ -11,7 +11,8 @@ typedef struct user_count user_count_t;
 user_count_t *user_count_new(void);
 void user_count_destroy(user_count_t **self_p);
 void user_count_add(user_count_t *self, struct span user);
-void user_count_remove(user_count_t *self, struct span user); /* was added before */
+void user_count_remove(user_count_t *self, struct span user);       /* was added before */
+uint32_t user_count_of(const user_count_t *self, struct span user); /* how often this one was added */
 uint32_t user_count_different(const user_count_t *self);
 
 #endif

@@ -1,21 +1,27 @@
 /* In order of what it costs to find out, and so that who is refused for what he is learns that before what we are short
- * of: path 404, Origin 403, what a trusted proxy says of him 400 or 429, drain or limit 503. */
+ * of: path 404, Origin 403, what a trusted proxy says of him 400 or 429, drain, limit,
+ * memory or rate 503, with a Retry-After of a few seconds by chance. */
 #include "gateway/transport/admission.h"
 
 #include "base/clock.h"
 #include "base/http_service.h"
 #include "base/lws_guard.h"
+#include "base/random.h"
 #include "gateway/transport/http_request.h"
 
 #include <stdio.h>
 
-enum { PATH_MAX_BYTES = 1024, FORWARDED_MAX_BYTES = 1024 };
+enum { PATH_MAX_BYTES = 1024, FORWARDED_MAX_BYTES = 1024, RETRY_AFTER_MAX_S = 5 };
+enum { US_PER_SECOND = 1000000, BURST_SECONDS = 2 };
 
 static int refuse(struct websocket_service *service, struct lws *wsi, unsigned status, enum websocket_metric row) {
     char answer[160];
-    bool may_retry = status == 503 || status == 429;
+    char retry[32] = "";
+    if (status == 503 || status == 429) { /* not all at once again */
+        snprintf(retry, sizeof retry, "Retry-After: %u\r\n", 1 + random_below(RETRY_AFTER_MAX_S));
+    }
     int size = snprintf(answer, sizeof(answer), "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
-                        status, http_status_text(status), may_retry ? "Retry-After: 1\r\n" : "");
+                        status, http_status_text(status), retry);
     metric_count(service->metrics, row);
     lws_write(wsi, (unsigned char *) answer, (size_t) size, LWS_WRITE_HTTP_HEADERS);
     return -1;
@@ -25,6 +31,26 @@ static bool is_our_path(const struct websocket_service *service, struct lws *wsi
     char path[PATH_MAX_BYTES];
     return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
            strcmp(path, service->config->websocket_path) == 0;
+}
+
+/* Of all workers together: one number, moved on by whoever lets somebody in. */
+static bool take_handshake(struct websocket_service *service) {
+    uint64_t per_second = (uint64_t) service->config->handshakes_per_second;
+    if (per_second == 0) {
+        return true;
+    }
+    atomic_uint_fast64_t *full_at_us = &service->totals->handshakes_full_at_us;
+    uint64_t now_us = clock_monotonic_us();
+    uint64_t before = atomic_load_explicit(full_at_us, memory_order_relaxed);
+    uint64_t after;
+    do {
+        after = (before > now_us ? before : now_us) + US_PER_SECOND / per_second;
+        if (after > now_us + (uint64_t) BURST_SECONDS * US_PER_SECOND) {
+            return false;
+        }
+    } while (
+        !atomic_compare_exchange_weak_explicit(full_at_us, &before, after, memory_order_relaxed, memory_order_relaxed));
+    return true;
 }
 
 /* --- whom a trusted proxy speaks for --- */
@@ -84,6 +110,12 @@ int admission_judge(struct websocket_service *service, struct lws *wsi) {
     }
     if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
         return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
+    }
+    if (atomic_load_explicit(&service->totals->memory_level, memory_order_relaxed) >= MEMORY_REFUSES_CONNECTIONS) {
+        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_MEMORY);
+    }
+    if (!take_handshake(service)) {
+        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_RATE);
     }
     return admission_judge_source(service, wsi);
 }

@@ -75,6 +75,8 @@ const struct metric_description websocket_metric_table[WEBSOCKET_METRICS] = {
     [WEBSOCKET_METRIC_REFUSED_SOURCE] = {REFUSED, "reason=\"source\""},
     [WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS] = {REFUSED, "reason=\"source_connections\""},
     [WEBSOCKET_METRIC_REFUSED_LIMIT] = {REFUSED, "reason=\"limit\""},
+    [WEBSOCKET_METRIC_REFUSED_RATE] = {REFUSED, "reason=\"rate\""},
+    [WEBSOCKET_METRIC_REFUSED_MEMORY] = {REFUSED, "reason=\"memory\""},
     [WEBSOCKET_METRIC_REFUSED_DRAINING] = {REFUSED, "reason=\"draining\""},
     [WEBSOCKET_METRIC_REFUSED_GUARD] = {REFUSED, "reason=\"handshake\""},
     [WEBSOCKET_METRIC_CLOSED_TOO_BIG] = {CLOSED, "reason=\"too_big\""},

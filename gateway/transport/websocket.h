@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/timer_wheel.h"
 #include "gateway/gateway_config.h"
+#include "gateway/memory_guard.h"
 #include "gateway/session/session.h"
 #include "gateway/transport/forwarded_for.h"
 #include "gateway/transport/http_stream.h"
@@ -20,8 +21,10 @@
 
 /* Of the process, counted by all workers. */
 struct websocket_totals {
-    atomic_uint sockets;     /* accepted, upgraded or not */
-    atomic_uint connections; /* upgraded */
+    atomic_uint memory_level;                   /* enum memory_level, as the first worker sees it */
+    atomic_uint sockets;                        /* accepted, upgraded or not */
+    atomic_uint connections;                    /* upgraded */
+    atomic_uint_fast64_t handshakes_full_at_us; /* when the bucket of client.handshakes_per_second is full again */
 };
 
 struct websocket_service {
@@ -68,6 +71,8 @@ enum websocket_metric {
     WEBSOCKET_METRIC_REFUSED_SOURCE,
     WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS,
     WEBSOCKET_METRIC_REFUSED_LIMIT,
+    WEBSOCKET_METRIC_REFUSED_RATE,
+    WEBSOCKET_METRIC_REFUSED_MEMORY,
     WEBSOCKET_METRIC_REFUSED_DRAINING,
     WEBSOCKET_METRIC_REFUSED_GUARD,
     WEBSOCKET_METRIC_CLOSED_TOO_BIG,

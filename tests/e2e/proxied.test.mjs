@@ -165,6 +165,17 @@ test('X-Forwarded-For: believed from trusted proxies only; bounds count the clie
   end();
 });
 
+test('X-Forwarded-For in the URL, which libwebsockets takes apart as a header, does not stand above the one of the proxy', async () => {
+  const gateway = await world.gateway({ brokers: [broker], args: set('client.connections_per_source=1'), settings: `client:\n  trusted_proxies: ['${PROXY}']\n` });
+  const inject = (target) => say(gateway, upgrade(gateway, ['X-Forwarded-For: 192.0.2.1']).replace('/connection/websocket', target));
+  assert.equal((await inject('/connection/websocket')).status, '101');
+  for (const [i, target] of ['?a%0AX-Forwarded-For:203.0.113.7%0AX-A:', '?a%20HTTP/1.1%0D%0AX-Forwarded-For:203.0.113.8%0D%0AX-A:', '?a%20HTTP/1.1%0AX-Forwarded-For:%20203.0.113.9%0AX-A:'].entries()) {
+    const { status } = await inject(`/connection/websocket${target}`);
+    assert.notEqual(status, '101', `${i}: let in as somebody else`);
+  }
+  end();
+});
+
 test('thousands from one source: others still connect, and those that are there stay', async () => {
   const gateway = await world.gateway({ brokers: [broker], args: set('client.handshakes_per_source=10', 'client.connections_per_source=20') });
   const there = await rawSocket(gateway.url, { localAddress: '127.0.0.7' });

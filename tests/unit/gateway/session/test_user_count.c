@@ -16,6 +16,8 @@ static void test_a_user_counts_once_however_often_connected(void **state) {
     user_count_add(users, SPAN_LITERAL("ann"));
     user_count_add(users, SPAN_LITERAL("bob"));
     assert_int_equal(user_count_different(users), 2);
+    assert_int_equal(user_count_of(users, SPAN_LITERAL("ann")), 2);
+    assert_int_equal(user_count_of(users, SPAN_LITERAL("eve")), 0);
     user_count_remove(users, SPAN_LITERAL("ann"));
     assert_int_equal(user_count_different(users), 2);
     user_count_remove(users, SPAN_LITERAL("ann"));

@@ -1,0 +1,137 @@
+/* What a gateway gives up, in which order, when too many come or memory is short; each with its answer and its figure. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import { after, before, test } from 'node:test';
+import { World, get, metric, rawConnected, rawSocket, makeToken, sleep, until } from './support.mjs';
+
+let world;
+let broker;
+before(async () => {
+  world = new World();
+  broker = await world.broker({ id: 'guarded' });
+});
+after(() => world.close());
+
+const set = (...settings) => settings.flatMap((each) => ['--set', each]);
+const refused = (gateway, reason) => metric(gateway, `callboard_websocket_refused_total{reason="${reason}"}`);
+const count = (program, pattern) => program.lines.filter((line) => pattern.test(line)).length;
+
+/* The status of an upgrade's answer, and its Retry-After; the socket, where it was let in. */
+function knock(gateway) {
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      port: gateway.port, host: '127.0.0.1', path: '/connection/websocket', agent: false,
+      headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' },
+    });
+    request.on('upgrade', (response, socket) => { socket.on('error', () => {}); resolve({ status: 101, socket }); });
+    request.on('response', (response) => { response.resume(); resolve({ status: response.statusCode, retry: response.headers['retry-after'] }); });
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+async function connectCode(gateway, claims) {
+  const socket = await rawSocket(gateway.url);
+  socket.send(JSON.stringify({ id: 1, connect: claims === null ? {} : { token: makeToken(claims) } }));
+  await until('an answer', () => socket.messages.length > 0 || socket.closed);
+  return { socket, code: socket.closed?.code ?? 0 };
+}
+
+test('client.connections_per_user: over it 3504, whatever worker took the connection; the anonymous have no bound', async () => {
+  const gateway = await world.gateway({ brokers: [broker], settings: 'client:\n  allow_anonymous_connect_without_token: true\n', args: set('client.connections_per_user=3') });
+  const ann = [];
+  for (let i = 0; i < 3; i += 1) ann.push(await connectCode(gateway, { sub: 'ann' }));
+  assert.deepEqual(ann.map(({ code }) => code), [0, 0, 0]);
+  for (let i = 0; i < 10; i += 1) assert.equal((await connectCode(gateway, { sub: 'ann' })).code, 3504);
+  assert.equal((await connectCode(gateway, { sub: 'bob' })).code, 0);
+  for (let i = 0; i < 10; i += 1) assert.equal((await connectCode(gateway, null)).code, 0);
+  assert.equal(await metric(gateway, 'callboard_client_disconnects_total{code="3504",reason="connection limit"}'), 10);
+  ann[0].socket.terminate();
+  await until('one may come again', async () => (await connectCode(gateway, { sub: 'ann' })).code === 0);
+});
+
+test('client.handshakes_per_second: a storm is let in at that rate, the rest gets 503 and a Retry-After that differs', async () => {
+  const gateway = await world.gateway({ brokers: [broker], args: set('client.handshakes_per_second=20') });
+  const began = Date.now();
+  const outcomes = [];
+  for (let i = 0; i < 10; i += 1) outcomes.push(...await Promise.all([...Array(50)].map(() => knock(gateway))));
+  const seconds = (Date.now() - began) / 1000;
+  const let_in = outcomes.filter(({ status }) => status === 101).length;
+  assert.ok(let_in >= 38 && let_in <= 42 + 20 * seconds, `${let_in} let in within ${seconds} s`);
+  const rest = outcomes.filter(({ status }) => status !== 101);
+  assert.ok(rest.every(({ status, retry }) => status === 503 && retry >= 1 && retry <= 5));
+  assert.ok(new Set(rest.map(({ retry }) => retry)).size > 1, 'not all at once again');
+  assert.equal(await refused(gateway, 'rate'), rest.length);
+  await until('the next one is let in', async () => (await knock(gateway)).status === 101);
+  for (const { socket } of outcomes) socket?.destroy();
+});
+
+test('memory that runs short: slow connections go, then newcomers, then publications; and everything comes back', async () => {
+  const gateway = await world.gateway({ brokers: [broker], settings: 'client:\n  outbox_bytes: 64MiB\n  commands_per_second: 100000\n' });
+  const held = () => metric(gateway, 'callboard_gateway_memory_bytes');
+  await until('the figure is there', async () => (await held()) > 0);
+  const shown = () => metric(gateway, 'callboard_gateway_memory_level');
+  const allow = async (max) => {
+    const text = fs.readFileSync(gateway.file, 'utf8').replace(/  memory_max: \d+\n/, '');
+    fs.writeFileSync(gateway.file, text.replace('gateway:\n', `gateway:\n  memory_max: ${max}\n`));
+    const before = count(gateway, /"event":"config_reloaded"/);
+    gateway.kill('SIGHUP');
+    await until('the reload', () => count(gateway, /"event":"config_reloaded"/) > before);
+  };
+  /* What is held becomes this share of what is allowed; again where it gave memory back meanwhile. */
+  const level = async (share, wanted) => {
+    await until(`level ${wanted}`, async () => {
+      await allow(share === 0 ? 0 : Math.round((await held()) / share));
+      for (let i = 0; i < 3; i += 1) { /* it is looked at five times a second */
+        await sleep(250);
+        if ((await shown()) !== wanted) return false;
+      }
+      return true;
+    }, 20000);
+  };
+  const say = async (socket, command) => {
+    socket.send(JSON.stringify(command));
+    for (;;) {
+      const reply = (await socket.next())[0].split('\n').map((line) => JSON.parse(line)).find(({ id }) => id === command.id);
+      if (reply) return reply;
+    }
+  };
+  const writer = await rawConnected(gateway.url, { sub: 'writer' });
+  const slow = await rawConnected(gateway.url, { sub: 'slow' });
+  assert.ok((await say(slow, { id: 2, subscribe: { channel: 'plain:big' } })).subscribe);
+  slow._socket.pause();
+  const queued = () => metric(gateway, 'callboard_client_outbox_bytes');
+  for (let i = 0; (await queued()) < 2e6; i += 1) {
+    assert.ok((await say(writer, { id: 100 + i, publish: { channel: 'plain:big', data: 'x'.repeat(60000) } })).publish);
+    assert.ok(i < 1000, 'the kernel takes all of it');
+  }
+
+  await level(0.85, 1);
+  await until('the slow one is gone', async () => (await metric(gateway, 'callboard_gateway_memory_shed_total')) === 1);
+  assert.equal(await metric(gateway, 'callboard_client_disconnects_total{code="3008",reason="slow"}'), 1);
+  slow.terminate();
+  const { status, socket } = await knock(gateway);
+  assert.equal(status, 101);
+  socket.destroy();
+
+  await level(0.92, 2);
+  const late = await knock(gateway);
+  assert.equal(late.status, 503);
+  assert.ok(late.retry >= 1);
+  assert.ok(await refused(gateway, 'memory') >= 1);
+  assert.ok((await say(writer, { id: 3, publish: { channel: 'plain:x', data: 1 } })).publish);
+
+  await level(1.5, 3);
+  await until('publications are refused', async () => (await say(writer, { id: 4, publish: { channel: 'plain:x', data: 1 } })).error?.code === 111);
+  assert.deepEqual((await say(writer, { id: 5, ping: {} })).ping, {});
+  assert.equal((await get(gateway.internal, '/health')).status, 200);
+  assert.match(gateway.log(), /"event":"memory_level","level":"refuses publications"/);
+
+  await level(0, 0);
+  await until('publications are taken again', async () => (await say(writer, { id: 6, publish: { channel: 'plain:x', data: 1 } })).publish);
+  const again = await knock(gateway);
+  assert.equal(again.status, 101);
+  again.socket.destroy();
+  assert.equal(writer.closed, null);
+});

@@ -98,6 +98,20 @@ int admission_judge_source(struct websocket_service *service, struct lws *wsi) {
     return lws_get_opaque_user_data(wsi) == NULL ? take_forwarded(service, wsi) : 0;
 }
 
+/* 0: there is room for one more session. */
+static int judge_room(struct websocket_service *service, struct lws *wsi) {
+    if (atomic_load_explicit(&service->totals->memory_level, memory_order_relaxed) >= MEMORY_REFUSES_CONNECTIONS) {
+        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_MEMORY);
+    }
+    return take_handshake(service) ? 0 : refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_RATE);
+}
+
+int admission_judge_stream(struct websocket_service *service, struct lws *wsi) {
+    bool is_preflight = lws_hdr_total_length(wsi, WSI_TOKEN_OPTIONS_URI) > 0;
+    int refused = is_preflight ? 0 : judge_room(service, wsi);
+    return refused != 0 ? refused : admission_judge_source(service, wsi);
+}
+
 int admission_judge(struct websocket_service *service, struct lws *wsi) {
     if (!is_our_path(service, wsi)) {
         return refuse(service, wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
@@ -111,11 +125,6 @@ int admission_judge(struct websocket_service *service, struct lws *wsi) {
     if (atomic_load_explicit(&service->totals->connections, memory_order_relaxed) >= service->connections_max) {
         return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_LIMIT);
     }
-    if (atomic_load_explicit(&service->totals->memory_level, memory_order_relaxed) >= MEMORY_REFUSES_CONNECTIONS) {
-        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_MEMORY);
-    }
-    if (!take_handshake(service)) {
-        return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_RATE);
-    }
-    return admission_judge_source(service, wsi);
+    int refused = judge_room(service, wsi);
+    return refused != 0 ? refused : admission_judge_source(service, wsi);
 }

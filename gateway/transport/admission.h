@@ -9,5 +9,7 @@
 int admission_judge(struct websocket_service *service, struct lws *wsi);
 /* The same for a plain HTTP request that will hold its connection: only whom it comes from is judged. */
 int admission_judge_source(struct websocket_service *service, struct lws *wsi);
+/* The same for a request that begins a session: whether there is room for one, too. */
+int admission_judge_stream(struct websocket_service *service, struct lws *wsi);
 
 #endif

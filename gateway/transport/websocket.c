@@ -365,7 +365,8 @@ static int on_http_event(struct websocket *self, struct lws *wsi, enum lws_callb
         if (self == NULL || !http_streams_has_path(service->streams, in)) {
             return service->on_http(service->http_context, wsi, in);
         }
-        int refused = admission_judge_source(service, wsi);
+        bool is_emulation = strcmp(in, service->config->emulation_path) == 0; /* of a session that is there already */
+        int refused = is_emulation ? admission_judge_source(service, wsi) : admission_judge_stream(service, wsi);
         return refused != 0 ? refused : http_streams_on_request(service->streams, wsi, in, &self->stream);
     }
     if (self == NULL || self->stream == NULL) {

@@ -92,10 +92,11 @@ enum wire_kind {
     F(u32, request) F(u32, handle) F(u8, flags) F(epoch, epoch) F(u64, offset) F(u32, n_publications) \
         F(bytes, publications)
 #define WIRE_FIELDS_unsubscribe(F) F(u32, handle)
-/* request 0: no answer is wanted. flags: WIRE_PUBLISH_*. info: wire_client_info or empty. tags: wire_tags or empty. */
+/* request 0: no answer is wanted. flags: WIRE_PUBLISH_*. info: wire_client_info or empty. tags: wire_tags or empty.
+ * version 0: none; else, with a version epoch that may be empty, only where it is newer than the channel's. */
 #define WIRE_FIELDS_publish(F)                                                                    \
     F(u32, request) F(u8, flags) F(u32, deadline_ms) F(bytes, channel) F(bytes, key) F(bytes, data) \
-        F(bytes, info) F(bytes, tags)
+        F(bytes, info) F(bytes, tags) F(u64, version) F(bytes, version_epoch)
 /* flags: WIRE_PUBLISHED_*. The epoch is empty where the channel has no history. */
 #define WIRE_FIELDS_published(F) F(u32, request) F(u8, flags) F(epoch, epoch) F(u64, offset)
 /* flags: WIRE_PRESENCE_*. info: wire_client_info. The handle must be subscribed. */
@@ -151,7 +152,12 @@ enum {
     WIRE_SUBSCRIBED_MORE = 4,      /* own only: offset is where this page ends; SUBSCRIBE again from there */
 };
 enum { WIRE_PUBLISH_SKIP_HISTORY = 1 };
-enum { WIRE_PUBLISHED_DUPLICATE = 1, WIRE_PUBLISHED_NOT_DURABLE = 2 };
+enum { WIRE_VERSION_EPOCH_MAX = 64 /* bytes of PUBLISH's version epoch */ };
+enum {
+    WIRE_PUBLISHED_DUPLICATE = 1,
+    WIRE_PUBLISHED_NOT_DURABLE = 2,
+    WIRE_PUBLISHED_SUPPRESSED = 4, /* the version was no news: the position is where the channel stands */
+};
 enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
 enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
 enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };

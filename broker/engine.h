@@ -48,14 +48,20 @@ struct engine_append {
     const struct namespace_options *options;
     struct span key; /* idempotency key, empty: none */
     struct span data;
-    struct span info;     /* wire_client_info or empty */
-    struct span tags;     /* wire_tags or empty */
-    bool skip_history;    /* no position, not stored */
-    uint64_t deadline_ms; /* monotonic */
+    struct span info;  /* wire_client_info or empty */
+    struct span tags;  /* wire_tags or empty */
+    bool skip_history; /* no position, not stored */
+    /* 0: none, else at most OFFSET_MAX, and only where it is stored. Where the channel's newest version is not below
+     * it, and is of the same version epoch (an empty one is of every), nothing is stored and nobody is told:
+     * `suppressed`. */
+    uint64_t version;
+    struct span version_epoch; /* at most WIRE_VERSION_EPOCH_MAX bytes */
+    uint64_t deadline_ms;      /* monotonic */
     void (*on_done)(struct engine_append *request, enum engine_outcome outcome);
     /* out, valid in on_done with ENGINE_OK */
     struct position position; /* empty epoch, offset 0: the channel has no history, or it was skipped */
     bool duplicate;           /* the key was known: position is the first result's */
+    bool suppressed;          /* its version is not news: position is where the channel stands */
     bool not_durable;         /* on_engine_down: memory, or memory stands in for Redis */
     /* the engine's own */
     struct list_link link;

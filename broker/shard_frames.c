@@ -101,7 +101,9 @@ static bool on_publish(struct shard *self, gateway_peer_t *peer, struct span bod
                                     .key = frame.key,
                                     .data = frame.data,
                                     .info = frame.info,
-                                    .tags = frame.tags};
+                                    .tags = frame.tags,
+                                    .version = frame.version,
+                                    .version_epoch = frame.version_epoch};
     struct operation_origin origin = origin_of(peer, frame.request);
     shard_operate(self, &request, &origin, overload);
     return true;

@@ -42,6 +42,8 @@ const struct metric_description shard_metric_rows[SHARD_METRICS_COUNT] = {
     [SHARD_PUBLISH_OK] = {"callboard_broker_publishes_total", "Publishes by result.", METRIC_COUNTER, "result=\"ok\""},
     [SHARD_PUBLISH_DUPLICATE] = {"callboard_broker_publishes_total", "Publishes by result.", METRIC_COUNTER,
                                  "result=\"duplicate\""},
+    [SHARD_PUBLISH_SUPPRESSED] = {"callboard_broker_publishes_total", "Publishes by result.", METRIC_COUNTER,
+                                  "result=\"suppressed\""},
     [SHARD_PUBLISH_TEMPORARY] = {"callboard_broker_publishes_total", "Publishes by result.", METRIC_COUNTER,
                                  "result=\"temporary\""},
     [SHARD_PUBLISH_UNKNOWN] = {"callboard_broker_publishes_total", "Publishes by result.", METRIC_COUNTER,

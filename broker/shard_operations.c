@@ -32,6 +32,7 @@ static void answer_error(gateway_peer_t *peer, uint32_t request, enum error_code
 static void answer_published(gateway_peer_t *peer, uint32_t request, const struct shard_reply *reply) {
     struct wire_published frame = {.request = request,
                                    .flags = (uint8_t) ((reply->duplicate ? WIRE_PUBLISHED_DUPLICATE : 0) |
+                                                       (reply->suppressed ? WIRE_PUBLISHED_SUPPRESSED : 0) |
                                                        (reply->not_durable ? WIRE_PUBLISHED_NOT_DURABLE : 0)),
                                    .epoch = reply->position.epoch,
                                    .offset = reply->position.offset};
@@ -193,10 +194,12 @@ uint64_t shard_deadline_of(const struct shard *self, const struct shard_request 
 
 /* ---- publish ---- */
 
-static void count_publish(struct shard *self, enum engine_outcome outcome, bool duplicate) {
+static void count_publish(struct shard *self, enum engine_outcome outcome, const struct engine_append *append) {
     switch (outcome) {
     case ENGINE_OK:
-        metric_count(self->metrics, duplicate ? SHARD_PUBLISH_DUPLICATE : SHARD_PUBLISH_OK);
+        metric_count(self->metrics, append->duplicate    ? SHARD_PUBLISH_DUPLICATE
+                                    : append->suppressed ? SHARD_PUBLISH_SUPPRESSED
+                                                         : SHARD_PUBLISH_OK);
         break;
     case ENGINE_TEMPORARY:
     case ENGINE_FULL:
@@ -223,14 +226,21 @@ static void on_appended(struct engine_append *append, enum engine_outcome outcom
     if (outcome == ENGINE_OK) {
         reply.position = append->position;
         reply.duplicate = append->duplicate;
+        reply.suppressed = append->suppressed;
         reply.not_durable = append->not_durable;
     }
     if (reply.not_durable) {
         metric_count(self->metrics, SHARD_PUBLISH_NOT_DURABLE);
     }
-    count_publish(self, outcome, append->duplicate);
+    count_publish(self, outcome, append);
     metric_observe_us(self->metrics, SHARD_PUBLISH_SECONDS, clock_monotonic_us() - operation->started_us);
     shard_operation_finish(operation, &reply, temporary);
+}
+
+/* Versions are compared where positions are kept: without a history there is nothing to compare with. */
+static bool is_version_sound(const struct shard_request *request, const struct namespace_options *options) {
+    return namespace_has_history(options) && !request->skip_history && request->version <= OFFSET_MAX &&
+           request->version_epoch.size <= WIRE_VERSION_EPOCH_MAX;
 }
 
 static void publish(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
@@ -244,6 +254,11 @@ static void publish(struct shard *self, const struct shard_request *request, con
     if (bytes > (size_t) self->options.config->publication_bytes_max) {
         metric_count(self->metrics, SHARD_PUBLISH_REFUSED);
         shard_refuse(self, request->kind, origin, ERROR_TOO_LARGE);
+        return;
+    }
+    if (request->version != 0 && !is_version_sound(request, options)) {
+        metric_count(self->metrics, SHARD_PUBLISH_REFUSED);
+        shard_refuse(self, request->kind, origin, ERROR_BAD_REQUEST);
         return;
     }
     if (self->draining) {
@@ -262,6 +277,8 @@ static void publish(struct shard *self, const struct shard_request *request, con
                                                       .info = request->info,
                                                       .tags = request->tags,
                                                       .skip_history = request->skip_history,
+                                                      .version = request->version,
+                                                      .version_epoch = request->version_epoch,
                                                       .deadline_ms = shard_deadline_of(self, request),
                                                       .on_done = on_appended};
     engine_append(self->engine, &operation->engine.append);

@@ -13,7 +13,8 @@ static struct span move_into(uint8_t **at, struct span bytes) {
 }
 
 struct shard_request *shard_request_new(const struct shard_request *model) {
-    size_t bytes = model->channel.size + model->key.size + model->data.size + model->info.size + model->tags.size;
+    size_t bytes = model->channel.size + model->key.size + model->data.size + model->info.size + model->tags.size +
+                   model->version_epoch.size;
     struct shard_request *request = memory_alloc(sizeof *request + bytes);
     uint8_t *at = (uint8_t *) (request + 1);
     *request = *model;
@@ -23,6 +24,7 @@ struct shard_request *shard_request_new(const struct shard_request *model) {
     request->data = move_into(&at, model->data);
     request->info = move_into(&at, model->info);
     request->tags = move_into(&at, model->tags);
+    request->version_epoch = move_into(&at, model->version_epoch);
     return request;
 }
 

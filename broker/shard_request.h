@@ -36,6 +36,8 @@ struct shard_request {
     struct span data;
     struct span info; /* wire_client_info or empty */
     struct span tags; /* wire_tags or empty */
+    uint64_t version; /* PUBLISH: as engine_append's; 0: none */
+    struct span version_epoch;
 };
 /* Copies the spans of `model` into a new request (its other members too). */
 struct shard_request *shard_request_new(const struct shard_request *model);
@@ -50,6 +52,7 @@ struct shard_reply {
     uint64_t next;            /* PRESENCE with a limit: cursor of the next page; 0: that was the last */
     struct position position;
     bool duplicate;
+    bool suppressed;
     bool not_durable;
     uint32_t n;                                     /* publications, entries, clients; INFO: channels held */
     uint32_t m;                                     /* users; INFO: subscribed gateway workers */

@@ -29,6 +29,8 @@ static void fill_model(backend_api_t *self, const struct backend_request *reques
         .since = params->since,
         .key = params->key,
         .tags = params->tags,
+        .version = params->version,
+        .version_epoch = params->version_epoch,
         .data = request->payload,
     };
 }

@@ -207,7 +207,10 @@ static void append_info(const struct backend_context *context, const struct back
                          (unsigned long long) connections, (unsigned long long) users);
 }
 
-enum { PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY };
+enum {
+    PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY | BACKEND_PARAM_VERSION |
+                     BACKEND_PARAM_VERSION_EPOCH
+};
 static const struct backend_method methods[] = {
     {"publish", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL | PUBLISH_PARAMS, BACKEND_PARAM_CHANNEL, true,
      SHARD_REQUEST_PUBLISH, false, one_part, prepare_publish, append_published},

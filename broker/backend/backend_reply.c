@@ -31,6 +31,7 @@ void backend_append_published(struct buffer *out, const struct shard_reply *repl
     buffer_append_char(out, '{');
     append_position(out, &reply->position);
     buffer_append_text(out, reply->duplicate ? ",\"duplicate\":true" : ",\"duplicate\":false");
+    buffer_append_text(out, reply->suppressed ? ",\"suppressed\":true" : "");
     buffer_append_text(out, reply->not_durable ? ",\"durable\":false}" : "}");
 }
 

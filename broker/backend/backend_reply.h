@@ -10,7 +10,7 @@
 
 /* {"code","reason","message","temporary","definite"}; message NULL or "": the list's. */
 void backend_append_error(struct buffer *out, enum error_code code, const char *message);
-/* {"offset","epoch","duplicate"} and, where it is so, "durable":false */
+/* {"offset","epoch","duplicate"} and, where it is so, "suppressed":true, "durable":false */
 void backend_append_published(struct buffer *out, const struct shard_reply *reply);
 /* {"offset","epoch"} */
 void backend_append_position(struct buffer *out, const struct position *position);

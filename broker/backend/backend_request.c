@@ -194,6 +194,19 @@ static bool read_cursor(struct params_reader *reader, const char *name, struct j
     return true;
 }
 
+static bool read_version(struct params_reader *reader, const char *name, struct json_value value) {
+    if (!json_to_u64(value, &reader->params->version) || reader->params->version > OFFSET_MAX) {
+        backend_refuse(reader->refusal, ERROR_BAD_REQUEST, "params.%s must be a whole number below 2^53; 0 is none",
+                       name);
+        return false;
+    }
+    return true;
+}
+
+static bool read_version_epoch(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_text(reader, name, value, WIRE_VERSION_EPOCH_MAX, &reader->params->version_epoch);
+}
+
 static bool read_since(struct params_reader *reader, const char *name, struct json_value value) {
     uint64_t offset = 0;
     struct span epoch = SPAN_EMPTY;
@@ -225,6 +238,8 @@ static const struct {
     {"limit", BACKEND_PARAM_LIMIT, read_limit},
     {"reverse", BACKEND_PARAM_REVERSE, read_reverse},
     {"cursor", BACKEND_PARAM_CURSOR, read_cursor},
+    {"version", BACKEND_PARAM_VERSION, read_version},
+    {"version_epoch", BACKEND_PARAM_VERSION_EPOCH, read_version_epoch},
 };
 enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
 

@@ -50,6 +50,8 @@ enum backend_param {
     BACKEND_PARAM_LIMIT = 1 << 6,
     BACKEND_PARAM_REVERSE = 1 << 7,
     BACKEND_PARAM_CURSOR = 1 << 8,
+    BACKEND_PARAM_VERSION = 1 << 9,
+    BACKEND_PARAM_VERSION_EPOCH = 1 << 10,
 };
 
 struct backend_params {
@@ -64,6 +66,8 @@ struct backend_params {
     bool has_limit;
     bool reverse;
     uint64_t cursor;
+    uint64_t version; /* 0: none */
+    struct span version_epoch;
 };
 
 /* `text` and `tags` are scratch for decoded strings and encoded tags; they are cleared, and must live as long as

@@ -12,6 +12,7 @@ struct append_delivery {
     struct position position;
     enum engine_outcome outcome;
     bool duplicate;
+    bool suppressed;
 };
 
 static void deliver_append(struct engine_memory *self, struct engine_memory_delivery *base) {
@@ -27,6 +28,7 @@ static void deliver_append(struct engine_memory *self, struct engine_memory_deli
     enum engine_outcome outcome = self->is_closing ? ENGINE_CANCELLED : delivery->outcome;
     request->position = delivery->position;
     request->duplicate = delivery->duplicate;
+    request->suppressed = delivery->suppressed;
     request->not_durable = self->limits.stands_in;
     memory_free(delivery);
     request->on_done(request, outcome);
@@ -62,14 +64,21 @@ static enum engine_outcome take(struct engine_memory *self, struct append_delive
     const struct engine_append *request = delivery->request;
     memory_channel_t *channel = delivery->channel;
     bool is_stored = namespace_has_history(request->options) && !request->skip_history;
+    bool has_version = is_stored && request->version != 0;
     if (is_stored) {
         memory_channel_settle(channel, request->options, now_ms);
+    }
+    if (has_version && memory_channel_has_version(channel, request->version, request->version_epoch)) {
+        delivery->position = channel->top;
+        delivery->suppressed = true;
+        return ENGINE_OK;
     }
     payload_t *publication = encode(self, request, is_stored ? channel->top.offset + 1 : 0);
     if (publication == NULL) {
         return ENGINE_TOO_LARGE;
     }
     size_t cost = request->key.size > 0 ? memory_channel_key_cost(channel, request->key) : 0;
+    cost += has_version ? memory_channel_version_cost(channel) : 0;
     if (is_stored) {
         cost += memory_channel_push_cost(channel, request->options, payload_footprint(publication));
     }
@@ -80,6 +89,9 @@ static enum engine_outcome take(struct engine_memory *self, struct append_delive
     if (is_stored) {
         memory_channel_push(channel, request->options, publication, now_ms);
         delivery->position = channel->top;
+    }
+    if (has_version) {
+        memory_channel_set_version(channel, request->version, request->version_epoch);
     }
     if (request->key.size > 0) {
         memory_channel_add_key(channel, request->key, fingerprint, &delivery->position,

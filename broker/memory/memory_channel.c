@@ -133,7 +133,7 @@ void memory_channel_push(memory_channel_t *self, const struct namespace_options 
 }
 
 void memory_channel_renew(memory_channel_t *self, uint64_t now_ms) {
-    self->meta_expires_ms = now_ms + (uint64_t) self->meta_ttl_s * 1000;
+    self->renewed_s = (uint32_t) ((now_ms + 999) / 1000);
 }
 
 void memory_channel_settle(memory_channel_t *self, const struct namespace_options *options, uint64_t now_ms) {
@@ -145,38 +145,68 @@ void memory_channel_settle(memory_channel_t *self, const struct namespace_option
     memory_channel_renew(self, now_ms);
 }
 
+/* ---- what only some have ---- */
+
+/* Bytes that the first of it adds. */
+static size_t extras_cost(const memory_channel_t *self) {
+    return self->extras == NULL ? sizeof *self->extras : 0;
+}
+
+static struct memory_extras *extras_of(memory_channel_t *self) {
+    if (self->extras == NULL) {
+        charge(self, extras_cost(self));
+        self->extras = memory_alloc_zero(sizeof *self->extras);
+    }
+    return self->extras;
+}
+
+static void drop_empty_extras(memory_channel_t *self) {
+    const struct memory_extras *extras = self->extras;
+    if (extras != NULL && extras->keys == NULL && extras->members == NULL && extras->version == 0) {
+        memory_free(self->extras);
+        self->extras = NULL;
+        release(self, extras_cost(self));
+    }
+}
+
 /* ---- idempotency keys ---- */
 
 static size_t key_bytes(size_t size) {
     return sizeof(struct memory_key) + size;
 }
 
+static struct memory_key *keys_of(const memory_channel_t *self) {
+    return self->extras == NULL ? NULL : self->extras->keys;
+}
+
 size_t memory_channel_key_cost(const memory_channel_t *self, struct span key) {
-    return key_bytes(key.size) + (self->keys == NULL ? TABLE_BYTES : 0);
+    return key_bytes(key.size) + extras_cost(self) + (keys_of(self) == NULL ? TABLE_BYTES : 0);
 }
 
 static void remove_key(memory_channel_t *self, struct memory_key *key) {
-    HASH_DEL(self->keys, key);
+    HASH_DEL(self->extras->keys, key);
     self->totals->keys--;
-    release(self, key_bytes(key->size) + (self->keys == NULL ? TABLE_BYTES : 0));
+    release(self, key_bytes(key->size) + (self->extras->keys == NULL ? TABLE_BYTES : 0));
     memory_free(key);
 }
 
 static void expire_keys(memory_channel_t *self, uint64_t now_ms) {
-    while (self->keys != NULL && now_ms >= self->keys->expires_ms) {
-        remove_key(self, self->keys);
+    while (keys_of(self) != NULL && now_ms >= keys_of(self)->expires_ms) {
+        remove_key(self, self->extras->keys);
     }
+    drop_empty_extras(self);
 }
 
 const struct memory_key *memory_channel_find_key(memory_channel_t *self, struct span key, uint64_t now_ms) {
     expire_keys(self, now_ms);
     struct memory_key *found = NULL;
-    HASH_FIND(hh, self->keys, key.data, key.size, found);
+    HASH_FIND(hh, keys_of(self), key.data, key.size, found);
     return found;
 }
 
 void memory_channel_add_key(memory_channel_t *self, struct span key, struct memory_fingerprint fingerprint,
                             const struct position *position, uint64_t expires_ms) {
+    struct memory_extras *extras = extras_of(self);
     charge(self, memory_channel_key_cost(self, key));
     struct memory_key *added = memory_alloc_zero(key_bytes(key.size));
     added->fingerprint = fingerprint;
@@ -184,8 +214,38 @@ void memory_channel_add_key(memory_channel_t *self, struct span key, struct memo
     added->expires_ms = expires_ms;
     added->size = key.size;
     memcpy(added->text, key.data, key.size);
-    HASH_ADD_KEYPTR(hh, self->keys, added->text, added->size, added);
+    HASH_ADD_KEYPTR(hh, extras->keys, added->text, added->size, added);
     self->totals->keys++;
+}
+
+/* ---- versions ---- */
+
+bool memory_channel_has_version(const memory_channel_t *self, uint64_t version, struct span version_epoch) {
+    const struct memory_extras *extras = self->extras;
+    return extras != NULL && version <= extras->version &&
+           (version_epoch.size == 0 ||
+            span_equal(version_epoch, span_of(extras->version_epoch, extras->version_epoch_size)));
+}
+
+size_t memory_channel_version_cost(const memory_channel_t *self) {
+    return extras_cost(self);
+}
+
+void memory_channel_set_version(memory_channel_t *self, uint64_t version, struct span version_epoch) {
+    check(version_epoch.size <= WIRE_VERSION_EPOCH_MAX, "a version epoch of %zu bytes", version_epoch.size);
+    struct memory_extras *extras = extras_of(self);
+    extras->version = version;
+    extras->version_epoch_size = (uint8_t) version_epoch.size;
+    if (version_epoch.size > 0) {
+        memcpy(extras->version_epoch, version_epoch.data, version_epoch.size);
+    }
+}
+
+static void forget_version(memory_channel_t *self) {
+    if (self->extras != NULL) {
+        self->extras->version = 0;
+        drop_empty_extras(self);
+    }
 }
 
 /* ---- presence ---- */
@@ -196,27 +256,34 @@ static size_t member_bytes(const struct memory_member *member) {
 
 const struct memory_member *memory_channel_find_member(const memory_channel_t *self, struct span client) {
     struct memory_member *found = NULL;
-    HASH_FIND(hh, self->members, client.data, client.size, found);
+    HASH_FIND(hh, memory_channel_first_member(self), client.data, client.size, found);
     return found;
 }
 
 static void add_member(memory_channel_t *self, struct memory_member *member, size_t client_at, size_t client_size) {
-    charge(self, member_bytes(member) + (self->members == NULL ? TABLE_BYTES : 0));
+    struct memory_extras *extras = extras_of(self);
+    charge(self, member_bytes(member) + (extras->members == NULL ? TABLE_BYTES : 0));
     const uint8_t *client = payload_span(member->bytes).data + client_at;
-    HASH_ADD_KEYPTR(hh, self->members, client, client_size, member);
+    HASH_ADD_KEYPTR(hh, extras->members, client, client_size, member);
     member->number = ++self->totals->members_set;
     self->totals->members++;
 }
 
-void memory_channel_remove_member(memory_channel_t *self, const struct memory_member *member) {
+/* The extras stay: one may be added next. */
+static void take_member_out(memory_channel_t *self, const struct memory_member *member) {
     struct memory_member *removed = NULL;
-    HASH_FIND(hh, self->members, member->hh.key, member->hh.keylen, removed);
+    HASH_FIND(hh, memory_channel_first_member(self), member->hh.key, member->hh.keylen, removed);
     check(removed == member, "the member is not one of this channel");
-    HASH_DEL(self->members, removed);
+    HASH_DEL(self->extras->members, removed);
     self->totals->members--;
-    release(self, member_bytes(removed) + (self->members == NULL ? TABLE_BYTES : 0));
+    release(self, member_bytes(removed) + (self->extras->members == NULL ? TABLE_BYTES : 0));
     payload_unref(&removed->bytes);
     memory_free(removed);
+}
+
+void memory_channel_remove_member(memory_channel_t *self, const struct memory_member *member) {
+    take_member_out(self, member);
+    drop_empty_extras(self);
 }
 
 bool memory_channel_set_member(memory_channel_t *self, struct span client, struct span info, struct span gateway_id,
@@ -234,7 +301,7 @@ bool memory_channel_set_member(memory_channel_t *self, struct span client, struc
 
     const struct memory_member *former = memory_channel_find_member(self, client);
     if (former != NULL) {
-        memory_channel_remove_member(self, former);
+        take_member_out(self, former);
     }
     add_member(self, member, (size_t) (client.data - info.data), client.size);
     return former == NULL;
@@ -247,7 +314,7 @@ static size_t channel_bytes(size_t name_size) {
 }
 
 bool memory_channel_is_empty(const memory_channel_t *self) {
-    return epoch_is_empty(&self->top.epoch) && self->keys == NULL && self->members == NULL;
+    return epoch_is_empty(&self->top.epoch) && self->extras == NULL;
 }
 
 void memory_channel_expire(memory_channel_t *self, uint64_t now_ms) {
@@ -255,9 +322,11 @@ void memory_channel_expire(memory_channel_t *self, uint64_t now_ms) {
     if (self->history != NULL && now_ms >= self->history->expires_ms) {
         memory_channel_drop_history(self);
     }
-    if (self->holds == 0 && !epoch_is_empty(&self->top.epoch) && now_ms >= self->meta_expires_ms) {
+    uint64_t meta_expires_ms = ((uint64_t) self->renewed_s + self->meta_ttl_s) * 1000;
+    if (self->holds == 0 && !epoch_is_empty(&self->top.epoch) && now_ms >= meta_expires_ms) {
         memory_channel_drop_history(self);
         self->top = (struct position){.offset = 0};
+        forget_version(self);
     }
 }
 
@@ -282,9 +351,10 @@ void memory_channel_destroy(memory_channel_t **self_p) {
     }
     memory_channel_drop_history(self);
     expire_keys(self, UINT64_MAX);
-    while (self->members != NULL) {
-        memory_channel_remove_member(self, self->members);
+    while (memory_channel_first_member(self) != NULL) {
+        memory_channel_remove_member(self, memory_channel_first_member(self));
     }
+    forget_version(self);
     release(self, channel_bytes(self->name_size));
     self->totals->channels--;
     memory_free(self);

@@ -9,6 +9,7 @@
 #include "base/namespace_options.h"
 #include "base/payload.h"
 #include "base/position.h"
+#include "base/wire.h"
 #include "broker/slot_table.h"
 
 /* Tables abort when memory is out, as everything else does. */
@@ -73,20 +74,31 @@ struct memory_history {
     payload_t *ring[]; /* publications top-n+1 … top, each at offset modulo capacity */
 };
 
-/* There may be a hundred thousand that rest: what only some have is apart. */
+/* What only some channels have: made with the first of it, and gone with the last. */
+struct memory_extras {
+    struct memory_key *keys;       /* uthash by text */
+    struct memory_member *members; /* uthash by client id */
+    uint64_t version;              /* the newest publication's; 0: none had one */
+    uint8_t version_epoch_size;
+    uint8_t version_epoch[WIRE_VERSION_EPOCH_MAX];
+};
+
+enum { MEMORY_PINS_MAX = (1 << 24) - 1, MEMORY_HOLDS_MAX = (1 << 8) - 1 };
+
+/* There may be a hundred thousand that rest: what only some have is apart, and a name of eleven bytes just fits into
+ * what the allocator gives. */
 typedef struct memory_channel memory_channel_t;
 struct memory_channel {
     struct slot_link by_name;     /* the store's */
     struct list_link in_idle;     /* the store's: neither held nor pinned, longest untouched first */
     struct memory_totals *totals; /* the store's */
-    uint32_t holds;               /* hold minus release */
-    uint32_t pins;                /* calls under way and events not yet delivered */
     struct position top;          /* empty epoch: no stream yet, or forgotten */
     struct memory_history *history;
-    struct memory_key *keys;       /* uthash by text */
-    struct memory_member *members; /* uthash by client id */
-    uint64_t meta_expires_ms;      /* the epoch goes then, if nobody holds the channel */
-    uint32_t meta_ttl_s;           /* as the last call's options said */
+    struct memory_extras *extras; /* NULL: none of it */
+    uint32_t pins : 24;           /* calls under way and events not yet delivered */
+    uint32_t holds : 8;           /* hold minus release */
+    uint32_t renewed_s;           /* the epoch goes meta_ttl_s later, if nobody holds the channel; rounded up */
+    uint32_t meta_ttl_s;          /* as the last call's options said */
     uint8_t name_size;
     uint8_t name[];
 };
@@ -136,6 +148,14 @@ const struct memory_key *memory_channel_find_key(memory_channel_t *self, struct 
 void memory_channel_add_key(memory_channel_t *self, struct span key, struct memory_fingerprint fingerprint,
                             const struct position *position, uint64_t expires_ms);
 
+/* ---- versions ---- */
+
+/* Is the channel's newest version, of the same version epoch (an empty one is of every), not below it? */
+bool memory_channel_has_version(const memory_channel_t *self, uint64_t version, struct span version_epoch);
+size_t memory_channel_version_cost(const memory_channel_t *self);
+/* Forgotten with the channel's epoch. */
+void memory_channel_set_version(memory_channel_t *self, uint64_t version, struct span version_epoch);
+
 /* ---- presence ---- */
 
 /* True: the client is new here. `client` is the id inside info. */
@@ -144,8 +164,12 @@ bool memory_channel_set_member(memory_channel_t *self, struct span client, struc
 const struct memory_member *memory_channel_find_member(const memory_channel_t *self, struct span client);
 /* The member must be one of the channel. */
 void memory_channel_remove_member(memory_channel_t *self, const struct memory_member *member);
+/* In the order in which they came; NULL: there is none. */
+static inline struct memory_member *memory_channel_first_member(const memory_channel_t *self) {
+    return self->extras == NULL ? NULL : self->extras->members;
+}
 static inline size_t memory_channel_members(const memory_channel_t *self) {
-    return HASH_COUNT(self->members);
+    return self->extras == NULL ? 0 : HASH_COUNT(self->extras->members);
 }
 
 #endif

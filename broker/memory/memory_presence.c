@@ -103,7 +103,8 @@ static void copy_members(struct presence_read_delivery *delivery, const memory_c
     size_t n_max = n_members < limit ? n_members : limit;
     delivery->entries = memory_alloc_array(n_max, sizeof *delivery->entries);
     delivery->bytes = memory_alloc_array(n_max, sizeof(payload_t *));
-    for (const struct memory_member *member = channel->members; member != NULL; member = member->hh.next) {
+    for (const struct memory_member *member = memory_channel_first_member(channel); member != NULL;
+         member = member->hh.next) {
         if (member->number <= request->cursor) {
             continue;
         }
@@ -123,7 +124,7 @@ void engine_memory_read_presence(engine_t *base, struct engine_presence_read *re
     delivery->base.deliver = deliver_presence_read;
     delivery->request = request;
     const memory_channel_t *channel = memory_store_find(&self->store, request->channel);
-    if (channel != NULL && channel->members != NULL) {
+    if (channel != NULL && memory_channel_members(channel) > 0) {
         copy_members(delivery, channel);
     }
     engine_memory_tell_later(self, &delivery->base);

@@ -59,6 +59,7 @@ memory_channel_t *memory_store_pin(struct memory_store *self, struct span name) 
 }
 
 void memory_store_pin_again(struct memory_store *self, memory_channel_t *channel) {
+    check(channel->pins < MEMORY_PINS_MAX, "%u calls of one channel are under way", channel->pins);
     channel->pins++;
     settle_idleness(self, channel);
 }
@@ -71,6 +72,7 @@ void memory_store_unpin(struct memory_store *self, memory_channel_t *channel) {
 
 void memory_store_hold(struct memory_store *self, struct span name) {
     memory_channel_t *channel = find_or_add(self, name);
+    check(channel->holds < MEMORY_HOLDS_MAX, "a channel is held %u times", channel->holds);
     channel->holds++;
     settle_idleness(self, channel);
 }
@@ -98,9 +100,9 @@ bool memory_store_make_room(struct memory_store *self, size_t bytes) {
 }
 
 static void forget_dead_members(memory_channel_t *channel, const struct memory_leases *leases) {
-    struct memory_member *member = NULL;
     struct memory_member *next = NULL;
-    HASH_ITER(hh, channel->members, member, next) {
+    for (struct memory_member *member = memory_channel_first_member(channel); member != NULL; member = next) {
+        next = member->hh.next;
         if (!memory_leases_has(leases, memory_member_gateway(member), member->lease_number)) {
             memory_channel_remove_member(channel, member);
         }

@@ -272,6 +272,14 @@ static struct redis_item *append_item(struct engine_redis *self, struct engine_a
         item->key_size = (uint32_t) request->key.size;
         item->payload_hash = XXH64(request->data.data, request->data.size, 0);
     }
+    if (request->version != 0 && is_stored) {
+        item->version = memory_alloc(sizeof *item->version + request->version_epoch.size);
+        *item->version = (struct redis_item_version){request->version, request->version_epoch.size};
+        if (request->version_epoch.size > 0) {
+            memcpy(item->version->epoch, request->version_epoch.data, request->version_epoch.size);
+        }
+        item->cost += sizeof *item->version + request->version_epoch.size;
+    }
     return item;
 }
 
@@ -289,6 +297,7 @@ static void append(engine_t *base, struct engine_append *request) {
     struct engine_redis *self = engine_redis_of(base);
     request->position = (struct position){.offset = 0};
     request->duplicate = false;
+    request->suppressed = false;
     request->not_durable = false;
     if (self->is_closing || queue_is_full(self)) {
         metric_count(self->metrics, REDIS_METRIC_REFUSED);

@@ -22,6 +22,7 @@ void redis_item_destroy(struct redis_item **self_p, redis_channels_t *channels) 
     payload_unref(&self->publication);
     buffer_finish(&self->member);
     memory_free(self->key);
+    memory_free(self->version);
     redis_channels_unpin(channels, self->channel);
     memory_free(self);
     *self_p = NULL;
@@ -159,6 +160,14 @@ static size_t count_keyed(const struct redis_batch *self) {
     return n;
 }
 
+static size_t count_versioned(const struct redis_batch *self) {
+    size_t n = 0;
+    for (uint32_t i = 0; i < self->n_items; i++) {
+        n += self->items[i]->version != NULL;
+    }
+    return n;
+}
+
 static void encode_keys(const struct redis_batch *self, struct span topic, struct buffer *out) {
     const struct span hash[] = {topic, SPAN_LITERAL(":p")};
     redis_request_parts(out, hash, 2);
@@ -226,9 +235,14 @@ static void encode_item(const struct redis_item *item, struct buffer *out) {
     if (item->key != NULL) {
         redis_request_bytes(out, span_of(&item->payload_hash, sizeof item->payload_hash));
     }
+    if (item->version != NULL) {
+        const struct redis_item_version *of = item->version;
+        const struct span of_parts[] = {span_of(&of->number, sizeof of->number), span_of(of->epoch, of->epoch_size)};
+        redis_request_parts(out, of_parts, 2);
+    }
 }
 
-static void encode_head(const struct redis_batch *self, const struct redis_batch_head *head, bool keyed,
+static void encode_head(const struct redis_batch *self, const struct redis_batch_head *head, bool marked,
                         struct buffer *scratch) {
     char seed[EPOCH_SEED_LENGTH + 1];
     random_base62(seed, EPOCH_SEED_LENGTH);
@@ -247,16 +261,18 @@ static void encode_head(const struct redis_batch *self, const struct redis_batch
     buffer_append(scratch, head->boot_id, REDIS_BOOT_ID_LENGTH);
     buffer_append_u16(scratch, (uint16_t) self->n_items);
     buffer_append(scratch, self->map, self->n_items);
-    buffer_append_u16(scratch, keyed ? (uint16_t) self->n_items : 0);
-    for (uint32_t i = 0; keyed && i < self->n_items; i++) {
-        buffer_append_u8(scratch, self->items[i]->key != NULL);
+    buffer_append_u16(scratch, marked ? (uint16_t) self->n_items : 0);
+    for (uint32_t i = 0; marked && i < self->n_items; i++) {
+        const struct redis_item *item = self->items[i];
+        buffer_append_u8(scratch, (uint8_t) ((item->key != NULL ? 1 : 0) | (item->version != NULL ? 2 : 0)));
     }
 }
 
 void redis_batch_encode(const struct redis_batch *self, const struct redis_batch_head *head, struct buffer *out) {
     size_t n_keyed = count_keyed(self);
+    size_t n_versioned = count_versioned(self);
     redis_scripts_begin(head->scripts, out, REDIS_SCRIPT_APPEND, self->with_text, count_keys(self) + n_keyed,
-                        self->n_channels + self->n_items + n_keyed + 1);
+                        self->n_channels + self->n_items + n_keyed + n_versioned + 1);
     encode_keys(self, head->topic, out);
     struct buffer scratch = BUFFER_EMPTY;
     for (uint32_t i = 0; i < self->n_channels; i++) {
@@ -266,7 +282,7 @@ void redis_batch_encode(const struct redis_batch *self, const struct redis_batch
     for (uint32_t i = 0; i < self->n_items; i++) {
         encode_item(self->items[i], out);
     }
-    encode_head(self, head, n_keyed > 0, &scratch);
+    encode_head(self, head, n_keyed + n_versioned > 0, &scratch);
     redis_request_bytes(out, buffer_span(&scratch));
     buffer_finish(&scratch);
 }

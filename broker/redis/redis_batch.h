@@ -11,6 +11,12 @@
 #include "broker/redis/redis_messages.h"
 #include "broker/redis/redis_scripts.h"
 
+struct redis_item_version {
+    uint64_t number;
+    size_t epoch_size;
+    char epoch[];
+};
+
 struct redis_item {
     struct list_link link;
     enum redis_channel_kind kind;
@@ -24,8 +30,9 @@ struct redis_item {
     char *key;              /* idempotency key, or NULL */
     uint32_t key_size;
     uint64_t payload_hash;
-    size_t cost;  /* of the queue's bound */
-    bool is_told; /* its events and its completion are through */
+    struct redis_item_version *version; /* NULL: none */
+    size_t cost;                        /* of the queue's bound */
+    bool is_told;                       /* its events and its completion are through */
 };
 
 void redis_item_destroy(struct redis_item **self_p, redis_channels_t *channels);

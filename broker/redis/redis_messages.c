@@ -44,6 +44,7 @@ bool redis_results_next(struct redis_results *self, struct redis_odd_item *ret_i
     *ret_item = (struct redis_odd_item){.index = index - 1, .what = what};
     switch (what) {
     case REDIS_ODD_DUPLICATE:
+    case REDIS_ODD_SUPPRESSED:
         ret_item->position.epoch = read_epoch(&self->odd);
         ret_item->position.offset = cursor_u64(&self->odd);
         break;

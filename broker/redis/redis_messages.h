@@ -41,11 +41,12 @@ enum redis_odd {
     REDIS_ODD_CORRUPT = 3,
     REDIS_ODD_JOINED = 4,
     REDIS_ODD_LEFT = 5,
+    REDIS_ODD_SUPPRESSED = 6,
 };
 struct redis_odd_item {
     unsigned index; /* from 0 */
     enum redis_odd what;
-    struct position position; /* DUPLICATE */
+    struct position position; /* DUPLICATE: the first one's; SUPPRESSED: the channel's */
     struct span value;        /* LEFT: what was there */
 };
 

@@ -99,7 +99,8 @@ void redis_queue_refuse(struct redis_partition *self, enum engine_outcome outcom
 bool redis_queue_passes_live(const struct redis_partition *self, const struct redis_item *item) {
     return self->away_since_ms != 0 && clock_monotonic_ms() - self->away_since_ms >= REDIS_FALLBACK_MS &&
            (item->kind == REDIS_PLAIN ||
-            (item->kind == REDIS_POSITIONED && item->options->on_engine_down == ENGINE_DOWN_MEMORY));
+            (item->kind == REDIS_POSITIONED && item->options->on_engine_down == ENGINE_DOWN_MEMORY &&
+             item->version == NULL)); /* whether that is news, only Redis knows */
 }
 
 static void expire_queue(struct redis_partition *self, uint64_t now_ms) {

@@ -55,6 +55,13 @@ static enum engine_outcome answer_odd(struct engine_redis *engine, struct redis_
     if (odd->what == REDIS_ODD_KEY_REUSED) {
         return ENGINE_KEY_REUSED;
     }
+    if (odd->what == REDIS_ODD_SUPPRESSED) {
+        if (item->request != NULL) {
+            item->request->position = odd->position;
+            item->request->suppressed = true;
+        }
+        return ENGINE_OK;
+    }
     if (odd->what != REDIS_ODD_DUPLICATE) {
         return ENGINE_CORRUPT;
     }

@@ -210,6 +210,8 @@ struct op *start_append(struct node *node, struct span channel, const struct app
         .info = pass(&passing, input->info),
         .tags = pass(&passing, input->tags),
         .skip_history = input->skip_history,
+        .version = input->version,
+        .version_epoch = pass(&passing, input->version_epoch),
         .deadline_ms = deadline(),
         .on_done = on_append_done,
     };
@@ -612,7 +614,8 @@ static size_t add_specs(struct CMUnitTest *tests, size_t n, struct specs specs, 
 
 int engine_contract_run(const struct engine_factory *factory) {
     struct suite suite = {.factory = factory, .store = factory->start == NULL ? NULL : factory->start()};
-    struct specs (*const files[])(void) = {append_specs, key_specs, read_specs, presence_specs, life_specs};
+    struct specs (*const files[])(void) = {append_specs, key_specs,      version_specs,
+                                           read_specs,   presence_specs, life_specs};
     struct CMUnitTest tests[256];
     size_t n = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

@@ -167,6 +167,8 @@ struct append_input {
     struct span info;
     struct span tags;
     bool skip_history;
+    uint64_t version;
+    struct span version_epoch;
 };
 struct op *start_append(struct node *node, struct span channel, const struct append_input *input);
 struct op *append_input(struct node *node, struct span channel, const struct append_input *input);
@@ -229,6 +231,7 @@ struct specs {
 };
 struct specs append_specs(void);
 struct specs key_specs(void);
+struct specs version_specs(void);
 struct specs read_specs(void);
 struct specs presence_specs(void);
 struct specs life_specs(void);

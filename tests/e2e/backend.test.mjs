@@ -50,6 +50,32 @@ test('one subscription above backend.subscriptions is answered with error 106', 
   }
 });
 
+test('a version that is not newer is not delivered, and its publisher is told where the channel stands', async () => {
+  const client = await world.connected(server);
+  const subscription = await subscribed(client, 'demo:versions');
+  const publish = (params) => JSON.parse(python(`
+import json, sys, zmq
+socket = zmq.Context().socket(zmq.REQ)
+socket.connect(sys.argv[1])
+socket.send_multipart([b"CB1", b"publish", b"1", sys.argv[2].encode(), b"{}"])
+print(json.dumps([frame.decode() for frame in socket.recv_multipart()]))
+`, JSON.stringify({ channel: 'demo:versions', ...params })).out);
+  const answer = (params) => {
+    const [, kind, , body] = publish(params);
+    return [kind, JSON.parse(body)];
+  };
+  const [, first] = answer({ version: 2, version_epoch: 'a' });
+  assert.deepEqual([first.offset, first.suppressed], [1, undefined]);
+  const [kind, old] = answer({ version: 2, version_epoch: 'a' });
+  assert.deepEqual([kind, old.offset, old.epoch, old.suppressed], ['ok', 1, first.epoch, true]);
+  assert.equal(answer({ version: 1, version_epoch: 'b' })[1].offset, 2);
+  const [refused, error] = answer({ version: 3, skip_history: true });
+  assert.deepEqual([refused, error.code], ['error', 107]);
+  assert.deepEqual([answer({ version: 2 ** 53 })[1].code, answer({ version: 1, version_epoch: 'x'.repeat(65) })[1].code], [107, 107]);
+  await until('both', () => subscription.got.length === 2);
+  assert.equal(await metric(server, 'callboard_broker_publishes_total{result="suppressed"}'), 1);
+});
+
 test('the C example publishes', () => {
   const { code, out, err } = run(path.join(BUILD, 'tools/examples/publish'), ['demo:from-c', '{"text":"hi"}', endpoint]);
   assert.equal(code, 0, err);

@@ -2,22 +2,22 @@
 --
 -- KEYS  1 partition hash  2 topic  then for each channel, in the order of its argument: positioned: meta, stream;
 --       presence: hash; plain: none  then one idempotency key for each keyed item, in the order of the items
--- ARGV  one argument a channel, then the items (a keyed one is followed by the 8 bytes of its payload's hash), last the
---       head, packed: known generation c16, master_replid:<its reign> c54, known seq I8, link number I4, batch number I4, time in s I4, seed
+-- ARGV  one argument a channel, then the items (a keyed one is followed by the 8 bytes of its payload's hash, a versioned
+--       one, behind that, by its version I8 and its version epoch to the end), last the head, packed: known generation c16, master_replid:<its reign> c54, known seq I8, link number I4, batch number I4, time in s I4, seed
 --       of new epochs c13, idempotency window in ms I4, sharded pub/sub B, channels B, b:<boot id> c14, map Hc0 (a byte an
---       item: which channel), keyed Hc0 (empty, or a byte an item: 1 = keyed)
+--       item: which channel), marks Hc0 (empty, or a byte an item: 1 = keyed, 2 = versioned, 3 = both)
 --       channel: kind B; 1 positioned: durability c1, known epoch c16, known top I8, size Bc0, the next offset as text
 --       (where the known top is right) Bc0, ttl in ms I8, meta ttl in ms I8, name Bc0; 2 plain, 3 presence: name Bc0
 --       item: a version byte and a publication; presence: what B (1 set, 2 set silently, 3 clear), client Bc0, value I4c0
 -- Reply one string: 'R' NEWREIGN, 'B' BEHIND, 'S' STALE (nothing was done), or 'O' and the results:
 --       flags B (1: seq is this batch's own), seq I8, channels B, a channel: epoch c16, first new offset I8;
 --       then what is not plain: item I2 (from 1), what B: 1 duplicate (epoch c16, offset I8), 2 KEY_REUSED, 3 CORRUPT,
---       4 joined, 5 left (value I4c0)
+--       4 joined, 5 left (value I4c0), 6 suppressed: no newer version than the channel's (epoch c16, top I8)
 -- Topic version B (1), kind B (1), generation c16, seq I8, b:<boot id> c14, batch number I4, items I2, channels B, a channel:
 --       kind B (4: positioned, of a safe channel), name Bc0, epoch c16, first I8; the map (0: not told), the items that were told
 -- Errors OOM, MISCONF, NOREPLICAS, READONLY come from the first write: nothing was done. WRONGTYPE: the partition hash.
 local ARGV, KEYS, concat = ARGV, KEYS, table.concat
-local gen, mark, seq, link, n, time, seed, window, sharded, n_channels, field, map, keyed =
+local gen, mark, seq, link, n, time, seed, window, sharded, n_channels, field, map, marks =
     unpack('<c16c54I8I4I4I4c13I4BBc14Hc0Hc0', ARGV[#ARGV])
 local p = call('HMGET', KEYS[1], 's', field)
 local seq_now, refusal = fence(gen, mark, seq, p[1])
@@ -57,13 +57,14 @@ for i = 1, n_channels do
         key_at = key_at + 1
     end
 end
-local n_items, is_keyed, known, same_as = #map, keyed ~= '', nil, nil
-if is_keyed then
+local n_items, is_marked, known, same_as = #map, marks ~= '', nil, nil
+if is_marked then
     -- known[i]: what the key of item i holds; false: foreign bytes. same_as[i]: an earlier item with the same key.
     known, same_as = {}, {}
     local at, seen = key_at, {}
     for i = 1, n_items do
-        if byte(keyed, i) == 1 then
+        local mark_of = byte(marks, i)
+        if mark_of % 2 == 1 then
             local key = KEYS[at]
             at = at + 1
             local first = seen[key]
@@ -77,16 +78,26 @@ if is_keyed then
                 end
             end
         end
+        local c = channels[byte(map, i)]
+        if mark_of >= 2 and c[2] and not c[14] then
+            -- 14 the newest version, 15 its epoch, 16 there is a newer one (foreign bytes are as good as none)
+            local v = pcall('HGET', c[7], 'v')
+            c[14], c[15] = 0, ''
+            if v and not v.err and #v >= 8 then
+                c[14], c[15] = unpack('<I8', v), sub(v, 9)
+            end
+        end
     end
 end
 
 -- Second pass: the writes. The first one can be refused by the server as a whole, a later one only for foreign bytes.
 local blobs, n_blobs, odd, silent, wrote, done = {}, 0, nil, nil, false, nil
-local arg = n_channels
+local arg, has_suppressed = n_channels, false
 for i = 1, n_items do
     arg = arg + 1
-    local item, c, what, hash, key = ARGV[arg], channels[byte(map, i)], nil, nil, nil
-    if is_keyed and byte(keyed, i) == 1 then
+    local item, c, what, hash, key, version, version_epoch = ARGV[arg], channels[byte(map, i)], nil, nil, nil, nil, nil
+    local mark_of = is_marked and byte(marks, i) or 0
+    if mark_of % 2 == 1 then
         arg = arg + 1
         hash, key = ARGV[arg], KEYS[key_at]
         key_at = key_at + 1
@@ -101,16 +112,25 @@ for i = 1, n_items do
             what = sub(record, 25) == hash and pack('<HB', i, 1) .. sub(record, 1, 24) or pack('<HB', i, 2)
         end
     end
+    if mark_of >= 2 then
+        arg = arg + 1
+        version, version_epoch = unpack('<I8', ARGV[arg]), sub(ARGV[arg], 9)
+    end
     if not what then
         local kind = c[1]
         if kind == 1 then
             if not c[2] then
                 what = pack('<HB', i, 3)
+            elseif version and version <= c[14] and (version_epoch == '' or version_epoch == c[15]) then
+                what, has_suppressed = pack('<HBc16I8', i, 6, c[2], c[3]), true
             else
                 local offset = c[3] + 1
                 local id = pcall('XADD', c[5], 'MAXLEN', '~', c[6], c[13] or format('%.0f', offset), 'p', item)
                 if not id.err then
                     c[3], c[13] = offset, false
+                    if version then
+                        c[14], c[15], c[16] = version, version_epoch, true
+                    end
                 elseif wrote or find(id.err, 'WRONGTYPE', 1, true) or find(id.err, 'The ID specified', 1, true) then
                     what = pack('<HB', i, 3)
                 else
@@ -149,7 +169,7 @@ for i = 1, n_items do
         end
     end
     local code = what and byte(what, 3)
-    if not code or code >= 4 then
+    if not code or code == 4 or code == 5 then
         wrote = true
         n_blobs = n_blobs + 1
         blobs[n_blobs] = item
@@ -170,9 +190,15 @@ for i = 1, n_channels do
     local place = pack('<c16I8', epoch, first)
     places[i] = place
     heads[i] = (c[1] == 1 and (c[12] == 's' and '\4' or '\1') or c[1] == 2 and '\2' or '\3') .. c[11] .. place
-    if c[1] == 1 and c[2] and top >= first then
+    -- A position that is only told, not taken, has to be kept as well.
+    if c[1] == 1 and c[2] and (top >= first or (has_suppressed and c[10])) then
         local meta, stream, ttl = c[7], c[5], c[8]
-        call('HSET', meta, 'c', pack('<c16c16c1I8', epoch, gen, c[12], top))
+        local settled = pack('<c16c16c1I8', epoch, gen, c[12], top)
+        if c[16] then
+            call('HSET', meta, 'c', settled, 'v', pack('<I8', c[14]) .. c[15])
+        else
+            call('HSET', meta, 'c', settled)
+        end
         if call('PTTL', stream) * 2 < ttl then
             -- w, x: the tops at the last renewal and the one before it. Renewals are half a ttl apart or more, so what
             -- stood at x is older than the ttl. They are a ttl apart at most, or the stream has expired: so nothing stays

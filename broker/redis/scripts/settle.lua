@@ -2,7 +2,7 @@
 --
 -- The partition hash: reign: the replid it was opened under; s: generation c16, seq I8 packed; b:<boot id>: link number
 -- I4, batch number I4, time in s I4, then the answer to that broker's last batch. A channel's meta hash: c: epoch c16,
--- generation it was checked in c16, durability c1, top I8 packed; w, x: see append. Numbers are packed, not printed:
+-- generation it was checked in c16, durability c1, top I8 packed; w, x: see append; v: newest version I8 and its epoch. Numbers are packed, not printed:
 -- printing and reading them costs more than all else in a small batch, and so does every byte of a string that Lua makes.
 --
 -- fence(known generation, "master_replid:<the reign of that generation>", known seq, s) → seq, or nil and why nothing

@@ -76,6 +76,15 @@ static const struct config_key keys[] = {
     SWITCH(allow_history_for_subscriber, "Subscribers of the channel may read its history."),
     SWITCH(allow_history_for_anonymous, "What is allowed for history holds for users without an id too."),
     SWITCH(allow_user_limited_channels, "Names like dialog#42,43 admit the users listed behind the last #."),
+    {.path = "allowed_delta_types",
+     .type = CONFIG_TEXT_LIST,
+     FIELD(allowed_delta_types),
+     .minimum = 1,
+     .maximum = 16,
+     .help =
+         "fossil: subscribers that ask for it get a publication as a patch of the one before, where that is shorter. "
+         "Needs history."},
+    SWITCH(delta_publish, "Publications may be sent as patches; without it allowed_delta_types has nothing to send."),
     {.path = "publication_data_format",
      .type = CONFIG_CHOICE,
      FIELD(publication_data_format),
@@ -126,6 +135,14 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     need_history(self, self->allow_positioning, "allow_positioning", prefix, errors);
     need_history(self, self->force_recovery, "force_recovery", prefix, errors);
     need_history(self, self->allow_recovery, "allow_recovery", prefix, errors);
+    for (size_t i = 0; i < self->allowed_delta_types.n; i++) {
+        if (strcmp(self->allowed_delta_types.texts[i], "fossil") != 0) {
+            config_error(errors, prefix, "allowed_delta_types", "knows fossil only; \"%s\" is no type of delta",
+                         self->allowed_delta_types.texts[i]);
+        }
+    }
+    need_history(self, self->allowed_delta_types.n > 0, "allowed_delta_types", prefix, errors);
+    need_history(self, self->delta_publish, "delta_publish", prefix, errors);
     if (self->force_push_join_leave && !self->join_leave) {
         config_error(errors, prefix, "force_push_join_leave", "needs join_leave; set that too");
     }
@@ -138,6 +155,10 @@ const struct config_table namespace_options_table = {
     .struct_size = sizeof(struct namespace_options),
     .verify = verify,
 };
+
+bool namespace_allows_delta(const struct namespace_options *self) {
+    return self->allowed_delta_types.n > 0; /* all of them are fossil */
+}
 
 /* ---- the set ---- */
 

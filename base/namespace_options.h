@@ -37,12 +37,17 @@ struct namespace_options {
     bool allow_history_for_subscriber;
     bool allow_history_for_anonymous;
     bool allow_user_limited_channels;
+    struct config_text_list allowed_delta_types; /* each "fossil" */
+    bool delta_publish;
     int publication_data_format; /* enum publication_format */
     int durability;              /* enum durability */
     int on_engine_down;          /* enum engine_down */
 };
 
 extern const struct config_table namespace_options_table;
+
+/* May subscribers ask for Fossil deltas? */
+bool namespace_allows_delta(const struct namespace_options *self);
 
 static inline bool namespace_has_history(const struct namespace_options *self) {
     return self->history_size > 0 && self->history_ttl_ms > 0;

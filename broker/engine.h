@@ -68,6 +68,13 @@ struct engine_append {
     void *engine_data;
 };
 
+/* Of the publication, as its namespace says. */
+static inline uint8_t engine_publication_flags(const struct namespace_options *options) {
+    bool is_binary = options->publication_data_format == PUBLICATION_BINARY;
+    return (uint8_t) ((is_binary ? WIRE_PUBLICATION_BINARY : 0) |
+                      (options->delta_publish ? WIRE_PUBLICATION_DELTA : 0));
+}
+
 /* ---- reading ---- */
 struct engine_read {
     /* in */

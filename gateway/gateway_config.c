@@ -8,8 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL};     /* as enum token_algorithm */
-static const char *const tls_versions[] = {"1.2", "1.3", NULL};                      /* as enum gateway_tls_minimum */
+static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL}; /* as enum token_algorithm */
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};                  /* as enum gateway_tls_minimum */
+static const char *const compactions[] = {"off", "json", "all", NULL};
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 enum { TOKEN_SECRET_BYTES_MIN = 32, ENDPOINTS_MAX = 64 };
@@ -115,6 +116,11 @@ static const struct config_key keys[] = {
         .default_text = "128", .help = "Messages in more fragments close the connection with 1008."),
     KEY("client.channels_max", CONFIG_INT, channels_max, RELOADABLE, RANGE(1, 100000), .default_text = "128",
         .help = "Subscriptions of one connection; one more is answered with error 106."),
+    KEY("client.channel_compaction", CONFIG_CHOICE, channel_compaction, RELOADABLE, .choices = compactions,
+        .default_text = "json",
+        .help = "Pushes to clients whose SDK understands it carry a number instead of the channel's name. json: to "
+                "those that speak JSON; the JavaScript SDK 5.8 says that it understands numbers in protobuf too, but "
+                "in Node drops such pushes. all: in both encodings."),
     KEY("client.commands_in_flight", CONFIG_INT, commands_in_flight, RELOADABLE, RANGE(1, 10000), .default_text = "32",
         .help = "Commands of one connection without an answer yet; at the bound nothing more is read from it."),
     KEY("client.commands_per_second", CONFIG_INT, commands_per_second, RELOADABLE, RANGE(1, 1000000),

@@ -9,6 +9,8 @@
 enum { TRUSTED_PROXIES_MAX = 64 };
 enum gateway_tls_minimum { GATEWAY_TLS_1_2, GATEWAY_TLS_1_3 };
 
+enum channel_compaction { CHANNEL_COMPACTION_OFF, CHANNEL_COMPACTION_JSON, CHANNEL_COMPACTION_ALL };
+
 struct gateway_config {
     char *id;           /* gateway.id: default host name and pid */
     int64_t workers;    /* gateway.workers: 0 = cores of the cgroup */
@@ -48,6 +50,7 @@ struct gateway_config {
     int64_t message_timeout_ms;    /* client.message_timeout, 10s to finish a message: close 1008 */
     int64_t message_size_max;      /* client.message_size_max, 64KiB: close 1009 */
     int64_t message_fragments_max; /* client.message_fragments_max, 128: close 1008 */
+    int channel_compaction;        /* enum channel_compaction */
     int64_t channels_max;          /* client.channels_max, 128: error 106 */
     int64_t commands_in_flight;    /* client.commands_in_flight, 32: reading stops */
     int64_t

@@ -13,10 +13,13 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/random.h"
 
 #include <xxhash.h>
 
 enum { RETRY_FIRST_MS = 200, RETRY_CAP_MS = 2000, RETRY_FLOOR_MS = 20 };
+/* Ids of channels begin anywhere below: a client that mixes up those of two connections hits nobody by chance. */
+enum { CHANNEL_ID_FIRST_MAX = 1 << 24 };
 
 /* clang-format off */
 static const struct metric_description metric_table[] = {
@@ -35,6 +38,10 @@ static const struct metric_description metric_table[] = {
     [HUB_METRIC_JOINS_FAILED] = {"callboard_gateway_joins_failed_total", "Sessions that could not join a channel.", METRIC_COUNTER, NULL},
     [HUB_METRIC_RECOVERED] = {"callboard_gateway_recoveries_total", "Sessions that joined with a position.", METRIC_COUNTER, "recovered=\"true\""},
     [HUB_METRIC_NOT_RECOVERED] = {"callboard_gateway_recoveries_total", "Sessions that joined with a position.", METRIC_COUNTER, "recovered=\"false\""},
+    [HUB_METRIC_DELTA_BASES] = {"callboard_gateway_delta_bases", "Channels whose last publication is kept because a subscriber negotiated deltas.", METRIC_GAUGE, NULL},
+    [HUB_METRIC_PATCHES] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"true\""},
+    [HUB_METRIC_PATCHES_NOT_WORTH_IT] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"false\""},
+    [HUB_METRIC_PATCH_BYTES_SAVED] = {"callboard_gateway_patch_saved_bytes_total", "Bytes by which patches are shorter than their publications, summed over deliveries.", METRIC_COUNTER, NULL},
 };
 /* clang-format on */
 
@@ -60,6 +67,7 @@ static struct hub_channel *channel_new(hub_t *self, struct span name, uint64_t h
     struct hub_channel *channel = memory_alloc_zero(sizeof *channel + name.size + 1);
     channel->hub = self;
     channel->hash = hash;
+    channel->id = ++self->last_channel_id;
     channel->name_size = name.size;
     memcpy(channel->name, name.data, name.size);
     list_init(&channel->waiting);
@@ -118,6 +126,7 @@ void hub_channel_free(struct hub_channel *channel) {
     timer_wheel_cancel(self->wheel, &channel->grace);
     timer_wheel_cancel(self->wheel, &channel->patience);
     buffer_finish(&channel->clears);
+    hub_forget_delta_base(channel);
     memory_free(channel->members);
     memory_free(channel);
     self->n_channels--;
@@ -146,6 +155,7 @@ void hub_add_member(struct hub_channel *channel, struct hub_member *member) {
     member->index = channel->n_slots;
     channel->members[channel->n_slots++] = member;
     channel->n_members++;
+    channel->n_delta_members += member->wants_delta;
     channel->hub->n_members++;
     metric_change(channel->hub->metrics, HUB_METRIC_MEMBERS, 1);
 }
@@ -155,6 +165,10 @@ static void remove_member(struct hub_channel *channel, struct hub_member *member
     uint32_t index = member->index;
     check(channel->members[index] == member, "a member that is not where it says");
     channel->n_members--;
+    channel->n_delta_members -= member->wants_delta;
+    if (channel->n_delta_members == 0) {
+        hub_forget_delta_base(channel);
+    }
     channel->hub->n_members--;
     metric_change(channel->hub->metrics, HUB_METRIC_MEMBERS, -1);
     if (channel->resync_at > index) {
@@ -259,6 +273,7 @@ hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wh
     self->metrics = metric_values_new(metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
     self->callbacks = *callbacks;
     self->grace_ms = broker_links_move_grace_ms(self->links);
+    self->last_channel_id = random_below(CHANNEL_ID_FIRST_MAX);
     key_table_init(&self->channels);
     key_table_init(&self->handles);
     list_init(&self->woken);
@@ -290,6 +305,8 @@ void hub_destroy(hub_t **self_p) {
     key_table_finish(&self->handles);
     buffer_finish(&self->encoded);
     buffer_finish(&self->slices);
+    buffer_finish(&self->patch);
+    buffer_finish(&self->patching);
     metric_values_destroy(&self->metrics);
     memory_free(self);
 }

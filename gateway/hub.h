@@ -16,12 +16,14 @@
 typedef struct hub hub_t;
 struct hub_channel;
 
-/* A session's place in a channel; embedded in the session's subscription record, which fills owner, encoding and
- * wants_presence_events; the rest is the hub's and zero at first. */
+/* A session's place in a channel; embedded in the session's subscription record, which fills what comes first; the rest
+ * is the hub's and zero at first. */
 struct hub_member {
     void *owner; /* the subscription record */
     enum client_encoding encoding;
     bool wants_presence_events;  /* join and leave pushes */
+    bool is_compacted;           /* pushes carry the channel's id instead of its name */
+    bool wants_delta;            /* patches where they are shorter; false after joining without history */
     struct hub_channel *channel; /* NULL: in none */
     uint32_t index;              /* in the channel's members, when joined */
     uint8_t state;
@@ -31,10 +33,12 @@ struct hub_member {
     struct list_link waiting;
     struct position since;
     uint64_t deadline_ms;
+    uint64_t base_offset; /* wants_delta: of the publication it got last, 0: none */
 };
 
 struct hub_joined {
     bool has_history;         /* the channel has positions */
+    uint64_t id;              /* of the channel, never used again in this worker's life */
     struct position position; /* of the stream at the moment of joining: every publication delivered later lies above */
     bool recovered;           /* since was given and publications are exactly since+1…position */
     uint32_t n_publications;

@@ -1,9 +1,18 @@
-/* One publication to many sessions: encoded and framed once for each encoding that has a member, then the same payload
+/* One publication to many sessions: encoded and framed once for each form that a member wants, then the same payload
  * for all of them. Costs a call of `deliver` per member, nothing else.
+ *
+ * Forms: the encoding, whether the channel goes by its id, and for those who negotiated delta whether they get the
+ * publication whole or as a patch. A patch is computed once, of the channel's publication before; it is for members
+ * that got that one. So the first one a member gets is whole, and after a loss all are.
  *
  * A member may leave at any time, also inside the calls made here: its slot becomes a hole, nobody moves, and the holes
  * are closed when the outermost fan-out ends. Who joins inside stands behind the end and gets the next one. */
 #include "gateway/hub_internal.h"
+
+#include "gateway/protocol/delta.h"
+
+/* Bits of a form. */
+enum { FORM_PROTOBUF = 1, FORM_COMPACTED = 2, FORM_DELTA = 4, FORM_PATCH = 8, FORMS = 16 };
 
 void hub_compact(struct hub_channel *channel) {
     if (channel->fanning_out > 0 || channel->n_slots == channel->n_members) {
@@ -28,57 +37,146 @@ struct message {
     const struct wire_client_info *info;
 };
 
-static payload_t *encode(struct hub_channel *channel, enum client_encoding encoding, const struct message *message) {
+/* One message on its way to all members. */
+struct fan_out {
+    struct hub_channel *channel;
+    const struct message *message;
+    payload_t *framed[FORMS];
+    bool has_patch; /* in the hub's scratch buffer */
+    uint64_t n_delivered;
+    uint64_t n_patches;
+};
+
+/* ---- deltas ---- */
+
+void hub_forget_delta_base(struct hub_channel *channel) {
+    if (channel->delta_base != NULL) {
+        metric_change(channel->hub->metrics, HUB_METRIC_DELTA_BASES, -1);
+    }
+    payload_unref(&channel->delta_base);
+    channel->delta_base_offset = 0;
+}
+
+static bool make_patch(struct hub_channel *channel, const struct wire_publication *publication) {
     hub_t *hub = channel->hub;
+    if (channel->delta_base == NULL || publication->offset != channel->delta_base_offset + 1 ||
+        !delta_is_due(channel->delta_base_flags, publication->flags)) {
+        return false;
+    }
+    bool is_text = (publication->flags & WIRE_PUBLICATION_BINARY) == 0;
+    bool is_worth_it =
+        delta_encode(payload_span(channel->delta_base), publication->data, is_text, &hub->patching, &hub->patch);
+    hub_count(hub, is_worth_it ? HUB_METRIC_PATCHES : HUB_METRIC_PATCHES_NOT_WORTH_IT);
+    return is_worth_it;
+}
+
+static void keep_as_base(struct hub_channel *channel, const struct wire_publication *publication) {
+    hub_forget_delta_base(channel);
+    if (publication->offset > 0 && (publication->flags & WIRE_PUBLICATION_DELTA) != 0) {
+        channel->delta_base = payload_new(publication->data);
+        channel->delta_base_offset = publication->offset;
+        channel->delta_base_flags = publication->flags;
+        metric_change(channel->hub->metrics, HUB_METRIC_DELTA_BASES, 1);
+    }
+}
+
+/* Which of the two a member gets, and what it has then. JSON clients cannot be sent patches of what is no text. */
+static unsigned choose_delta(const struct fan_out *self, struct hub_member *member) {
+    const struct wire_publication *publication = self->message->publication;
+    bool can_read_it = member->encoding != CLIENT_ENCODING_JSON || (publication->flags & WIRE_PUBLICATION_BINARY) == 0;
+    bool gets_patch = self->has_patch && can_read_it && member->base_offset == self->channel->delta_base_offset;
+    member->base_offset = publication->offset;
+    return FORM_DELTA | (gets_patch ? FORM_PATCH : 0);
+}
+
+/* ---- encoding ---- */
+
+static payload_t *encode(const struct fan_out *self, unsigned form) {
+    struct hub_channel *channel = self->channel;
+    hub_t *hub = channel->hub;
+    const struct message *message = self->message;
+    enum client_encoding encoding = (form & FORM_PROTOBUF) != 0 ? CLIENT_ENCODING_PROTOBUF : CLIENT_ENCODING_JSON;
     const struct client_codec *codec = client_codec_of(encoding);
+    const struct client_channel named = {hub_channel_name(channel), (form & FORM_COMPACTED) != 0 ? channel->id : 0};
     buffer_clear(&hub->encoded);
-    if (message->publication != NULL) {
-        const struct subscription *subscription = &channel->subscription;
-        codec->encode_push_publication(&hub->encoded, hub_channel_name(channel), message->publication,
-                                       subscription->has_history ? &subscription->at.epoch : NULL);
+    if (message->publication == NULL) {
+        codec->encode_push_presence(&hub->encoded, &named, message->joined, message->info);
     } else {
-        codec->encode_push_presence(&hub->encoded, hub_channel_name(channel), message->joined, message->info);
+        const struct subscription *subscription = &channel->subscription;
+        bool is_patch = (form & FORM_PATCH) != 0;
+        const struct client_delta delta = {is_patch, is_patch ? buffer_span(&hub->patch) : message->publication->data};
+        codec->encode_push_publication(&hub->encoded, &named, message->publication,
+                                       subscription->has_history ? &subscription->at.epoch : NULL,
+                                       (form & FORM_DELTA) != 0 ? &delta : NULL);
     }
     return hub->callbacks.frame(encoding, buffer_span(&hub->encoded));
 }
 
-static void fan_out(struct hub_channel *channel, const struct message *message) {
-    hub_t *hub = channel->hub;
-    payload_t *framed[CLIENT_ENCODINGS] = {NULL};
+/* ---- delivering ---- */
+
+static void deliver(struct fan_out *self, struct hub_member *member) {
+    const struct message *message = self->message;
+    unsigned form = (unsigned) member->encoding | (member->is_compacted ? FORM_COMPACTED : 0U);
+    if (message->publication == NULL) {
+        if (!member->wants_presence_events) {
+            return;
+        }
+    } else if (member->wants_delta) {
+        form |= choose_delta(self, member);
+        self->n_patches += (form & FORM_PATCH) != 0;
+    }
+    if (self->framed[form] == NULL) {
+        self->framed[form] = encode(self, form);
+    }
+    self->n_delivered++;
+    self->channel->hub->callbacks.deliver(member, self->framed[form]);
+}
+
+static void fan_out(struct fan_out *self) {
+    struct hub_channel *channel = self->channel;
     uint32_t n_slots = channel->n_slots;
-    uint64_t n_delivered = 0;
     channel->fanning_out++;
     for (uint32_t i = 0; i < n_slots; i++) {
-        struct hub_member *member = channel->members[i];
-        if (member == NULL || (message->publication == NULL && !member->wants_presence_events)) {
-            continue;
+        if (channel->members[i] != NULL) {
+            deliver(self, channel->members[i]);
         }
-        enum client_encoding encoding = member->encoding;
-        if (framed[encoding] == NULL) {
-            framed[encoding] = encode(channel, encoding, message);
-        }
-        hub->callbacks.deliver(member, framed[encoding]);
-        n_delivered++;
     }
     channel->fanning_out--;
     hub_compact(channel);
-    for (size_t i = 0; i < CLIENT_ENCODINGS; i++) {
-        payload_unref(&framed[i]);
+    for (size_t i = 0; i < FORMS; i++) {
+        payload_unref(&self->framed[i]);
     }
-    metric_add(hub->metrics, HUB_METRIC_DELIVERIES, n_delivered);
+    metric_add(channel->hub->metrics, HUB_METRIC_DELIVERIES, self->n_delivered);
 }
 
 void hub_fan_out_publication(struct hub_channel *channel, const struct wire_publication *publication) {
-    fan_out(channel, &(struct message){.publication = publication});
+    struct message message = {.publication = publication};
+    struct fan_out self = {.channel = channel, .message = &message};
+    if (channel->n_delta_members == 0) {
+        fan_out(&self);
+        return;
+    }
+    hub_t *hub = channel->hub;
+    self.has_patch = make_patch(channel, publication);
+    fan_out(&self);
+    if (self.has_patch) {
+        metric_add(hub->metrics, HUB_METRIC_PATCH_BYTES_SAVED,
+                   self.n_patches * (publication->data.size - hub->patch.size));
+    }
+    if (channel->n_delta_members > 0) {
+        keep_as_base(channel, publication);
+    }
 }
 
 void hub_fan_out_presence(struct hub_channel *channel, bool joined, const struct wire_client_info *info) {
-    fan_out(channel, &(struct message){.joined = joined, .info = info});
+    struct message message = {.joined = joined, .info = info};
+    fan_out(&(struct fan_out){.channel = channel, .message = &message});
 }
 
 void hub_fan_out_lost(struct hub_channel *channel, const struct position *position) {
     hub_t *hub = channel->hub;
     uint32_t n_slots = channel->n_slots;
+    hub_forget_delta_base(channel);
     channel->fanning_out++;
     for (uint32_t i = 0; i < n_slots; i++) {
         if (channel->members[i] != NULL) {

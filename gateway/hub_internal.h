@@ -29,6 +29,10 @@ enum hub_metric {
     HUB_METRIC_JOINS_FAILED,
     HUB_METRIC_RECOVERED,
     HUB_METRIC_NOT_RECOVERED,
+    HUB_METRIC_DELTA_BASES,
+    HUB_METRIC_PATCHES,
+    HUB_METRIC_PATCHES_NOT_WORTH_IT,
+    HUB_METRIC_PATCH_BYTES_SAVED,
 };
 
 struct hub {
@@ -41,6 +45,7 @@ struct hub {
     struct key_table handles;  /* handle → hub_channel */
     uint32_t last_handle;
     uint32_t last_request;
+    uint64_t last_channel_id;
     size_t n_channels;
     size_t n_members;
     struct list_link woken;    /* someone came or the last one left: looked at outside of the sessions' calls */
@@ -51,6 +56,8 @@ struct hub {
     struct broker_deferred working;
     struct buffer encoded; /* scratch: one message of one encoding */
     struct buffer slices;  /* scratch: where each publication of an answer starts */
+    struct buffer patch;   /* scratch: of the publication that is fanned out */
+    struct buffer patching;
 };
 
 struct hub_channel {
@@ -71,6 +78,12 @@ struct hub_channel {
     uint32_t n_members;
     uint32_t capacity;
     uint32_t fanning_out; /* depth */
+    uint64_t id;          /* for pushes without the name */
+    /* the last publication's data, kept while someone wants deltas; what the next one may be a patch of */
+    payload_t *delta_base;
+    uint64_t delta_base_offset;
+    uint32_t n_delta_members;
+    uint8_t delta_base_flags;
     struct list_link waiting;
     uint32_t n_waiting;
     /* which since failed last and which succeeded: the next one is chosen between (hub_waiting.c) */
@@ -149,6 +162,7 @@ void hub_move_movers(hub_t *self);
 void hub_fan_out_publication(struct hub_channel *channel, const struct wire_publication *publication);
 void hub_fan_out_presence(struct hub_channel *channel, bool joined, const struct wire_client_info *info);
 void hub_fan_out_lost(struct hub_channel *channel, const struct position *position);
+void hub_forget_delta_base(struct hub_channel *channel);
 /* Takes the holes out when no fan-out is under way. */
 void hub_compact(struct hub_channel *channel);
 

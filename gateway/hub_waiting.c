@@ -47,6 +47,8 @@ static struct span publications_above(const struct buffer *starts, const struct 
 
 static void join(struct hub_channel *channel, struct hub_member *member, const struct hub_joined *joined) {
     hub_t *hub = channel->hub;
+    member->wants_delta = member->wants_delta && joined->has_history; /* a patch needs the publication before */
+    member->base_offset = joined->n_publications > 0 ? joined->position.offset : 0;
     list_remove(&member->waiting);
     channel->n_waiting--;
     metric_change(hub->metrics, HUB_METRIC_WAITING, -1);
@@ -61,6 +63,7 @@ static void join_at_w(struct hub_channel *channel, struct hub_member *member, bo
     const struct subscription *subscription = &channel->subscription;
     join(channel, member,
          &(struct hub_joined){.has_history = subscription->has_history,
+                              .id = channel->id,
                               .position = subscription->at,
                               .recovered = recovered && subscription->has_history});
 }
@@ -111,6 +114,7 @@ static void admit_by(struct hub_channel *channel, struct hub_member *member, con
     case VERDICT_RECOVERED:
         join(channel, member,
              &(struct hub_joined){.has_history = true,
+                                  .id = channel->id,
                                   .position = channel->subscription.at,
                                   .recovered = true,
                                   .n_publications = (uint32_t) (answer->position.offset - member->since.offset),

@@ -35,10 +35,9 @@ static void deliver_append(struct engine_memory *self, struct engine_memory_deli
 }
 
 static payload_t *encode(struct engine_memory *self, const struct engine_append *request, uint64_t offset) {
-    bool is_binary = request->options->publication_data_format == PUBLICATION_BINARY;
     const struct wire_publication publication = {.offset = offset,
                                                  .time_ms = clock_wall_ms(),
-                                                 .flags = is_binary ? WIRE_PUBLICATION_BINARY : 0,
+                                                 .flags = engine_publication_flags(request->options),
                                                  .data = request->data,
                                                  .info = request->info,
                                                  .tags = request->tags};

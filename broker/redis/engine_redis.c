@@ -227,9 +227,8 @@ static void answer_append(void *request, enum engine_outcome outcome) {
 
 static payload_t *encode_publication(struct engine_redis *self, const struct engine_append *request,
                                      uint8_t **ret_bytes) {
-    bool is_binary = request->options->publication_data_format == PUBLICATION_BINARY;
     const struct wire_publication publication = {.time_ms = clock_wall_ms(),
-                                                 .flags = is_binary ? WIRE_PUBLICATION_BINARY : 0,
+                                                 .flags = engine_publication_flags(request->options),
                                                  .data = request->data,
                                                  .info = request->info,
                                                  .tags = request->tags};

@@ -103,6 +103,8 @@ struct client_subscribed {
     uint32_t n_publications;
     struct span publications; /* wire_publication after wire_publication */
     struct span data;
+    bool delta;  /* negotiated: publications are written as a chain, see delta_chain.h */
+    uint64_t id; /* of the channel, for pushes that carry it instead of the name; 0: not sent */
 };
 struct client_connected {
     struct span client;
@@ -114,6 +116,18 @@ struct client_connected {
     struct span data;
     struct span session; /* of transports whose messages come as requests of their own; empty on a WebSocket */
     struct span node;
+};
+
+/* How a push names its channel. */
+struct client_channel {
+    struct span name;
+    uint64_t id; /* not 0: it goes instead of the name (client-protocol.md 17) */
+};
+
+/* The data of a publication for a subscription that negotiated delta (client-protocol.md 15). */
+struct client_delta {
+    bool is_patch;
+    struct span data; /* the patch, or the publication's own data */
 };
 
 enum client_decode_outcome {
@@ -148,10 +162,11 @@ struct client_codec {
     void (*encode_rpc)(struct buffer *out, uint32_t id, struct span data);
     void (*encode_refreshed)(struct buffer *out, uint32_t id, const struct client_connected *result);
     void (*encode_sub_refreshed)(struct buffer *out, uint32_t id, bool expires, uint32_t ttl_s);
-    /* The hot one. epoch: sent where offset is 1 and it is not NULL. */
-    void (*encode_push_publication)(struct buffer *out, struct span channel, const struct wire_publication *publication,
-                                    const struct epoch *epoch);
-    void (*encode_push_presence)(struct buffer *out, struct span channel, bool joined,
+    /* The hot one. epoch: sent where offset is 1 and it is not NULL. delta: NULL where it was not negotiated. */
+    void (*encode_push_publication)(struct buffer *out, const struct client_channel *channel,
+                                    const struct wire_publication *publication, const struct epoch *epoch,
+                                    const struct client_delta *delta);
+    void (*encode_push_presence)(struct buffer *out, const struct client_channel *channel, bool joined,
                                  const struct wire_client_info *info);
     void (*encode_push_unsubscribe)(struct buffer *out, struct span channel, uint32_t code, const char *reason);
     /* The last word of a stream over HTTP, where a WebSocket has its close frame. */

@@ -10,6 +10,7 @@
 
 #include "base/base64.h"
 #include "base/check.h"
+#include "gateway/protocol/delta_chain.h"
 
 #define put(out, literal) ((void) buffer_append((out), ("" literal), sizeof(literal) - 1))
 
@@ -76,20 +77,25 @@ static void put_tags(struct buffer *out, struct span tags) {
     put(out, "}");
 }
 
-static void put_data(struct buffer *out, const struct wire_publication *publication) {
+/* With delta a payload is a string, patch or not. Binary data is one anyway, and is never patched. */
+static void put_data(struct buffer *out, const struct wire_publication *publication, const struct client_delta *delta) {
     if ((publication->flags & WIRE_PUBLICATION_BINARY) != 0) {
         put_name(out, "data");
         put_base64(out, publication->data);
+    } else if (delta != NULL) {
+        put_name(out, "data");
+        put_string(out, delta->data);
     } else if (publication->data.size > 0) {
         put_name(out, "data");
         put_raw(out, publication->data);
     }
 }
 
-static void put_publication(struct buffer *out, const struct wire_publication *publication, const struct epoch *epoch) {
+static void put_publication(struct buffer *out, const struct wire_publication *publication, const struct epoch *epoch,
+                            const struct client_delta *delta) {
     struct wire_client_info info;
     put(out, "{");
-    put_data(out, publication);
+    put_data(out, publication, delta);
     if (publication->info.size > 0 && wire_read_client_info(publication->info, &info)) {
         put_name(out, "info");
         put_client_info(out, &info);
@@ -101,6 +107,10 @@ static void put_publication(struct buffer *out, const struct wire_publication *p
     if (publication->tags.size > 0) {
         put_name(out, "tags");
         put_tags(out, publication->tags);
+    }
+    if (delta != NULL && delta->is_patch) {
+        put_name(out, "delta");
+        put(out, "true");
     }
     if (epoch != NULL && publication->offset == 1) {
         put_name(out, "epoch");
@@ -117,8 +127,24 @@ static void put_publications(struct buffer *out, struct span publications) {
         if (!first) {
             put(out, ",");
         }
-        put_publication(out, &publication, NULL);
+        put_publication(out, &publication, NULL, NULL);
     }
+    put(out, "]");
+}
+
+static void put_chain(struct buffer *out, struct span publications) {
+    put(out, "[");
+    struct delta_chain chain = {.is_text_only = true};
+    struct cursor cursor = cursor_of(publications);
+    struct wire_publication publication;
+    while (cursor.left > 0 && wire_read_publication(&cursor, &publication)) {
+        if (chain.has_base) {
+            put(out, ",");
+        }
+        struct client_delta delta = delta_chain_next(&chain, &publication);
+        put_publication(out, &publication, NULL, &delta);
+    }
+    delta_chain_finish(&chain);
     put(out, "]");
 }
 
@@ -200,7 +226,11 @@ static void put_stream_position(struct buffer *out, const struct client_subscrib
     }
     if (result->n_publications > 0) {
         put_name(out, "publications");
-        put_publications(out, result->publications);
+        if (result->delta) {
+            put_chain(out, result->publications);
+        } else {
+            put_publications(out, result->publications);
+        }
     }
     if (result->recovered) {
         put_name(out, "recovered");
@@ -233,6 +263,14 @@ static void encode_subscribed(struct buffer *out, uint32_t id, const struct clie
     if (result->was_recovering) {
         put_name(out, "was_recovering");
         put_flag(out, true);
+    }
+    if (result->delta) {
+        put_name(out, "delta");
+        put_flag(out, true);
+    }
+    if (result->id > 0) {
+        put_name(out, "id");
+        buffer_append_u64_decimal(out, result->id);
     }
     put(out, "}}");
 }
@@ -333,17 +371,27 @@ static void begin_push(struct buffer *out, struct span channel) {
     put_string(out, channel);
 }
 
-static void encode_push_publication(struct buffer *out, struct span channel, const struct wire_publication *publication,
-                                    const struct epoch *epoch) {
-    begin_push(out, channel);
+static void begin_push_of(struct buffer *out, const struct client_channel *channel) {
+    if (channel->id == 0) {
+        begin_push(out, channel->name);
+        return;
+    }
+    put(out, "{\"push\":{\"id\":");
+    buffer_append_u64_decimal(out, channel->id);
+}
+
+static void encode_push_publication(struct buffer *out, const struct client_channel *channel,
+                                    const struct wire_publication *publication, const struct epoch *epoch,
+                                    const struct client_delta *delta) {
+    begin_push_of(out, channel);
     put(out, ",\"pub\":");
-    put_publication(out, publication, epoch);
+    put_publication(out, publication, epoch, delta);
     put(out, "}}");
 }
 
-static void encode_push_presence(struct buffer *out, struct span channel, bool joined,
+static void encode_push_presence(struct buffer *out, const struct client_channel *channel, bool joined,
                                  const struct wire_client_info *info) {
-    begin_push(out, channel);
+    begin_push_of(out, channel);
     if (joined) {
         put(out, ",\"join\":{\"info\":");
     } else {

@@ -10,6 +10,7 @@
 #include "gateway/protocol/client_protocol_protobuf.h"
 
 #include "base/check.h"
+#include "gateway/protocol/delta_chain.h"
 
 enum wire_type { VARINT = 0, LENGTH_DELIMITED = 2 };
 
@@ -31,6 +32,7 @@ enum reply_field {
 };
 /* Of Push. */
 enum push_field {
+    PUSH_ID = 1,
     PUSH_CHANNEL = 2,
     PUSH_PUB = 4,
     PUSH_JOIN = 5,
@@ -155,20 +157,22 @@ static void put_tags(struct buffer *out, unsigned number, struct span tags) {
     }
 }
 
-static size_t guess_of(const struct wire_publication *publication) {
-    return publication->data.size + publication->info.size + publication->tags.size + AROUND_DATA;
+static size_t guess_of(const struct wire_publication *publication, const struct client_delta *delta) {
+    return (delta == NULL ? publication->data.size : delta->data.size) + publication->info.size +
+           publication->tags.size + AROUND_DATA;
 }
 
 static void put_publication(struct buffer *out, unsigned number, const struct wire_publication *publication,
-                            const struct epoch *epoch) {
-    struct message message = begin_message(out, number, guess_of(publication));
+                            const struct epoch *epoch, const struct client_delta *delta) {
+    struct message message = begin_message(out, number, guess_of(publication, delta));
     struct wire_client_info info;
-    put_bytes(out, 4, publication->data);
+    put_bytes(out, 4, delta == NULL ? publication->data : delta->data);
     if (publication->info.size > 0 && wire_read_client_info(publication->info, &info)) {
         put_client_info(out, 5, &info);
     }
     put_u64(out, 6, publication->offset);
     put_tags(out, 7, publication->tags);
+    put_bool(out, 8, delta != NULL && delta->is_patch);
     if (epoch != NULL && publication->offset == 1) {
         put_bytes(out, 14, epoch_span(epoch));
     }
@@ -179,8 +183,19 @@ static void put_publications(struct buffer *out, unsigned number, struct span pu
     struct cursor cursor = cursor_of(publications);
     struct wire_publication publication;
     while (cursor.left > 0 && wire_read_publication(&cursor, &publication)) {
-        put_publication(out, number, &publication, NULL);
+        put_publication(out, number, &publication, NULL, NULL);
     }
+}
+
+static void put_chain(struct buffer *out, unsigned number, struct span publications) {
+    struct delta_chain chain = {.is_text_only = false};
+    struct cursor cursor = cursor_of(publications);
+    struct wire_publication publication;
+    while (cursor.left > 0 && wire_read_publication(&cursor, &publication)) {
+        struct client_delta delta = delta_chain_next(&chain, &publication);
+        put_publication(out, number, &publication, NULL, &delta);
+    }
+    delta_chain_finish(&chain);
 }
 
 static void put_expiry(struct buffer *out, unsigned number, bool expires, uint32_t ttl_s) {
@@ -237,7 +252,9 @@ static void encode_subscribed(struct buffer *out, uint32_t id, const struct clie
     put_expiry(out, 1, result->expires, result->ttl_s);
     put_bool(out, 3, result->recoverable);
     put_bytes(out, 6, epoch_span(&result->epoch));
-    if (result->n_publications > 0) {
+    if (result->n_publications > 0 && result->delta) {
+        put_chain(out, 7, result->publications);
+    } else if (result->n_publications > 0) {
         put_publications(out, 7, result->publications);
     }
     put_bool(out, 8, result->recovered);
@@ -245,6 +262,8 @@ static void encode_subscribed(struct buffer *out, uint32_t id, const struct clie
     put_bool(out, 10, result->positioned);
     put_bytes(out, 11, result->data);
     put_bool(out, 12, result->was_recovering);
+    put_bool(out, 13, result->delta);
+    put_u64(out, 14, result->id);
     end_reply(out, reply);
 }
 
@@ -318,20 +337,22 @@ static void encode_sub_refreshed(struct buffer *out, uint32_t id, bool expires, 
 
 /* ---- pushes ---- */
 
-static struct reply begin_push(struct buffer *out, struct span channel, size_t guess) {
-    struct reply reply = begin_reply(out, 0, REPLY_PUSH, guess + channel.size);
-    put_bytes(out, PUSH_CHANNEL, channel);
+static struct reply begin_push(struct buffer *out, const struct client_channel *channel, size_t guess) {
+    struct reply reply = begin_reply(out, 0, REPLY_PUSH, guess + (channel->id == 0 ? channel->name.size : 0));
+    put_u64(out, PUSH_ID, channel->id);
+    put_bytes(out, PUSH_CHANNEL, channel->id == 0 ? channel->name : SPAN_EMPTY);
     return reply;
 }
 
-static void encode_push_publication(struct buffer *out, struct span channel, const struct wire_publication *publication,
-                                    const struct epoch *epoch) {
-    struct reply reply = begin_push(out, channel, guess_of(publication));
-    put_publication(out, PUSH_PUB, publication, epoch);
+static void encode_push_publication(struct buffer *out, const struct client_channel *channel,
+                                    const struct wire_publication *publication, const struct epoch *epoch,
+                                    const struct client_delta *delta) {
+    struct reply reply = begin_push(out, channel, guess_of(publication, delta));
+    put_publication(out, PUSH_PUB, publication, epoch, delta);
     end_reply(out, reply);
 }
 
-static void encode_push_presence(struct buffer *out, struct span channel, bool joined,
+static void encode_push_presence(struct buffer *out, const struct client_channel *channel, bool joined,
                                  const struct wire_client_info *info) {
     struct reply reply = begin_push(out, channel, SMALL);
     struct message body = begin_message(out, joined ? PUSH_JOIN : PUSH_LEAVE, SMALL);
@@ -341,7 +362,7 @@ static void encode_push_presence(struct buffer *out, struct span channel, bool j
 }
 
 static void encode_push_unsubscribe(struct buffer *out, struct span channel, uint32_t code, const char *reason) {
-    struct reply reply = begin_push(out, channel, SMALL);
+    struct reply reply = begin_push(out, &(struct client_channel){.name = channel}, SMALL);
     struct message body = begin_message(out, PUSH_UNSUBSCRIBE, SMALL);
     put_u64(out, 2, code);
     put_bytes(out, 3, span_of_text(reason));
@@ -350,7 +371,7 @@ static void encode_push_unsubscribe(struct buffer *out, struct span channel, uin
 }
 
 static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
-    struct reply reply = begin_push(out, SPAN_EMPTY, SMALL);
+    struct reply reply = begin_push(out, &(struct client_channel){.id = 0}, SMALL);
     struct message body = begin_message(out, PUSH_DISCONNECT, SMALL);
     put_u64(out, 1, code);
     put_bytes(out, 2, span_of_text(reason));

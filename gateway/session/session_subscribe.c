@@ -18,6 +18,9 @@
 
 #include <xxhash.h>
 
+/* Of a subscribe request. */
+enum { FLAG_UNDERSTANDS_IDS = 1, FLAG_FAILS_UNRECOVERED = 2 };
+
 /* What decided that the client may, and with what. */
 struct admission {
     bool by_token;
@@ -157,6 +160,8 @@ static void reply_joined(struct subscription *subscription, const struct hub_joi
         .was_recovering = subscription->is_recovering,
         .data = subscription->data == NULL ? SPAN_EMPTY : payload_span(subscription->data),
     };
+    result.delta = subscription->member.wants_delta;
+    result.id = subscription->member.is_compacted ? joined->id : 0;
     if (subscription->positioned) {
         result.epoch = joined->position.epoch;
         result.offset = recovered ? subscription->from_offset : joined->position.offset;
@@ -273,7 +278,22 @@ static bool admit(session_t *self, const struct client_command *command, const s
     return error == ERROR_NONE;
 }
 
+static bool compacts(const session_t *self) {
+    int which = self->environment->config->channel_compaction;
+    return which == CHANNEL_COMPACTION_ALL || (which == CHANNEL_COMPACTION_JSON && !self->codec->is_binary);
+}
+
+/* Not granted is no error. A patch is of the publication before, so it does not go with a filter; in JSON it is text.
+ */
+static bool grants_delta(const session_t *self, const struct client_subscribe *request,
+                         const struct namespace_options *options) {
+    bool can_carry_it = self->codec->is_binary || options->publication_data_format == PUBLICATION_JSON;
+    return request->delta.size > 0 && request->tag_filter.type == JSON_NONE && namespace_allows_delta(options) &&
+           can_carry_it;
+}
+
 static struct subscription *subscription_new(session_t *self, const struct client_command *command,
+                                             const struct namespace_options *options,
                                              const struct subscription_features *features) {
     const struct client_subscribe *request = &command->body.subscribe;
     struct subscription *subscription = memory_alloc_zero(sizeof *subscription);
@@ -285,12 +305,14 @@ static struct subscription *subscription_new(session_t *self, const struct clien
     subscription->recoverable = features->recoverable;
     subscription->is_recovering = request->recover && features->recoverable;
     subscription->from_offset = request->offset;
-    subscription->fails_unrecovered = (request->flag & 2) != 0;
+    subscription->fails_unrecovered = (request->flag & FLAG_FAILS_UNRECOVERED) != 0;
     subscription->has_presence = features->has_presence;
     subscription->tells_join_leave = features->tells_join_leave;
     subscription->member.owner = subscription;
     subscription->member.encoding = self->codec->encoding;
     subscription->member.wants_presence_events = features->pushes_join_leave;
+    subscription->member.is_compacted = (request->flag & FLAG_UNDERSTANDS_IDS) != 0 && compacts(self);
+    subscription->member.wants_delta = grants_delta(self, request, options);
     list_push_back(&self->subscriptions, &subscription->link);
     self->n_subscriptions++;
     self->n_in_flight++;
@@ -315,7 +337,7 @@ static void join(session_t *self, const struct client_command *command, const st
     struct subscription_features features =
         permission_features(options, session_client_info(self).user, &wishes,
                             admission->by_token ? admission->claims.override : JSON_ABSENT);
-    struct subscription *subscription = subscription_new(self, command, &features);
+    struct subscription *subscription = subscription_new(self, command, options, &features);
     if (admission->by_token) {
         take_claims(subscription, &admission->claims);
     }

@@ -290,14 +290,15 @@ static void publication_pushes(void **state) {
                             &(struct wire_client_info){.user = SPAN_LITERAL("42"), .client = SPAN_LITERAL("0b6e")});
     struct wire_publication publication = {
         .offset = 8, .time_ms = 1700000000000, .data = SPAN_LITERAL("{\"a\":2}"), .info = buffer_span(&info)};
-    codec->encode_push_publication(&out, SPAN_LITERAL("news"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("news"), 0}, &publication, NULL, NULL);
     assert_shows(state,
                  "{\"push\":{\"channel\":\"news\",\"pub\":{\"data\":{\"a\":2},\"info\":{\"user\":\"42\",\"client\":"
                  "\"0b6e\"},\"offset\":8}}}");
     buffer_finish(&info);
 
     struct wire_publication without_position = {.data = SPAN_LITERAL("5")};
-    codec->encode_push_publication(&out, SPAN_LITERAL("a:b"), &without_position, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("a:b"), 0}, &without_position, NULL,
+                                   NULL);
     assert_shows(state, "{\"push\":{\"channel\":\"a:b\",\"pub\":{\"data\":5}}}");
 }
 
@@ -305,12 +306,12 @@ static void the_epoch_goes_with_the_first_publication_only(void **state) {
     const struct client_codec *codec = codec_of(state);
     struct epoch epoch = epoch_from(SPAN_LITERAL("kxYz"));
     struct wire_publication publication = {.offset = 1, .data = SPAN_LITERAL("1")};
-    codec->encode_push_publication(&out, SPAN_LITERAL("d"), &publication, &epoch);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("d"), 0}, &publication, &epoch, NULL);
     assert_shows(state, "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":1,\"offset\":1,\"epoch\":\"kxYz\"}}}");
-    codec->encode_push_publication(&out, SPAN_LITERAL("d"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("d"), 0}, &publication, NULL, NULL);
     assert_shows(state, "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":1,\"offset\":1}}}");
     publication.offset = 2;
-    codec->encode_push_publication(&out, SPAN_LITERAL("d"), &publication, &epoch);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("d"), 0}, &publication, &epoch, NULL);
     assert_shows(state, "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":1,\"offset\":2}}}");
 }
 
@@ -320,7 +321,7 @@ static void tags_travel_with_a_publication(void **state) {
     wire_append_tag(&tags, &(struct wire_tag){SPAN_LITERAL("k"), SPAN_LITERAL("v\"")});
     wire_append_tag(&tags, &(struct wire_tag){SPAN_LITERAL("{"), SPAN_LITERAL("")});
     struct wire_publication publication = {.offset = 3, .data = SPAN_LITERAL("1"), .tags = buffer_span(&tags)};
-    codec->encode_push_publication(&out, SPAN_LITERAL("d"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("d"), 0}, &publication, NULL, NULL);
     assert_shows(
         state,
         "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":1,\"offset\":3,\"tags\":{\"k\":\"v\\\"\",\"{\":\"\"}}}}");
@@ -330,13 +331,65 @@ static void tags_travel_with_a_publication(void **state) {
 static void other_pushes(void **state) {
     const struct client_codec *codec = codec_of(state);
     struct wire_client_info info = {.user = SPAN_LITERAL("7"), .client = SPAN_LITERAL("9f")};
-    codec->encode_push_presence(&out, SPAN_LITERAL("news"), true, &info);
+    codec->encode_push_presence(&out, &(struct client_channel){SPAN_LITERAL("news"), 0}, true, &info);
     assert_shows(state, "{\"push\":{\"channel\":\"news\",\"join\":{\"info\":{\"user\":\"7\",\"client\":\"9f\"}}}}");
-    codec->encode_push_presence(&out, SPAN_LITERAL("news"), false, &info);
+    codec->encode_push_presence(&out, &(struct client_channel){SPAN_LITERAL("news"), 0}, false, &info);
     assert_shows(state, "{\"push\":{\"channel\":\"news\",\"leave\":{\"info\":{\"user\":\"7\",\"client\":\"9f\"}}}}");
     codec->encode_push_unsubscribe(&out, SPAN_LITERAL("news"), UNSUBSCRIBED_INSUFFICIENT_STATE, "insufficient state");
     assert_shows(state,
                  "{\"push\":{\"channel\":\"news\",\"unsubscribe\":{\"code\":2500,\"reason\":\"insufficient state\"}}}");
+}
+
+static void a_channel_goes_by_its_id_where_it_has_one(void **state) {
+    const struct client_codec *codec = codec_of(state);
+    const struct client_channel channel = {SPAN_LITERAL("news"), 300};
+    struct wire_publication publication = {.offset = 9, .data = SPAN_LITERAL("{\"a\":3}")};
+    codec->encode_push_publication(&out, &channel, &publication, NULL, NULL);
+    assert_shows(state, "{\"push\":{\"id\":300,\"pub\":{\"data\":{\"a\":3},\"offset\":9}}}");
+    struct wire_client_info info = {.user = SPAN_LITERAL("7"), .client = SPAN_LITERAL("9f")};
+    codec->encode_push_presence(&out, &channel, false, &info);
+    assert_shows(state, "{\"push\":{\"id\":300,\"leave\":{\"info\":{\"user\":\"7\",\"client\":\"9f\"}}}}");
+    codec->encode_subscribed(&out, 2, &(struct client_subscribed){.positioned = true, .id = 300});
+    assert_shows(state, "{\"id\":2,\"subscribe\":{\"positioned\":true,\"id\":300}}");
+}
+
+/* A patch is marked; protobuf has no other difference, in JSON every payload becomes text (their own tests). */
+static void patches_are_marked(void **state) {
+    const struct client_codec *codec = codec_of(state);
+    const struct client_delta patch = {true, SPAN_LITERAL("5\n3@0,2:xy1;")};
+    struct wire_publication publication = {.offset = 9, .data = SPAN_LITERAL("{\"a\":3}")};
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("d"), 0}, &publication, NULL, &patch);
+    const char *data = codec->encoding == CLIENT_ENCODING_JSON ? "\"5\\n3@0,2:xy1;\"" : "5\n3@0,2:xy1;";
+    char expected[128];
+    snprintf(expected, sizeof expected,
+             "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":%s,\"offset\":9,\"delta\":true}}}", data);
+    assert_shows(state, expected);
+}
+
+static void recovered_publications_are_a_chain_where_delta_was_negotiated(void **state) {
+    const struct client_codec *codec = codec_of(state);
+    static const char *const documents[] = {"[100,\"what does not change at all\"]",
+                                            "[101,\"what does not change at all\"]"};
+    struct buffer publications = BUFFER_EMPTY;
+    for (size_t i = 0; i < 2; i++) {
+        wire_append_publication(&publications, &(struct wire_publication){.offset = i + 1,
+                                                                          .flags = WIRE_PUBLICATION_DELTA,
+                                                                          .data = span_of_text(documents[i])});
+    }
+    codec->encode_subscribed(
+        &out, 2,
+        &(struct client_subscribed){
+            .recovered = true, .delta = true, .n_publications = 2, .publications = buffer_span(&publications)});
+    bool is_json = codec->encoding == CLIENT_ENCODING_JSON;
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "{\"id\":2,\"subscribe\":{\"publications\":[{\"data\":%s,\"offset\":1},{\"data\":%s,\"offset\":2,"
+             "\"delta\":true}],"
+             "\"recovered\":true,\"delta\":true}}",
+             is_json ? "\"[100,\\\"what does not change at all\\\"]\"" : documents[0],
+             is_json ? "\"Z\\n4:[101V@4,1mgEyt;\"" : "Z\n4:[101V@4,1mgEyt;");
+    assert_shows(state, expected);
+    buffer_finish(&publications);
 }
 
 /* Where lengths are written before what they count: around the sizes at which they take a byte more. */
@@ -364,7 +417,7 @@ static void long_parts_have_their_lengths(void **state) {
         buffer_append_span(&expected, buffer_span(&data));
         buffer_append_text(&expected, "},\"offset\":300}}}");
         buffer_append_char(&expected, '\0');
-        codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+        codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
         assert_shows(state, (const char *) expected.data);
         buffer_finish(&data);
         buffer_finish(&info);
@@ -378,7 +431,8 @@ static void a_full_buffer_is_left_with_its_overflow_flag(void **state) {
     for (size_t limit = 1; limit < 26; limit++) {
         struct buffer small;
         buffer_init(&small, limit);
-        codec->encode_push_publication(&small, SPAN_LITERAL("c"), &publication, NULL);
+        codec->encode_push_publication(&small, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL,
+                                       NULL);
         assert_true(small.overflow);
         buffer_finish(&small);
     }
@@ -402,6 +456,9 @@ int codec_contract_run(const struct codec_under_test *codec) {
         CODEC_SPEC(other_pushes),
         CODEC_SPEC(a_full_buffer_is_left_with_its_overflow_flag),
         CODEC_SPEC(long_parts_have_their_lengths),
+        CODEC_SPEC(a_channel_goes_by_its_id_where_it_has_one),
+        CODEC_SPEC(patches_are_marked),
+        CODEC_SPEC(recovered_publications_are_a_chain_where_delta_was_negotiated),
     };
     return cmocka_run_group_tests_name(codec->name, specs, NULL, NULL);
 }

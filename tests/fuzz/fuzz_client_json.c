@@ -29,7 +29,8 @@ static void require_payload(struct span payload, struct span message) {
 
     struct buffer out = BUFFER_EMPTY;
     struct wire_publication publication = {.offset = 1, .data = payload};
-    client_codec_json.encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    client_codec_json.encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL,
+                                              NULL);
     const struct json_limits deeper = {CLIENT_JSON_DEPTH_MAX + 3, 0xffffffffU, 0xffffffffU};
     require(json_scan(buffer_span(&out), &deeper, &value, NULL) == JSON_OK);
     require(memchr(out.data, '\n', out.size) == NULL && memchr(out.data, '\r', out.size) == NULL);

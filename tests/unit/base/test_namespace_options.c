@@ -67,7 +67,8 @@ static void every_option_is_read_into_its_field(void **state) {
     read_good(&program,
               "namespaces:\n"
               "- {name: ab, history_size: 10, history_ttl: 1m, history_meta_ttl: 2m, publication_data_format: "
-              "binary, durability: fast, on_engine_down: memory}\n");
+              "binary, durability: fast, on_engine_down: memory, allowed_delta_types: [fossil]}\n");
+    assert_true(namespace_allows_delta(program.namespaces.items));
     const struct namespace_options *options = program.namespaces.items;
     assert_true(namespace_has_history(options));
     assert_int_equal(options->history_size, 10);
@@ -102,7 +103,7 @@ static void every_option_is_read_into_its_field(void **state) {
         finish(&program);
         buffer_finish(&errors);
     }
-    assert_int_equal(n_switches, 19);
+    assert_int_equal(n_switches, 20);
 }
 
 static void options_that_need_others_are_refused_alone(void **state) {
@@ -116,6 +117,10 @@ static void options_that_need_others_are_refused_alone(void **state) {
         {"allow_recovery: true", "namespaces[0].allow_recovery: needs history"},
         {"force_positioning: true", "namespaces[0].force_positioning: needs history"},
         {"allow_positioning: true", "namespaces[0].allow_positioning: needs history"},
+        {"allowed_delta_types: [fossil]", "namespaces[0].allowed_delta_types: needs history"},
+        {"allowed_delta_types: [zip], history_size: 1, history_ttl: 1s",
+         "namespaces[0].allowed_delta_types: knows fossil only; \"zip\""},
+        {"delta_publish: true", "namespaces[0].delta_publish: needs history"},
         {"force_push_join_leave: true", "namespaces[0].force_push_join_leave: needs join_leave"},
         {"history_size: -1, history_ttl: 1s", "namespaces[0].history_size: \"-1\" is out of bounds"},
     };

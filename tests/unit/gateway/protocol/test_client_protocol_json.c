@@ -523,7 +523,7 @@ static void test_payloads_are_embedded_as_they_are(void **state) {
         char expected[512];
         struct wire_publication publication = {.data = span_of_text(payloads[i])};
         snprintf(expected, sizeof expected, "{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":%s}}}", payloads[i]);
-        codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+        codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
         assert_encoded(expected);
     }
 }
@@ -531,7 +531,7 @@ static void test_payloads_are_embedded_as_they_are(void **state) {
 static void test_raw_line_feeds_between_tokens_are_left_out(void **state) {
     (void) state;
     struct wire_publication publication = {.data = SPAN_LITERAL("{\r\n  \"a\": \"x\\n\",\n\t\"b\": [\n1 ]\n}")};
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_encoded("{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":{  \"a\": \"x\\n\",\t\"b\": [1 ]}}}}");
 }
 
@@ -540,10 +540,10 @@ static void test_binary_data_becomes_a_string_of_base64(void **state) {
     static const uint8_t bytes[] = {0, 1, 0xff, '\n', '"', '}', 'x'};
     struct wire_publication publication = {
         .offset = 2, .flags = WIRE_PUBLICATION_BINARY, .data = {bytes, sizeof bytes}};
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_encoded("{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"AAH/CiJ9eA==\",\"offset\":2}}}");
     publication.data = SPAN_EMPTY;
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_encoded("{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"\",\"offset\":2}}}");
 }
 
@@ -551,7 +551,7 @@ static void test_strings_are_escaped(void **state) {
     (void) state;
     struct wire_client_info info = {.user = SPAN_LITERAL("a\"b\\c\n\x01\xc3\xa9</script>"),
                                     .client = SPAN_LITERAL("c")};
-    codec->encode_push_presence(&out, SPAN_LITERAL("news"), true, &info);
+    codec->encode_push_presence(&out, &(struct client_channel){SPAN_LITERAL("news"), 0}, true, &info);
     struct json_value value;
     assert_int_equal(json_scan(buffer_span(&out), &JSON_LIMITS_DEFAULT, &value, NULL), JSON_OK);
     assert_null(memchr(out.data, '\n', out.size));
@@ -567,7 +567,7 @@ static void test_malformed_parts_are_left_out(void **state) {
     (void) state;
     struct wire_publication publication = {
         .data = SPAN_LITERAL("1"), .info = SPAN_LITERAL("xx"), .tags = SPAN_LITERAL("y")};
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_encoded("{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":1,\"tags\":{}}}}");
     codec->encode_history(&out, 1, &(struct position){.offset = 1}, 3, SPAN_LITERAL("short"));
     assert_encoded("{\"id\":1,\"history\":{\"publications\":[],\"epoch\":\"\",\"offset\":1}}");
@@ -581,7 +581,8 @@ static void test_a_full_buffer_is_left_with_its_overflow_flag(void **state) {
     for (size_t limit = 1; limit < 50; limit++) {
         struct buffer small;
         buffer_init(&small, limit);
-        codec->encode_push_publication(&small, SPAN_LITERAL("c"), &publication, NULL);
+        codec->encode_push_publication(&small, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL,
+                                       NULL);
         assert_true(small.overflow);
         buffer_finish(&small);
     }

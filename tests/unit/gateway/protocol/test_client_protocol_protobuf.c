@@ -65,7 +65,7 @@ static void test_the_vectors_of_the_protocol(void **state) {
     assert_hex("210802321d18013204616263643a0b22077b2261223a317d30064001480550016001");
     buffer_finish(&publications);
     publication.offset = 7;
-    codec->encode_push_publication(&out, SPAN_LITERAL("news"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("news"), 0}, &publication, NULL, NULL);
     assert_hex("15221312046e657773220b22077b2261223a317d3007");
     codec->encode_error(&out, 3, error_describe(ERROR_PERMISSION_DENIED));
     assert_hex("1908031215086712117065726d697373696f6e2064656e696564");
@@ -87,7 +87,7 @@ static void test_a_payload_is_any_bytes(void **state) {
     (void) state;
     static const uint8_t bytes[] = {0, 0xff, '\n', '"'};
     struct wire_publication publication = {.flags = WIRE_PUBLICATION_BINARY, .data = {bytes, sizeof bytes}};
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_hex("0d 220b 120163 2206 220400ff0a22");
     append_hex(&message, "0d 0801 3a09 0a0163 120400ff0a22");
     struct cursor cursor = cursor_of(buffer_span(&message));
@@ -103,7 +103,7 @@ static void test_malformed_parts_are_left_out(void **state) {
     (void) state;
     struct wire_publication publication = {
         .data = SPAN_LITERAL("1"), .info = SPAN_LITERAL("xx"), .tags = SPAN_LITERAL("y")};
-    codec->encode_push_publication(&out, SPAN_LITERAL("c"), &publication, NULL);
+    codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_hex("0a 2208 120163 2203 220131");
     codec->encode_presence(&out, 1, 3, SPAN_LITERAL("\5"));
     assert_hex("04 0801 4a00");

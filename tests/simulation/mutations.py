@@ -3,7 +3,7 @@
 
 A mistake in a script is a replacement that the model makes before it compiles the text; one in C is a copy of the source
 with the replacement, linked before the original (`mutations.py plant NAME OUTPUT`, at build time). A pattern that is not
-found any more is an error: the mistake has to be planted anew. Options: `list` prints the names of those in C and their sources.
+found any more is an error: the mistake has to be planted anew. Options: `list` prints the names of those in C, their sources and the program that meets them.
 """
 import pathlib
 import re
@@ -56,13 +56,17 @@ SOURCES = {
 COMPARED = {"forgotten-key-not-told"}
 
 # Too rare for seeds: found by a worked scenario.
+SCENARIO_SOURCES = {
+    "result-of-another-reign-kept": ("broker/redis/redis_partition.c", "while (redis_gate_is_needed(self->engine) && (batch =",
+                                     "while (last_number == UINT32_MAX && (batch ="),
+}
 SCENARIOS = {
     "reign-unchecked": ("local function fence(", "not find(call('INFO', 'replication'), mark, 1, true)", "false"),
 }
 
 
 def plant(name, output):
-    source, pattern, replacement, _ = SOURCES[name]
+    source, pattern, replacement = {**SOURCES, **SCENARIO_SOURCES}[name][:3]
     text = (ROOT / source).read_text()
     if pattern not in text:
         sys.exit(f"{source} has no {pattern!r} any more: plant {name} anew")
@@ -94,14 +98,18 @@ def run(folder):
     for name, patch in SCENARIOS.items():
         if not run_one(name, [folder / "scenarios", "--patch", *patch]):
             missed.append(name)
-    total = len(SCRIPTS) + len(SOURCES) + len(SCENARIOS)
+    for name in SCENARIO_SOURCES:
+        if not run_one(name, [folder / f"mutant_{name}"]):
+            missed.append(name)
+    total = len(SCRIPTS) + len(SOURCES) + len(SCENARIOS) + len(SCENARIO_SOURCES)
     print(f"{total - len(missed)} of {total} planted mistakes found")
     sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["list"]:
-        print(";".join(f"{name}={entry[0]}" for name, entry in SOURCES.items()), end="")
+        programs = [("simulate.c", SOURCES), ("scenarios.c", SCENARIO_SOURCES)]
+        print(";".join(f"{name}={entry[0]}={program}" for program, table in programs for name, entry in table.items()), end="")
     elif sys.argv[1:2] == ["plant"]:
         plant(sys.argv[2], sys.argv[3])
     elif sys.argv[1:2] == ["run"]:

@@ -388,6 +388,40 @@ static void option_changed_half_rolled_out(void) {
     end();
 }
 
+/* A result that waits for the batch before it, when the primary dies: the next primary has neither, and must not make
+ * it look confirmed. It is sent again, and acked at the place it has then. */
+static void result_of_another_reign(int other, int own) {
+    begin(WORLD_SAFE, 3, 2);
+    int session = join(0, 0);
+    publish(0, other);
+    publish(0, own);
+    pass(300);
+    publish_many(0, 7);
+    cut_replication();
+    sim_network_path(own, 0)->down_extra_us[1] = 200 * MS;
+    int first = publish(0, other);
+    pass(4);
+    int second = publish(0, own);
+    pass(6);
+    expect(!world_is_done(first) && !world_is_done(second));
+    model_kill(server(0));
+    fail_over(1);
+    for (int i = 0; i < model_world.n; i++) {
+        server(i)->link_cut_us = 0;
+    }
+    pass(3000);
+    expect(is_ok(first) && is_ok(second) && is_at(session, 11));
+    end();
+}
+
+static void result_of_another_reign_is_no_ack(void) {
+    result_of_another_reign(0, 1);
+}
+
+static void result_of_another_reign_is_no_ack_either_way(void) {
+    result_of_another_reign(1, 0);
+}
+
 /* Nobody publishes, and the partition's numbers show nothing: its subscribers hear of it all the same, within 2 s. */
 static void one_key_deleted(enum world_durability durability, int servers) {
     begin(durability, servers, 2);
@@ -434,6 +468,8 @@ static const struct scenario {
     {"subscribe_during_flow", subscribe_during_flow},
     {"broker_drained_under_load", broker_drained_under_load},
     {"redis_away_and_memory_on", redis_away_and_memory_on},
+    {"result_of_another_reign_is_no_ack", result_of_another_reign_is_no_ack},
+    {"result_of_another_reign_is_no_ack_either_way", result_of_another_reign_is_no_ack_either_way},
     {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
     {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},
     {"option_changed_half_rolled_out", option_changed_half_rolled_out},

@@ -83,13 +83,13 @@ token:
   issuer: tests
 `;
 
-/* A program of ours: its log lines are kept, it is stopped by its pid. */
+/* A program of ours, of this build or with its whole path: its log lines are kept, it is stopped by its pid. */
 class Program {
   constructor(name, args, env = {}) {
     this.name = name;
     this.lines = [];
     this.exited = null;
-    this.child = spawn(path.join(BUILD, name), args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    this.child = spawn(path.resolve(BUILD, name), args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       let rest = '';
       stream.on('data', (bytes) => {
@@ -228,7 +228,7 @@ ${TOKENS}${NAMESPACES}${settings}`);
     return redis;
   }
 
-  async broker({ id, redis, settings = '', port, args = [], env = {} }) {
+  async broker({ id, redis, settings = '', port, args = [], env = {}, program: name = 'broker/callboard-broker' }) {
     port ??= await freePort();
     const internal = await freePort();
     const router = await freePort();
@@ -246,13 +246,13 @@ backend:
 drain:
   window: 3s
 ${redis ? `redis:\n  url: ${redis.url}\n` : ''}${NAMESPACES}${settings}`);
-    const program = this.start('broker/callboard-broker', ['--config', file, ...args], env);
+    const program = this.start(name, ['--config', file, ...args], env);
     Object.assign(program, { port, internal, router, pull, file, id });
     await ready(program, internal);
     return program;
   }
 
-  async gateway({ brokers, settings = '', args = [], env = {}, waits = true }) {
+  async gateway({ brokers, settings = '', args = [], env = {}, waits = true, program: name = 'gateway/callboard-gateway' }) {
     const port = await freePort();
     const internal = await freePort();
     const file = this.write(`gateway-${port}.yaml`, `
@@ -270,7 +270,7 @@ drain:
   delay: 0
   window: 1s
 ${TOKENS}${NAMESPACES}${settings}`);
-    const program = this.start('gateway/callboard-gateway', ['--config', file, ...args], env);
+    const program = this.start(name, ['--config', file, ...args], env);
     Object.assign(program, { port, internal, url: `ws://127.0.0.1:${port}/connection/websocket`, file });
     if (waits) await ready(program, internal);
     return program;

@@ -3,10 +3,12 @@
  *   client ── up ──▶ proxy ──▶ server
  *          ◀─ down ──
  *
- * A connection belongs to a class, told by its first bytes: `replication` (a replica's), `sentinel`, or `client`. Every fault may be
- * meant for one class, so replication can be cut while clients go on. What is not forwarded is not read either: the sender sees a
- * peer that does not take anything, as behind a black hole. */
+ * A connection belongs to a class, told by its first bytes: `replication` (a replica's), `sentinel`, or `client`; and to an owner, the
+ * program that dialled (owner.mjs). Every fault may be meant for one class or one owner, so replication can be cut while clients go on,
+ * and one broker can be shut out. What is not forwarded is not read either: the sender sees a peer that does not take anything, as
+ * behind a black hole. */
 import net from 'node:net';
+import { ownerOf } from './owner.mjs';
 import { parse } from './worlds/resp.mjs';
 
 const CRUMBS = 96; // of each chunk: so many bytes go one by one, the rest as it is
@@ -21,6 +23,7 @@ class Pipe {
   constructor(pair, name, from, to, proxy) {
     Object.assign(this, { pair, name, from, to, proxy });
     this.queue = [];
+    this.free = 0;
     this.moving = false;
     from.on('data', (bytes) => {
       pair.observe(name, bytes);
@@ -43,15 +46,27 @@ class Pipe {
     this.moving = true;
     while (this.queue.length > 0 && !this.isStalled() && !this.to.destroyed) {
       const { bytes, due } = this.queue[0];
-      const wait = due - performance.now();
+      const wait = Math.max(due, this.through(this.queue[0])) - performance.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       if (this.isStalled()) break;
       this.queue.shift();
       await this.write(bytes);
+      // So that a rate is felt by who sends, and does not fill our memory.
+      if (this.proxy.rule(this.pair).rate && this.queue.length > 1) this.from.pause();
+      else this.from.resume();
     }
     this.moving = false;
     if (this.isStalled()) this.from.pause();
     else if (this.ended && this.queue.length === 0) this.to.end();
+  }
+
+  /* With a rate: when all of a chunk has passed, behind the ones before it. */
+  through(chunk) {
+    const { rate } = this.proxy.rule(this.pair);
+    if (!rate) return 0;
+    chunk.through ??= Math.max(performance.now(), this.free) + (chunk.bytes.length * 1000) / rate;
+    this.free = chunk.through;
+    return chunk.through;
   }
 
   async write(bytes) {
@@ -87,6 +102,12 @@ class Pair {
     this.up = new Pipe(this, 'up', client, this.server, proxy);
     this.down = new Pipe(this, 'down', this.server, client, proxy);
     this.waits = proxy.onWait ? new WaitTap(proxy.onWait) : null;
+  }
+
+  /* Looked up only where it matters: that takes milliseconds, and a storm of connections would have no end. */
+  get owner() {
+    if (this.knownOwner === undefined) this.knownOwner = ownerOf(this.client.remotePort, this.proxy.port, this.proxy.owners()) ?? null;
+    return this.knownOwner;
   }
 
   observe(direction, bytes) {
@@ -142,11 +163,13 @@ export class FaultProxy {
     this.onWait = onWait;
     this.pairs = new Set();
     this.rules = { client: this.harmless(), replication: this.harmless(), sentinel: this.harmless() };
+    this.ownerRules = new Map();
+    this.owners = () => [];
     this.server = net.createServer({ allowHalfOpen: true }, (client) => this.accept(client));
   }
 
   harmless() {
-    return { stall: null, delay: 0, crumbs: false, refuse: false };
+    return { stall: null, delay: 0, crumbs: false, refuse: false, rate: 0 };
   }
 
   listen(port) {
@@ -157,8 +180,9 @@ export class FaultProxy {
     });
   }
 
+  /* What is meant for the owner goes before what is meant for the class. */
   rule(pair) {
-    return this.rules[pair.class];
+    return (this.ownerRules.size > 0 && this.ownerRules.get(pair.owner)) || this.rules[pair.class];
   }
 
   accept(client) {
@@ -171,7 +195,12 @@ export class FaultProxy {
     client.on('close', () => this.pairs.delete(pair));
   }
 
-  /* rule: any of {stall: up | down | both, delay: ms, crumbs, refuse}; heal() ends all of it. */
+  /* For one program: {name, pid} as in owners(). heal() ends it. */
+  setFor(owner, rule) {
+    this.ownerRules.set(owner, { ...this.harmless(), ...rule });
+  }
+
+  /* rule: any of {stall: up | down | both, delay: ms, crumbs, refuse, rate: bytes a second}; heal() ends all of it. */
   set(rule, classes = ['client']) {
     for (const each of classes) Object.assign(this.rules[each], rule);
     for (const pair of this.pairs) {
@@ -188,8 +217,10 @@ export class FaultProxy {
     for (const pair of this.pairs) if (classes.includes(pair.class)) pair.server.end();
   }
 
-  heal() {
-    for (const name of Object.keys(this.rules)) this.rules[name] = this.harmless();
+  /* All of it, or what was set for these classes. */
+  heal(classes) {
+    for (const name of classes ?? Object.keys(this.rules)) this.rules[name] = this.harmless();
+    if (!classes) this.ownerRules.clear();
     for (const pair of this.pairs) {
       pair.up.resume();
       pair.down.resume();

@@ -1,5 +1,6 @@
 /* The proxy does what a fault asks of it, and nothing when none is set. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { FaultProxy } from './fault_proxy.mjs';
@@ -132,5 +133,49 @@ test('answers to WAIT are told, whatever stands between', async () => {
   socket.write(encode(['PING']) + encode(['WAIT', '1', '100']));
   await until(() => waits.length === 1);
   assert.deepEqual(waits, [{ count: 2, need: 1 }]);
+  socket.destroy();
+});
+
+test('with a rate bytes come no faster, and all of them, in order', async () => {
+  const socket = await dial();
+  proxy.set({ rate: 20000 });
+  const began = performance.now();
+  for (let i = 0; i < 400; i += 1) socket.write(encode(['PING']));
+  await until(() => socket.got.length === 400 * 5);
+  assert.ok(performance.now() - began > 250, 'faster than the rate'); // 5,600 bytes up
+  assert.equal(socket.got, '+OK\r\n'.repeat(400));
+  proxy.heal();
+  socket.destroy();
+});
+
+test('a rule for the program that dialled is for its connections alone', async () => {
+  const socket = await dial();
+  const other = spawn(process.execPath, ['-e', `require('net').connect(${proxy.port}, '127.0.0.1').on('data', (d) => process.stdout.write(d)).write('PING')`]);
+  let got = '';
+  other.stdout.on('data', (bytes) => { got += bytes; });
+  await until(() => got === '+OK\r\n');
+  proxy.owners = () => [{ name: 'mine', pid: process.pid }, { name: 'other', pid: other.pid }];
+  proxy.setFor('mine', { stall: 'both' });
+  socket.write(encode(['PING']));
+  sockets.at(-1).write('more');
+  await until(() => got === '+OK\r\nmore');
+  assert.equal(socket.got, '');
+  proxy.heal();
+  await until(() => socket.got === '+OK\r\n');
+  other.kill();
+  socket.destroy();
+});
+
+test('the fault of a class ends and that of an owner goes on', async () => {
+  const socket = await dial();
+  proxy.owners = () => [{ name: 'mine', pid: process.pid }];
+  proxy.set({ stall: 'both' });
+  proxy.setFor('mine', { stall: 'both' });
+  proxy.heal(['client']);
+  socket.write(encode(['PING']));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(socket.got, '');
+  proxy.heal();
+  await until(() => socket.got === '+OK\r\n');
   socket.destroy();
 });

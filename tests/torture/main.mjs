@@ -54,7 +54,7 @@ function keep(world, name, number, result) {
 
 /* Ends that nobody asked for: by a signal other than ours. */
 function crashes(world, known) {
-  const fresh = world.kit.programs.filter((program) => program.lines && program.exited?.signal && program.exited.signal !== 'SIGKILL' && !known.has(program));
+  const fresh = world.kit.programs.filter((program) => program.lines && program.exited?.signal && program.exited.signal !== 'SIGKILL' && !program.mayEnd && !known.has(program));
   for (const program of fresh) known.add(program);
   return fresh.map((program) => ({ rule: 'crash', ch: '*', what: `${program.name} ended with ${JSON.stringify(program.exited)}: ${program.lines.slice(-5).join(' | ')}` }));
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A backend that publishes under idempotency keys at two brokers and writes down, one JSON line an event, what it was told.
 
-    publisher.py SEED RATE CHANNELS(comma-separated) PREFIX ENDPOINT…
+    publisher.py SEED RATE CHANNELS(comma-separated) PREFIX FILLER ENDPOINT…
 
 A try without an answer in 1.5 s is followed by another at a random broker, three in all; one publication in five is sent two or three times
-at once whatever is answered. An answer that comes late counts all the same. Keys begin with PREFIX.
+at once whatever is answered. An answer that comes late counts all the same. Keys begin with PREFIX; payloads have FILLER bytes more than a few.
 Ends when its input has ended and everything is answered, 6 s later at most.
 """
 import hashlib
@@ -22,8 +22,9 @@ LAST_WORDS_NS = 6_000_000_000
 
 
 class Publisher:
-    def __init__(self, seed, rate, channels, prefix, endpoints):
+    def __init__(self, seed, rate, channels, prefix, filler, endpoints):
         self.prefix = prefix
+        self.filler = filler
         self.random = random.Random(seed)
         self.interval_ns = int(1e9 / rate)
         self.channels = channels
@@ -45,7 +46,7 @@ class Publisher:
 
     def send(self, key, channel, attempt):
         request_id = f"{key}/{attempt}"
-        payload = json.dumps({"k": key, "f": "y" * (len(key) * 37 % 150)}, separators=(",", ":")).encode()
+        payload = json.dumps({"k": key, "f": "y" * (len(key) * 37 % 150 + self.filler)}, separators=(",", ":")).encode()
         self.say("pub_invoke", key, channel, attempt, hash=hashlib.md5(payload).hexdigest()[:12])
         self.waiting[request_id] = (key, channel, attempt)
         params = {"channel": channel, "idempotency_key": key}
@@ -108,6 +109,6 @@ class Publisher:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 6:
+    if len(sys.argv) < 7:
         sys.exit(__doc__)
-    Publisher(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(","), sys.argv[4], sys.argv[5:]).run()
+    Publisher(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(","), sys.argv[4], int(sys.argv[5]), sys.argv[6:]).run()

@@ -47,9 +47,10 @@ export function sdkPublisher({ world, say, dice, channels, gateway, name, interv
   return state;
 }
 
-export function backendPublisher({ world, seed, channels, rate, prefix, events }) {
+/* Its events are among `events` when it is done. filler: bytes more in each publication. */
+export function backendPublisher({ world, seed, channels, rate, prefix, events, filler = 0 }) {
   const endpoints = world.brokers.map((broker) => `tcp://127.0.0.1:${broker.router}`);
-  const child = spawn('/usr/bin/python3', [path.join(HERE, 'publisher.py'), String(seed), String(rate), channels.join(','), prefix, ...endpoints], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn('/usr/bin/python3', [path.join(HERE, 'publisher.py'), String(seed), String(rate), channels.join(','), prefix, String(filler), ...endpoints], { stdio: ['pipe', 'pipe', 'inherit'] });
   let out = '';
   child.stdout.on('data', (bytes) => { out += bytes; });
   return {

@@ -64,6 +64,15 @@ export class Run {
     return [...sdk, backendPublisher({ world, seed, channels, rate: 60, prefix: `backend-${this.number}`, events })];
   }
 
+  /* More load for `ms`, by a backend of its own. */
+  async burst({ ms, ...load }) {
+    const { world, channels, events } = this;
+    const publisher = backendPublisher({ world, channels, events, ...load });
+    await sleep(ms);
+    publisher.stop();
+    await publisher.done;
+  }
+
   async strike(fault, i, began) {
     await sleep(Math.max(0, fault.start - (performance.now() - began)));
     const { kind, at, target } = fault;
@@ -82,7 +91,9 @@ export class Run {
     const name = { kind, target, id: `${this.number}/${i}`, ...(ch ? { ch } : {}) };
     this.say('nemesis', { edge: 'begin', ...name });
     this.note(`${kind} ${ch ?? target}, ${fault.ms} ms`);
-    const ctx = { world: this.world, say: this.say, channels: this.channels };
+    const burst = (load) => this.burst({ ...load, prefix: `burst-${this.number}-${i}`, seed: fault.seed });
+    const struck = () => this.say('nemesis', { edge: 'strike', ...name });
+    const ctx = { world: this.world, say: this.say, channels: this.channels, burst, struck };
     try {
       await FAULTS[kind].run(ctx, { ...fault, at: FAULTS[kind].wide ? at : at % 2, ch, dice: new Dice(fault.seed) });
     } catch (error) {

@@ -1,4 +1,5 @@
-/* Samples what our programs hold, twice a second: resident memory, descriptors, and the queues of /metrics. */
+/* Samples what our programs hold, twice a second: resident memory, descriptors, and the queues of /metrics. And notes when one of them says
+ * in its log that something is wrong. */
 import fs from 'node:fs';
 import { get } from '../e2e/support.mjs';
 
@@ -12,12 +13,27 @@ const GAUGES = {
   callboard_backend_requests_pending: 65536,
 };
 
+const SIGN = /"level":"(warning|error)"|"event":"engine_state".*"connected":false|"event":"broker_drains"/;
+/* How Redis is set up, and what was told before. */
+const NO_SIGN = /"event":"(redis_finding|log_suppressed)"/;
+
 export class Sampler {
   constructor(world) {
     this.world = world;
     this.say = () => {};
     this.bounds = { rss: 512 * MIB, fds: 600, gauges: GAUGES };
     this.timer = setInterval(() => this.sample(), 500);
+    this.read = new Map(); // program → lines of its log that were read
+    this.watch = setInterval(() => this.readLogs(), 20);
+  }
+
+  readLogs() {
+    for (const program of [...this.world.brokers, ...this.world.gateways]) {
+      const from = this.read.get(program) ?? 0;
+      this.read.set(program, program.lines.length);
+      const said = program.lines.slice(from).find((line) => SIGN.test(line) && !NO_SIGN.test(line));
+      if (said) this.say('sign', { who: program.id ?? program.port, what: said.match(/"event":"([^"]*)"/)?.[1] });
+    }
   }
 
   async sample() {
@@ -47,5 +63,6 @@ export class Sampler {
 
   stop() {
     clearInterval(this.timer);
+    clearInterval(this.watch);
   }
 }

@@ -62,11 +62,18 @@ export class Summary {
     console.log(`seed ${this.seed}: ${this.schedules} schedules, ${[...this.kinds.values()].reduce((sum, list) => sum + list.length, 0)} faults of ${this.kinds.size} kinds, ${this.pairs.size} pairs`);
     console.log(NAMES.map((name) => `${name} ${this.sums[name]}`).join(', '));
     console.log(`longest silent window ${at(this.silent)}; latest behind the first ${at(this.behind)}; largest program ${Math.round(this.rss / 1048576)} MiB`);
-    console.log('after the beginning of a fault, median / longest in ms: first told something; served again on every channel');
-    for (const [kind, list] of [...this.kinds].sort(([a], [b]) => a.localeCompare(b))) {
-      console.log(`  ${kind.padEnd(18)} ${String(list.length).padStart(4)}  told ${spread(list.map((each) => each.told)).padEnd(14)} served ${spread(list.map((each) => each.served))}`);
-    }
+    this.printTimes();
     for (const failure of this.failures) console.log(`FAIL: ${failure}`);
     console.log(this.passed() ? 'PASS' : `FAIL: ${this.findings.length} findings in ${new Set(this.findings.map((each) => `${each.world} ${each.number}`)).size} schedules`);
+  }
+
+  /* Of faults in the middle of others only the number: their times are those of all of them. */
+  printTimes() {
+    console.log('after a fault struck that was alone, median / longest in ms: a program said so in its log; somebody was told; served again on every channel; a channel was silent');
+    for (const [kind, list] of [...this.kinds].sort(([a], [b]) => a.localeCompare(b))) {
+      const alone = list.filter((each) => each.alone);
+      const column = (name) => `${name} ${spread(alone.map((each) => each[name]))}`.padEnd(22);
+      console.log(`  ${kind.padEnd(18)} ${String(list.length).padStart(4)}, alone ${String(alone.length).padStart(3)}  ${['noticed', 'told', 'served', 'silent'].map(column).join(' ').trimEnd()}`);
+    }
   }
 }

@@ -35,7 +35,9 @@ bool redis_sentinel_answer_parse(const struct redis_reply *reply, struct redis_s
         !span_parse_u64(field_of(reply, "config-epoch"), &answer.epoch)) {
         return false;
     }
-    answer.is_down = has_flag(field_of(reply, "flags"), "o_down");
+    struct span flags = field_of(reply, "flags");
+    answer.is_down = has_flag(flags, "o_down");
+    answer.is_away = answer.is_down || has_flag(flags, "s_down");
     *ret_answer = answer;
     return true;
 }
@@ -49,13 +51,26 @@ void redis_sentinel_answer_add_address(struct redis_sentinel_answer *self, const
     }
     self->address = address; /* config-epoch is that of the failover already */
     self->is_down = false;
+    self->is_turning = true;
+}
+
+static bool may_be_promoted(const struct redis_sentinel_answer *self, const struct redis_reply *replica) {
+    struct span flags = field_of(replica, "flags");
+    struct redis_address address;
+    if (flags.size == 0 || has_flag(flags, "s_down") || has_flag(flags, "o_down")) {
+        return false;
+    }
+    if (has_flag(flags, "disconnected") && field_of(replica, "runid").size == 0) {
+        return false; /* nothing was heard of it yet */
+    }
+    return !address_of(field_of(replica, "ip"), field_of(replica, "port"), &address) ||
+           !redis_address_equal(&address, &self->address);
 }
 
 void redis_sentinel_answer_add_replicas(struct redis_sentinel_answer *self, const struct redis_reply *reply) {
-    self->replicas = 0;
+    self->replicas = self->is_turning && !self->is_away;
     for (size_t i = 0; reply->type == REDIS_ARRAY && i < reply->n; i++) {
-        struct span flags = field_of(&reply->elements[i], "flags");
-        self->replicas += flags.size > 0 && !has_flag(flags, "s_down") && !has_flag(flags, "o_down");
+        self->replicas += may_be_promoted(self, &reply->elements[i]);
     }
 }
 

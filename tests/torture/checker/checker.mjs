@@ -9,10 +9,11 @@
  * Returns {findings: [{rule, ch, what}], figures}. The rules are named in ../README.md. */
 import { checkBounds } from './rules_bounds.mjs';
 import { epochOrder, epochs, faults, publications, sightings, stretches, withDefaults } from './history.mjs';
+import { measureFaults } from './measure.mjs';
 import { checkMatrix } from './rules_matrix.mjs';
 import { checkOnce, checkRealTime, checkSightings } from './rules_order.mjs';
 import { checkAcked, checkSteps } from './rules_subscribers.mjs';
-import { checkConfirmed, checkEnd, checkEpochs, checkHealed, checkLag, checkSilence, measureFaults, permissions } from './rules_faults.mjs';
+import { checkConfirmed, checkEnd, checkEpochs, checkHealed, checkLag, checkSilence, permissions } from './rules_faults.mjs';
 
 export function judge(history) {
   const run = withDefaults(history);

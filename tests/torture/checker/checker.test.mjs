@@ -89,6 +89,12 @@ class History {
 const rules = (history) => [...new Set(judge(history).findings.map((finding) => finding.rule))].sort();
 const nth = (list, wanted, n) => list.filter((event) => Object.entries(wanted).every(([name, value]) => event[name] === value))[n];
 
+/* The next epoch goes on to 8; then somebody is acked a place in the one before. */
+const sentToThePast = (h) => {
+  h.newEpoch(6).publish('y', 7, 'F').both('F', 7, 'y').publish('y2', 8, 'F').both('F', 8, 'y2');
+  h.add('pub_invoke', { key: 'z', try: 1 }).add('pub_ok', { key: 'z', try: 1, epoch: 'E', off: 7, dup: false });
+};
+
 /* [what, the rule that names it, how it comes about, options] */
 const PLANTED = [
   ['a position that two subscribers know differently', 'C1', (h) => { h.one({ type: 'recv', sid: 'a', off: 5 }).key = 'k6'; }],
@@ -149,6 +155,10 @@ const PLANTED = [
     h.remove({ type: 'pub_ok', key: 'k6' });
   }],
 
+  ['a publication sent twice whose clock nobody has set', 'C5', (h) => {
+    h.fault('redis-clock-near').add('pub_invoke', { key: 'k6', try: 2 }).both('E', 7, 'k6').add('pub_ok', { key: 'k6', try: 2, epoch: 'E', off: 7, dup: false });
+  }],
+  ['a publication that stands before an earlier one of the next epoch', 'C6', (h) => { h.fault('primary-kill'); sentToThePast(h); }],
   ['recovered with a publication too few', 'C7', (h) => { h.one({ type: 'sub_ok', recovered: true }).n = 1; }],
   ['recovered in another epoch', 'C7', (h) => { h.one({ type: 'sub_ok', recovered: true }).since.epoch = 'D'; }],
   ['recovered from above the top', 'C7', (h) => { Object.assign(h.one({ type: 'sub_ok', recovered: true }), { since: { epoch: 'E', off: 5 }, n: 0 }); }],
@@ -224,6 +234,11 @@ const PERMITTED = [
     h.fault('redis-kill').newEpoch(5).add('pub_invoke', { key: 'k6', try: 2 }).publish('k7', 6, 'F').both('F', 6, 'k7').both('F', 7, 'k6')
       .add('pub_ok', { key: 'k6', try: 2, epoch: 'F', off: 7, dup: false });
   }],
+  ['a publication sent twice whose key a clock has let expire', (h) => {
+    h.fault('redis-clock-far').add('pub_invoke', { key: 'k6', try: 2 }).both('E', 7, 'k6').add('pub_ok', { key: 'k6', try: 2, epoch: 'E', off: 7, dup: false });
+    Object.assign(h.final.get('c'), { off: 7 }).entries.push({ off: 7, key: 'k6' });
+  }],
+  ['a publication acked by the side that lost', (h) => { h.fault('primary-shut-in'); sentToThePast(h); }],
   ['a trimmed history', (h) => { h.final.get('c').entries.splice(0, 3); h.bounds.trims = true; }],
   ['a failover of a safe channel that nobody notices', (h) => { h.fault('primary-kill').publish('k7', 7).both('E', 7, 'k7'); }, { durability: 'safe' }],
   ['a connection that ends with its gateway', (h) => { h.fault('gateway-kill').add('disc', { sid: 'a', code: 1006 }); }],
@@ -302,3 +317,15 @@ for (const [what, rule, plant] of ANYWHERE) {
     assert.ok(planted >= 5, `planted in ${planted} histories`);
   });
 }
+
+test('a fault that is alone has times of its own, one beside another has not', () => {
+  const history = new History();
+  history.add('nemesis', { edge: 'begin', kind: 'broker-kill' }, 1000).add('sign', { who: 'gateway' }, 30).add('pub_unknown', { key: 'n', try: 1 }, 20)
+    .publish('k7', 7).both('E', 7, 'k7').add('nemesis', { edge: 'end', kind: 'broker-kill' }, 100);
+  history.add('nemesis', { edge: 'begin', kind: 'failover', id: 1 }, 20000).add('nemesis', { edge: 'begin', kind: 'redis-cut', id: 2 }).add('nemesis', { edge: 'end', id: 2 })
+    .add('nemesis', { edge: 'strike', id: 1 }).publish('k8', 8).both('E', 8, 'k8').add('nemesis', { edge: 'end', id: 1 });
+  const [kill, failover, cut] = judge(history).figures.faults;
+  assert.deepEqual(kill, { kind: 'broker-kill', alone: true, noticed: 30, told: 50, served: 80, silent: 1080 });
+  assert.equal(failover.served, 30); // from when it struck
+  assert.deepEqual([failover.alone, cut.alone], [false, false]);
+});

@@ -5,6 +5,8 @@
  *   wipes     Redis loses more than a tail: every channel (or the one that the event names) may change its epoch once
  *   tells     what is stored is damaged: a reader may be refused a range that the history had
  *   damages   an entry is gone for good
+ *   forgets   what expires may expire too early: entries of a history, idempotency keys
+ *   splits    publishers go on at a primary that is none any more: what they send to a fast channel there is lost, and told
  *   cuts      connections of clients may end by it
  *   recovers  ms after its end until everything is served again
  *
@@ -12,7 +14,7 @@
 
 const RECOVERS_MS = 8000;
 
-const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, cuts: false, recovers: RECOVERS_MS, ...more });
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, forgets: false, splits: false, cuts: false, recovers: RECOVERS_MS, ...more });
 
 export const FAULT_KINDS = {
   'gateway-kill': kind('F1', { cuts: true }),
@@ -21,6 +23,8 @@ export const FAULT_KINDS = {
   'broker-kill': kind('F3'),
   'broker-term': kind('F3'),
   'broker-stop': kind('F4'),
+  'actor-stuck': kind('F5'),
+  'worker-stuck': kind('F5', { cuts: true }),
   'replication-cut': kind('F6'),
   'replica-kill': kind('F6'),
   'replica-stop': kind('F6'),
@@ -31,11 +35,13 @@ export const FAULT_KINDS = {
   'failover': kind('F6', { reigns: 2, recovers: 15000 }),
   'cluster-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'cluster-failover': kind('F7', { reigns: 2, recovers: 15000 }),
+  'primary-shut-in': kind('F8', { reigns: 2, splits: true, recovers: 20000 }),
+  'cluster-isolated': kind('F8', { reigns: 2, splits: true, recovers: 20000 }),
   'cluster-stop': kind('F8', { reigns: 2, recovers: 20000 }),
   'cluster-cut-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'slot-move': kind('F7', { reigns: 2, recovers: 15000 }),
   'primary-stop': kind('F8', { reigns: 2, recovers: 20000 }),
-  'primary-isolated': kind('F8', { reigns: 2, recovers: 20000 }),
+  'primary-isolated': kind('F8', { reigns: 2, splits: true, recovers: 20000 }),
   'redis-kill': kind('F9', { reigns: 1 }),
   'flushall': kind('F9', { wipes: true, reigns: 1 }),
   'meta-lost': kind('F9', { wipes: true }),
@@ -62,7 +68,15 @@ export const FAULT_KINDS = {
   'net-broker': kind('F12'),
   'net-redis': kind('F13'),
   'clock-jump': kind('F17'),
+  'redis-clock-near': kind('F18'),
+  'redis-clock-far': kind('F18', { tells: true, damages: true, forgets: true }),
+  'sentinel-clock': kind('F18'),
   'reload-storm': kind('F19'),
+  'broker-release': kind('F20'),
+  'gateway-release': kind('F20', { cuts: true }),
+  'link-narrow': kind('F21', { cuts: true }),
+  'broker-oom': kind('F25', { cuts: true }),
+  'broker-no-memory': kind('F25', { cuts: true }),
   'entry-flipped': kind('F26', { tells: true, damages: true }),
   'fd-limit': kind('F28', { cuts: true }),
 };

@@ -9,7 +9,8 @@
  *   recv {sid, ch, epoch, off, key, hash?}
  *   lost {sid, ch}                              the subscriber was told that continuity is lost
  *   disc {sid, code}                            its connection ended
- *   nemesis {edge: begin | end, kind, target, ch?, id?}
+ *   nemesis {edge: begin | strike | end, kind, target, ch?, id?}   strike: what it is about happened only now
+ *   sign {who, what}                            a program of ours said that something is wrong: in its log, or by its health
  *   unconfirmable {edge: begin | end, scope?}   no replica can confirm anything, as whoever made it so has seen; all: Redis answers nothing
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
  *   sample {who, rss, fds, gauges}              memory in bytes, descriptors, queues of a program
@@ -18,7 +19,7 @@
 import { faultKind } from './fault_kinds.mjs';
 
 const newPublication = (event) => ({
-  key: event.key, ch: event.ch, hash: event.hash, invoked: event.at, tries: 0, no: 0, ok: null, acks: [], places: new Map(),
+  key: event.key, ch: event.ch, hash: event.hash, invoked: event.at, last: event.at, tries: 0, no: 0, ok: null, acks: [], places: new Map(),
 });
 
 export function publications(events) {
@@ -28,6 +29,7 @@ export function publications(events) {
     if (!keys.has(event.key)) keys.set(event.key, newPublication(event));
     const pub = keys.get(event.key);
     if (event.type === 'pub_invoke' && (pub.tries += 1) === 1) pub.invoked = event.at;
+    if (event.type === 'pub_invoke') pub.last = event.at;
     if (event.type === 'pub_no') pub.no += 1;
     if (event.type !== 'pub_ok') continue;
     pub.ok ??= event.at;
@@ -47,6 +49,8 @@ export function faults(events) {
       const fault = { kind: event.kind, target: event.target, ch: event.ch, begin: event.at, end: Infinity, ...faultKind(event.kind) };
       open.set(id, fault);
       list.push(fault);
+    } else if (event.edge === 'strike') {
+      open.get(id).struck = event.at;
     } else if (open.has(id)) {
       open.get(id).end = event.at;
       open.delete(id);

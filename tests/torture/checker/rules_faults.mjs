@@ -1,6 +1,7 @@
 /* C8, C9, C11 and what the fault matrix says of each fault: epochs, silence, confirmation, who is told what. */
 
 const MS = 1e6;
+const FLIGHT_NS = 10000 * MS; // so long a publication may be on its way to a broker that is held up
 const GRACE_NS = 10000 * MS; // how long a gateway looks for a channel's broker before it tells
 
 /* What faults permit on a channel of a durability: fast forgets with each reign, safe only where the data are wiped. */
@@ -14,6 +15,8 @@ export function permissions({ faults, durability }) {
   return {
     epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
     mayLose: (ch, invoked) => faults.some((fault) => changes(fault, ch) > 0 && effect(fault) >= invoked),
+    mayForget: (pub) => faults.some((fault) => fault.forgets && fault.begin <= pub.last + FLIGHT_NS && effect(fault) >= pub.invoked),
+    maySplit: (pub) => durability(pub.ch) === 'fast' && faults.some((fault) => fault.splits && fault.begin <= pub.invoked && effect(fault) >= pub.invoked),
     mayBeDamaged: (ch) => faults.some((fault) => fault.damages && touches(fault, ch)),
     mayTell: (ch, at) => faults.some((fault) => fault.begin <= at && touches(fault, ch)
       && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)),
@@ -130,33 +133,4 @@ function hasBetween(list, from, to) {
     else high = middle;
   }
   return low < list.length && list[low] <= to;
-}
-
-/* How long after the beginning of a fault the first one was told something, and how long until a publication sent after it has come
- * through on every channel: {kind, told, served}, in ms; null where nothing of the kind happened. */
-export function measureFaults({ events, faults, pubs }) {
-  const channels = new Set([...pubs.values()].map((pub) => pub.ch));
-  return faults.map((fault) => {
-    const end = fault.end + fault.recovers * MS;
-    const served = new Map();
-    let told = null;
-    for (let i = lowerBound(events, fault.begin); i < events.length && events[i].at <= end; i += 1) {
-      const event = events[i];
-      if (['pub_no', 'pub_unknown', 'lost', 'disc'].includes(event.type)) told ??= event.at - fault.begin;
-      if (event.type !== 'recv' || served.has(event.ch) || !(pubs.get(event.key)?.invoked > fault.begin)) continue;
-      served.set(event.ch, event.at - fault.begin);
-      if (served.size === channels.size) break;
-    }
-    return { kind: fault.kind, told: told === null ? null : told / MS, served: served.size < channels.size ? null : Math.max(...served.values()) / MS };
-  });
-}
-
-function lowerBound(events, at) {
-  let [low, high] = [0, events.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (events[middle].at < at) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

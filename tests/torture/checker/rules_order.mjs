@@ -33,18 +33,20 @@ function surelySurvived(ch, at, pubs, epoch, off, later) {
 }
 
 /* C5: a key has one place. In another epoch it may have another one if the first was lost with the end of its epoch. */
-export function checkOnce({ events, pubs, order, final, add }, at) {
+export function checkOnce({ events, pubs, order, final, add, mayForget }, at) {
   for (const event of events) {
     if (event.type === 'pub_no' && event.code === 121) add('C5', event.ch, `${event.key} was refused as another payload's key`);
   }
   for (const [ch, { entries }] of final) {
     const first = new Map();
     for (const { off, key } of entries) {
-      if (first.has(key)) add('C5', ch, `${key} stands at ${first.get(key)} and at ${off} of the history`);
+      if (first.has(key) && !mayForget(pubs.get(key))) add('C5', ch, `${key} stands at ${first.get(key)} and at ${off} of the history`);
       else first.set(key, off);
     }
   }
-  for (const { key, ch, places } of pubs.values()) {
+  for (const pub of pubs.values()) {
+    const { key, ch, places } = pub;
+    if (mayForget(pub)) continue; // its key may have expired: what was sent again is another publication then
     const all = [...places.values()];
     for (let i = 0; i < all.length; i += 1) {
       for (let j = i + 1; j < all.length; j += 1) {
@@ -71,9 +73,10 @@ function ackedAt(pub, epoch) {
 }
 
 /* C6: answered before the other was sent, hence before it in the order. */
-export function checkRealTime({ pubs, order, add }) {
+export function checkRealTime({ pubs, order, add, mayForget, maySplit }) {
   const lines = new Map();
   for (const pub of pubs.values()) {
+    if (mayForget(pub) && pub.places.size > 1) continue; // which of them was acked?
     for (const { epoch, off } of pub.places.values()) {
       const id = `${pub.ch} ${epoch}`;
       if (!lines.has(id)) lines.set(id, { ch: pub.ch, epoch, list: [] });
@@ -90,16 +93,16 @@ export function checkRealTime({ pubs, order, add }) {
       if (!latest || each.pub.invoked > latest.pub.invoked) latest = each;
     }
   }
-  checkAcrossEpochs([...lines.values()], order, say);
+  checkAcrossEpochs([...lines.values()], order, maySplit, say);
 }
 
 /* Across epochs offsets go on, so a publication that stands higher in a later epoch, and not in the earlier one, came later. */
-function checkAcrossEpochs(lines, order, say) {
+function checkAcrossEpochs(lines, order, maySplit, say) {
   const byChannel = new Map();
   for (const line of lines) byChannel.set(line.ch, [...(byChannel.get(line.ch) ?? []), line]);
   for (const ofChannel of byChannel.values()) {
     for (const earlier of ofChannel) {
-      for (const later of ofChannel) if (order.isBefore(earlier.ch, earlier.epoch, later.epoch)) compare(earlier, later, say);
+      for (const later of ofChannel) if (order.isBefore(earlier.ch, earlier.epoch, later.epoch)) compare(earlier, later, maySplit, say);
     }
   }
 }
@@ -107,7 +110,7 @@ function checkAcrossEpochs(lines, order, say) {
 const standsIn = (pub, epoch) => [...pub.places.values()].some((place) => place.epoch === epoch);
 
 /* For each of the earlier epoch, from the lowest up, the one of the later epoch above it that was acked first. */
-function compare(earlier, later, say) {
+function compare(earlier, later, maySplit, say) {
   const firstAcked = new Array(later.list.length);
   for (let i = later.list.length - 1, best = null; i >= 0; i -= 1) {
     const { pub } = later.list[i];
@@ -119,6 +122,6 @@ function compare(earlier, later, say) {
   for (const each of earlier.list) {
     while (at < later.list.length && later.list[at].off <= each.off) at += 1;
     const acked = firstAcked[at];
-    if (acked && each.pub.invoked > acked.pub.ok && !standsIn(each.pub, later.epoch)) say(each, acked);
+    if (acked && each.pub.invoked > acked.pub.ok && !standsIn(each.pub, later.epoch) && !maySplit(each.pub)) say(each, acked);
   }
 }

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { sleep } from '../../e2e/support.mjs';
+import { whyNoShift } from '../clock/clock.mjs';
 
 const MIB = Buffer.alloc(1 << 20);
 
@@ -38,6 +39,19 @@ async function jump({ world }, { ms, dice }) {
   world.setClock(0);
 }
 
+/* The clock of one Redis server, or of a Sentinel, is set ahead and does not come back: a little now and then, less in all than any time
+ * that Redis counts for us; or hours at once, and what expires has expired. Cluster nodes and Sentinels that see it go back by more than
+ * moments do nothing until it is again as late as it was, however long that takes: so nobody should do that, and back it goes by moments. */
+async function setAhead({ clock }, { ms, dice }) {
+  for (const end = Date.now() + ms; Date.now() < end; await sleep(500)) clock.advance(dice.chance(0.7) ? dice.between(1, 15) : -dice.between(0, 1));
+}
+
+const onClock = (servers, run) => ({ world }, fault) => run(fault.at % servers(world).length, servers(world), fault);
+const nudge = (at, servers, fault) => setAhead(servers[at], fault);
+const leap = (at, servers, { dice }) => servers[at].clock.advance(dice.between(3600, 14400));
+const redis = (world) => world.primaries();
+const sentinels = (world) => world.sentinels;
+
 /* Streams take no changes, so it is written anew, with one entry other than it was. */
 const FLIP = `local all = redis.call('XRANGE', KEYS[1], '-', '+')
 if #all == 0 then return 0 end
@@ -64,5 +78,8 @@ async function flip({ world }, { dice, ch }) {
 export const DISK_AND_CLOCK_FAULTS = {
   'disk-full': { weight: 2, worlds: ['standalone'], needs: (world) => world?.whyNoDisk, target: () => 'redis', run: fullDisk },
   'clock-jump': { weight: 2, needs: (world) => world?.whyNoClock, target: () => 'clock', run: jump },
+  'redis-clock-near': { weight: 1, needs: whyNoShift, target: () => 'redis clock', run: onClock(redis, nudge) },
+  'redis-clock-far': { weight: 0.7, needs: whyNoShift, target: () => 'redis clock', run: onClock(redis, leap) },
+  'sentinel-clock': { weight: 1, worlds: ['sentinel'], needs: whyNoShift, target: () => 'redis clock', run: onClock(sentinels, nudge) },
   'entry-flipped': { weight: 0.7, channel: true, target: () => 'redis', run: flip },
 };

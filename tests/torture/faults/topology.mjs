@@ -41,6 +41,30 @@ async function isolatePrimary({ world }, { ms }) {
   await world.settle();
 }
 
+/* Broker 0 or 1 is shut in with the old primary, and one time in two a gateway with both: on this side fast channels go on and safe ones
+ * cannot, on the other the rest makes another primary. A backend speaks to both sides. */
+async function shutIn({ world }, { at, ms, dice }) {
+  const old = world.primary;
+  const broker = at % 2;
+  const gateway = dice.chance(0.5) ? dice.below(2) : undefined;
+  old.proxy.set({ stall: 'both' }, ['replication', 'sentinel']);
+  divide(world, { inside: [old], others: [...world.servers, ...world.sentinels], broker, gateway });
+  await world.failedOver(old).finally(async () => {
+    await sleep(ms / 4);
+    world.heal();
+  });
+  await world.settle();
+}
+
+/* {inside: nodes, broker, gateway} | the rest: no byte passes between them. others: nodes of both sides. */
+function divide(world, { inside, others, broker, gateway }) {
+  const [mine, theirs] = [`broker ${broker}`, `broker ${1 - broker}`];
+  for (const node of others) node.proxy.setFor(inside.includes(node) ? theirs : mine, { stall: 'both' });
+  world.links.forEach((links, g) => links.forEach((link, b) => {
+    if ((g === gateway) !== (b === broker)) link.set({ stall: 'both' });
+  }));
+}
+
 async function failover({ world }) {
   await world.askForFailover();
   await world.settle();
@@ -68,11 +92,12 @@ async function cutReplication({ world, say }, { ms }) {
 
 /* The recipe: replication cut, publications go on (meanwhile: what else to wait for), the primary dies, a replica without them is
  * promoted. */
-async function cutAndKill({ world, say, meanwhile }, { ms }) {
+async function cutAndKill({ world, say, struck, meanwhile }, { ms }) {
   const old = world.primary;
   await cut(world, say, [old]);
   await (meanwhile?.() ?? sleep(Math.min(ms, 700))); // long, and the Sentinels think the replicas too old
   const dead = old.die();
+  struck?.();
   say('unconfirmable', { edge: 'end' });
   await dead;
   old.proxy.heal();
@@ -134,15 +159,36 @@ async function stopOwner({ world }, { at }) {
   await world.settle();
 }
 
-async function cutAndKillOwner({ world, say, meanwhile }, { at, ms }) {
+async function cutAndKillOwner({ world, say, struck, meanwhile }, { at, ms }) {
   const owner = pick(world.primaries(), at);
   const replica = await world.replicaOf(owner);
   await cut(world, say, [owner]);
   await (meanwhile?.() ?? sleep(Math.min(ms, 1000)));
+  struck?.();
   await owner.die();
   owner.proxy.heal();
   await world.promoted(replica);
   await revive(world, owner);
+  await world.settle();
+}
+
+/* An owner, a broker, and one time in two a gateway, on one side; all other nodes, the other broker and gateway on the other. The owner's
+ * replica takes its slots over; the owner finds that it sees no majority, and refuses. */
+async function isolateOwner({ world }, { at, ms, dice }) {
+  const owner = pick(world.primaries(), at);
+  const replica = await world.replicaOf(owner);
+  const name = `node ${world.nodes.indexOf(owner)}`;
+  const gateway = dice.chance(0.5) ? dice.below(2) : undefined;
+  owner.proxy.set({ stall: 'both' }, ['replication']);
+  for (const server of world.servers) {
+    if (server === owner) server.bus.set({ stall: 'both' });
+    else server.bus.setFor(name, { stall: 'both' });
+  }
+  divide(world, { inside: [owner], others: world.servers, broker: at % 2, gateway });
+  await world.promoted(replica).finally(async () => {
+    await sleep(ms / 4);
+    world.heal();
+  });
   await world.settle();
 }
 
@@ -183,6 +229,7 @@ export const TOPOLOGY_FAULTS = {
   'primary-stop': { weight: 2, worlds: one, target, run: stopPrimary },
   'primary-cut-kill': { weight: 3, worlds: one, target, run: cutAndKill },
   'primary-isolated': { weight: 2, worlds: sentinel, target, run: isolatePrimary },
+  'primary-shut-in': { weight: 2, worlds: sentinel, target, run: shutIn },
   'failover': { weight: 3, worlds: one, target, run: failover },
   'sentinel-kill': { weight: 1, worlds: sentinel, target, run: killSentinel },
   'sentinel-stop': { weight: 1, worlds: sentinel, target, run: stopSentinel },
@@ -192,6 +239,7 @@ export const TOPOLOGY_FAULTS = {
   'cluster-kill': { weight: 3, worlds: cluster, wide: true, target, run: killOwner },
   'cluster-stop': { weight: 2, worlds: cluster, wide: true, target, run: stopOwner },
   'cluster-cut-kill': { weight: 3, worlds: cluster, wide: true, target, run: cutAndKillOwner },
+  'cluster-isolated': { weight: 2, worlds: cluster, wide: true, target, run: isolateOwner },
   'cluster-failover': { weight: 3, worlds: cluster, wide: true, target, run: clusterFailover },
   'slot-move': { weight: 2, worlds: cluster, target, run: moveSlot },
 };

@@ -1,5 +1,6 @@
-/* Three primaries with a replica each. Every node announces its proxy's port to clients and replicas; the nodes' own bus goes straight. */
+/* Three primaries with a replica each. Every node announces its proxies' ports: one to clients and replicas, one to the other nodes. */
 import { freePort } from '../../e2e/support.mjs';
+import { FaultProxy } from '../fault_proxy.mjs';
 import { TortureWorld } from './world.mjs';
 
 const SLOTS = 16384;
@@ -13,14 +14,14 @@ export class Cluster extends TortureWorld {
 
   async startRedis() {
     this.servers = [];
-    for (let i = 0; i < 6; i += 1) this.servers.push(await this.startServer(await freePort()));
+    for (let i = 0; i < 6; i += 1) this.servers.push(await this.startServer(await freePort(), await freePort()));
     for (const server of this.servers) {
       await server.answers();
       server.id = await server.cli('CLUSTER', 'MYID');
     }
     for (let i = 0; i < 3; i += 1) await this.servers[i].cli('CLUSTER', 'ADDSLOTSRANGE', Math.floor((SLOTS * i) / 3), Math.floor((SLOTS * (i + 1)) / 3) - 1);
     for (let i = 0; i < 6; i += 1) await this.servers[i].cli('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
-    for (let i = 1; i < 6; i += 1) await this.servers[0].cli('CLUSTER', 'MEET', '127.0.0.1', this.servers[i].port, this.servers[i].busPort);
+    for (let i = 1; i < 6; i += 1) await this.servers[0].cli('CLUSTER', 'MEET', '127.0.0.1', this.servers[i].proxyPort, this.servers[i].bus.port);
     await this.await('the nodes know each other', async () => {
       for (const server of this.servers) if ((await server.cli('CLUSTER', 'NODES')).trim().split('\n').length !== 6) return false;
       return true;
@@ -30,15 +31,20 @@ export class Cluster extends TortureWorld {
     await this.settle();
   }
 
-  async startServer(busPort) {
+  async startServer(busPort, busProxyPort) {
     const server = await this.node({
       lines: (port, proxyPort, folder) => ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes',
         '--cluster-enabled', 'yes', '--cluster-port', busPort, '--cluster-node-timeout', '1000', '--cluster-replica-validity-factor', '0',
-        '--cluster-announce-ip', '127.0.0.1', '--cluster-announce-port', proxyPort, '--cluster-announce-bus-port', busPort,
+        '--cluster-announce-ip', '127.0.0.1', '--cluster-announce-port', proxyPort, '--cluster-announce-bus-port', busProxyPort,
         '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', '--repl-timeout', '10', '--enable-debug-command', 'yes'],
     });
-    server.busPort = busPort;
+    server.bus = await new FaultProxy(busPort).listen(busProxyPort);
+    server.bus.owners = () => this.dialers();
     return server;
+  }
+
+  proxies() {
+    return [...super.proxies(), ...this.servers.map((server) => server.bus)];
   }
 
   urlFor() {
@@ -96,5 +102,10 @@ export class Cluster extends TortureWorld {
 
   async promoted(replica) {
     await this.await('the replica is primary', async () => (await replica.cli('ROLE'))[0] === 'master');
+  }
+
+  async close() {
+    await super.close();
+    await Promise.all(this.servers.map((server) => server.bus.close()));
   }
 }

@@ -8,9 +8,9 @@ import { FaultProxy } from '../fault_proxy.mjs';
 import { command, info } from './resp.mjs';
 
 export class RedisNode {
-  /* lines: more arguments of redis-server; role: node | sentinel; env: of the process. */
-  constructor({ port, proxyPort, folder, lines = [], role = 'node', env = {}, onWait }) {
-    Object.assign(this, { port, proxyPort, folder, lines, role, env });
+  /* lines: more arguments of redis-server; role: node | sentinel; clock: of its own, which may be shifted. */
+  constructor({ port, proxyPort, folder, lines = [], role = 'node', clock, onWait }) {
+    Object.assign(this, { port, proxyPort, folder, lines, role, clock });
     this.name = `redis-${role}`;
     this.lineCount = 0;
     this.proxy = proxyPort ? new FaultProxy(port, onWait) : null;
@@ -22,7 +22,7 @@ export class RedisNode {
     if (this.proxy && !this.proxy.server.listening) await this.proxy.listen(this.proxyPort);
     this.exited = null;
     const log = fs.openSync(path.join(this.folder, 'redis.log'), 'a');
-    const child = spawn('redis-server', this.lines, { stdio: ['ignore', log, log], cwd: this.folder, env: { ...process.env, ...this.env } });
+    const child = spawn('redis-server', this.lines, { stdio: ['ignore', log, log], cwd: this.folder, env: { ...process.env, ...this.clock?.env } });
     fs.closeSync(log);
     this.child = child;
     this.done = new Promise((resolve) => child.on('exit', (code, signal) => {

@@ -8,7 +8,11 @@ export class Replicas extends TortureWorld {
   uplinks = [];
 
   get title() {
-    return 'a primary and two replicas behind one address';
+    return 'a primary and two replicas behind one address; in the middle of an upgrade';
+  }
+
+  get isMixed() {
+    return true;
   }
 
   async startRedis() {

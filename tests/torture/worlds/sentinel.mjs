@@ -5,7 +5,8 @@ import path from 'node:path';
 import { TortureWorld } from './world.mjs';
 
 const MASTER = 'mymaster';
-const TIMERS = ['INFO-PERIOD', '300', 'PING-PERIOD', '250', 'ASK-PERIOD', '100', 'PUBLISH-PERIOD', '500', 'MIN-LINK-RECONNECT-PERIOD', '200', 'ELECTION-TIMEOUT', '500'];
+const TIMERS = ['INFO-PERIOD', '300', 'PING-PERIOD', '250', 'ASK-PERIOD', '100', 'PUBLISH-PERIOD', '500', 'MIN-LINK-RECONNECT-PERIOD', '200', 'ELECTION-TIMEOUT', '500',
+  'TILT-PERIOD', '3000'];
 
 export class Sentinel extends TortureWorld {
   countsWaits = true;
@@ -37,14 +38,14 @@ export class Sentinel extends TortureWorld {
   }
 
   startSentinel() {
-    return this.node({ role: 'sentinel', proxied: false, lines: (port, proxyPort, folder) => [this.configFor(port, folder), '--sentinel'] });
+    return this.node({ role: 'sentinel', lines: (port, proxyPort, folder) => [this.configFor(port, proxyPort, folder), '--sentinel'] });
   }
 
   /* A Sentinel wants a file that it may write. */
-  configFor(port, folder) {
+  configFor(port, proxyPort, folder) {
     const file = path.join(folder, 'sentinel.conf');
     fs.mkdirSync(folder, { recursive: true });
-    fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\nsentinel monitor ${MASTER} 127.0.0.1 ${this.servers[0].proxyPort} 2\n`
+    fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\nsentinel announce-ip 127.0.0.1\nsentinel announce-port ${proxyPort}\nsentinel monitor ${MASTER} 127.0.0.1 ${this.servers[0].proxyPort} 2\n`
       + `sentinel down-after-milliseconds ${MASTER} 1000\nsentinel failover-timeout ${MASTER} 2000\n`);
     return file;
   }
@@ -55,7 +56,7 @@ export class Sentinel extends TortureWorld {
   }
 
   urlFor() {
-    return `redis+sentinel://${this.sentinels.map((sentinel) => `127.0.0.1:${sentinel.port}`).join(',')}/${MASTER}`;
+    return `redis+sentinel://${this.sentinels.map((sentinel) => `127.0.0.1:${sentinel.proxyPort}`).join(',')}/${MASTER}`;
   }
 
   primaries() {

@@ -6,7 +6,8 @@
  * A topology is a subclass: it starts Redis, names the URL for each broker, and knows the primaries. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { World, freePort, get, sleep, until } from '../../e2e/support.mjs';
+import { BUILD, World, freePort, get, sleep, until } from '../../e2e/support.mjs';
+import { Clock } from '../clock/clock.mjs';
 import { FaultProxy } from '../fault_proxy.mjs';
 import { RedisNode } from './redis_node.mjs';
 
@@ -24,6 +25,11 @@ const SETTLE_MS = 40000;
 
 export const BROKER = 'broker/callboard-broker';
 export const GATEWAY = 'gateway/callboard-gateway';
+
+/* The same programs as the next release could be (next/next_wire.cmake). */
+const NEXT_BUILD = path.resolve(process.env.TORTURE_NEXT_BUILD ?? path.join(BUILD, '../build-next'));
+const next = (name) => path.join(NEXT_BUILD, name);
+export const whyNoNext = () => (fs.existsSync(next(BROKER)) && fs.existsSync(next(GATEWAY)) ? undefined : `no programs in ${NEXT_BUILD}: next/build_next ${NEXT_BUILD}`);
 
 export class TortureWorld {
   /* say: writes an event down. */
@@ -72,23 +78,42 @@ export class TortureWorld {
     const proxyPort = options.proxied === false ? null : await freePort();
     const folder = path.join(this.kit.folder, `redis-${port}`);
     const waits = (wait) => this.say('wait', wait);
-    const node = new RedisNode({ folder, port, proxyPort, onWait: this.countsWaits ? waits : undefined, ...options, lines: options.lines(port, proxyPort, folder) });
+    const clock = new Clock(this.kit.write(`clock-${port}`, ''));
+    const node = new RedisNode({ folder, port, proxyPort, clock, onWait: this.countsWaits ? waits : undefined, ...options, lines: options.lines(port, proxyPort, folder) });
     this.nodes.push(node);
+    if (node.proxy) node.proxy.owners = () => this.dialers();
     this.kit.programs.push(node);
     await node.start();
     return node;
   }
 
+  /* Who may dial a proxy of ours and be shut out for it. */
+  dialers() {
+    const named = (name, list) => list.map((program, i) => ({ name: `${name} ${i}`, pid: program.pid, exited: program.exited }));
+    return [...named('broker', this.brokers), ...named('node', this.nodes)].filter(({ exited }) => exited === null);
+  }
+
+  /* Worlds that begin in the middle of an upgrade: one of each role is of the next release. */
+  get isMixed() {
+    return false;
+  }
+
+  programFor(name, i) {
+    return this.isMixed && i === 0 && !whyNoNext() ? next(name) : name;
+  }
+
   async start() {
     await this.startRedis();
     for (let i = 0; i < 2; i += 1) {
-      this.brokers.push(await this.kit.broker({ id: `broker-${i}`, redis: { url: await this.urlFor(i) }, settings: this.settings(), env: this.env, args: this.brokerArguments() }));
+      const redis = { url: await this.urlFor(i) };
+      this.brokers.push(await this.kit.broker({ id: `broker-${i}`, redis, settings: this.settings(), env: this.env, args: this.brokerArguments(), program: this.programFor(BROKER, i) }));
     }
     for (let g = 0; g < 2; g += 1) {
       const links = [];
       for (const broker of this.brokers) links.push(await new FaultProxy(broker.port).listen(await freePort()));
       this.links.push(links);
-      this.gateways.push(await this.kit.gateway({ brokers: links, settings: `${this.settings()}client:\n  commands_per_second: 1000000\n`, env: this.env }));
+      const settings = `${this.settings()}client:\n  commands_per_second: 1000000\n`;
+      this.gateways.push(await this.kit.gateway({ brokers: links, settings, env: this.env, program: this.programFor(GATEWAY, g) }));
     }
     return this;
   }
@@ -101,11 +126,14 @@ export class TortureWorld {
     return this.gateways.map((gateway) => gateway.url);
   }
 
-  /* Starts a program of ours again that ended, with the same settings; libzmq may hold its address for a moment. */
-  async startAgain(list, at, name) {
+  /* Starts a program of ours again that ended, with the same settings, of its own release or the other; libzmq may hold its address for
+   * a moment. */
+  async startAgain(list, at, { otherRelease = false } = {}) {
     const old = list[at];
-    await until(`${name} ${at} is back`, async () => {
-      const program = this.kit.start(name, ['--config', old.file, ...(name === BROKER ? this.brokerArguments() : [])], this.env);
+    const role = list === this.brokers ? BROKER : GATEWAY;
+    const isNext = (old.name === next(role)) !== otherRelease;
+    await until(`${role} ${at} is back`, async () => {
+      const program = this.kit.start(isNext ? next(role) : role, ['--config', old.file, ...(role === BROKER ? this.brokerArguments() : [])], this.env);
       const { file, port, internal, router, pull, id, url } = old;
       list[at] = Object.assign(program, { file, port, internal, router, pull, id, url });
       return this.isReady(program);

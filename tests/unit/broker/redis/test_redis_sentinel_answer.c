@@ -44,6 +44,11 @@ static void the_answer_has_address_epoch_and_flags(void **state) {
     assert_false(answer.is_down); /* one Sentinel alone says nothing */
 }
 
+/* One replica of SENTINEL SLAVES: its address, flags, and what its last INFO said its name was. */
+static struct redis_reply replica_of(struct texts *texts, const char *ip, const char *flags, const char *run_id) {
+    return *reply_of(texts, (const char *const[]){"ip", ip, "port", "1", "flags", flags, "runid", run_id, NULL});
+}
+
 /* Those that can be promoted now. */
 static void replicas_count_while_they_are_held_for_up(void **state) {
     (void) state;
@@ -51,7 +56,7 @@ static void replicas_count_while_they_are_held_for_up(void **state) {
     struct texts texts[4];
     struct redis_reply elements[4];
     for (size_t i = 0; i < 4; i++) {
-        elements[i] = *reply_of(&texts[i], (const char *const[]){"ip", "h", "flags", flags[i], NULL});
+        elements[i] = replica_of(&texts[i], "h", flags[i], "known");
     }
     const struct redis_reply reply = {.type = REDIS_ARRAY, .n = 4, .elements = elements};
     struct redis_sentinel_answer answer = {.is_there = true};
@@ -59,6 +64,42 @@ static void replicas_count_while_they_are_held_for_up(void **state) {
     assert_int_equal(answer.replicas, 2);
     redis_sentinel_answer_add_replicas(&answer, &(struct redis_reply){.type = REDIS_NIL});
     assert_int_equal(answer.replicas, 0);
+}
+
+/* The primary that died stands among the replicas of the one promoted in its place, held for up. */
+static void one_that_nothing_was_heard_of_counts_as_soon_as_it_is_reached(void **state) {
+    (void) state;
+    struct texts texts[2];
+    struct redis_reply elements[2] = {replica_of(&texts[0], "a", "slave", "known"),
+                                      replica_of(&texts[1], "b", "slave,disconnected", "")};
+    const struct redis_reply reply = {.type = REDIS_ARRAY, .n = 2, .elements = elements};
+    struct redis_sentinel_answer answer = {.is_there = true};
+    redis_sentinel_answer_add_replicas(&answer, &reply);
+    assert_int_equal(answer.replicas, 1);
+    elements[1] = replica_of(&texts[1], "b", "slave", "");
+    redis_sentinel_answer_add_replicas(&answer, &reply);
+    assert_int_equal(answer.replicas, 2);
+}
+
+/* Until its failover is over a promoted server stands among the replicas, and the master before it does not. */
+static void a_promoted_server_is_no_replica_of_its_own(void **state) {
+    (void) state;
+    struct texts texts[3];
+    struct redis_reply elements[2] = {replica_of(&texts[0], "b", "slave,promoted", "known"),
+                                      replica_of(&texts[1], "c", "slave", "known")};
+    const struct redis_reply reply = {.type = REDIS_ARRAY, .n = 2, .elements = elements};
+    static const char *const flags[] = {"master,s_down,failover_in_progress",
+                                        "master,failover_in_progress,force_failover"};
+    for (unsigned former_is_up = 0; former_is_up < 2; former_is_up++) {
+        struct redis_sentinel_answer answer;
+        assert_true(redis_sentinel_answer_parse(
+            reply_of(&texts[2], (const char *const[]){"ip", "a", "port", "1", "config-epoch", "3", "flags",
+                                                      flags[former_is_up], NULL}),
+            &answer));
+        redis_sentinel_answer_add_address(&answer, reply_of(&texts[2], (const char *const[]){"b", "1", NULL}));
+        redis_sentinel_answer_add_replicas(&answer, &reply);
+        assert_int_equal(answer.replicas, 1 + former_is_up);
+    }
 }
 
 /* One that a Sentinel of the same mind holds for up may be promoted. */
@@ -184,6 +225,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_answer_has_address_epoch_and_flags),
         cmocka_unit_test(replicas_count_while_they_are_held_for_up),
+        cmocka_unit_test(one_that_nothing_was_heard_of_counts_as_soon_as_it_is_reached),
+        cmocka_unit_test(a_promoted_server_is_no_replica_of_its_own),
         cmocka_unit_test(the_most_replicas_that_any_sentinel_counts_count),
         cmocka_unit_test(what_is_no_answer_is_refused),
         cmocka_unit_test(a_promoted_server_is_named_before_the_failover_is_over),

@@ -233,6 +233,10 @@ static uint32_t connections_max(const struct gateway_config *config) {
     return possible;
 }
 
+static bool serves_raw(const gateway_t *self, const struct gateway_config *config) {
+    return config->raw_endpoint == GATEWAY_AUTO ? self->options.raw_endpoint : config->raw_endpoint == GATEWAY_ON;
+}
+
 static uint64_t memory_max(const struct gateway_config *config) {
     return config->memory_max > 0 ? (uint64_t) config->memory_max : cgroup_memory_bytes(CGROUP_ROOT);
 }
@@ -240,7 +244,8 @@ static uint64_t memory_max(const struct gateway_config *config) {
 static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
     uint32_t most = connections_max(config);
     atomic_store(&self->connections_max, most);
-    return (struct worker_settings){config, self->keys, self->namespaces, self->tls, most, memory_max(config)};
+    return (struct worker_settings){config, self->keys,         self->namespaces,        self->tls,
+                                    most,   memory_max(config), serves_raw(self, config)};
 }
 
 static void apply_log(const struct gateway_config *config) {

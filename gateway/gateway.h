@@ -15,6 +15,7 @@ struct gateway_options {
     const struct gateway_config *config; /* lives as long as the gateway */
     void *zmq_context;                   /* ends after the gateway; in the appliance the broker's too */
     metrics_t *metrics;                  /* lives as long as the gateway */
+    bool raw_endpoint;                   /* what http.raw_endpoint: auto means */
 };
 
 /* Everything listens when it returns. NULL: ret_error says what and how to mend it (at least 512 bytes). */

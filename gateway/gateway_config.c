@@ -11,6 +11,7 @@
 static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL}; /* as enum token_algorithm */
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};                  /* as enum gateway_tls_minimum */
 static const char *const compactions[] = {"off", "json", "all", NULL};
+static const char *const switches[] = {"auto", "on", "off", NULL};                   /* as enum gateway_switch */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 enum { TOKEN_SECRET_BYTES_MIN = 32, ENDPOINTS_MAX = 64 };
@@ -49,6 +50,9 @@ static const struct config_key keys[] = {
                 "star. Empty: only pages of the same host. Others are refused with 403."),
     KEY("http.require_origin", CONFIG_BOOL, require_origin, RELOADABLE,
         .help = "Refuse who sends no Origin header, too: browsers always do, other programs mostly do not."),
+    KEY("http.raw_endpoint", CONFIG_CHOICE, raw_endpoint, RELOADABLE, .choices = switches,
+        .help = "Plain WebSockets at /ws/{channel}?token=JWT: a message is a publication, and the reverse. The token "
+                "then stands in the address, which proxies may log. auto: on in the appliance, off in a gateway."),
     KEY("http.tls_certificate_file", CONFIG_TEXT, tls_certificate_file, RELOADABLE, RANGE(0, 4096),
         .help =
             "Certificate of the public listener in PEM, its intermediate ones behind it: with it the listener speaks "

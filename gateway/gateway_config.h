@@ -7,6 +7,7 @@
 #include "base/namespace_options.h"
 
 enum { TRUSTED_PROXIES_MAX = 64 };
+enum gateway_switch { GATEWAY_AUTO, GATEWAY_ON, GATEWAY_OFF };
 enum gateway_tls_minimum { GATEWAY_TLS_1_2, GATEWAY_TLS_1_3 };
 
 enum channel_compaction { CHANNEL_COMPACTION_OFF, CHANNEL_COMPACTION_JSON, CHANNEL_COMPACTION_ALL };
@@ -23,6 +24,7 @@ struct gateway_config {
     bool require_origin;
     char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
     char *tls_key_file;
+    int raw_endpoint;           /* http.raw_endpoint: auto, on, off */
     bool proxy_protocol;        /* http.proxy_protocol: connections begin with a PROXY header */
     int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */
     bool sse;                   /* http.sse: GET or POST http.sse_path */

@@ -226,6 +226,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
     self->memory_max = settings->memory_max;
+    self->websockets.raw_endpoint = settings->raw_endpoint;
     trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);

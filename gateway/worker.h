@@ -22,6 +22,7 @@ struct worker_settings {
     const tls_credentials_t *tls; /* NULL: no TLS; then never any */
     uint32_t connections_max;     /* of the process */
     uint64_t memory_max;          /* of the process */
+    bool raw_endpoint;            /* is served */
 };
 
 struct worker_options {

@@ -50,8 +50,10 @@ static bool start_broker(struct appliance *self, char *ret_error, size_t error_s
 }
 
 static bool start_gateway(struct appliance *self, char *ret_error, size_t error_size) {
-    const struct gateway_options options = {
-        .config = self->gateway_config, .zmq_context = self->zmq_context, .metrics = self->metrics};
+    const struct gateway_options options = {.config = self->gateway_config,
+                                            .zmq_context = self->zmq_context,
+                                            .metrics = self->metrics,
+                                            .raw_endpoint = true};
     self->gateway = gateway_new(&options, ret_error, error_size);
     return self->gateway != NULL;
 }

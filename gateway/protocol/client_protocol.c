@@ -2,6 +2,7 @@
 #include "gateway/protocol/client_protocol.h"
 
 #include "base/check.h"
+#include "gateway/protocol/client_protocol_raw.h"
 
 const struct client_codec *client_codec_of(enum client_encoding encoding) {
     switch (encoding) {
@@ -9,6 +10,10 @@ const struct client_codec *client_codec_of(enum client_encoding encoding) {
         return &client_codec_json;
     case CLIENT_ENCODING_PROTOBUF:
         return &client_codec_protobuf;
+    case CLIENT_ENCODING_RAW:
+        return &client_codec_raw;
+    case CLIENT_ENCODING_RAW_ENVELOPE:
+        return &client_codec_raw_envelope;
     case CLIENT_ENCODINGS:
         break;
     }

@@ -12,7 +12,13 @@
 
 /* What a session's bytes look like. A publication is encoded once per encoding (and later per delta and filter class).
  */
-enum client_encoding { CLIENT_ENCODING_JSON, CLIENT_ENCODING_PROTOBUF, CLIENT_ENCODINGS };
+enum client_encoding {
+    CLIENT_ENCODING_JSON,
+    CLIENT_ENCODING_PROTOBUF,
+    CLIENT_ENCODING_RAW, /* both of the raw endpoint: client_protocol_raw.h */
+    CLIENT_ENCODING_RAW_ENVELOPE,
+    CLIENT_ENCODINGS
+};
 
 enum client_command_kind {
     CLIENT_COMMAND_PONG, /* id 0 and no send */

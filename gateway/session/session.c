@@ -106,6 +106,9 @@ void session_reply_error(session_t *self, uint32_t id, enum error_code code) {
     session_count_error(self, code);
     self->codec->encode_error(session_begin_reply(self), id, error_describe((uint32_t) code));
     session_end_reply(self);
+    if (self->raw != NULL) {
+        session_raw_failed(self, code);
+    }
 }
 
 void session_reply_empty(session_t *self, const struct client_command *command) {
@@ -364,6 +367,7 @@ void session_on_closed(session_t **self_p) {
     list_remove(&self->link);
     list_remove(&self->dirty);
     payload_unref(&self->info);
+    session_raw_free(self);
     memory_free(self);
 }
 

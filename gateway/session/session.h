@@ -71,6 +71,21 @@ session_t *session_new(struct session_environment *environment, struct transport
                        enum client_encoding encoding);
 /* One whole message of the client's, borrowed for the call. */
 void session_on_message(session_t *self, struct span message);
+/* The raw endpoint: the session is one of CLIENT_ENCODING_RAW or RAW_ENVELOPE, and takes messages by
+ * session_on_raw_message instead. Texts are copied. */
+struct session_raw_options {
+    struct span channel;
+    struct span token;
+    bool reads;  /* is subscribed */
+    bool writes; /* may publish; a token may take either away */
+    bool has_since;
+    struct position since; /* its epoch may be empty: any */
+    uint32_t last;         /* so many publications first; 0: none */
+};
+void session_begin_raw(session_t *self, const struct session_raw_options *options);
+void session_on_raw_message(session_t *self, struct span message, bool is_binary);
+/* The transport's own answer to its own ping. */
+void session_on_pong(session_t *self);
 /* The transport took its backlog: write on. */
 void session_on_writable(session_t *self);
 /* The connection is gone: leaves every channel, cancels every request, frees. Never inside a call of the session's into

@@ -35,6 +35,7 @@ struct session {
     struct list_link subscriptions; /* struct subscription */
     struct list_link requests;      /* struct session_request, at the brokers */
     struct list_link deferred;      /* struct deferred_message, oldest first */
+    struct session_raw *raw;        /* NULL: speaks the client protocol */
     struct outbox outbox;
     struct timer_entry timer;
     uint64_t deadlines[SESSION_DEADLINES];
@@ -185,6 +186,17 @@ void session_handle_ping(session_t *self, const struct client_command *command);
 void session_handle_pong(session_t *self, const struct client_command *command);
 void session_handle_refresh(session_t *self, const struct client_command *command);
 void session_handle_sub_refresh(session_t *self, const struct client_command *command);
+
+/* ---- the raw endpoint (session_raw.c); only where session->raw ---- */
+
+void session_raw_connected(session_t *self);
+/* False: the token is not for this channel, or leaves nothing to do. */
+bool session_raw_takes(session_t *self, const struct token_claims *claims);
+void session_raw_subscribed(session_t *self);
+/* An error was told: before it is live that is the end. */
+void session_raw_failed(session_t *self, enum error_code error);
+struct span session_raw_channel(const session_t *self);
+void session_raw_free(session_t *self); /* also where there is none */
 
 /* ---- metrics (session_metrics.c): rows of session_metric_table ---- */
 

@@ -75,11 +75,14 @@ static void accept_client(session_t *self, uint32_t id, struct span user, struct
         session_set_deadline(self, SESSION_DEADLINE_EXPIRY, session_grace_end_ms(self, expire_at_s));
     }
     session_start_pings(self);
+    if (self->raw != NULL) {
+        session_raw_connected(self);
+    }
 }
 
 static void accept_claims(session_t *self, uint32_t id, const struct token_claims *claims) {
     int64_t expire_at_s = session_expiry_of(claims);
-    if (claims->has_channel) {
+    if (self->raw != NULL ? !session_raw_takes(self, claims) : claims->has_channel) {
         session_disconnect(self, DISCONNECT_INVALID_TOKEN); /* a subscription token */
     } else if (session_is_past(expire_at_s)) {
         refuse(self, id, ERROR_EXPIRED);

@@ -145,9 +145,12 @@ static bool handle_commands(session_t *self, struct cursor *message) {
     struct session_environment *environment = self->environment;
     while (goes_on(self)) {
         struct cursor before = *message;
-        struct client_command command;
+        struct client_command command = {.id = 0};
         buffer_clear(&environment->decoded);
         enum client_decode_outcome outcome = self->codec->decode_next(message, &environment->decoded, &command);
+        if (self->raw != NULL && command.kind == CLIENT_COMMAND_PUBLISH) {
+            command.body.publish.channel = session_raw_channel(self);
+        }
         if (outcome == CLIENT_DECODE_END) {
             return true;
         }

@@ -54,6 +54,9 @@ void session_end_subscription(struct subscription **subscription_p, uint32_t cod
                                          code, reason);
     session_end_reply(self);
     session_drop_subscription(subscription_p);
+    if (self->raw != NULL) { /* the subscription was all there was */
+        session_disconnect(self, code == UNSUBSCRIBED_EXPIRED ? DISCONNECT_SUB_EXPIRED : DISCONNECT_INSUFFICIENT_STATE);
+    }
 }
 
 void session_handle_unsubscribe(session_t *self, const struct client_command *command) {
@@ -194,6 +197,9 @@ static void on_joined(struct hub_member *member, const struct hub_joined *joined
     }
     reply_joined(subscription, joined, recovered);
     subscription->is_joining = false;
+    if (self->raw != NULL) {
+        session_raw_subscribed(self);
+    }
     payload_unref(&subscription->data);
     session_command_done(self);
     stand_in_presence(subscription);
@@ -310,7 +316,7 @@ static struct subscription *subscription_new(session_t *self, const struct clien
     subscription->tells_join_leave = features->tells_join_leave;
     subscription->member.owner = subscription;
     subscription->member.encoding = self->codec->encoding;
-    subscription->member.wants_presence_events = features->pushes_join_leave;
+    subscription->member.wants_presence_events = features->pushes_join_leave && self->raw == NULL;
     subscription->member.is_compacted = (request->flag & FLAG_UNDERSTANDS_IDS) != 0 && compacts(self);
     subscription->member.wants_delta = grants_delta(self, request, options);
     list_push_back(&self->subscriptions, &subscription->link);

@@ -1,5 +1,5 @@
 /* In order of what it costs to find out, and so that who is refused for what he is learns that before what we are short
- * of: path 404, Origin 403, what a trusted proxy says of him 400 or 429, drain, limit,
+ * of: path 404, a query of the raw endpoint 400, Origin 403, what a trusted proxy says of him 400 or 429, drain, limit,
  * memory or rate 503, with a Retry-After of a few seconds by chance. */
 #include "gateway/transport/admission.h"
 
@@ -27,10 +27,21 @@ static int refuse(struct websocket_service *service, struct lws *wsi, unsigned s
     return -1;
 }
 
-static bool is_our_path(const struct websocket_service *service, struct lws *wsi) {
+/* 404 or 400, with its metric; 0: ours. */
+static unsigned judge_path(struct websocket_service *service, struct lws *wsi, enum websocket_metric *ret_row) {
     char path[PATH_MAX_BYTES];
-    return lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
-           strcmp(path, service->config->websocket_path) == 0;
+    *ret_row = WEBSOCKET_METRIC_REFUSED_PATH;
+    if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_GET_URI, path, sizeof(path))) {
+        return 404;
+    }
+    if (strcmp(path, service->config->websocket_path) == 0) {
+        return 0;
+    }
+    if (!service->raw_endpoint || !raw_path_is(span_of_text(path))) {
+        return 404;
+    }
+    *ret_row = WEBSOCKET_METRIC_REFUSED_QUERY;
+    return websocket_note_raw(service, wsi, span_of_text(path)) ? 0 : 400;
 }
 
 /* Of all workers together: one number, moved on by whoever lets somebody in. */
@@ -113,8 +124,10 @@ int admission_judge_stream(struct websocket_service *service, struct lws *wsi) {
 }
 
 int admission_judge(struct websocket_service *service, struct lws *wsi) {
-    if (!is_our_path(service, wsi)) {
-        return refuse(service, wsi, 404, WEBSOCKET_METRIC_REFUSED_PATH);
+    enum websocket_metric row;
+    unsigned status = judge_path(service, wsi, &row);
+    if (status != 0) {
+        return refuse(service, wsi, status, row);
     }
     if (!http_request_origin_is_allowed(wsi, service->config)) {
         return refuse(service, wsi, 403, WEBSOCKET_METRIC_REFUSED_ORIGIN);

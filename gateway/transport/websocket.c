@@ -58,43 +58,7 @@ struct websocket {
     bool is_backlogged;
     bool is_paused;
     bool wants_protobuf;
-};
-
-#define REFUSED "callboard_websocket_refused_total", "Upgrades that were refused.", METRIC_COUNTER
-#define CLOSED                                                                                                         \
-    "callboard_websocket_protocol_closes_total", "Connections closed because of how their messages came.",             \
-        METRIC_COUNTER
-
-const struct metric_description websocket_metric_table[WEBSOCKET_METRICS] = {
-    [WEBSOCKET_METRIC_CONNECTIONS] = {"callboard_websocket_connections", "Open WebSockets.", METRIC_GAUGE, NULL},
-    [WEBSOCKET_METRIC_HANDSHAKES] = {"callboard_websocket_handshakes_total", "Upgrades that were accepted.",
-                                     METRIC_COUNTER, NULL},
-    [WEBSOCKET_METRIC_REFUSED_PATH] = {REFUSED, "reason=\"path\""},
-    [WEBSOCKET_METRIC_REFUSED_ORIGIN] = {REFUSED, "reason=\"origin\""},
-    [WEBSOCKET_METRIC_REFUSED_FORWARDED] = {REFUSED, "reason=\"forwarded_for\""},
-    [WEBSOCKET_METRIC_REFUSED_SOURCE] = {REFUSED, "reason=\"source\""},
-    [WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS] = {REFUSED, "reason=\"source_connections\""},
-    [WEBSOCKET_METRIC_REFUSED_LIMIT] = {REFUSED, "reason=\"limit\""},
-    [WEBSOCKET_METRIC_REFUSED_RATE] = {REFUSED, "reason=\"rate\""},
-    [WEBSOCKET_METRIC_REFUSED_MEMORY] = {REFUSED, "reason=\"memory\""},
-    [WEBSOCKET_METRIC_REFUSED_DRAINING] = {REFUSED, "reason=\"draining\""},
-    [WEBSOCKET_METRIC_REFUSED_GUARD] = {REFUSED, "reason=\"handshake\""},
-    [WEBSOCKET_METRIC_CLOSED_TOO_BIG] = {CLOSED, "reason=\"too_big\""},
-    [WEBSOCKET_METRIC_CLOSED_FRAGMENTS] = {CLOSED, "reason=\"fragments\""},
-    [WEBSOCKET_METRIC_CLOSED_MESSAGE_TIMEOUT] = {CLOSED, "reason=\"message_timeout\""},
-    [WEBSOCKET_METRIC_CLOSE_TIMEOUTS] = {"callboard_websocket_close_timeouts_total",
-                                         "Connections cut off because the peer did not answer our close frame.",
-                                         METRIC_COUNTER, NULL},
-    [WEBSOCKET_METRIC_MESSAGES_IN] = {"callboard_websocket_messages_received_total", "Messages received.",
-                                      METRIC_COUNTER, NULL},
-    [WEBSOCKET_METRIC_BYTES_IN] = {"callboard_websocket_received_bytes_total", "Bytes of messages received.",
-                                   METRIC_COUNTER, NULL},
-    [WEBSOCKET_METRIC_WRITES] = {"callboard_websocket_writes_total", "Writes; one carries all frames of a turn.",
-                                 METRIC_COUNTER, NULL},
-    [WEBSOCKET_METRIC_BYTES_OUT] = {"callboard_websocket_sent_bytes_total", "Bytes of frames written.", METRIC_COUNTER,
-                                    NULL},
-    [WEBSOCKET_METRIC_BACKLOGS] = {"callboard_websocket_backlogs_total", "Writes that the kernel did not take whole.",
-                                   METRIC_COUNTER, NULL},
+    bool is_raw;
 };
 
 static struct websocket_service *service_of(struct lws *wsi) {
@@ -233,6 +197,34 @@ static bool asks_for_protobuf(struct lws *wsi) {
     return false;
 }
 
+static int next_parameter(void *context, int i, char *text, int size) {
+    bool is_there = lws_hdr_fragment_length(context, WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
+    return is_there ? lws_hdr_copy_fragment(context, text, size, WSI_TOKEN_HTTP_URI_ARGS, i) : 0;
+}
+
+static void drop_raw(struct websocket_service *self) {
+    if (self->raw_wsi != NULL) {
+        raw_query_finish(&self->raw_query);
+        self->raw_wsi = NULL;
+    }
+}
+
+/* lws calls ESTABLISHED, or nothing, before it reads another request: one place is enough. */
+bool websocket_note_raw(struct websocket_service *self, struct lws *wsi, struct span path) {
+    drop_raw(self);
+    bool is_sound = raw_query_read(&self->raw_query, path, next_parameter, wsi);
+    self->raw_wsi = is_sound ? wsi : NULL;
+    return is_sound;
+}
+
+static void begin_raw(struct websocket *self, struct websocket_service *service) {
+    self->is_raw = true;
+    self->session = session_new(service->sessions, &self->transport,
+                                service->raw_query.envelope ? CLIENT_ENCODING_RAW_ENVELOPE : CLIENT_ENCODING_RAW);
+    session_begin_raw(self->session, &service->raw_query.options);
+    drop_raw(service);
+}
+
 static void on_established(struct websocket *self, struct lws *wsi) {
     struct websocket_service *service = service_of(wsi);
     self->transport.methods = &methods;
@@ -243,6 +235,10 @@ static void on_established(struct websocket *self, struct lws *wsi) {
     atomic_fetch_add_explicit(&service->totals->connections, 1, memory_order_relaxed);
     metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, 1);
     metric_count(service->metrics, WEBSOCKET_METRIC_HANDSHAKES);
+    if (service->raw_wsi == wsi) {
+        begin_raw(self, service);
+        return;
+    }
     self->session = session_new(service->sessions, &self->transport,
                                 self->wants_protobuf ? CLIENT_ENCODING_PROTOBUF : CLIENT_ENCODING_JSON);
 }
@@ -265,7 +261,11 @@ static void deliver(struct websocket *self, struct span message) {
     metric_values_t *metrics = service_of(self->wsi)->metrics;
     metric_count(metrics, WEBSOCKET_METRIC_MESSAGES_IN);
     metric_add(metrics, WEBSOCKET_METRIC_BYTES_IN, message.size);
-    session_on_message(self->session, message);
+    if (self->is_raw) {
+        session_on_raw_message(self->session, message, lws_frame_is_binary(self->wsi) != 0);
+    } else {
+        session_on_message(self->session, message);
+    }
 }
 
 static struct partial_message *begin_partial(struct websocket *self) {
@@ -344,6 +344,10 @@ static int on_socket_event(struct websocket *self, enum lws_callback_reasons rea
         if (!self->is_closing) {
             on_receive(self, bytes);
         }
+    } else if (reason == LWS_CALLBACK_RECEIVE_PONG) {
+        if (self->is_raw && !self->is_closing) {
+            session_on_pong(self->session);
+        }
     } else if (reason == LWS_CALLBACK_SERVER_WRITEABLE) {
         on_writable(self);
     } else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE) {
@@ -405,6 +409,7 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
     } else if (is_http_event(reason)) {
         return on_http_event(self, wsi, reason, in, size);
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
+        drop_raw(service_of(wsi));
         return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
         self->wants_protobuf = asks_for_protobuf(wsi);
@@ -473,5 +478,6 @@ void websocket_service_flush(struct websocket_service *self) {
 void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_service_closed)(void *context),
                              void *context) {
     self->vhost = NULL;
+    drop_raw(self);
     lws_guard_close_context(&self->lws, loop, on_service_closed, context);
 }

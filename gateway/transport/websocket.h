@@ -12,6 +12,7 @@
 #include "gateway/session/session.h"
 #include "gateway/transport/forwarded_for.h"
 #include "gateway/transport/http_stream.h"
+#include "gateway/transport/raw_query.h"
 #include "gateway/transport/source_limits.h"
 #include "gateway/transport/tls_server.h"
 #include "gateway/transport/transport.h"
@@ -38,6 +39,7 @@ struct websocket_service {
     source_limits_t *sources; /* of the process */
     struct trusted_proxies proxies;
     uint32_t connections_max; /* of the process; 0 refuses all */
+    bool raw_endpoint;        /* is served */
     bool is_draining;         /* upgrades are answered 503 */
     http_streams_t *streams;  /* SSE and HTTP streaming */
     /* LWS_CALLBACK_HTTP for a path that is none of ours; returns what the lws callback must return. */
@@ -49,6 +51,8 @@ struct websocket_service {
     struct lws_vhost *vhost;
     uint32_t connections; /* of this worker */
     bool wants_service;
+    struct lws *raw_wsi; /* whose upgrade was let in last, of the raw endpoint, and what it asks for */
+    struct raw_query raw_query;
 };
 
 /* Makes the lws context on the loop. False: ret_error says why. One after another in a process. */
@@ -62,11 +66,16 @@ void websocket_service_flush(struct websocket_service *self);
 void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_closed)(void *context),
                              void *context);
 
+/* For admission.c: keeps what this request to the raw endpoint asks for until it is upgraded. False: it is malformed.
+ */
+bool websocket_note_raw(struct websocket_service *self, struct lws *wsi, struct span path);
+
 enum websocket_metric {
     WEBSOCKET_METRIC_CONNECTIONS,
     WEBSOCKET_METRIC_HANDSHAKES,
     WEBSOCKET_METRIC_REFUSED_PATH,
     WEBSOCKET_METRIC_REFUSED_ORIGIN,
+    WEBSOCKET_METRIC_REFUSED_QUERY,
     WEBSOCKET_METRIC_REFUSED_FORWARDED,
     WEBSOCKET_METRIC_REFUSED_SOURCE,
     WEBSOCKET_METRIC_REFUSED_SOURCE_CONNECTIONS,

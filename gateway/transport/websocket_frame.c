@@ -2,6 +2,8 @@
  * network order. Nothing can fail here; what is too long for a close reason is cut. */
 #include "gateway/transport/websocket_frame.h"
 
+#include "gateway/protocol/client_protocol_raw.h"
+
 enum { FINAL = 0x80, SIZE_7_MAX = 125, SIZE_16 = 126, SIZE_64 = 127, CLOSE_REASON_MAX = 123 };
 
 static void put_big_endian(uint8_t *at, uint64_t value, unsigned n_bytes) {
@@ -39,7 +41,26 @@ payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span mes
     return frame;
 }
 
+/* A frame for each record. */
+static payload_t *frame_records(struct span records) {
+    struct buffer frames = BUFFER_EMPTY;
+    struct cursor cursor = cursor_of(records);
+    enum client_raw_kind kind;
+    struct span bytes;
+    while (client_raw_next_record(&cursor, &kind, &bytes)) {
+        uint8_t header[WEBSOCKET_FRAME_HEADER_MAX];
+        buffer_append(&frames, header, websocket_frame_header(header, (enum websocket_opcode) kind, bytes.size));
+        buffer_append_span(&frames, bytes);
+    }
+    payload_t *payload = payload_new(buffer_span(&frames));
+    buffer_finish(&frames);
+    return payload;
+}
+
 payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
+    if (client_encoding_is_raw(encoding)) {
+        return frame_records(message);
+    }
     return websocket_frame_payload(client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, message);
 }
 

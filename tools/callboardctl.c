@@ -22,6 +22,8 @@ static const struct ctl_command commands[] = {
     {"token", "--user USER [--channel CHANNEL] [--ttl 1h] [--config FILE | --secret-file FILE --audience A --issuer I]",
      "make a token that a client connects with", ctl_token},
     {"keygen", "FILE", "make a CURVE key pair: FILE (mode 0600) and FILE.pub", ctl_keygen},
+    {"bench", "[--url URL] [--users N] [--rate R] … (callboardctl bench --help)",
+     "load a gateway with many users: latency, what was lost, CPU and memory of the server", ctl_bench},
     {"doctor",
      "[--config FILE]… [--redis URL] [--broker http://HOST:9001]… [--gateway http://HOST:9000]… [--token-file FILE] "
      "[--all] [--json]",

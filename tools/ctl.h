@@ -29,6 +29,7 @@ int ctl_presence(const struct ctl_options *options, int argc, char **argv);
 int ctl_info(const struct ctl_options *options, int argc, char **argv);
 int ctl_token(const struct ctl_options *options, int argc, char **argv);
 int ctl_keygen(const struct ctl_options *options, int argc, char **argv);
+int ctl_bench(const struct ctl_options *options, int argc, char **argv);
 int ctl_doctor(const struct ctl_options *options, int argc, char **argv);
 
 /* "callboardctl COMMAND: message", then how to see the usage; returns CTL_USAGE. */

@@ -24,7 +24,7 @@ FOLDERS = {
 # headers outside its folders that a folder may include all the same
 EXTRA_HEADERS = {"operator": {"gateway/gateway_config.h", "broker/broker_config.h"}}
 # only the appliance may see both gateway and broker; the others only their settings tables
-SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.c", "tools/ctl_doctor_config.c",
+SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.c", "tools/ctl_bench_config.c", "tools/ctl_doctor_config.c",
              "tools/ctl_doctor_keys.c", "tools/ctl_doctor_host.c", "tools/ctl_doctor_ports.c"}
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]

@@ -9,11 +9,9 @@ server's is that of all its threads. Each figure is the median of the rounds, ea
 the machine; ratios of one run hold better. What they mean: tests/bench/README.md.
 """
 import argparse
-import base64
 import contextlib
-import hashlib
-import hmac
 import json
+import os
 import pathlib
 import random
 import signal
@@ -58,13 +56,6 @@ def free_port(given=set()):
             return port
 
 
-def make_token(user="bench"):
-    def part(value):
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
-    body = part({"alg": "HS256", "typ": "JWT"}) + b"." + part({"sub": user, "aud": "bench", "iss": "bench", "exp": int(time.time()) + 7200})
-    return (body + b"." + base64.urlsafe_b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).rstrip(b"=")).decode()
-
-
 class Appliance:
     """A callboard process with one worker and one shard."""
 
@@ -97,21 +88,6 @@ class Appliance:
         except subprocess.TimeoutExpired:
             self.process.kill()
             sys.exit("callboard did not end")
-
-    def threads(self):
-        """CPU seconds used so far, by thread name."""
-        used = {}
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            name = (task / "comm").read_text().strip()
-            used[name] = used.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
-        return used
-
-    def cpu(self):
-        return sum(self.threads().values())
-
-    def pss(self):
-        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 class Redis:
@@ -157,91 +133,69 @@ class Redis:
         return int(pathlib.Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-class Load:
-    """ws_load up to its "ready"; then go() starts what it does, and figures() are what it printed at its end."""
-
-    def __init__(self, server, *arguments):
-        self.process = subprocess.Popen([str(server.build / "tests/bench/ws_load"), str(server.port), make_token(), *map(str, arguments)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if not self.process.stdout.readline().startswith("ready"):
-            sys.exit("the load did not come up")
-
-    def go(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return self
-
-    def figures(self):
-        line = self.process.stdout.readline()
-        self.end()
-        return [float(value) for value in line.split()[1:]]
-
-    def end(self):
-        self.process.stdin.close()
-        if self.process.wait() != 0:
-            sys.exit("the load failed")
+def load(server, *arguments):
+    """What callboardctl bench says of this server; a run in which something was lost, doubled or refused ends all."""
+    environment = {**os.environ, "CALLBOARD_TOKEN_SECRET": SECRET}
+    command = [str(server.build / "tools/callboardctl"), "-o", "json", "bench", "--url", f"ws://127.0.0.1:{server.port}", "--audience", "bench",
+               "--issuer", "bench", "--pid", str(server.process.pid), "--size", "150", "--assert",
+               "connected=100,lost=0,doubled=0,out_of_order=0,disconnects=0,publish_errors=0", *map(str, arguments)]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if answer.returncode != 0:
+        sys.exit(f"the load failed: {answer.stderr} {answer.stdout}")
+    return json.loads(answer.stdout)
 
 
 def bench_idle(build, folder):
-    for name, channel in (("PSS per idle connection at 10,000", []), ("… with one subscription each", ["live:idle"])):
+    for name, channels in (("PSS per idle connection at 10,000", 0), ("… with one subscription each", 1)):
         with Appliance(build, folder) as server:
-            Load(server, "idle", 100, *channel).end()  # what is allocated once is there
-            before = server.pss()
-            clients = Load(server, "idle", 10000, *channel)
-            time.sleep(0.5)
-            yield name, (server.pss() - before) / 10000, "B", "≤ 3,000"
-            cpu, start = server.cpu(), time.monotonic()
-            time.sleep(25)  # each got its ping once
-            yield "… CPU of 10,000, pings answered", (server.cpu() - cpu) / (time.monotonic() - start) * 100, "%", ""
-            clients.end()
+            nobody = ("--channels", channels, "--publishers", 0, "--channel-prefix", "live:")
+            load(server, *nobody, "--users", 100, "--duration", "1ms")  # what is allocated once is there
+            report = load(server, *nobody, "--users", 10000, "--settle", "500ms", "--duration", "25s")  # each got its ping once
+            yield name, report["figures"]["pss_per_user"], "B", "≤ 3,000"
+            yield "… CPU of 10,000, pings answered", report["figures"]["cpu"] / report["run_s"] * 100, "%", ""
 
 
 def bench_handshakes(build, folder):
     few = ["--set", "client.connections_max=1000"]
-    for name, how, options, aim in (("handshakes per CPU-second, cut off by the client", ["reset"], few, "≥ 25,000"),
-                                    ("… closed by close frames", [], few, ""), ("… cut off, room for 20,000 connections", ["reset"], [], "")):
+    for name, how, options, aim in (("handshakes per CPU-second, cut off by the client", "reset", few, "≥ 25,000"),
+                                    ("… closed by close frames", "close", few, ""), ("… cut off, room for 20,000 connections", "reset", [], "")):
         with Appliance(build, folder, *options) as server:
-            Load(server, "handshakes", 50, 1).go().figures()
-            load = Load(server, "handshakes", 50, 4, *how)
-            cpu = server.cpu()
-            count, = load.go().figures()
-            yield name, count / (server.cpu() - cpu), "", aim
+            churn = ("--channels", 0, "--publishers", 0, "--users", 50)
+            load(server, *churn, "--churn", "close", "--duration", "1s")
+            figures = load(server, *churn, "--churn", how, "--duration", "4s")["figures"]
+            yield name, figures["connects"] / figures["cpu"], "", aim
 
 
 def bench_fanout(build, folder):
     with Appliance(build, folder) as server:
-        load = Load(server, "fanout", 1, "live:one", 0, 3)
-        cpu = server.cpu()
-        count, _, elapsed = load.go().figures()
-        yield "1 → 1 at full rate: CPU per publication, all the way", (server.cpu() - cpu) / count * 1e6, "µs", ""
-        yield "… a second", count / elapsed, "", ""
-        for name, rate, seconds, aim in (("at 50/s", 50, 6, "≤ 8"), ("at 500/s", 500, 4, ""), ("at full rate", 0, 4, "")):
-            load = Load(server, "fanout", 1000, "live:fanout", rate, seconds)
-            cpu = server.cpu()
-            count, due, elapsed = load.go().figures()
-            used = server.cpu() - cpu
-            if count != due:
-                sys.exit(f"{count} of {due} were delivered")
-            yield f"1 → 1,000 {name}: CPU per million deliveries", used / count * 1e6, "s", aim
-            if rate == 0:
-                yield "… deliveries per CPU-second", count / used, "", ""
-                yield "… deliveries per second", count / elapsed, "", ""
+        figures = load(server, "--users", 1, "--channel-prefix", "live:one", "--rate", "max", "--duration", "3s")["figures"]
+        yield "1 → 1 at full rate: CPU per publication, all the way", figures["cpu_per_million"], "µs", ""
+        yield "… a second", figures["rate"], "", ""
+        for name, rate, seconds, aim in (("at 50/s", 50, 6, "≤ 8"), ("at 500/s", 500, 4, ""), ("at full rate", "max", 4, "")):
+            figures = load(server, "--users", 1000, "--channel-prefix", "live:fanout", "--rate", rate, "--duration", f"{seconds}s")["figures"]
+            yield f"1 → 1,000 {name}: CPU per million deliveries", figures["cpu_per_million"], "s", aim
+            if rate == "max":
+                yield "… deliveries per CPU-second", figures["deliveries"] / figures["cpu"], "", ""
+                yield "… deliveries per second", figures["rate"], "", ""
 
 
-def latencies(build, folder, name, channel, *options):
+def latency(server, namespace, seconds):
+    """One publication at a time, half a millisecond of sleep after each."""
+    return load(server, "--users", 1, "--channel-prefix", f"{namespace}:l", "--rate", "max", "--in-flight", 1, "--pause", "500us",
+                "--duration", f"{seconds}s")["figures"]
+
+
+def latencies(build, folder, name, namespace, *options):
     with Appliance(build, folder, *options) as server:
-        load = Load(server, "latency", 3000, channel)
-        cpu = server.cpu()
-        p50, p99, _ = load.go().figures()
-        used = server.cpu() - cpu
-        yield f"publish to deliver, {name}: p50", p50, "µs", ""
-        yield "… p99", p99, "µs", "≤ 1,000"
-        yield "… CPU", used / 3000 * 1e6, "µs", ""
+        figures = latency(server, namespace, 3)
+        yield f"publish to deliver, {name}: p50", figures["p50"] * 1000, "µs", ""
+        yield "… p99", figures["p99"] * 1000, "µs", "≤ 1,000"
+        yield "… CPU", figures["cpu_per_million"], "µs", ""
 
 
 def bench_latency(build, folder):
-    yield from latencies(build, folder, "memory", "live:l")
-    yield from latencies(build, folder, "memory with history", "kept:l")
+    yield from latencies(build, folder, "memory", "live")
+    yield from latencies(build, folder, "memory with history", "kept")
 
 
 def publish_durably(server, count, in_flight, channels, namespace="kept"):
@@ -268,7 +222,7 @@ def publish_durably(server, count, in_flight, channels, namespace="kept"):
 
 def bench_redis(build, folder):
     with Redis(folder) as redis:
-        yield from latencies(build, folder, "Redis with history", "kept:l", "--redis", redis.url)
+        yield from latencies(build, folder, "Redis with history", "kept", "--redis", redis.url)
         with Appliance(build, folder, "--redis", redis.url) as server:
             publish_durably(server, 500, 1, 1)
             for name, count, in_flight, channels in (("one after another", 5000, 1, 1), ("64 in flight, 1,000 channels", 20000, 64, 1000),
@@ -314,9 +268,9 @@ def bench_safe(build, folder):
                                                    "--set", f"redis.confirm_replicas={n_replicas}", more=SAFE))
             measured = {"kept": [], "safe": []}
             for namespace in ("kept", "safe") * 2:
-                p50, p99, _ = Load(server, "latency", 2000, f"{namespace}:l").go().figures()
+                figures = latency(server, namespace, 2)
                 rate = 40000 / publish_durably(server, 40000, 1000, 1000, namespace)
-                measured[namespace].append((p50, p99, rate))
+                measured[namespace].append((figures["p50"] * 1000, figures["p99"] * 1000, rate))
             fast, safe = (tuple(statistics.mean(values) for values in zip(*measured[name])) for name in ("kept", "safe"))
             yield f"safe, {n_replicas} of {n_replicas} replicas: p50 added to publish to deliver", safe[0] - fast[0], "µs", "≤ 300"
             yield "… p99 added", safe[1] - fast[1], "µs", ""

@@ -46,6 +46,7 @@ struct broker {
     backend_api_t *backend_api;
     char own_inproc_endpoint[INPROC_ENDPOINT_SIZE]; /* where the embedder gave none: the backend API subscribes there */
     atomic_bool draining;
+    struct shard_memory memory;
 };
 
 /* ---- engines ---- */
@@ -148,6 +149,7 @@ static bool make_shards(broker_t *self, char *ret_error, size_t error_size) {
             .namespaces = self->namespaces,
             .metrics = self->options.metrics,
             .findings = self->findings,
+            .memory = &self->memory,
             .boot_nonce = self->boot_nonce,
             .batch_close = self->zap == NULL ? WIRE_BATCH_CLOSE : WIRE_BATCH_CLOSE_CURVE,
             .uplink = {switchboard_post_batch, switchboard_post_reset, self->switchboard},
@@ -229,6 +231,8 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
     self->id = id_of(options->config);
     self->n_shards = shards_of(options->config);
     self->boot_nonce = random_u64();
+    self->memory.budget_bytes =
+        options->config->memory_max > 0 ? (uint64_t) options->config->memory_max : cgroup_memory_bytes(CGROUP_ROOT);
     self->namespaces = namespace_set_new(&options->config->namespaces);
     if (self->options.inproc_endpoint == NULL) {
         snprintf(self->own_inproc_endpoint, sizeof self->own_inproc_endpoint, "inproc://callboard-switchboard-%016llx",

@@ -30,6 +30,12 @@ static const struct config_key keys[] = {
                 "Empty: the host name."),
     KEY("broker.shards", CONFIG_INT, shards, RANGE(0, 16), .default_text = "0",
         .help = "Threads that own channels. 0: as many as the cores this process may use, at most 16."),
+    KEY("broker.memory_max", CONFIG_BYTES, memory_max, RANGE(0, 16384 * GIB), .default_text = "0",
+        .help =
+            "Memory that the process may hold: from 80 % on tails are given up (who comes back is served from the "
+            "history), from 90 % on new subscriptions are refused with error 111 and the memory engine grows no "
+            "further, from 95 % on publications are refused with error 111. 0: what the control group allows, or the "
+            "machine has."),
     KEY("broker.partitions", CONFIG_INT, partitions, RANGE(64, 4096), .default_text = "256",
         .help = "Slices of the channels, a power of two; the same in all brokers, and fixed for the data in Redis."),
     KEY("broker.endpoint", CONFIG_TEXT, endpoint, RANGE(1, 255), .default_text = "tcp://127.0.0.1:7700",

@@ -19,6 +19,7 @@ enum redis_fallback { REDIS_FALLBACK_NONE, REDIS_FALLBACK_MEMORY };
 
 struct broker_config {
     char *id;                /* broker.id: default the host name (a pod's name survives its restart) */
+    int64_t memory_max;      /* broker.memory_max: 0 = that of the cgroup */
     int64_t shards;          /* broker.shards: 0 = cores of the cgroup, at most 16 */
     int64_t partitions;      /* broker.partitions, 256 */
     char *endpoint;          /* broker.endpoint for gateways, tcp://127.0.0.1:7700 */

@@ -32,6 +32,8 @@ void channel_set_destroy(channel_set_t **self_p);
 void channel_set_close(channel_set_t *self);
 /* Timers: idle channels, loads to be tried again, presence to be swept. Call about every 100 ms. */
 void channel_set_tick(channel_set_t *self, uint64_t now_ms);
+/* Memory is short: a part of the tails goes. */
+void channel_set_shed_tails(channel_set_t *self);
 /* End of turn, before the engine is flushed: sends the loads whose turn it is. */
 void channel_set_flush(channel_set_t *self);
 /* Gateways came, went or have new leases: whose members are dead is swept. */

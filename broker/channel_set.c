@@ -150,6 +150,10 @@ void channel_set_tick(channel_set_t *self, uint64_t now_ms) {
     self->tails.n_given_up = 0;
 }
 
+void channel_set_shed_tails(channel_set_t *self) {
+    channel_tails_shed(&self->tails);
+}
+
 void channel_set_flush(channel_set_t *self) {
     send_loads(self);
 }

@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-enum { RING_FIRST = 4 };
+enum { RING_FIRST = 4, SHED_PARTS = 4 };
 
 struct channel_tail_ring {
     struct channel_tail *tail; /* whose it is */
@@ -117,6 +117,20 @@ bool channel_tails_make_room(struct channel_tails *self, size_t bytes) {
     }
     quota_release(&self->quota, bytes);
     return true;
+}
+
+void channel_tails_shed(struct channel_tails *self) {
+    size_t bytes = 0;
+    list_for_each (link, &self->by_use) {
+        bytes += list_entry(link, struct channel_tail_ring, by_use)->bytes;
+    }
+    size_t given_up = 0;
+    while (!list_is_empty(&self->by_use) && given_up * SHED_PARTS < bytes) {
+        struct channel_tail_ring *ring = list_entry(self->by_use.next, struct channel_tail_ring, by_use);
+        given_up += ring->bytes;
+        channel_tail_clear(ring->tail);
+        self->n_given_up++;
+    }
 }
 
 /* ---- adding ---- */

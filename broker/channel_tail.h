@@ -37,6 +37,9 @@ void channel_tails_init(struct channel_tails *self, size_t bytes_max, size_t byt
 /* Gives up tails until so many bytes may be charged. False: there is not so much room without any tail. */
 bool channel_tails_make_room(struct channel_tails *self, size_t bytes);
 
+/* Gives up the tails not used for longest, a quarter of the bytes of all at least. */
+void channel_tails_shed(struct channel_tails *self);
+
 /* A zeroed tail is empty; it stays where it is. Clearing frees what it holds. */
 void channel_tail_clear(struct channel_tail *self);
 /* Takes a reference. `offset` is last + 1, else the tail starts anew with it. Drops the oldest over a bound; what alone

@@ -198,6 +198,9 @@ struct engine_methods {
     void (*lease_renew)(engine_t *self, const struct engine_lease *lease);
     /* Before the loop sleeps: one write for everything of this turn. */
     void (*flush)(engine_t *self);
+    /* Memory is short: from now on what it keeps grows no further, or it may again. NULL: it keeps nothing that grows.
+     */
+    void (*hold_back)(engine_t *self, bool on);
     bool (*is_connected)(const engine_t *self);
     enum wire_mode (*mode)(const engine_t *self);
 };
@@ -210,6 +213,12 @@ static inline void engine_append(engine_t *self, struct engine_append *request) 
 }
 static inline void engine_read(engine_t *self, struct engine_read *request) {
     self->methods->read(self, request);
+}
+
+static inline void engine_hold_back(engine_t *self, bool on) {
+    if (self->methods->hold_back != NULL) {
+        self->methods->hold_back(self, on);
+    }
 }
 
 /* What every engine is made from. */

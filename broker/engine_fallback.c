@@ -263,6 +263,14 @@ static void lease_renew(engine_t *base, const struct engine_lease *lease) {
     engine->methods->lease_renew(engine, lease);
 }
 
+static void hold_back(engine_t *base, bool on) {
+    struct engine_fallback *self = fallback_of(base);
+    engine_hold_back(self->primary.engine, on);
+    if (self->stand_in.engine != NULL) {
+        engine_hold_back(self->stand_in.engine, on);
+    }
+}
+
 static void flush(engine_t *base) {
     struct engine_fallback *self = fallback_of(base);
     self->primary.engine->methods->flush(self->primary.engine);
@@ -340,6 +348,7 @@ static const struct engine_methods engine_fallback_methods = {
     .presence_read = presence_read,
     .lease_renew = lease_renew,
     .flush = flush,
+    .hold_back = hold_back,
     .is_connected = is_connected,
     .mode = mode,
 };

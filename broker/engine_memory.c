@@ -65,6 +65,15 @@ bool engine_memory_make_room(struct engine_memory *self, size_t bytes) {
     return false;
 }
 
+static void hold_back(engine_t *base, bool on) {
+    struct engine_memory *self = engine_memory_of(base);
+    if (!on) {
+        self->store.bytes_max = self->limits.bytes_max;
+    } else if (self->store.bytes_max == self->limits.bytes_max && self->store.totals.bytes < self->limits.bytes_max) {
+        self->store.bytes_max = self->store.totals.bytes;
+    }
+}
+
 /* ---- holding ---- */
 
 static void hold(engine_t *base, struct span name, const struct namespace_options *options) {
@@ -231,6 +240,7 @@ static const struct engine_methods engine_memory_methods = {
     .presence_read = engine_memory_read_presence,
     .lease_renew = lease_renew,
     .flush = flush,
+    .hold_back = hold_back,
     .is_connected = is_connected,
     .mode = mode,
 };

@@ -89,6 +89,7 @@ static void on_tick(uv_timer_t *timer) {
     uint64_t now_ms = clock_monotonic_ms();
     shard_keep_own_lease(self, now_ms);
     channel_set_tick(self->channels, now_ms);
+    shard_guard_memory(self, now_ms);
     follow_reload(self);
     shard_publish_figures(self);
 }

@@ -10,6 +10,8 @@
 #include "broker/broker_config.h"
 #include "broker/engine.h"
 
+#include <stdatomic.h>
+
 #include <zmq.h>
 
 typedef struct shard shard_t;
@@ -34,6 +36,13 @@ struct shard_uplink {
     void *context;
 };
 
+/* How much memory the process has, and holds: the shards' own, made by the broker with the budget (0: none). */
+struct shard_memory {
+    uint64_t budget_bytes;
+    atomic_uint level; /* enum memory_level */
+    atomic_uint_fast64_t used_bytes;
+};
+
 struct shard_options {
     uint32_t index;
     uint32_t n_shards;
@@ -41,7 +50,8 @@ struct shard_options {
     const struct broker_config *config; /* lives as long as the shard, as everything here */
     const namespace_set_t *namespaces;
     metrics_t *metrics;
-    finding_board_t *findings; /* for the engine; may be NULL */
+    finding_board_t *findings;   /* for the engine; may be NULL */
+    struct shard_memory *memory; /* NULL: not guarded */
     uint64_t boot_nonce;
     size_t batch_close;
     struct shard_uplink uplink;

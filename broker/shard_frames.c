@@ -42,6 +42,10 @@ static enum error_code judge_subscribe(const struct shard *self, struct span cha
     return self->draining ? ERROR_INTERNAL : ERROR_NONE;
 }
 
+static bool is_refused_for_memory(struct shard *self, const struct subscription *subscription, uint8_t flags) {
+    return subscription == NULL && shard_refuses_subscription(self, (flags & WIRE_SUBSCRIBE_OWN) != 0);
+}
+
 static bool on_subscribe(struct shard *self, gateway_peer_t *peer, struct span body) {
     struct wire_subscribe frame;
     if (!wire_decode_subscribe(body, &frame)) {
@@ -53,6 +57,9 @@ static bool on_subscribe(struct shard *self, gateway_peer_t *peer, struct span b
     if (code == ERROR_NONE && subscription != NULL &&
         !span_equal(channel_name(channel_of(subscription)), frame.channel)) {
         code = ERROR_BAD_REQUEST; /* a handle names one channel */
+    }
+    if (code == ERROR_NONE && is_refused_for_memory(self, subscription, frame.flags)) {
+        code = ERROR_TOO_MANY_REQUESTS;
     }
     if (code != ERROR_NONE) {
         metric_count(self->metrics, SHARD_SUBSCRIBE_REFUSED);

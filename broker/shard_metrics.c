@@ -80,4 +80,17 @@ const struct metric_description shard_metric_rows[SHARD_METRICS_COUNT] = {
                                   METRIC_COUNTER, NULL},
     [SHARD_MEMBERS_SWEPT] = {"callboard_broker_members_swept_total", "Members of dead gateways taken out of presence.",
                              METRIC_COUNTER, NULL},
+    [SHARD_MEMORY_BYTES] = {"callboard_broker_memory_bytes", "Memory that the broker's process holds.",
+                            METRIC_GAUGE_MAX, NULL},
+    [SHARD_MEMORY_LEVEL] =
+        {"callboard_broker_memory_level",
+         "0: fine; 1: tails are given up; 2: new subscriptions are refused, too; 3: publications are "
+         "refused, too.",
+         METRIC_GAUGE_MAX, NULL},
+    [SHARD_MEMORY_REFUSED_SUBSCRIPTIONS] = {"callboard_broker_memory_refused_total",
+                                            "Requests refused because memory was short (broker.memory_max).",
+                                            METRIC_COUNTER, "what=\"subscribe\""},
+    [SHARD_MEMORY_REFUSED_PUBLICATIONS] = {"callboard_broker_memory_refused_total",
+                                           "Requests refused because memory was short (broker.memory_max).",
+                                           METRIC_COUNTER, "what=\"publish\""},
 };

@@ -245,7 +245,7 @@ static bool is_version_sound(const struct shard_request *request, const struct n
 
 static void publish(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
                     const struct namespace_options *options, bool overload) {
-    if (overload || !has_room(self, request->data.size)) {
+    if (overload || !has_room(self, request->data.size) || shard_refuses_publication(self, request->data.size)) {
         metric_count(self->metrics, SHARD_PUBLISH_OVERLOAD);
         shard_refuse(self, request->kind, origin, ERROR_TOO_MANY_REQUESTS);
         return;

@@ -2,6 +2,7 @@
 #ifndef CALLBOARD_BROKER_SHARD_PARTS_H
 #define CALLBOARD_BROKER_SHARD_PARTS_H
 
+#include "base/process_memory.h"
 #include "base/quota.h"
 #include "broker/channel.h"
 #include "broker/shard.h"
@@ -34,6 +35,8 @@ struct shard {
     struct buffer scratch; /* bytes of an answer */
     uint32_t *doubtful;    /* partitions opened anew in this turn: RESYNC */
     uint32_t n_doubtful;
+    uint64_t trimmed_ms;      /* when memory was given back last */
+    uint64_t published_bytes; /* since the shard looked at the process's memory */
     uint64_t totals_ms;       /* when TOTALS went out last */
     uint64_t own_lease_ms;    /* when the broker's own lease was renewed last */
     uint32_t n_subscriptions; /* of all peers */
@@ -83,6 +86,12 @@ void shard_keep_own_lease(struct shard *self, uint64_t now_ms);
 
 /* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */
 bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct wire_frame *frame, bool overload);
+
+/* shard_memory.c */
+void shard_guard_memory(struct shard *self, uint64_t now_ms); /* with every tick */
+/* `own`: a gateway goes on with what it had. */
+bool shard_refuses_subscription(struct shard *self, bool own);
+bool shard_refuses_publication(struct shard *self, size_t bytes);
 
 /* shard_operations.c: what ends with one answer, for gateways (peer, request) and for other actors (reply_to). */
 struct operation_origin {

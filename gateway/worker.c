@@ -173,8 +173,8 @@ static void advance_drain(worker_t *self, uint64_t now_ms) {
 
 /* One worker looks for all. */
 static void look_at_memory(worker_t *self) {
-    uint64_t used_bytes = memory_guard_resident_bytes();
-    enum memory_level level = memory_guard_level(used_bytes, self->memory_max);
+    uint64_t used_bytes = process_memory_bytes();
+    enum memory_level level = process_memory_level(used_bytes, self->memory_max);
     metric_set(self->memory_metrics, MEMORY_METRIC_BYTES, (int64_t) used_bytes);
     metric_set(self->memory_metrics, MEMORY_METRIC_LEVEL, (int64_t) level);
     if (atomic_exchange(&self->options.totals->memory_level, level) != level) {
@@ -183,7 +183,7 @@ static void look_at_memory(worker_t *self) {
                log_u64("gateway.memory_max", self->memory_max));
     }
     if (level >= MEMORY_SHEDS) {
-        memory_guard_give_back(); /* what went the last time */
+        process_memory_give_back(); /* what went the last time */
     }
 }
 

@@ -111,7 +111,7 @@ int admission_judge_source(struct websocket_service *service, struct lws *wsi) {
 
 /* 0: there is room for one more session. */
 static int judge_room(struct websocket_service *service, struct lws *wsi) {
-    if (atomic_load_explicit(&service->totals->memory_level, memory_order_relaxed) >= MEMORY_REFUSES_CONNECTIONS) {
+    if (atomic_load_explicit(&service->totals->memory_level, memory_order_relaxed) >= MEMORY_REFUSES_NEWCOMERS) {
         return refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_MEMORY);
     }
     return take_handshake(service) ? 0 : refuse(service, wsi, 503, WEBSOCKET_METRIC_REFUSED_RATE);

@@ -26,6 +26,7 @@ NO_BOUNDS = {"broker.shards", "broker.partitions", "internal.port", "http.port",
 # Which test reaches a bound, and what it says there.
 REACHED = {
     "broker.inbox_messages": ("tests/integration/test_engine_redis_bounds.c", "inbox_messages = 20"),
+    "broker.memory_max": ("tests/e2e/retention.test.mjs", "broker.memory_max="),
     "broker.inbox_bytes": ("tests/integration/test_broker_wire.c", "over_the_bound_of_the_inbox_publishes_are_refused"),
     "broker.tail_messages": ("tests/unit/broker/test_channel.c", ".tail_messages_max = 8"),
     "broker.tail_bytes": ("tests/unit/broker/test_channel_tail.c", "tails.bytes_max = 3 *"),

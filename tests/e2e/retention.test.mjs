@@ -14,6 +14,11 @@ const SETTINGS = `
     history_ttl: 2s
     history_meta_ttl: 4s
     force_recovery: true
+  - name: brief-memory
+    allow_subscribe_for_client: true
+    allow_publish_for_client: true
+    history_size: 1000
+    history_ttl: 1h
 `;
 
 /* A channel that nobody uses leaves the broker at once. */
@@ -116,4 +121,37 @@ test('at memory.bytes publishers are told error 111, nothing is lost silently, a
   client.removeSubscription(subscription);
   await until('room', () => client.publish('demo:other', text).then(() => true, (error) => { assert.equal(error.code, 111); return false; }), 20000);
   assert.ok(await metric(server, 'callboard_memory_evicted_total') >= 1);
+});
+
+test('near broker.memory_max publishers and newcomers are told error 111, nobody is lost, and room made is used again', async () => {
+  const most = 64 << 20;
+  const server = await world.appliance({ settings: SETTINGS, args: [...FORGETFUL, '--set', 'client.commands_per_second=10000', '--set', `broker.memory_max=${most}`, '--set', 'broker.shards=1'] });
+  const client = await world.connected(server);
+  const channels = Array.from({ length: 16 }, (_, i) => `brief-memory:c${i}`);
+  const subscriptions = await Promise.all(channels.map((channel) => subscribed(client, channel)));
+  const text = 'x'.repeat(50000);
+  const taken = new Map(channels.map((channel) => [channel, 0]));
+  const refused = await (async () => {
+    for (let i = 0; ; i += 1) {
+      const channel = channels[i % channels.length];
+      try {
+        await client.publish(channel, text);
+        taken.set(channel, taken.get(channel) + 1);
+      } catch (error) {
+        return error;
+      }
+    }
+  })();
+  assert.deepEqual([refused.code, refused.temporary], [111, true]);
+  assert.ok(await metric(server, 'callboard_broker_memory_bytes') < most);
+  assert.ok(await metric(server, 'callboard_broker_memory_level') >= 2);
+  await until('each that was acked', () => subscriptions.every((subscription, i) => subscription.got.length === taken.get(channels[i])));
+  const newcomer = ctl(server, 'sub', 'brief-memory:new', '--count', '1');
+  assert.match(newcomer.err, /111/);
+  for (const channel of channels) {
+    assert.equal(ctl(server, 'history-remove', channel).code, 0);
+  }
+  await until('room', () => client.publish(channels[0], text).then(() => true, (error) => { assert.equal(error.code, 111); return false; }), 20000);
+  await until('no refusals', async () => (await metric(server, 'callboard_broker_memory_level')) === 0, 20000);
+  await subscribed(client, 'brief-memory:new');
 });

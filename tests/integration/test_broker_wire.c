@@ -66,12 +66,12 @@ static wire_client_t *new_client(struct fixture *self, const char *gateway_id, u
         .zmq_context = self->zmq_context, .endpoint = ENDPOINT, .gateway_id = gateway_id, .worker = worker});
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, const char *text) {
     struct fixture *self = memory_alloc_zero(sizeof *self);
     char error[512] = "";
     log_set_level(LOG_LEVEL_ERROR);
     self->part = (struct config_part){&broker_config_table, &self->config};
-    read_config(config_text, &self->part);
+    read_config(text, &self->part);
     self->zmq_context = zmq_ctx_new();
     self->metrics = metrics_new();
     self->broker = broker_new(&(struct broker_options){.config = &self->config,
@@ -86,6 +86,18 @@ static int set_up(void **state) {
     self->client = new_client(self, "gateway-1", 0);
     *state = self;
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_with(state, config_text);
+}
+
+/* Any process holds more than that. */
+static int set_up_short_of_memory(void **state) {
+    char text[sizeof config_text + 32];
+    static const char first[] = "broker:\n";
+    snprintf(text, sizeof text, "%s  memory_max: 1MiB\n%s", first, config_text + sizeof first - 1);
+    return set_up_with(state, text);
 }
 
 static int tear_down(void **state) {
@@ -874,6 +886,22 @@ static void over_the_bound_of_the_inbox_publishes_are_refused_and_all_else_is_do
     expect_published(self->client, wire_client_publish(self->client, "news:b", "1"));
 }
 
+static void short_of_memory_newcomers_and_publications_are_refused_and_who_goes_on_is_served(void **state) {
+    struct fixture *self = *state;
+    static char data[16384]; /* more than a 256th of the budget: it looks at once */
+    memset(data, '1', sizeof data - 1);
+    wire_client_link(self->client);
+    uint32_t request = wire_client_publish(self->client, "news:a", data);
+    expect_error(self->client, request, ERROR_TOO_MANY_REQUESTS, WIRE_ERROR_TEMPORARY);
+    request = wire_client_subscribe(self->client, "news:a", 1, NULL, false);
+    expect_error(self->client, request, ERROR_TOO_MANY_REQUESTS, WIRE_ERROR_TEMPORARY);
+    const struct position since = {.epoch = {"AbCdEf0123456789"}, .offset = 3};
+    request = wire_client_subscribe(self->client, "news:a", 2, &since, true);
+    expect_subscribed(self->client, request);
+    assert_int_equal(metrics_read(self->metrics, "callboard_broker_memory_refused_total", "what=\"publish\""), 1);
+    assert_int_equal(metrics_read(self->metrics, "callboard_broker_memory_refused_total", "what=\"subscribe\""), 1);
+}
+
 static void many_requests_at_once_are_all_answered(void **state) {
     struct fixture *self = *state;
     wire_client_link(self->client);
@@ -947,6 +975,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(draining_tells_the_gateways_and_refuses_what_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(over_the_bound_of_the_inbox_publishes_are_refused_and_all_else_is_done, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            short_of_memory_newcomers_and_publications_are_refused_and_who_goes_on_is_served, set_up_short_of_memory,
+            tear_down),
         cmocka_unit_test_setup_teardown(many_requests_at_once_are_all_answered, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,22 @@ static void at_the_bound_of_all_tails_the_one_not_used_for_longest_is_given_up_w
     assert_true(tails.quota.used <= tails.quota.limit);
 }
 
+static void where_memory_is_short_a_quarter_goes_the_longest_unused_first(void **state) {
+    (void) state;
+    fill_others();
+    append_range(1, 6);
+    channel_tails_shed(&tails);
+    assert_int_equal(channel_tail_count(&others[0]) + channel_tail_count(&others[1]), 3);
+    assert_int_equal(channel_tail_count(&tail), 6);
+    assert_int_equal(tails.n_given_up, 1);
+    for (int i = 0; i < 3; i++) {
+        channel_tails_shed(&tails);
+    }
+    assert_int_equal(tails.quota.used, 0);
+    channel_tails_shed(&tails); /* nothing is left */
+    assert_int_equal(tails.n_given_up, 3);
+}
+
 static void reading_a_tail_is_using_it(void **state) {
     (void) state;
     fill_others();
@@ -270,6 +286,8 @@ int main(void) {
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_too_old_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_removed_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_memory_is_short_a_quarter_goes_the_longest_unused_first, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(reading_a_tail_is_using_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tail_that_was_given_up_begins_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_many_go_as_are_needed, set_up, tear_down),

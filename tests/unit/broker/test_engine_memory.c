@@ -454,6 +454,20 @@ static void a_read_that_would_make_an_epoch_over_the_budget_is_refused(void **st
     assert_int_equal(read_all(world, "another").outcome, ENGINE_FULL);
 }
 
+static void held_back_it_grows_no_further_and_idle_channels_make_room(void **state) {
+    (void) state;
+    auto_world *world = world_new(1 << 20);
+    hold(world, "x");
+    append(world, "x", 8000);
+    append(world, "idle", 8000);
+    engine_hold_back(world->engine, true);
+    engine_hold_back(world->engine, true); /* said with every tick */
+    assert_int_equal(append(world, "x", 8000).outcome, ENGINE_OK);
+    assert_int_equal(append(world, "x", 8000).outcome, ENGINE_FULL);
+    engine_hold_back(world->engine, false);
+    assert_int_equal(append(world, "x", 8000).outcome, ENGINE_OK);
+}
+
 /* ---- presence ---- */
 
 static void set_member(struct world *world, const char *channel, struct span info, uint64_t lease) {
@@ -547,6 +561,7 @@ int main(void) {
         cmocka_unit_test(room_made_by_a_release_is_used),
         cmocka_unit_test(over_the_budget_publications_that_are_not_kept_still_pass),
         cmocka_unit_test(a_read_that_would_make_an_epoch_over_the_budget_is_refused),
+        cmocka_unit_test(held_back_it_grows_no_further_and_idle_channels_make_room),
         cmocka_unit_test(info_that_cannot_be_read_is_dropped_and_counted),
         cmocka_unit_test(members_of_dead_gateways_are_forgotten_where_nobody_watches),
         cmocka_unit_test(what_a_completion_asks_for_is_told_in_a_later_turn),

@@ -1,5 +1,5 @@
 /* Shares of the budget and what is given up at each. */
-#include "gateway/memory_guard.h"
+#include "base/process_memory.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,29 +18,28 @@ static void each_share_has_its_level(void **state) {
                  {799, MEMORY_FINE},
                  {800, MEMORY_SHEDS},
                  {899, MEMORY_SHEDS},
-                 {900, MEMORY_REFUSES_CONNECTIONS},
-                 {949, MEMORY_REFUSES_CONNECTIONS},
+                 {900, MEMORY_REFUSES_NEWCOMERS},
+                 {949, MEMORY_REFUSES_NEWCOMERS},
                  {950, MEMORY_REFUSES_PUBLICATIONS},
                  {5000, MEMORY_REFUSES_PUBLICATIONS}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(memory_guard_level(cases[i].used, 1000), cases[i].level);
-        assert_int_equal(memory_guard_level(cases[i].used * MIB, 1000 * (uint64_t) MIB), cases[i].level);
+        assert_int_equal(process_memory_level(cases[i].used, 1000), cases[i].level);
+        assert_int_equal(process_memory_level(cases[i].used * MIB, 1000 * (uint64_t) MIB), cases[i].level);
     }
-    assert_int_equal(memory_guard_level(UINT64_MAX, 0), MEMORY_FINE);
-    assert_string_equal(memory_level_text(MEMORY_FINE), "fine");
+    assert_int_equal(process_memory_level(UINT64_MAX, 0), MEMORY_FINE);
 }
 
 static void what_the_process_holds_grows_with_it(void **state) {
     (void) state;
-    uint64_t before = memory_guard_resident_bytes();
+    uint64_t before = process_memory_bytes();
     assert_true(before > 0);
     volatile char *block = malloc(64 * MIB);
     for (size_t i = 0; i < 64 * MIB; i += 1024) {
         block[i] = 1;
     }
-    assert_true(memory_guard_resident_bytes() >= before + 32 * MIB);
+    assert_true(process_memory_bytes() >= before + 32 * MIB);
     free((char *) (uintptr_t) block);
-    memory_guard_give_back();
+    process_memory_give_back();
 }
 
 int main(void) {

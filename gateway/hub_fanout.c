@@ -11,8 +11,9 @@
 
 #include "gateway/protocol/delta.h"
 
-/* Bits of a form. */
-enum { FORM_PROTOBUF = 1, FORM_COMPACTED = 2, FORM_DELTA = 4, FORM_PATCH = 8, FORMS = 16 };
+/* Bits of a form; the lowest ones are the encoding. */
+enum { FORM_ENCODING = 3, FORM_COMPACTED = 4, FORM_DELTA = 8, FORM_PATCH = 16, FORMS = 32 };
+_Static_assert(CLIENT_ENCODINGS <= FORM_ENCODING + 1, "an encoding needs its bits");
 
 void hub_compact(struct hub_channel *channel) {
     if (channel->fanning_out > 0 || channel->n_slots == channel->n_members) {
@@ -95,7 +96,7 @@ static payload_t *encode(const struct fan_out *self, unsigned form) {
     struct hub_channel *channel = self->channel;
     hub_t *hub = channel->hub;
     const struct message *message = self->message;
-    enum client_encoding encoding = (form & FORM_PROTOBUF) != 0 ? CLIENT_ENCODING_PROTOBUF : CLIENT_ENCODING_JSON;
+    enum client_encoding encoding = (enum client_encoding)(form & FORM_ENCODING);
     const struct client_codec *codec = client_codec_of(encoding);
     const struct client_channel named = {hub_channel_name(channel), (form & FORM_COMPACTED) != 0 ? channel->id : 0};
     buffer_clear(&hub->encoded);

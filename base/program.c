@@ -488,6 +488,23 @@ static void wipe_aliases(const struct program_description *description) {
     }
 }
 
+/* czmq takes socket options, log targets and its own signal handling from ZSYS_* before anybody calls it (security.md
+ * S39): ours come from our settings alone. */
+static void forget_czmq_variables(void) {
+    static const char prefix[] = "ZSYS_";
+    for (size_t i = 0; environ[i] != NULL;) {
+        size_t name_size = strcspn(environ[i], "=");
+        char name[128];
+        if (strncmp(environ[i], prefix, sizeof prefix - 1) != 0 || name_size >= sizeof name) {
+            i++;
+            continue;
+        }
+        memcpy(name, environ[i], name_size);
+        name[name_size] = '\0';
+        unsetenv(name); /* the ones behind it move up */
+    }
+}
+
 static int configure_and_run(program_t *self) {
     struct buffer errors = BUFFER_EMPTY;
     copy_environment(self);
@@ -541,6 +558,7 @@ int program_run(const struct program_description *description, void *context, in
     check(description->n_tables <= PROGRAM_TABLES_MAX, "%zu tables", description->n_tables);
     program_t self = {.description = description, .context = context};
     prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory */
+    forget_czmq_variables();
     int exit_code = act(&self, argc, argv);
     generation_free(&self, &self.next);
     if (self.current != self.first) {

@@ -352,7 +352,9 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     }
     tell_tls(self);
     log_info("gateway_started", log_text("gateway", self->id), log_u64("workers", self->n_wanted),
-             log_text("address", config->http_address), log_u64("port", (uint64_t) gateway_port(self)));
+             log_u64("descriptors", (uint64_t) sockets_max() + DESCRIPTORS_RESERVED),
+             log_u64("connections_max", atomic_load(&self->connections_max)), log_text("address", config->http_address),
+             log_u64("port", (uint64_t) gateway_port(self)));
     return self;
 }
 

@@ -1,6 +1,6 @@
 /* haproxy's doc/proxy-protocol.txt:
  *
- *   v2:  12 bytes of signature │ version 2 and command │ family │ length (2, big endian) │ addresses, ports, TLVs
+ *   v2:  12 bytes of preamble │ version 2 and command │ family │ length (2, big endian) │ addresses, ports, TLVs
  *   v1:  PROXY TCP4|TCP6|UNKNOWN source destination port port \r\n      (107 bytes at most)
  *
  * Both begin with 12 bytes at least, which tell them apart. Behind those v2 says its length; of v1 the next bytes that
@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    SIGNATURE_BYTES = 12,
+    PREAMBLE_BYTES = 12,
     V2_HEAD = 16,
     V1_MAX = 107,
     V1_FIELDS = 6,
@@ -21,11 +21,11 @@ enum {
 };
 enum family { FAMILY_TCP4 = 0x11, FAMILY_TCP6 = 0x21 };
 
-static const uint8_t signature[SIGNATURE_BYTES] = "\r\n\r\n\0\r\nQUIT\n";
+static const uint8_t preamble[PREAMBLE_BYTES] = "\r\n\r\n\0\r\nQUIT\n";
 static const char v1_begin[] = "PROXY ";
 
 static bool is_v2(const struct proxy_header *self) {
-    return memcmp(self->bytes, signature, SIGNATURE_BYTES) == 0;
+    return memcmp(self->bytes, preamble, PREAMBLE_BYTES) == 0;
 }
 
 static bool is_v1(const struct proxy_header *self) {
@@ -38,8 +38,8 @@ static size_t v2_length(const struct proxy_header *self) {
 
 size_t proxy_header_wanted(struct proxy_header *self, uint8_t **ret_to) {
     *ret_to = self->bytes + self->size;
-    if (self->size < SIGNATURE_BYTES) {
-        return SIGNATURE_BYTES - self->size;
+    if (self->size < PREAMBLE_BYTES) {
+        return PREAMBLE_BYTES - self->size;
     }
     if (is_v2(self)) {
         return (self->size < V2_HEAD ? V2_HEAD : v2_length(self)) - self->size;
@@ -144,14 +144,14 @@ static enum proxy_header_state v1_state(const struct proxy_header *self) {
 }
 
 enum proxy_header_state proxy_header_state(const struct proxy_header *self) {
-    size_t known = self->size < SIGNATURE_BYTES ? self->size : SIGNATURE_BYTES;
+    size_t known = self->size < PREAMBLE_BYTES ? self->size : PREAMBLE_BYTES;
     size_t v1_known = known < sizeof v1_begin - 1 ? known : sizeof v1_begin - 1;
-    bool may_be_v2 = memcmp(self->bytes, signature, known) == 0;
+    bool may_be_v2 = memcmp(self->bytes, preamble, known) == 0;
     bool may_be_v1 = memcmp(self->bytes, v1_begin, v1_known) == 0;
     if (!may_be_v2 && !may_be_v1) {
         return PROXY_HEADER_BAD;
     }
-    if (self->size < SIGNATURE_BYTES) {
+    if (self->size < PREAMBLE_BYTES) {
         return PROXY_HEADER_MORE;
     }
     return may_be_v2 ? v2_state(self) : v1_state(self);

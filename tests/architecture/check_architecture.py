@@ -169,6 +169,16 @@ def check_include(source, number, header, order):
             yield f"{source}:{number}: {library} is met only in {', '.join(files)}"
 
 
+def check_constant_time(source):
+    """Where secrets are met they are compared by CRYPTO_memcmp: another comparison tells by its time how far it came."""
+    if not source.startswith(("base/token", "base/http_service", "base/curve_", "gateway/", "broker/backend/")):
+        return
+    for number, line in enumerate((ROOT / source).read_text().splitlines(), 1):
+        call = re.search(r"(?<![A-Z_])(?:strcmp|strncmp|memcmp|span_equal|span_equal_text)\(([^;]*)", line)
+        if call and re.search(r"secret|signature|\bmac\b|hmac|bearer|password|api_key\b|key_hash", call.group(1)):
+            yield f"{source}:{number}: a secret is compared in a time that depends on it; use CRYPTO_memcmp"
+
+
 def check_file(source, order):
     if FORBIDDEN_NAMES.search(pathlib.PurePath(source).name):
         yield f"{source}: a file's name says its job; util, helper, common, misc, types and manager say none"
@@ -219,6 +229,7 @@ def problems():
     for source in tracked("*.c", "*.h"):
         yield from check_file(source, order)
         yield from check_blind(source)
+        yield from check_constant_time(source)
     for name in order:
         module = next((module for prefix, module in PARTS.items() if name.startswith(prefix)), name)
         if (ROOT / f"base/{name}.c").exists() and not (ROOT / f"tests/unit/base/test_{module}.c").exists():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The documentation says what the code says: tables that come from the code stand in the docs as the code has them, metrics and
 log events that it names exist, links lead somewhere, every setting that bounds something is in the table of bounds with its default, a
-metric and a test that reaches it, and the ports of README are the settings' defaults. --write puts the tables in; without it a
+metric and a test that reaches it, every threat of security.md has its settings, metrics and test, and the ports of README are the settings' defaults. --write puts the tables in; without it a
 difference is an error.
 """
 import pathlib
@@ -163,6 +163,32 @@ def check_bounds():
             yield f"docs/operations.md: the table of bounds misses {key}"
 
 
+# The threats that docs/security.md has to answer.
+THREATS = [f"S{n}" for n in [*range(1, 26), *range(36, 43)]]
+
+
+def check_security():
+    """Each threat has a row, whose keys are settings, whose metrics are counted with such labels, whose test is still there."""
+    page = (ROOT / "docs/security.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|\n ").split(" | ")] for line in page.splitlines() if line.startswith("| S")]
+    known = settings()
+    sources = "".join(path.read_text() for folder in ("base", "broker", "gateway") for path in (ROOT / folder).rglob("*.[ch]"))
+    if [row[0] for row in rows] != THREATS:
+        yield f"docs/security.md: has rows {[row[0] for row in rows]}, not {THREATS}"
+    for number, _, holds, keys, metrics, test in rows:
+        if not holds:
+            yield f"docs/security.md: {number} says not what holds"
+        for key in re.findall(r"`([^`]+)`", keys):
+            if key not in known:
+                yield f"docs/security.md: {number} names {key}, which is no setting"
+        for name in re.findall(r"`(callboard_[a-z_]+)", metrics):
+            if f'"{name}"' not in sources:
+                yield f"docs/security.md: {number} names {name}, which is not counted"
+        file, needle = re.fullmatch(r"`([^`]+)`: (.+)", test).groups()
+        if not (ROOT / file).exists() or needle not in (ROOT / file).read_text():
+            yield f"docs/security.md: {number}: {file} has no test that says: {needle}"
+
+
 def check_links():
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "tests").glob("*/README.md"))]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
@@ -181,6 +207,6 @@ def check_ports():
 
 if __name__ == "__main__":
     write = "--write" in sys.argv
-    found = [*check_tables(write), *check_checks(write), *check_names(), *check_bounds(), *check_links(), *check_ports()]
+    found = [*check_tables(write), *check_checks(write), *check_names(), *check_bounds(), *check_security(), *check_links(), *check_ports()]
     print("\n".join(found) if found else "docs: they say what the code says")
     sys.exit(1 if found else 0)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
+import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { World, get, metric, rawConnected, rawSocket, makeToken, sleep, until } from './support.mjs';
 
@@ -18,13 +19,13 @@ const refused = (gateway, reason) => metric(gateway, `callboard_websocket_refuse
 const count = (program, pattern) => program.lines.filter((line) => pattern.test(line)).length;
 
 /* The status of an upgrade's answer, and its Retry-After; the socket, where it was let in. */
-function knock(gateway) {
+function knock(gateway, headers = {}) {
   return new Promise((resolve, reject) => {
     const request = http.request({
       port: gateway.port, host: '127.0.0.1', path: '/connection/websocket', agent: false,
-      headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' },
+      headers: { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': 13, 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', ...headers },
     });
-    request.on('upgrade', (response, socket) => { socket.on('error', () => {}); resolve({ status: 101, socket }); });
+    request.on('upgrade', (response, socket) => { socket.on('error', () => {}); resolve({ status: 101, socket, extensions: response.headers['sec-websocket-extensions'] }); });
     request.on('response', (response) => { response.resume(); resolve({ status: response.statusCode, retry: response.headers['retry-after'] }); });
     request.on('error', reject);
     request.end();
@@ -65,6 +66,33 @@ test('client.handshakes_per_second: a storm is let in at that rate, the rest get
   assert.equal(await refused(gateway, 'rate'), rest.length);
   await until('the next one is let in', async () => (await knock(gateway)).status === 101);
   for (const { socket } of outcomes) socket?.destroy();
+});
+
+test('permessage-deflate is not agreed to, however it is offered, and a compressed frame ends its connection', async () => {
+  const gateway = await world.gateway({ brokers: [broker] });
+  const socket = await rawSocket(gateway.url, { perMessageDeflate: true });
+  assert.equal(socket.extensions, '');
+  socket.terminate();
+  for (const offer of ['permessage-deflate', 'permessage-deflate; client_max_window_bits', 'permessage-deflate; server_no_context_takeover, x-webkit-deflate-frame', 'permessage-bzip2']) {
+    const { status, extensions } = await knock(gateway, { 'Sec-WebSocket-Extensions': offer });
+    assert.deepEqual([status, extensions], [101, undefined], offer);
+  }
+  const { socket: compressed } = await knock(gateway);
+  const ended = new Promise((resolve) => compressed.on('close', resolve));
+  compressed.resume();
+  compressed.write(Buffer.from([0xc1, 0x87, 0, 0, 0, 0, 0xaa, 0x56, 0x4a, 0x54, 0xb2, 0x02, 0x00]));
+  await ended;
+});
+
+test('workers are the cores the process may use, and the start says them and the descriptors', async () => {
+  const gateway = await world.gateway({ brokers: [broker], args: set('gateway.workers=0') });
+  const cores = Number(execFileSync('nproc').toString());
+  const { workers } = JSON.parse((await get(gateway.internal, '/info')).body);
+  assert.ok(workers >= 1 && workers <= cores);
+  const limits = fs.readFileSync(`/proc/${gateway.pid}/limits`, 'utf8');
+  const [, soft, hard] = /Max open files\s+(\d+)\s+(\d+)/.exec(limits);
+  assert.ok(soft === hard || Number(soft) >= 65536 + 1024, `${soft} of ${hard}`);
+  assert.match(gateway.log(), new RegExp(`"event":"gateway_started".*"workers":${workers},"descriptors":${soft}`));
 });
 
 test('memory that runs short: slow connections go, then newcomers, then publications; and everything comes back', async () => {

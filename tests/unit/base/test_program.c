@@ -56,6 +56,10 @@ static bool toy_start(void *context, program_t *program, void *const *configs, c
         snprintf(ret_error, error_size, "toy.fixed is %s", config->fixed);
         return false;
     }
+    if (getenv("ZSYS_SNDHWM") != NULL || getenv("ZSYS_LOGSENDER") != NULL) {
+        snprintf(ret_error, error_size, "czmq would take what it finds in the environment");
+        return false;
+    }
     if (prctl(PR_GET_DUMPABLE) != 0) {
         snprintf(ret_error, error_size, "a core dump would hold the secrets");
         return false;
@@ -195,6 +199,14 @@ static void the_environment_that_others_may_read_has_no_secret(void **state) {
     assert_null(memmem(text.data, text.size, "quite-secret", 12));
     assert_null(memmem(text.data, text.size, "7777", 4));
     buffer_finish(&text);
+    process_stop(&toy);
+}
+
+static void variables_that_steer_czmq_are_forgotten(void **state) {
+    (void) state;
+    const char *const settings[] = {"ZSYS_SNDHWM=1", "ZSYS_LOGSENDER=tcp://127.0.0.1:1", "TOY_PORT=7777", NULL};
+    process_t *toy = start_toy(settings, NULL);
+    assert_ready(toy, "toy ready: port 7777, hello, ");
     process_stop(&toy);
 }
 
@@ -370,6 +382,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_command_line_is_above_the_environment_and_that_above_the_file),
         cmocka_unit_test(nothing_is_above_a_fixed_setting),
         cmocka_unit_test(the_environment_that_others_may_read_has_no_secret),
+        cmocka_unit_test(variables_that_steer_czmq_are_forgotten),
         cmocka_unit_test(a_shortcut_sets_its_key_and_an_alias_its_variable),
         cmocka_unit_test(our_own_variable_is_above_its_alias),
         cmocka_unit_test(CALLBOARD_CONFIG_names_the_file),

@@ -85,6 +85,17 @@ static const struct config_key keys[] = {
          "fossil: subscribers that ask for it get a publication as a patch of the one before, where that is shorter. "
          "Needs history."},
     SWITCH(delta_publish, "Publications may be sent as patches; without it allowed_delta_types has nothing to send."),
+    SWITCH(allow_tags_filter, "Subscribers may ask for a part of the publications, by their tags (else error 107)."),
+    SWITCH(exclude_publisher, "Who publishes does not get its own publication back."),
+    {.path = "flush_interval",
+     .type = CONFIG_DURATION,
+     FIELD(flush_interval_ms),
+     .default_text = "0",
+     .minimum = 0,
+     .maximum = 10000,
+     .help =
+         "How long a connection's pushes may wait for more, so that one write carries them all: fewer system calls and "
+         "packets, later delivery. Whatever else the connection is sent takes them along. 0: not at all."},
     {.path = "publication_data_format",
      .type = CONFIG_CHOICE,
      FIELD(publication_data_format),

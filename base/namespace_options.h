@@ -39,6 +39,9 @@ struct namespace_options {
     bool allow_user_limited_channels;
     struct config_text_list allowed_delta_types; /* each "fossil" */
     bool delta_publish;
+    bool allow_tags_filter;
+    bool exclude_publisher;
+    int64_t flush_interval_ms;   /* 0: at the end of the turn */
     int publication_data_format; /* enum publication_format */
     int durability;              /* enum durability */
     int on_engine_down;          /* enum engine_down */

@@ -38,6 +38,8 @@ static const struct metric_description metric_table[] = {
     [HUB_METRIC_JOINS_FAILED] = {"callboard_gateway_joins_failed_total", "Sessions that could not join a channel.", METRIC_COUNTER, NULL},
     [HUB_METRIC_RECOVERED] = {"callboard_gateway_recoveries_total", "Sessions that joined with a position.", METRIC_COUNTER, "recovered=\"true\""},
     [HUB_METRIC_NOT_RECOVERED] = {"callboard_gateway_recoveries_total", "Sessions that joined with a position.", METRIC_COUNTER, "recovered=\"false\""},
+    [HUB_METRIC_FILTERED] = {"callboard_gateway_pushes_withheld_total", "Publications that a session was not sent.", METRIC_COUNTER, "reason=\"tags_filter\""},
+    [HUB_METRIC_EXCLUDED] = {"callboard_gateway_pushes_withheld_total", "Publications that a session was not sent.", METRIC_COUNTER, "reason=\"own\""},
     [HUB_METRIC_DELTA_BASES] = {"callboard_gateway_delta_bases", "Channels whose last publication is kept because a subscriber negotiated deltas.", METRIC_GAUGE, NULL},
     [HUB_METRIC_PATCHES] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"true\""},
     [HUB_METRIC_PATCHES_NOT_WORTH_IT] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"false\""},

@@ -12,6 +12,7 @@
 #include "base/position.h"
 #include "gateway/broker_requests.h"
 #include "gateway/protocol/client_protocol.h"
+#include "gateway/protocol/tag_filter.h"
 
 typedef struct hub hub_t;
 struct hub_channel;
@@ -24,6 +25,8 @@ struct hub_member {
     bool wants_presence_events;  /* join and leave pushes */
     bool is_compacted;           /* pushes carry the channel's id instead of its name */
     bool wants_delta;            /* patches where they are shorter; false after joining without history */
+    tag_filter_t *filter;        /* NULL: it gets every publication; not with wants_delta */
+    uint64_t excluded_client;    /* client_id_hash of whose publications it does not get: its own; 0: nobody's */
     struct hub_channel *channel; /* NULL: in none */
     uint32_t index;              /* in the channel's members, when joined */
     uint8_t state;

@@ -5,6 +5,9 @@
  * publication whole or as a patch. A patch is computed once, of the channel's publication before; it is for members
  * that got that one. So the first one a member gets is whole, and after a loss all are.
  *
+ * A tags filter is judged once for each publication, whoever shares it; what is withheld leaves no gap, because
+ * sessions have no position of their own here.
+ *
  * A member may leave at any time, also inside the calls made here: its slot becomes a hole, nobody moves, and the holes
  * are closed when the outermost fan-out ends. Who joins inside stands behind the end and gets the next one. */
 #include "gateway/hub_internal.h"
@@ -44,8 +47,12 @@ struct fan_out {
     const struct message *message;
     payload_t *framed[FORMS];
     bool has_patch; /* in the hub's scratch buffer */
+    uint64_t serial;
+    uint64_t publisher; /* client_id_hash; 0: nobody, or not asked yet */
     uint64_t n_delivered;
     uint64_t n_patches;
+    uint64_t n_filtered;
+    uint64_t n_excluded;
 };
 
 /* ---- deltas ---- */
@@ -113,6 +120,32 @@ static payload_t *encode(const struct fan_out *self, unsigned form) {
     return hub->callbacks.frame(encoding, buffer_span(&hub->encoded));
 }
 
+/* ---- withholding ---- */
+
+static bool is_own(struct fan_out *self, const struct hub_member *member) {
+    struct wire_client_info info;
+    if (self->publisher == 0) {
+        struct span bytes = self->message->publication->info;
+        bool has_publisher = bytes.size > 0 && wire_read_client_info(bytes, &info) && info.client.size > 0;
+        self->publisher = has_publisher ? client_id_hash(info.client) : UINT64_MAX;
+    }
+    return self->publisher == member->excluded_client;
+}
+
+/* Of a member that may not get all. */
+static bool withholds(struct fan_out *self, struct hub_member *member) {
+    if (member->filter != NULL &&
+        !tag_filter_passes_once(member->filter, self->message->publication->tags, self->serial)) {
+        self->n_filtered++;
+        return true;
+    }
+    if (member->excluded_client != 0 && is_own(self, member)) {
+        self->n_excluded++;
+        return true;
+    }
+    return false;
+}
+
 /* ---- delivering ---- */
 
 static void deliver(struct fan_out *self, struct hub_member *member) {
@@ -122,9 +155,14 @@ static void deliver(struct fan_out *self, struct hub_member *member) {
         if (!member->wants_presence_events) {
             return;
         }
-    } else if (member->wants_delta) {
-        form |= choose_delta(self, member);
-        self->n_patches += (form & FORM_PATCH) != 0;
+    } else {
+        if ((member->filter != NULL || member->excluded_client != 0) && withholds(self, member)) {
+            return;
+        }
+        if (member->wants_delta) {
+            form |= choose_delta(self, member);
+            self->n_patches += (form & FORM_PATCH) != 0;
+        }
     }
     if (self->framed[form] == NULL) {
         self->framed[form] = encode(self, form);
@@ -148,11 +186,15 @@ static void fan_out(struct fan_out *self) {
         payload_unref(&self->framed[i]);
     }
     metric_add(channel->hub->metrics, HUB_METRIC_DELIVERIES, self->n_delivered);
+    if (self->n_filtered + self->n_excluded > 0) {
+        metric_add(channel->hub->metrics, HUB_METRIC_FILTERED, self->n_filtered);
+        metric_add(channel->hub->metrics, HUB_METRIC_EXCLUDED, self->n_excluded);
+    }
 }
 
 void hub_fan_out_publication(struct hub_channel *channel, const struct wire_publication *publication) {
     struct message message = {.publication = publication};
-    struct fan_out self = {.channel = channel, .message = &message};
+    struct fan_out self = {.channel = channel, .message = &message, .serial = ++channel->hub->last_serial};
     if (channel->n_delta_members == 0) {
         fan_out(&self);
         return;

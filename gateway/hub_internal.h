@@ -29,6 +29,8 @@ enum hub_metric {
     HUB_METRIC_JOINS_FAILED,
     HUB_METRIC_RECOVERED,
     HUB_METRIC_NOT_RECOVERED,
+    HUB_METRIC_FILTERED,
+    HUB_METRIC_EXCLUDED,
     HUB_METRIC_DELTA_BASES,
     HUB_METRIC_PATCHES,
     HUB_METRIC_PATCHES_NOT_WORTH_IT,
@@ -46,6 +48,7 @@ struct hub {
     uint32_t last_handle;
     uint32_t last_request;
     uint64_t last_channel_id;
+    uint64_t last_serial; /* of publications, for what is judged once for each */
     size_t n_channels;
     size_t n_members;
     struct list_link woken;    /* someone came or the last one left: looked at outside of the sessions' calls */

@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "gateway/protocol/client_protocol_raw.h"
 
+#include <xxhash.h>
+
 const struct client_codec *client_codec_of(enum client_encoding encoding) {
     switch (encoding) {
     case CLIENT_ENCODING_JSON:
@@ -34,4 +36,9 @@ const char *disconnect_reason(enum disconnect_code code) {
 #undef DISCONNECT_CODE_REASON
     }
     return ""; /* a number that came from elsewhere, say a backend */
+}
+
+uint64_t client_id_hash(struct span client) {
+    uint64_t hash = XXH64(client.data, client.size, 0);
+    return hash == 0 ? 1 : hash;
 }

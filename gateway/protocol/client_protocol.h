@@ -218,6 +218,8 @@ enum disconnect_code {
     DISCONNECT_CODES(DISCONNECT_CODE_MEMBER)
 #undef DISCONNECT_CODE_MEMBER
 };
+/* Of a client id, to tell clients apart; never 0. */
+uint64_t client_id_hash(struct span client);
 /* The reason text of a code of the list; "" for others. */
 const char *disconnect_reason(enum disconnect_code code);
 

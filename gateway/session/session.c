@@ -48,14 +48,21 @@ void session_disconnect(session_t *self, enum disconnect_code code) {
     mark_dirty(self);
 }
 
-static void queue(session_t *self, payload_t *framed, uint32_t bytes_max) {
+/* False: over a bound. */
+static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
     struct session_environment *environment = self->environment;
     if (outbox_push(&self->outbox, framed, bytes_max, (uint32_t) environment->config->outbox_frames,
                     &environment->outbox_budget) == OUTBOX_OVER_LIMIT) {
         session_disconnect(self, DISCONNECT_SLOW);
-        return;
+        return false;
     }
-    mark_dirty(self);
+    return true;
+}
+
+static void queue(session_t *self, payload_t *framed, uint32_t bytes_max) {
+    if (push(self, framed, bytes_max)) {
+        mark_dirty(self);
+    }
 }
 
 static uint32_t outbox_limit(const session_t *self) {
@@ -66,6 +73,21 @@ void session_queue(session_t *self, payload_t *framed) {
     if (self->state != SESSION_CLOSING) {
         queue(self, framed, outbox_limit(self));
     }
+}
+
+void session_queue_for(session_t *self, payload_t *framed, int64_t wait_ms) {
+    if (self->state == SESSION_CLOSING || !push(self, framed, outbox_limit(self))) {
+        return;
+    }
+    uint64_t until_ms = clock_monotonic_ms() + (uint64_t) wait_ms;
+    uint64_t planned_ms = self->deadlines[SESSION_DEADLINE_FLUSH];
+    if (!list_is_linked(&self->dirty) && (planned_ms == 0 || until_ms < planned_ms)) {
+        session_set_deadline(self, SESSION_DEADLINE_FLUSH, until_ms);
+    }
+}
+
+void session_flush_waiting(session_t *self) {
+    mark_dirty(self);
 }
 
 void session_clear_buffer(struct buffer *buffer) {
@@ -214,6 +236,9 @@ static void note_backlog(session_t *self) {
 
 static void write_out(session_t *self) {
     struct session_environment *environment = self->environment;
+    if (self->deadlines[SESSION_DEADLINE_FLUSH] != 0) {
+        session_set_deadline(self, SESSION_DEADLINE_FLUSH, 0); /* all of it goes now */
+    }
     while (!self->backlogged && !outbox_is_empty(&self->outbox)) {
         uint32_t n_payloads = 0;
         struct span framed = outbox_gather(&self->outbox, &environment->gathered, &n_payloads);
@@ -381,6 +406,7 @@ void session_environment_init(struct session_environment *self,
     quota_init(&self->outbox_budget, 0, NULL);
     buffer_init(&self->gathered, GATHER_BYTES);
     self->user_count = user_count_new();
+    self->tag_filters = tag_filter_set_new();
 }
 
 void session_environment_finish(struct session_environment *self) {
@@ -392,4 +418,5 @@ void session_environment_finish(struct session_environment *self) {
     buffer_finish(&self->replies);
     buffer_finish(&self->gathered);
     user_count_destroy(&self->user_count);
+    tag_filter_set_destroy(&self->tag_filters);
 }

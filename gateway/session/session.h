@@ -52,6 +52,7 @@ struct session_environment {
     struct list_link closing;
     struct list_link dirty;
     user_count_t *user_count;
+    tag_filter_set_t *tag_filters;
     struct buffer decoded;    /* scratch of the decoder, per command */
     struct buffer replies;    /* those of the message that is being handled */
     const session_t *handled; /* whose message that is */

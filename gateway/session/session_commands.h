@@ -22,6 +22,7 @@ enum session_deadline {
     SESSION_DEADLINE_EXPIRY,       /* of the connection, with its grace: 3005 */
     SESSION_DEADLINE_SUBSCRIPTION, /* the first expiry among the subscriptions, with its grace: 2501 */
     SESSION_DEADLINE_STALL,        /* the transport did not take its backlog: 3008 */
+    SESSION_DEADLINE_FLUSH,        /* pushes that wait for more of them (flush_interval) are written */
     SESSION_DEADLINES,
 };
 
@@ -58,8 +59,9 @@ struct subscription {
     struct list_link link; /* in the session's */
     session_t *session;
     struct hub_member member;
-    payload_t *info;      /* with chan_info; NULL: the session's */
-    payload_t *data;      /* of the token, for the reply; NULL: none, or sent */
+    payload_t *info; /* with chan_info; NULL: the session's */
+    payload_t *data; /* of the token, for the reply; NULL: none, or sent */
+    int64_t flush_interval_ms;
     int64_t expire_at_s;  /* wall clock, 0 = never */
     uint64_t from_offset; /* what the client asked to recover from */
     uint32_t command_id;  /* of the subscribe command, while joining */
@@ -94,6 +96,9 @@ void session_reply_error(session_t *self, uint32_t id, enum error_code code);
 void session_reply_empty(session_t *self, const struct client_command *command);
 /* Queues a framed payload; over a bound the session closes with 3008. */
 void session_queue(session_t *self, payload_t *framed);
+/* The same, but it may wait so long for more to be written along with it. */
+void session_queue_for(session_t *self, payload_t *framed, int64_t wait_ms);
+void session_flush_waiting(session_t *self);
 
 /* The session's user and client id; empty before connect. */
 struct wire_client_info session_client_info(const session_t *self);
@@ -148,6 +153,19 @@ void session_set_chan_info(struct subscription *subscription, struct span chan_i
 void session_renew_presence(session_t *self); /* the session's own info has changed */
 void session_schedule_subscription_expiry(session_t *self);
 void session_expire_subscriptions(session_t *self);
+
+/* ---- delivery (session_delivery.c) ---- */
+
+/* ERROR_NONE or 107. */
+enum error_code session_judge_filter(const session_t *self, const struct client_subscribe *request,
+                                     const struct namespace_options *options);
+/* Of a new subscription, before it joins; its filter was judged. */
+void session_choose_delivery(struct subscription *subscription, const struct client_subscribe *request,
+                             const struct namespace_options *options);
+/* Of what was recovered, what its filter lets pass; returns how many. */
+uint32_t session_filter_recovered(const struct subscription *subscription, const struct hub_joined *joined,
+                                  struct buffer *ret_publications);
+void session_deliver(const struct subscription *subscription, payload_t *framed);
 
 /* ---- tokens (session_refresh.c) ---- */
 
@@ -204,6 +222,7 @@ enum session_metric {
     SESSION_METRIC_CONNECTIONS,
     SESSION_METRIC_DEAD,
     SESSION_METRIC_OUTBOX_BYTES,
+    SESSION_METRIC_TAG_FILTERS,
     SESSION_METRIC_COMMANDS,
     SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
 #define SESSION_METRIC_ERROR(name, code, reason, message, temporary, definite) SESSION_METRIC_ERROR_##name,

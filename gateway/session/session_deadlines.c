@@ -131,6 +131,7 @@ static void (*const handlers[SESSION_DEADLINES])(session_t *self) = {
     [SESSION_DEADLINE_EXPIRY] = on_expired,
     [SESSION_DEADLINE_SUBSCRIPTION] = session_expire_subscriptions,
     [SESSION_DEADLINE_STALL] = on_stalled,
+    [SESSION_DEADLINE_FLUSH] = session_flush_waiting,
 };
 
 static void on_timer(struct timer_entry *entry) {

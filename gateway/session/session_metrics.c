@@ -18,6 +18,8 @@ const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_OUTBOX_BYTES] = {"callboard_client_outbox_bytes",
                                      "Bytes that wait for slow connections, or of messages kept for later.",
                                      METRIC_GAUGE, NULL},
+    [SESSION_METRIC_TAG_FILTERS] = {"callboard_client_tag_filters", "Tags filters that are different from each other.",
+                                    METRIC_GAUGE, NULL},
     COMMAND_ROW(CLIENT_COMMAND_PONG, "pong"),
     COMMAND_ROW(CLIENT_COMMAND_CONNECT, "connect"),
     COMMAND_ROW(CLIENT_COMMAND_PING, "ping"),
@@ -59,6 +61,7 @@ void session_count_change(const session_t *self, enum session_metric row, int64_
 void session_environment_show(const struct session_environment *self) {
     if (self->metrics != NULL) {
         metric_set(self->metrics, SESSION_METRIC_OUTBOX_BYTES, (int64_t) self->outbox_budget.used);
+        metric_set(self->metrics, SESSION_METRIC_TAG_FILTERS, (int64_t) tag_filter_set_count(self->tag_filters));
     }
 }
 

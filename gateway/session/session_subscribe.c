@@ -19,7 +19,7 @@
 #include <xxhash.h>
 
 /* Of a subscribe request. */
-enum { FLAG_UNDERSTANDS_IDS = 1, FLAG_FAILS_UNRECOVERED = 2 };
+enum { FLAG_FAILS_UNRECOVERED = 2 };
 
 /* What decided that the client may, and with what. */
 struct admission {
@@ -45,6 +45,7 @@ void session_drop_subscription(struct subscription **subscription_p) {
     }
     payload_unref(&subscription->info);
     payload_unref(&subscription->data);
+    tag_filter_release(&subscription->member.filter);
     memory_free(subscription);
 }
 
@@ -169,12 +170,17 @@ static void reply_joined(struct subscription *subscription, const struct hub_joi
         result.epoch = joined->position.epoch;
         result.offset = recovered ? subscription->from_offset : joined->position.offset;
     }
-    if (recovered) {
+    struct buffer passed = BUFFER_EMPTY;
+    if (recovered && subscription->member.filter != NULL) {
+        result.n_publications = session_filter_recovered(subscription, joined, &passed);
+        result.publications = buffer_span(&passed);
+    } else if (recovered) {
         result.n_publications = joined->n_publications;
         result.publications = joined->publications;
     }
     self->codec->encode_subscribed(session_begin_reply(self), subscription->command_id, &result);
     session_end_reply(self);
+    buffer_finish(&passed);
 }
 
 static void fail(struct subscription *subscription, enum error_code code) {
@@ -213,8 +219,7 @@ static void on_join_failed(struct hub_member *member, enum error_code code) {
 }
 
 static void deliver(struct hub_member *member, payload_t *framed) {
-    const struct subscription *subscription = member->owner;
-    session_queue(subscription->session, framed);
+    session_deliver(member->owner, framed);
 }
 
 static void on_lost(struct hub_member *member, const struct position *position) {
@@ -236,13 +241,15 @@ const struct hub_callbacks session_hub_callbacks = {
 /* ---- subscribe ---- */
 
 /* What is wrong with the request in itself, in the order of client-protocol.md 13. */
-static enum error_code judge_request(const session_t *self, const struct client_subscribe *request) {
+static enum error_code judge_request(const session_t *self, const struct client_subscribe *request,
+                                     const struct namespace_options *options) {
     if (request->type != 0) {
         bool is_map = request->type >= 1 && request->type <= 3;
         return is_map ? ERROR_PERMISSION_DENIED : request->type == 4 ? ERROR_NOT_AVAILABLE : ERROR_BAD_REQUEST;
     }
-    if (request->tag_filter.type != JSON_NONE) {
-        return ERROR_BAD_REQUEST; /* no namespace allows it */
+    enum error_code error = session_judge_filter(self, request, options);
+    if (error != ERROR_NONE) {
+        return error;
     }
     if (session_find_subscription(self, request->channel) != NULL) {
         return ERROR_ALREADY_SUBSCRIBED;
@@ -284,20 +291,6 @@ static bool admit(session_t *self, const struct client_command *command, const s
     return error == ERROR_NONE;
 }
 
-static bool compacts(const session_t *self) {
-    int which = self->environment->config->channel_compaction;
-    return which == CHANNEL_COMPACTION_ALL || (which == CHANNEL_COMPACTION_JSON && !self->codec->is_binary);
-}
-
-/* Not granted is no error. A patch is of the publication before, so it does not go with a filter; in JSON it is text.
- */
-static bool grants_delta(const session_t *self, const struct client_subscribe *request,
-                         const struct namespace_options *options) {
-    bool can_carry_it = self->codec->is_binary || options->publication_data_format == PUBLICATION_JSON;
-    return request->delta.size > 0 && request->tag_filter.type == JSON_NONE && namespace_allows_delta(options) &&
-           can_carry_it;
-}
-
 static struct subscription *subscription_new(session_t *self, const struct client_command *command,
                                              const struct namespace_options *options,
                                              const struct subscription_features *features) {
@@ -315,10 +308,8 @@ static struct subscription *subscription_new(session_t *self, const struct clien
     subscription->has_presence = features->has_presence;
     subscription->tells_join_leave = features->tells_join_leave;
     subscription->member.owner = subscription;
-    subscription->member.encoding = self->codec->encoding;
     subscription->member.wants_presence_events = features->pushes_join_leave && self->raw == NULL;
-    subscription->member.is_compacted = (request->flag & FLAG_UNDERSTANDS_IDS) != 0 && compacts(self);
-    subscription->member.wants_delta = grants_delta(self, request, options);
+    session_choose_delivery(subscription, request, options);
     list_push_back(&self->subscriptions, &subscription->link);
     self->n_subscriptions++;
     self->n_in_flight++;
@@ -363,7 +354,7 @@ void session_handle_subscribe(session_t *self, const struct client_command *comm
     if (!session_find_options(self, command->id, request->channel, &options)) {
         return;
     }
-    enum error_code error = judge_request(self, request);
+    enum error_code error = judge_request(self, request, options);
     if (error != ERROR_NONE) {
         session_reply_error(self, command->id, error);
         return;

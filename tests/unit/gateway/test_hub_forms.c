@@ -339,6 +339,76 @@ static void bytes_are_patched_for_protobuf_and_go_whole_to_json(void **state) {
     assert_non_null(strstr(viewers[0].last, "\"data\":\"eyJwcmljZSI6MTAxLCJz"));
 }
 
+/* ---- withholding ---- */
+
+static tag_filter_t *filter_of(tag_filter_set_t *set, const char *value) {
+    char json[128];
+    struct json_value request;
+    snprintf(json, sizeof json, "{\"key\":\"sport\",\"cmp\":\"eq\",\"val\":\"%s\"}", value);
+    assert_int_equal(json_scan(span_of_text(json), &JSON_LIMITS_DEFAULT, &request, NULL), JSON_OK);
+    return tag_filter_take(set, request);
+}
+
+static void push_tagged(uint64_t offset, const char *sport) {
+    struct buffer tags = BUFFER_EMPTY;
+    wire_append_tag(&tags, &(struct wire_tag){SPAN_LITERAL("sport"), span_of_text(sport)});
+    push_with(offset, 0, "1", buffer_span(&tags));
+    buffer_finish(&tags);
+}
+
+static void who_filters_gets_what_passes_in_the_same_bytes_as_everybody(void **state) {
+    (void) state;
+    tag_filter_set_t *set = tag_filter_set_new();
+    for (size_t i = 0; i < 6; i++) {
+        viewers[i].member.filter = i < 2 ? filter_of(set, "chess") : i < 4 ? filter_of(set, "go") : NULL;
+    }
+    assert_int_equal(tag_filter_set_count(set), 2);
+    join_all(6, WIRE_SUBSCRIBED_HISTORY);
+    push_tagged(10, "chess");
+    push_tagged(11, "go");
+    push_tagged(12, "darts");
+    push_tagged(13, "chess");
+    AWAIT(viewers[5].n_delivered == 4);
+    assert_int_equal(n_framed, 4); /* once each, whoever filters */
+    static const unsigned expected[] = {2, 2, 1, 1, 4, 4};
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(viewers[i].n_delivered, expected[i]);
+        assert_int_equal(viewers[i].n_lost, 0);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        hub_leave(hub, &viewers[i].member);
+        tag_filter_release(&viewers[i].member.filter);
+    }
+    tag_filter_set_destroy(&set);
+}
+
+static void who_excludes_its_own_gets_that_of_others_and_is_patched_right(void **state) {
+    (void) state;
+    want_delta(2);
+    viewers[0].member.excluded_client = client_id_hash(SPAN_LITERAL("c0"));
+    join_all(2, WIRE_SUBSCRIBED_HISTORY);
+    struct buffer info = BUFFER_EMPTY;
+    wire_append_client_info(&info, &(struct wire_client_info){.client = SPAN_LITERAL("c0")});
+    push(10, DOCUMENT("100"));
+    struct buffer publication = BUFFER_EMPTY;
+    wire_append_publication(&publication, &(struct wire_publication){.offset = 11,
+                                                                     .flags = WIRE_PUBLICATION_DELTA,
+                                                                     .data = SPAN_LITERAL(DOCUMENT("101")),
+                                                                     .info = buffer_span(&info)});
+    wire_append_push(wire_broker_batch(broker), handle, buffer_span(&publication));
+    wire_broker_send(broker, 0, 1);
+    buffer_finish(&publication);
+    buffer_finish(&info);
+    AWAIT(viewers[1].n_delivered == 2);
+    assert_int_equal(viewers[0].n_delivered, 1);
+    push(12, DOCUMENT("102"));
+    AWAIT(viewers[1].n_delivered == 3 && viewers[0].n_delivered == 2);
+    assert_true(!got_patch(&viewers[0]) && got_patch(&viewers[1])); /* it has not the one before */
+    push(13, DOCUMENT("103"));
+    AWAIT(viewers[0].n_delivered == 3);
+    assert_true(got_patch(&viewers[0]));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_form_is_encoded_once, set_up, tear_down),
@@ -351,6 +421,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(after_a_loss_the_next_is_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_to_be_patched_or_not_worth_it_goes_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_are_patched_for_protobuf_and_go_whole_to_json, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_filters_gets_what_passes_in_the_same_bytes_as_everybody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_excludes_its_own_gets_that_of_others_and_is_patched_right, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

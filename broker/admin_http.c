@@ -29,10 +29,15 @@ static void append_status(struct buffer *body, const broker_t *broker, const str
     buffer_append_format(body, "{\"status\":\"%s\",\"broker\":", word);
     buffer_append_json_string(body, span_of_text(status->id));
     buffer_append_format(body, ",\"connections\":{\"gateway_workers\":%llu},", (unsigned long long) status->links);
-    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\"%s,\"findings\":",
+    buffer_append_format(body, "\"redis\":{\"connected\":%s,\"pubsub_connected\":%s,\"mode\":\"%s\"%s",
                          bool_text(status->mode == WIRE_MODE_REDIS && status->engine_connected),
                          bool_text(status->mode == WIRE_MODE_REDIS && status->pubsub_connected),
                          mode_text(status->mode), status->stands_in ? ",\"fallback\":true" : "");
+    if (status->engine_reason != NULL) {
+        buffer_append_text(body, ",\"reason\":");
+        buffer_append_json_string(body, span_of_text(status->engine_reason));
+    }
+    buffer_append_text(body, ",\"findings\":");
     finding_board_append_ids(broker_findings(broker), body);
     buffer_append_text(body, "}}\n");
 }

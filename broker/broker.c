@@ -358,6 +358,9 @@ static void add_shard(const broker_t *self, uint32_t index, struct broker_status
     status->stands_in |= figures.stands_in;
     status->engine_connected &= figures.engine_connected;
     status->pubsub_connected &= figures.pubsub_connected;
+    if (!figures.engine_connected && figures.engine_reason != NULL) {
+        status->engine_reason = figures.engine_reason;
+    }
     status->stalled_ms = stalled_ms > status->stalled_ms ? stalled_ms : status->stalled_ms;
     status->channels += figures.channels;
     status->subscriptions += figures.subscriptions;

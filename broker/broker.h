@@ -54,9 +54,10 @@ finding_board_t *broker_findings(const broker_t *self); /* of the engines' serve
 struct broker_status {
     const char *id;
     uint32_t shards;
-    enum wire_mode mode;   /* memory where one shard's is */
-    bool stands_in;        /* memory, because Redis could not be reached at the start (redis.fallback) */
-    bool engine_connected; /* all shards' */
+    enum wire_mode mode;       /* memory where one shard's is */
+    bool stands_in;            /* memory, because Redis could not be reached at the start (redis.fallback) */
+    bool engine_connected;     /* all shards' */
+    const char *engine_reason; /* static: why a shard's is not; NULL: it is, or nothing was said yet */
     bool pubsub_connected;
     bool draining;       /* every shard knows it */
     uint64_t stalled_ms; /* of the actor that came round longest ago */

@@ -196,6 +196,7 @@ void shard_read_figures(const shard_t *self, struct shard_figures *ret_figures) 
     bool draining = atomic_load(&self->seen_draining); /* first: the others are then not older */
     *ret_figures = (struct shard_figures){.engine_connected = atomic_load(&self->engine_connected),
                                           .pubsub_connected = atomic_load(&self->pubsub_connected),
+                                          .engine_reason = atomic_load(&self->engine_reason),
                                           .mode = (enum wire_mode) atomic_load(&self->mode),
                                           .stands_in = atomic_load(&self->stands_in),
                                           .peers = atomic_load(&self->seen_peers),

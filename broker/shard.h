@@ -89,6 +89,7 @@ void shard_post_reload(shard_t *self, const namespace_set_t *namespaces, uint32_
 struct shard_figures {
     bool engine_connected;
     bool pubsub_connected;
+    const char *engine_reason; /* static: what it said last of its state; NULL: nothing yet */
     enum wire_mode mode;
     bool stands_in; /* the mode is memory although Redis is configured: redis.fallback */
     uint64_t peers;

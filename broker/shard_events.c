@@ -99,6 +99,7 @@ static void on_state(void *context, bool connected, bool pubsub_connected, const
     struct shard *self = context;
     atomic_store(&self->engine_connected, connected);
     atomic_store(&self->pubsub_connected, pubsub_connected);
+    atomic_store(&self->engine_reason, reason);
     log_info("engine_state", log_u64("shard", self->options.index), log_bool("connected", connected),
              log_bool("pubsub_connected", pubsub_connected), log_text("reason", reason == NULL ? "" : reason));
 }

@@ -47,6 +47,7 @@ struct shard {
     /* For other threads. */
     atomic_bool engine_connected;
     atomic_bool pubsub_connected;
+    _Atomic(const char *) engine_reason; /* static text; NULL: none yet */
     atomic_bool seen_draining;
     atomic_uint seen_reload;
     atomic_int mode;

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "broker/redis/link/redis_request.h"
+#include "broker/redis/survey/redis_facts.h"
 
 #include <stdio.h>
 
@@ -133,6 +134,22 @@ static void on_identity(void *context, void *request, const struct redis_reply *
     exam_over(self, unfit);
 }
 
+/* What does not show its version is tried. */
+static void on_version(void *context, void *request, const struct redis_reply *reply) {
+    (void) request;
+    if (reply == NULL) {
+        return;
+    }
+    struct redis_facts facts = {.info_is_known = false};
+    redis_facts_take_info(&facts, reply);
+    unsigned version = facts.version.is_known ? redis_version_number(facts.version.text) : 0;
+    bool is_too_old = version != 0 && version < REDIS_VERSION_MIN;
+    exam_over(context, is_too_old
+                           ? "this Redis is older than 6.2, the first version that works; upgrade it to Redis 7.0 "
+                             "or Valkey 7.2, or later"
+                           : unfit_of(reply));
+}
+
 static void on_sharded(void *context, void *request, const struct redis_reply *reply) {
     (void) request;
     struct redis_node *self = context;
@@ -215,6 +232,7 @@ static void examine(struct redis_node *self) {
     self->n_exams = 0;
     ask(self, on_role, 1, (const char *const[]){"ROLE"});
     ask(self, on_identity, 2, (const char *const[]){"INFO", "replication"});
+    ask(self, on_version, 2, (const char *const[]){"INFO", "server"});
     ask(self, on_sharded, 3, (const char *const[]){"COMMAND", "INFO", "SSUBSCRIBE"});
     if (self == self->engine->home) {
         examine_data(self);

@@ -1,11 +1,12 @@
 /* Redis is full, its disk is, it is slow: what publishers and subscribers are told meanwhile, what health and metrics say, and that
  * everything goes on by itself. (Away and back again: redis_away.test.mjs; away at the start: fallback.test.mjs.) */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { World, get, metric, subscribed, until } from './support.mjs';
+import { World, freePort, get, metric, subscribed, until } from './support.mjs';
 
 let world;
 let redis;
@@ -78,6 +79,71 @@ test('the disk of Redis is full (MISCONF): the same', async () => {
     return redis.cli('info', 'persistence').includes('rdb_last_bgsave_status:ok');
   }, 20000);
   await goesOn(both, channel);
+});
+
+/* A file system of its own, 3 MB, in a mount namespace that ends with the server. */
+async function redisOnFullDisk() {
+  const port = await freePort();
+  const folder = path.join(world.folder, `disk-${port}`);
+  fs.mkdirSync(folder);
+  const script = 'mount -t tmpfs -o size=3m disk "$1" && dd if=/dev/zero of="$1/ballast" bs=1k count=2500 status=none && cd "$1" && exec redis-server --port "$2" --bind 127.0.0.1 --dir "$1" --save "" --appendonly yes --appendfsync everysec';
+  const child = spawn('unshare', [...(process.getuid() === 0 ? [] : ['--map-root-user']), '--mount', 'sh', '-c', script, 'sh', folder, String(port)], { stdio: 'ignore' });
+  const cli = (...args) => execFileSync('redis-cli', ['-p', String(port), ...args], { encoding: 'utf8' }).trim();
+  world.programs.push({ kill: (signal) => child.kill(signal), child, stop: () => child.kill('SIGKILL') });
+  await until('redis answers', () => { try { return cli('ping') === 'PONG'; } catch { return false; } });
+  return { port, cli, url: `redis://127.0.0.1:${port}`, makeRoom: () => fs.rmSync(`/proc/${child.pid}/root${folder}/ballast`) };
+}
+const mayMount = spawnSync('unshare', [...(process.getuid() === 0 ? [] : ['--map-root-user']), '--mount', 'sh', '-c', 'mount -t tmpfs disk /mnt']).status === 0;
+
+test('the file system under the log of Redis is full: publishes are refused for sure, reading goes on, and room made is used', { skip: mayMount ? false : 'no mount namespaces here' }, async () => {
+  const full = await redisOnFullDisk();
+  const itsBroker = await world.broker({ id: 'disk', settings: `redis:\n  url: ${full.url}\n` });
+  const itsGateway = await world.gateway({ brokers: [itsBroker], settings: 'client:\n  commands_per_second: 1000000\n' });
+  const client = await world.connected(itsGateway, { timeout: 8000 });
+  const subscription = await subscribed(client, 'demo:log');
+  const acked = [];
+  const text = 'x'.repeat(20000);
+  const error = await (async () => {
+    for (let i = 0; ; i += 1) {
+      try {
+        acked.push((await client.publish('demo:log', { i, text }), i));
+      } catch (refusal) {
+        return refusal;
+      }
+    }
+  })();
+  assert.ok(refused(error), `${error.code} ${error.message}`);
+  assert.match(full.cli('info', 'persistence'), /aof_last_write_status:err/);
+  assert.ok(acked.length > 3 && acked.length < 400, `${acked.length} were taken`);
+  assert.ok((await client.history('demo:log', { limit: 2, reverse: true })).publications.length > 0, 'history is read');
+  full.makeRoom();
+  await until('a publication is taken', () => client.publish('demo:log', { i: -1 }).then(() => true, (again) => { assert.ok(refused(again), `${again.code}`); return false; }), 20000);
+  await until('the last', () => subscription.got.at(-1)?.data.i === -1);
+  assert.deepEqual(subscription.got.map((p) => p.data.i).filter((i) => i >= 0), acked, 'what was acknowledged came, once and in order; what was refused never');
+  subscription.got.forEach((p, at) => assert.equal(p.offset, at + 1, 'offsets step by one'));
+  client.disconnect();
+});
+
+test('a Redis that is too old is refused, with what to do about it', async () => {
+  const relay = net.createServer((near) => {
+    const far = net.connect(redis.port, '127.0.0.1');
+    near.pipe(far);
+    far.on('data', (bytes) => near.write(Buffer.from(bytes.toString('latin1').replace(/redis_version:\d+\.\d+\.(\d+)/, (text, patch) => `redis_version:6.0.${patch}`), 'latin1')));
+    for (const socket of [near, far]) socket.on('error', () => {}).on('close', () => { near.destroy(); far.destroy(); });
+  });
+  const port = await freePort();
+  await new Promise((resolve) => relay.listen(port, '127.0.0.1', resolve));
+  try {
+    const old = await world.broker({ id: 'old', settings: `redis:\n  url: redis://127.0.0.1:${port}\n` });
+    const itsGateway = await world.gateway({ brokers: [old] });
+    const reason = await until('it is said', async () => JSON.parse((await get(old.internal, '/health')).body).redis?.reason?.match(/older than 6\.2.*upgrade/)?.[0]);
+    assert.ok(reason);
+    const client = await world.connected(itsGateway, { timeout: 8000 });
+    await assert.rejects(client.publish('demo:old', {}), refused);
+    client.disconnect();
+  } finally {
+    relay.close();
+  }
 });
 
 test('Redis is slow: what was not sent waits, and is refused when its time is over; what was sent is told once or unknown', async () => {

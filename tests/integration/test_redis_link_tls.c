@@ -8,6 +8,10 @@
 #include "tests/support/redis_server.h"
 #include "tests/support/tls_directory.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -322,6 +326,79 @@ static void a_certificate_of_ours_is_shown_where_it_is_asked_for(void **state) {
 }
 
 /* A server in plain reads our hello as a command, or waits for more of it. */
+/* ---- sessions ---- */
+
+static void await_socket(int fd, enum redis_tls_result result) {
+    assert_true(result == REDIS_TLS_WANT_READ || result == REDIS_TLS_WANT_WRITE);
+    struct pollfd one = {.fd = fd, .events = result == REDIS_TLS_WANT_READ ? POLLIN : POLLOUT};
+    assert_int_equal(poll(&one, 1, AWAIT_MS), 1);
+}
+
+/* One connection: handshake, PING and its answer (with TLS 1.3 the session comes before that), goodbye. */
+static bool ping_resumes(struct world *world, redis_tls_t *tls, const char *host) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t) world->tls_port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(fd, (struct sockaddr *) &to, sizeof to), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    redis_tls_stream_t *stream = redis_tls_stream_new(tls, fd, host, (uint16_t) world->tls_port);
+    assert_non_null(stream);
+    enum redis_tls_result result;
+    while ((result = redis_tls_stream_handshake(stream)) != REDIS_TLS_DONE) {
+        await_socket(fd, result);
+    }
+    bool is_resumed = redis_tls_stream_is_resumed(stream);
+    size_t size = 0;
+    while ((result = redis_tls_stream_write(stream, "PING\r\n", 6, &size)) != REDIS_TLS_DONE) {
+        await_socket(fd, result);
+    }
+    char answer[16];
+    while ((result = redis_tls_stream_read(stream, answer, sizeof answer, &size)) != REDIS_TLS_DONE) {
+        await_socket(fd, result);
+    }
+    assert_memory_equal(answer, "+PONG\r\n", 7);
+    redis_tls_stream_destroy(&stream);
+    close(fd);
+    return is_resumed;
+}
+
+static redis_tls_t *new_tls(struct world *world) {
+    char authority[TLS_PATH_MAX];
+    char error[512];
+    path_of(world, "authority.crt", authority);
+    redis_tls_t *tls = redis_tls_new(&(struct redis_tls_options){.ca_file = authority}, error, sizeof error);
+    assert_non_null(tls);
+    return tls;
+}
+
+static void a_second_connection_to_the_same_place_resumes_the_session(void **state) {
+    struct world *world = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        redis_server_expect(world->server, "OK", "CONFIG SET tls-protocols %s", i == 0 ? "TLSv1.2" : "TLSv1.3");
+        redis_tls_t *tls = new_tls(world);
+        assert_false(ping_resumes(world, tls, "127.0.0.1"));
+        assert_true(ping_resumes(world, tls, "127.0.0.1"));
+        assert_true(ping_resumes(world, tls, "127.0.0.1"));
+        assert_false(ping_resumes(world, tls, "redis.test")); /* another place: judged anew */
+        redis_tls_t *other = new_tls(world);
+        assert_false(ping_resumes(world, other, "127.0.0.1"));
+        redis_tls_destroy(&other);
+        redis_tls_destroy(&tls);
+    }
+    redis_server_expect(world->server, "OK", "CONFIG SET tls-protocols %s", "");
+}
+
+static void a_session_that_the_server_has_forgotten_is_made_anew(void **state) {
+    struct world *world = *state;
+    redis_tls_t *tls = new_tls(world);
+    ping_resumes(world, tls, "127.0.0.1");
+    show(world, "server"); /* a new context there: other ticket keys */
+    assert_false(ping_resumes(world, tls, "127.0.0.1"));
+    assert_true(ping_resumes(world, tls, "127.0.0.1"));
+    redis_tls_destroy(&tls);
+}
+
 static void a_port_without_tls_is_told(void **state) {
     struct world *world = *state;
     char url[128];
@@ -413,6 +490,8 @@ int main(void) {
         cmocka_unit_test(a_cut_is_a_cut_and_the_next_connection_is_greeted),
         cmocka_unit_test(another_authority_another_name_and_a_date_gone_by_are_refused),
         cmocka_unit_test(a_certificate_of_ours_is_shown_where_it_is_asked_for),
+        cmocka_unit_test(a_second_connection_to_the_same_place_resumes_the_session),
+        cmocka_unit_test(a_session_that_the_server_has_forgotten_is_made_anew),
         cmocka_unit_test(a_port_without_tls_is_told),
         cmocka_unit_test(files_that_cannot_be_used_are_refused_by_their_setting),
         cmocka_unit_test(a_user_with_its_password_is_greeted_and_may_what_its_acl_allows),

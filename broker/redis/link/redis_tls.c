@@ -338,6 +338,10 @@ enum redis_tls_result redis_tls_stream_write(redis_tls_stream_t *self, const voi
     return result_of(self, SSL_write_ex(self->ssl, bytes, size, ret_size));
 }
 
+bool redis_tls_stream_is_resumed(const redis_tls_stream_t *self) {
+    return SSL_session_reused(self->ssl) == 1;
+}
+
 bool redis_tls_stream_has_pending(const redis_tls_stream_t *self) {
     return SSL_pending(self->ssl) > 0;
 }

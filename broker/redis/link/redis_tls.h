@@ -37,6 +37,8 @@ enum redis_tls_result redis_tls_stream_handshake(redis_tls_stream_t *self);
 enum redis_tls_result redis_tls_stream_read(redis_tls_stream_t *self, void *ret_bytes, size_t size, size_t *ret_size);
 enum redis_tls_result redis_tls_stream_write(redis_tls_stream_t *self, const void *bytes, size_t size,
                                              size_t *ret_size);
+/* Behind the handshake: was it a short one, with a session of an earlier connection to the same place? */
+bool redis_tls_stream_is_resumed(const redis_tls_stream_t *self);
 /* Bytes that were read off the socket and not asked for yet: no poll will tell of them. */
 bool redis_tls_stream_has_pending(const redis_tls_stream_t *self);
 /* Why it was cut and how to mend it: static text. Whether it begins with "TLS: " tells a refusal from a cut. */

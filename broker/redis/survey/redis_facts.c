@@ -3,6 +3,7 @@
 #include "broker/redis/survey/redis_facts.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 enum { REPLICA_LAG_MAX_S = 10, SLOW_SINCE_S = 600 };
 
@@ -181,6 +182,12 @@ static bool take_replica(struct redis_facts *self, struct span value) {
         self->n_replica_addresses++;
     }
     return is_online && lag <= REPLICA_LAG_MAX_S;
+}
+
+unsigned redis_version_number(const char *text) {
+    unsigned major = 0;
+    unsigned minor = 0;
+    return sscanf(text, "%3u.%2u", &major, &minor) == 2 ? major * 100 + minor : 0;
 }
 
 void redis_facts_take_info(struct redis_facts *self, const struct redis_reply *reply) {

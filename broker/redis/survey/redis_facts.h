@@ -73,6 +73,10 @@ struct redis_facts {
     struct redis_number cluster_slots_ok;
 };
 
+/* "7.0.15" → 700; 0: not a version. */
+unsigned redis_version_number(const char *text);
+enum { REDIS_VERSION_MIN = 602 /* XTRIM MINID, commands that scripts of ours need */ };
+
 /* Each takes a reply as it came; an error reply or one of another shape leaves its facts unknown. */
 void redis_facts_take_info(struct redis_facts *self, const struct redis_reply *reply);
 /* CONFIG GET name: [name, value]. */

@@ -46,24 +46,17 @@ void redis_judge_unknown(const struct redis_judge *judge, enum redis_check check
 
 /* ---- what kind of server ---- */
 
-/* "7.0.15" → 700; 0: not a version. */
-static unsigned version_number(const char *text) {
-    unsigned major = 0;
-    unsigned minor = 0;
-    return sscanf(text, "%3u.%2u", &major, &minor) == 2 ? major * 100 + minor : 0;
-}
-
 void redis_judge_version(const struct redis_judge *judge) {
     const struct redis_facts *facts = judge->facts;
     bool is_valkey = facts->valkey_version.is_known;
     const char *name = is_valkey ? "Valkey" : "Redis";
     const char *version = is_valkey ? facts->valkey_version.text : facts->version.text;
-    unsigned number = version_number(facts->version.text);
+    unsigned number = redis_version_number(facts->version.text);
     if (number == 0) {
         redis_judge_unknown(judge, REDIS_CHECK_VERSION, "the version", "Redis 6.2 or later, Valkey 7.2 or later");
         return;
     }
-    if (number < 602) {
+    if (number < REDIS_VERSION_MIN) {
         redis_judge_add(judge, REDIS_CHECK_VERSION, FINDING_ERROR, "%s %s is too old: 6.2 is the first that works",
                         name, version);
         redis_judge_mend(judge, "upgrade to Redis 7.0 or Valkey 7.2, or later");

@@ -288,8 +288,20 @@ static const struct redis_link_events command_events = {on_command_up, on_comman
 
 /* ---- the pub/sub link ---- */
 
+/* A topic that the server took back is forgotten by the link. Where that was followed by a cut before
+ * redis_routing_tick came by, the partition is still here and would wait for ever for a topic that nobody asked for. */
+static void want_topics(struct redis_node *self) {
+    list_for_each (link, &self->partitions) {
+        const struct redis_partition *partition = list_entry(link, struct redis_partition, of_node);
+        if (partition->state.phase != PARTITION_CLOSED && !redis_pubsub_is_wanted(self->pubsub, partition->number)) {
+            redis_pubsub_subscribe(self->pubsub, partition->number, span_of_text(partition->topic));
+        }
+    }
+}
+
 static void on_pubsub_up(void *context) {
     struct redis_node *self = context;
+    want_topics(self);
     step_all(self, PARTITION_PUBSUB_UP);
     engine_redis_tell_state(self->engine);
 }

@@ -3,6 +3,7 @@
 #include "tests/simulation/model_server.h"
 
 #include "base/memory.h"
+#include "tests/simulation/model_topology.h"
 #include "tests/simulation/sim.h"
 
 #include <stdio.h>
@@ -452,6 +453,9 @@ static const struct row {
     {"SSUBSCRIBE", cmd_admin, ALWAYS},
     {"UNSUBSCRIBE", cmd_admin, ALWAYS},
     {"SUNSUBSCRIBE", cmd_admin, ALWAYS},
+    {"SENTINEL", model_topology_command, ALWAYS},
+    {"CLUSTER", model_topology_command, ALWAYS},
+    {"RESTORE", model_topology_command, WRITES},
 };
 
 static const struct row *find_row(struct span name) {
@@ -501,6 +505,9 @@ void model_command(struct model_call *call) {
     if (is_ours && (row->flags & ALWAYS) == 0 && sim_now_us() < self->busy_until_us) {
         reply_error(call->reply,
                     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+        return;
+    }
+    if (is_ours && call->client != NULL && model_topology_redirects(call)) {
         return;
     }
     const char *refusal = call->is_replayed ? NULL : refusal_of(call, row);

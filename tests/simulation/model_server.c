@@ -12,14 +12,15 @@
 
 struct model_world model_world;
 
-void model_begin(int n_servers) {
+void model_begin(int n_servers, int n_sentinels) {
     memset(&model_world, 0, sizeof model_world);
     model_admin_begin();
     model_world.n = n_servers;
-    for (int i = 0; i < n_servers; i++) {
+    model_world.n_sentinels = n_sentinels;
+    for (int i = 0; i < n_servers + n_sentinels; i++) {
         struct model_server *self = &model_world.servers[i];
         self->index = i;
-        snprintf(self->name, sizeof self->name, "redis-%d", i);
+        snprintf(self->name, sizeof self->name, "%s-%d", i < n_servers ? "redis" : "sentinel", i);
         self->is_alive = true;
         self->replica_delay_us = 2 * MS;
         self->fsync_us = 2 * MS;
@@ -228,7 +229,7 @@ void model_receive(struct model_client *client, struct span bytes) {
 
 struct model_client *model_accept(int server, struct sim_connection *connection) {
     struct model_server *self = &model_world.servers[server];
-    if (server < 0 || server >= model_world.n || !self->is_alive) {
+    if (server < 0 || server >= model_world.n + model_world.n_sentinels || !self->is_alive) {
         return NULL;
     }
     struct model_client *client = sim_alloc(sizeof *client);
@@ -273,7 +274,7 @@ void model_end(void) {
     while (!list_is_empty(&held_outputs)) {
         release_held(list_entry(held_outputs.next, struct held_output, link));
     }
-    for (int i = 0; i < model_world.n; i++) {
+    for (int i = 0; i < model_world.n + model_world.n_sentinels; i++) {
         struct model_server *self = &model_world.servers[i];
         drop_clients(self);
         model_store_clear(&self->store);

@@ -53,6 +53,7 @@ enum model_disk { MODEL_DISK_NONE, MODEL_DISK_EVERYSEC, MODEL_DISK_ALWAYS };
 
 struct model_server {
     int index;
+    int group; /* of a cluster; 0 elsewhere */
     char name[24];
     bool is_alive;
     bool is_cluster_like; /* knows SSUBSCRIBE */
@@ -92,11 +93,13 @@ struct model_server {
     struct model_change *changing; /* while a command runs */
     bool is_replaying;             /* what a primary or the disk says: nothing is expired for it */
     uint64_t n_reigns;             /* how often it began to be a primary */
+    uint64_t taken_over;           /* offset behind the last key that came from another group */
 };
 
 struct model_world {
-    struct model_server servers[SIM_SERVERS];
+    struct model_server servers[SIM_SERVERS]; /* behind them the Sentinels, which hold no keys */
     int n;
+    int n_sentinels;
     /* A primary made this change. */
     void (*on_change)(int server, const struct model_change *change);
     /* A client was answered; a message was published. NULL: nobody writes it down. */
@@ -106,7 +109,7 @@ struct model_world {
 extern struct model_world model_world;
 
 /* ---- life (model_server.c) ---- */
-void model_begin(int n_servers);
+void model_begin(int n_servers, int n_sentinels);
 void model_end(void);
 struct model_client *model_accept(int server, struct sim_connection *connection);
 void model_receive(struct model_client *client, struct span bytes);

@@ -63,22 +63,26 @@ void model_store_clear(struct model_store *self) {
     }
 }
 
+void model_store_copy_key(struct model_store *to, const struct model_key *key) {
+    struct model_key *copy = model_store_make(to, span_of(key->name, key->name_size), key->type);
+    copy->expires_ms = key->expires_ms;
+    if (key->type == MODEL_STRING) {
+        copy->text = model_bytes(key->text);
+    }
+    for (size_t i = 0; i < key->n; i++) {
+        if (key->type == MODEL_STREAM) {
+            const struct model_entry *entry = &key->entries[i];
+            model_entry_append(copy, entry->ms, entry->seq, entry->fields, entry->n);
+        } else {
+            model_field_set(copy, key->fields[i].name, key->fields[i].value);
+        }
+    }
+    copy->last = key->last;
+}
+
 void model_store_copy(struct model_store *to, const struct model_store *from) {
     for (const struct model_key *key = from->keys; key != NULL; key = key->by_name.next) {
-        struct model_key *copy = model_store_make(to, span_of(key->name, key->name_size), key->type);
-        copy->expires_ms = key->expires_ms;
-        copy->last = key->last;
-        if (key->type == MODEL_STRING) {
-            copy->text = model_bytes(key->text);
-        }
-        for (size_t i = 0; i < key->n; i++) {
-            if (key->type == MODEL_STREAM) {
-                const struct model_entry *entry = &key->entries[i];
-                model_entry_append(copy, entry->ms, entry->seq, entry->fields, entry->n);
-            } else {
-                model_field_set(copy, key->fields[i].name, key->fields[i].value);
-            }
-        }
+        model_store_copy_key(to, key);
     }
 }
 

@@ -43,6 +43,8 @@ struct model_key *model_store_find(const struct model_store *self, struct span n
 struct model_key *model_store_make(struct model_store *self, struct span name, enum model_type type);
 void model_store_delete(struct model_store *self, struct model_key *key);
 void model_store_clear(struct model_store *self);
+/* It is not there yet. */
+void model_store_copy_key(struct model_store *to, const struct model_key *key);
 /* `to` is empty. */
 void model_store_copy(struct model_store *to, const struct model_store *from);
 

@@ -51,6 +51,13 @@ SOURCES = {
     "forgotten-key-not-told": ("broker/redis/redis_tops.c", "return is_news && ", "return !is_news && ", "mixed"),
 }
 
+# The same, of who serves what; behind the durability, how brokers know their servers.
+ROUTED = {
+    "old-node-not-left": ("broker/redis/redis_routing.c", "    if (partition->state.command_up) {", "    if (false) {", "mixed", "cluster"),
+    "topic-of-old-node-trusted": ("broker/redis/redis_routing.c", "    if (partition->state.pubsub_up) {", "    if (false) {", "mixed", "cluster"),
+    "promotion-not-heard": ("broker/redis/redis_routing.c", "    if (!self->is_closing) {\n        read_map", "    if (self->home == NULL) {\n        read_map", "mixed", "sentinel"),
+}
+
 # Each second every channel is compared with Redis: a second net under the others, which would catch what falls through a
 # hole in them within the patience of a schedule. So it is taken away but from those that it is itself.
 COMPARED = {"forgotten-key-not-told"}
@@ -59,6 +66,8 @@ COMPARED = {"forgotten-key-not-told"}
 SCENARIO_SOURCES = {
     "result-of-another-reign-kept": ("broker/redis/redis_partition.c", "while (redis_gate_is_needed(self->engine) && (batch =",
                                      "while (last_number == UINT32_MAX && (batch ="),
+    "topic-taken-back-forgotten": ("broker/redis/redis_node.c", "    want_topics(self);\n", ""),
+    "sentinel-of-yesterday-believed": ("broker/redis/topology/redis_sentinel_answer.c", "2 * count_agreeing(answers, n, up) <= n", "n == 0"),
 }
 SCENARIOS = {
     "reign-unchecked": ("local function fence(", "not find(call('INFO', 'replication'), mark, 1, true)", "false"),
@@ -66,7 +75,7 @@ SCENARIOS = {
 
 
 def plant(name, output):
-    source, pattern, replacement = {**SOURCES, **SCENARIO_SOURCES}[name][:3]
+    source, pattern, replacement = {**SOURCES, **ROUTED, **SCENARIO_SOURCES}[name][:3]
     text = (ROOT / source).read_text()
     if pattern not in text:
         sys.exit(f"{source} has no {pattern!r} any more: plant {name} anew")
@@ -95,20 +104,24 @@ def run(folder):
         compared = [] if name in COMPARED else ["--compared", "0"]
         if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability, *compared]):
             missed.append(name)
+    for name, (_, _, _, durability, topology) in ROUTED.items():
+        count = ["--count", str(MOST), "--durability", durability, "--topology", topology]
+        if not run_one(name, [folder / f"mutant_{name}", *count, "--compared", "0"]):
+            missed.append(name)
     for name, patch in SCENARIOS.items():
         if not run_one(name, [folder / "scenarios", "--patch", *patch]):
             missed.append(name)
     for name in SCENARIO_SOURCES:
         if not run_one(name, [folder / f"mutant_{name}"]):
             missed.append(name)
-    total = len(SCRIPTS) + len(SOURCES) + len(SCENARIOS) + len(SCENARIO_SOURCES)
+    total = len(SCRIPTS) + len(SOURCES) + len(ROUTED) + len(SCENARIOS) + len(SCENARIO_SOURCES)
     print(f"{total - len(missed)} of {total} planted mistakes found")
     sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["list"]:
-        programs = [("simulate.c", SOURCES), ("scenarios.c", SCENARIO_SOURCES)]
+        programs = [("simulate", {**SOURCES, **ROUTED}), ("scenarios", SCENARIO_SOURCES)]
         print(";".join(f"{name}={entry[0]}={program}" for program, table in programs for name, entry in table.items()), end="")
     elif sys.argv[1:2] == ["plant"]:
         plant(sys.argv[2], sys.argv[3])

@@ -33,8 +33,12 @@ enum fault_kind {
     FAULT_SCRIPTS_FORGOTTEN,
     FAULT_NEW_REPLID,
     FAULT_NO_REPLICAS,
+    /* where Sentinels or nodes tell who is primary */
+    FAULT_NO_NEWS,
+    FAULT_VIEWER_CUT_OFF,
+    FAULT_SLOTS_MOVE,
 };
-enum { FAULTS = FAULT_NO_REPLICAS + 1 };
+enum { FAULTS = FAULT_SLOTS_MOVE + 1, FAULTS_OF_NAMED = FAULT_NO_REPLICAS + 1 };
 
 static const char *const names[FAULTS] = {"cut",           "cut-all",           "path-closed",  "slow-path",
                                           "slow-topic",    "server-still",      "broker-still", "crash",
@@ -42,7 +46,8 @@ static const char *const names[FAULTS] = {"cut",           "cut-all",           
                                           "split-brain",   "demoted-promoted",  "flush",        "delete",
                                           "full",          "disk-failed",       "busy",         "message-lost",
                                           "overflow",      "gateway-off",       "clock",        "broker-clock",
-                                          "replica-still", "scripts-forgotten", "new-replid",   "no-replicas"};
+                                          "replica-still", "scripts-forgotten", "new-replid",   "no-replicas",
+                                          "no-news",       "viewer-off",        "slots-move"};
 
 static struct {
     char summary[512];
@@ -52,6 +57,12 @@ static struct {
 
 const char *nemesis_summary(void) {
     return nemesis.summary;
+}
+
+/* Where there are groups, of one of them. */
+static struct model_server *any_primary(void) {
+    int n = model_topology_groups();
+    return world_primary(n == 1 ? 0 : (int) sim_below((uint64_t) n));
 }
 
 static int any_broker(void) {
@@ -89,7 +100,7 @@ static void come_back_as_replica(void *context, uint64_t ignored) {
     if (nemesis.is_healed) {
         return;
     }
-    bool is_first = server == world_primary();
+    bool is_first = server == world_primary(server->group);
     if (!server->is_alive && is_first && server->disk == MODEL_DISK_NONE) {
         if (!may_lose_data()) {
             return; /* it waits for the end */
@@ -97,11 +108,13 @@ static void come_back_as_replica(void *context, uint64_t ignored) {
         checker_note_loss(-1);
     }
     if (!server->is_alive) {
-        server->primary = is_first ? NULL : world_primary();
+        server->primary = is_first ? NULL : world_primary(server->group);
+        model_topology_tell(server);
         model_restart(server, MODEL_KEEPS_ALL, 0);
         checker_note_reign();
-    } else if (server != world_primary() && server->primary == NULL) {
-        model_follow(server, world_primary());
+    } else if (!is_first && server->primary == NULL) {
+        model_follow(server, world_primary(server->group));
+        model_topology_tell(server);
     }
 }
 
@@ -114,8 +127,12 @@ static void come_back(void *context, uint64_t survival) {
 }
 
 static void fail_over(void *context, uint64_t late_us) {
-    (void) context;
-    struct model_server *best = world_best_replica();
+    const struct model_server *old = context;
+    if (model_topology_is_moving() && !nemesis.is_healed) {
+        sim_after(100 * MS, fail_over, context, late_us); /* nobody reshards and fails over at once */
+        return;
+    }
+    struct model_server *best = world_best_replica(old->group);
     if (best != NULL && !nemesis.is_healed && world_may_promote(best)) {
         world_fail_over(best, late_us);
     }
@@ -124,11 +141,13 @@ static void fail_over(void *context, uint64_t late_us) {
 static void promote_again(void *context, uint64_t ignored) {
     (void) ignored;
     struct model_server *server = context;
-    struct model_server *other = world_primary();
-    if (server->is_alive && server->primary == other && !nemesis.is_healed && world_may_promote(server)) {
+    struct model_server *other = world_primary(server->group);
+    if (server->is_alive && !model_topology_is_moving() && server->primary == other && !nemesis.is_healed &&
+        world_may_promote(server)) {
         world_fail_over(server, 200 * MS);
         if (other->is_alive) {
             model_follow(other, server);
+            model_topology_tell(other);
         }
     }
 }
@@ -180,17 +199,17 @@ static void cut_all(int broker, int server) {
 }
 
 static void kill_server(void *context, uint64_t ignored) {
-    (void) ignored;
     struct model_server *server = context;
-    if (server->is_alive && !nemesis.is_healed) {
+    if (model_topology_is_moving() && !nemesis.is_healed) {
+        sim_after(100 * MS, kill_server, context, ignored);
+    } else if (server->is_alive && !nemesis.is_healed) {
         model_kill(server);
     }
 }
 
 /* The old primary dies or not; a replica that may lack something is promoted. */
-static void begin_failover(enum fault_kind kind) {
-    struct model_server *old = world_primary();
-    struct model_server *best = world_best_replica();
+static void begin_failover(enum fault_kind kind, struct model_server *old) {
+    const struct model_server *best = world_best_replica(old->group);
     if (best == NULL || !old->is_alive) {
         return;
     }
@@ -204,7 +223,7 @@ static void begin_failover(enum fault_kind kind) {
     if (kind == FAULT_FAILOVER || kind == FAULT_FAILOVER_TAIL_LOST) {
         sim_after(dies_us, kill_server, old, 0);
     }
-    sim_after(dies_us + sim_between(50 * MS, 1500 * MS), fail_over, NULL, sim_between(0, 800 * MS));
+    sim_after(dies_us + sim_between(50 * MS, 1500 * MS), fail_over, old, sim_between(0, 800 * MS));
     uint64_t back_us = dies_us + sim_between(1600 * MS, 4 * SECOND);
     if (kind == FAULT_DEMOTED_PROMOTED) {
         sim_after(back_us, come_back_as_replica, old, 0);
@@ -214,8 +233,7 @@ static void begin_failover(enum fault_kind kind) {
     sim_after(back_us, come_back_as_replica, old, 0);
 }
 
-static void delete_key(void) {
-    struct model_server *server = world_primary();
+static void delete_key(struct model_server *server) {
     size_t n = HASH_CNT(by_name, server->store.keys);
     size_t nth = (size_t) sim_below(n);
     const struct model_key *key = server->store.keys;
@@ -232,10 +250,9 @@ static void delete_key(void) {
     model_run(server, 2, (const char *const[]){"DEL", name}, NULL);
 }
 
-static void restart_primary(void) {
-    struct model_server *server = world_primary();
+static void restart_primary(struct model_server *server) {
     bool is_sure = server->disk == MODEL_DISK_ALWAYS;
-    if (!server->is_alive || (!may_lose_data() && !is_sure)) {
+    if (!server->is_alive || model_topology_is_moving() || (!may_lose_data() && !is_sure)) {
         return;
     }
     model_kill(server);
@@ -251,7 +268,7 @@ static void strike(void *context, uint64_t kind) {
     if (nemesis.is_healed) {
         return;
     }
-    struct model_server *primary = world_primary();
+    struct model_server *primary = any_primary();
     int broker = any_broker();
     int server = (int) sim_below((uint64_t) model_world.n);
     uint64_t us = some_time();
@@ -295,13 +312,13 @@ static void strike(void *context, uint64_t kind) {
         sim_after(sim_between(100 * MS, 1 * SECOND), stop_broker, NULL, (uint64_t) broker);
         break;
     case FAULT_SERVER_RESTART:
-        restart_primary();
+        restart_primary(primary);
         break;
     case FAULT_FAILOVER:
     case FAULT_FAILOVER_TAIL_LOST:
     case FAULT_SPLIT_BRAIN:
     case FAULT_DEMOTED_PROMOTED:
-        begin_failover((enum fault_kind) kind);
+        begin_failover((enum fault_kind) kind, primary);
         break;
     case FAULT_FLUSH:
         if (primary->is_alive && primary->primary == NULL) {
@@ -310,7 +327,7 @@ static void strike(void *context, uint64_t kind) {
         }
         break;
     case FAULT_DELETE_KEY:
-        delete_key();
+        delete_key(primary);
         break;
     case FAULT_FULL:
         primary->is_full = true;
@@ -346,7 +363,7 @@ static void strike(void *context, uint64_t kind) {
         }
         break;
     case FAULT_REPLICA_STILL:
-        if (server != primary->index) {
+        if (model_world.servers[server].primary != NULL) {
             model_stand_still(&model_world.servers[server], sim_now_us() + us);
         }
         break;
@@ -357,6 +374,17 @@ static void strike(void *context, uint64_t kind) {
         if (primary->is_alive && primary->primary == NULL && model_good_replicas(primary) == 0) {
             checker_note_reign();
             model_new_replid(primary);
+        }
+        break;
+    case FAULT_NO_NEWS:
+        model_topology_freeze(model_topology_any_viewer(), sim_now_us() + us);
+        break;
+    case FAULT_VIEWER_CUT_OFF:
+        close_path(broker, model_topology_any_viewer(), us);
+        break;
+    case FAULT_SLOTS_MOVE:
+        if (model_topology_move((int) sim_below(MODEL_UNITS), sim_below(2 * SECOND))) {
+            checker_note_reign();
         }
         break;
     }
@@ -407,11 +435,18 @@ static void plan_work(uint64_t us) {
 /* A fault that this world cannot have, or that would take what was promised, is another one. */
 static enum fault_kind choose_fault(void) {
     static const enum fault_kind gentle[] = {FAULT_CUT, FAULT_PATH_CLOSED, FAULT_SERVER_STILL, FAULT_BROKER_STILL};
-    enum fault_kind kind = (enum fault_kind) sim_below(FAULTS);
+    if (model_topology_kind() == MODEL_CLUSTER && sim_chance(15)) {
+        return FAULT_SLOTS_MOVE;
+    }
+    bool is_named = model_topology_kind() == MODEL_NAMED;
+    enum fault_kind kind = (enum fault_kind) sim_below(is_named ? FAULTS_OF_NAMED : FAULTS);
     bool needs_replica = kind == FAULT_FAILOVER || kind == FAULT_FAILOVER_TAIL_LOST || kind == FAULT_SPLIT_BRAIN ||
                          kind == FAULT_DEMOTED_PROMOTED || kind == FAULT_REPLICA_STILL || kind == FAULT_NO_REPLICAS;
     bool is_rare = kind == FAULT_FLUSH || kind == FAULT_DELETE_KEY || kind == FAULT_SERVER_CLOCK;
-    if ((needs_replica && model_world.n < 2) || (is_rare && sim_chance(70))) {
+    if (kind == FAULT_SLOTS_MOVE && model_topology_kind() != MODEL_CLUSTER) {
+        return FAULT_NO_NEWS;
+    }
+    if ((needs_replica && model_world.n == model_topology_groups()) || (is_rare && sim_chance(70))) {
         return gentle[sim_below(sizeof gentle / sizeof *gentle)];
     }
     return kind;

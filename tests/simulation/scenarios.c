@@ -1,97 +1,13 @@
 /* The worked scenarios of the design of Redis's part, each by name, over the simulated world: what a failover, a cut, a
  * lost answer means for publishers and subscribers of fast and of safe channels. The checker watches all of them; what
  * is asserted here beside is the story. `scenarios [NAME [--trace]]`; with --patch as simulate. */
-#include "tests/simulation/world.h"
+#include "tests/simulation/scenario_stage.h"
+#include "tests/simulation/scenarios_routing.h"
 
 #include "base/check.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static bool is_traced;
-
-/* ---- the stage ---- */
-
-static void begin(enum world_durability durability, int servers, int brokers) {
-    const struct world_options options = {.servers = servers,
-                                          .brokers = brokers,
-                                          .gateways = 2,
-                                          .durability = durability,
-                                          .disk = MODEL_DISK_EVERYSEC,
-                                          .is_sharded = true,
-                                          .has_special = true,
-                                          .compared_channels = 50000,
-                                          .history_size = 100,
-                                          .topic_idle_ms = 60000,
-                                          .command_timeout_ms = 2000};
-    world_begin(7, is_traced, &options);
-    sim_run_until(sim_now_us() + 500 * MS);
-}
-
-static void pass(uint64_t ms) {
-    sim_run_until(sim_now_us() + ms * MS);
-}
-
-static void end(void) {
-    if (sim_failure() == NULL) {
-        world_heal();
-        world_judge();
-    }
-}
-
-#define expect(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            sim_fail("line %d: %s", __LINE__, #condition);                                                             \
-        }                                                                                                              \
-    } while (0)
-
-static int publish(int channel, int broker) {
-    return world_publish(channel, 0, broker, false, 1);
-}
-
-static void publish_many(int channel, unsigned n) {
-    for (unsigned i = 0; i < n; i++) {
-        publish(channel, -1);
-    }
-    pass(200);
-}
-
-static bool is_ok(int publication) {
-    return world_is_done(publication) && world_result(publication)->outcome == PUBLISH_OK;
-}
-
-static bool is_at(int session, uint64_t offset) {
-    struct position at;
-    return checker_is_joined(session) && checker_session_position(session, &at) && at.offset == offset;
-}
-
-static struct position position_of(int session) {
-    struct position at = {.offset = 0};
-    checker_session_position(session, &at);
-    return at;
-}
-
-static int join(int channel, int gateway) {
-    int session = checker_add_session(channel);
-    world_join(session, gateway);
-    pass(300);
-    return session;
-}
-
-static struct model_server *server(int number) {
-    return &model_world.servers[number];
-}
-
-static void cut_replication(void) {
-    for (int i = 0; i < model_world.n; i++) {
-        server(i)->link_cut_us = sim_now_us() + 3 * SECOND;
-    }
-}
-
-static void fail_over(int to) {
-    world_fail_over(server(to), 0);
-}
 
 /* ---- the scenarios ---- */
 
@@ -152,7 +68,7 @@ static void idle_channel_whose_broker_dies_with_the_primary(void) {
     expect(is_ok(last));
     model_kill(server(0));
     broker_crash(0);
-    fail_over(world_best_replica()->index);
+    fail_over(world_best_replica(0)->index);
     world_join(session, 1);
     pass(4000);
     expect(is_at(session, 10));
@@ -240,8 +156,7 @@ static void restart_of_a_server_that_writes_through(void) {
                                           .history_size = 100,
                                           .topic_idle_ms = 60000,
                                           .command_timeout_ms = 2000};
-    world_begin(7, is_traced, &options);
-    pass(500);
+    begin_with(&options);
     int session = join(0, 0);
     publish_many(0, 9);
     struct position before = position_of(session);
@@ -452,10 +367,7 @@ static void one_key_deleted_of_a_safe_channel(void) {
 
 /* ---- all of them ---- */
 
-static const struct scenario {
-    const char *name;
-    void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
     {"tail_lost_and_nobody_knew", tail_lost_and_nobody_knew},
     {"tail_lost_and_told", tail_lost_and_told},
     {"idle_channel_whose_broker_dies_with_the_primary", idle_channel_whose_broker_dies_with_the_primary},
@@ -473,6 +385,11 @@ static const struct scenario {
     {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
     {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},
     {"option_changed_half_rolled_out", option_changed_half_rolled_out},
+    {"promotion_told_to_one_broker_first", promotion_told_to_one_broker_first},
+    {"sentinel_of_yesterday", sentinel_of_yesterday},
+    {"partition_moved_under_load", partition_moved_under_load},
+    {"partition_moved_and_told_late", partition_moved_and_told_late},
+    {"topic_taken_back_before_a_cut", topic_taken_back_before_a_cut},
 };
 
 int main(int argc, char **argv) {
@@ -482,7 +399,7 @@ int main(int argc, char **argv) {
         model_script_patch(&patch, 1);
         argc = 1;
     }
-    is_traced = argc > 2;
+    scenario_trace(argc > 2);
     unsigned n_failed = 0;
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         if (argc > 1 && strcmp(argv[1], scenarios[i].name) != 0) {

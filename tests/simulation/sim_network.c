@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 1 << 20, CONNECTIONS_MAX = 4096 };
+enum { FIRST_FD = 1 << 20, CONNECTIONS_MAX = 8192 };
 
 struct chunk {
     struct list_link link;
@@ -50,7 +50,7 @@ void sim_network_point(int process, int server) {
     network.target[process] = server;
 }
 
-/* redis-3: that server; any other name: what the service's name means now. */
+/* redis-3, sentinel-3: that server; any other name: what the service's name means now. */
 int sim_network_resolve(int process, const char *name) {
     const char *number = strrchr(name, '-');
     int server = number == NULL ? network.target[process] : atoi(number + 1);

@@ -1,4 +1,5 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
+ *                          [--topology named|sentinel|cluster]
  *                          [--servers N] [--brokers N] [--faults N] [--compared N] [--repeat]
  *                          [--patch WORDS PATTERN REPLACEMENT] [--transcript FILE --replid REPLID]
  *
@@ -27,6 +28,7 @@ struct settings {
     int faults;             /* -1: the seed's */
     int compared;           /* redis.compared_channels */
     const char *durability; /* fast, safe, mixed */
+    const char *topology;   /* named, sentinel, cluster; NULL: the seed's */
     struct model_patch patch;
     const char *transcript; /* written there; NULL: nowhere */
     const char *replid;     /* of the one server, for a transcript */
@@ -39,6 +41,18 @@ struct sums {
     uint64_t deliveries;
     uint64_t virtual_us;
 };
+
+/* Half of the seeds know their servers by one name, a quarter by Sentinels, a quarter is a cluster of two groups. */
+static enum model_topology topology_of(const struct settings *settings, uint64_t bits, int servers) {
+    static const char *const names[] = {"named", "sentinel", "cluster"};
+    for (int i = 0; settings->topology != NULL && i <= MODEL_CLUSTER; i++) {
+        if (strcmp(settings->topology, names[i]) == 0) {
+            return (enum model_topology) i;
+        }
+    }
+    uint64_t choice = (bits >> 36) % 4;
+    return choice == 3 ? MODEL_CLUSTER : choice == 2 && servers > 1 ? MODEL_SENTINELS : MODEL_NAMED;
+}
 
 static struct world_options options_of(const struct settings *settings, uint64_t seed) {
     uint64_t bits = seed * 0x9e3779b97f4a7c15U;
@@ -61,6 +75,7 @@ static struct world_options options_of(const struct settings *settings, uint64_t
             options.disk = MODEL_DISK_EVERYSEC;
         }
     }
+    options.topology = topology_of(settings, bits, options.servers);
     options.servers = settings->servers > 0 ? settings->servers : options.servers;
     options.brokers = settings->brokers > 0 ? settings->brokers : options.brokers;
     return options;
@@ -71,6 +86,7 @@ static uint64_t run(const struct settings *settings, uint64_t seed, struct sums 
     if (settings->transcript != NULL) {
         options.is_sharded = false;
         options.servers = 1;
+        options.topology = MODEL_NAMED;
     }
     world_begin(seed, settings->trace, &options);
     if (settings->transcript != NULL) {
@@ -92,9 +108,9 @@ static uint64_t run(const struct settings *settings, uint64_t seed, struct sums 
     transcript_end();
     if (sim_failure() != NULL) {
         sums->failures++;
-        printf("FAILED seed %llu: %s\n  %d servers, %d brokers, %d gateways, disk %d, history %lld; %s\n",
-               (unsigned long long) seed, sim_failure(), options.servers, options.brokers, options.gateways,
-               (int) options.disk, (long long) options.history_size, nemesis_summary());
+        printf("FAILED seed %llu: %s\n  %d servers (topology %d), %d brokers, %d gateways, disk %d, history %lld; %s\n",
+               (unsigned long long) seed, sim_failure(), options.servers, (int) options.topology, options.brokers,
+               options.gateways, (int) options.disk, (long long) options.history_size, nemesis_summary());
     }
     world_end();
     return fingerprint;
@@ -140,6 +156,8 @@ static bool take_setting(struct settings *settings, const char *name, const char
         settings->transcript = value;
     } else if (strcmp(name, "--replid") == 0) {
         settings->replid = value;
+    } else if (strcmp(name, "--topology") == 0) {
+        settings->topology = value;
     } else if (strcmp(name, "--durability") == 0) {
         settings->durability = value;
     } else {

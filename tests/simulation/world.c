@@ -24,7 +24,7 @@ struct publisher {
 
 static struct {
     struct world_options options;
-    int primary;
+    int primary[MODEL_GROUPS];
     struct publisher *publishers[PUBLICATIONS_MAX + 1];
     int gateway_of[SESSIONS_MAX];
     struct sim_process *processes[BROKERS_MAX];
@@ -96,7 +96,7 @@ static void make_channels(void) {
 
 struct broker_settings world_settings(void) {
     const struct world_options *options = &world.options;
-    return (struct broker_settings){.redis_url = "redis://redis:6379",
+    return (struct broker_settings){.redis_url = model_topology_url(),
                                     .confirms_by_replicas = options->servers > 1,
                                     .is_safe = options->durability != WORLD_FAST,
                                     .history_size = options->history_size,
@@ -111,18 +111,24 @@ void world_begin(uint64_t seed, bool trace, const struct world_options *options)
     world.options = *options;
     sim_network_begin();
     model_script_begin();
-    model_begin(options->servers);
+    const int n_groups = options->topology == MODEL_CLUSTER ? MODEL_GROUPS : 1;
+    const int n_servers = options->servers * n_groups;
+    model_begin(n_servers, options->topology == MODEL_SENTINELS ? MODEL_SENTINELS_MADE : 0);
+    model_topology_begin(options->topology, options->servers);
+    for (int i = 0; i < n_groups; i++) {
+        world.primary[i] = i * options->servers;
+    }
     model_world.on_change = on_change;
     checker_begin();
     make_channels();
-    for (int i = 0; i < options->servers; i++) {
+    for (int i = 0; i < n_servers; i++) {
         struct model_server *server = &model_world.servers[i];
         server->disk = options->disk;
-        server->is_cluster_like = options->is_sharded;
+        server->is_cluster_like = options->is_sharded || options->topology == MODEL_CLUSTER;
         server->trim_slack = (unsigned) sim_below(4);
         server->replica_delay_us = sim_between(200, 5 * MS);
-        if (i > 0) {
-            model_follow(server, &model_world.servers[0]);
+        if (i % options->servers > 0) {
+            model_follow(server, &model_world.servers[i - i % options->servers]);
         }
     }
     gateways_begin(options->gateways);
@@ -137,6 +143,7 @@ void world_end(void) {
     brokers_end();
     gateways_end();
     model_end();
+    model_topology_end();
     sim_end();
 }
 
@@ -146,15 +153,15 @@ const char *world_channel(int number) {
     return checker_channel_name(number);
 }
 
-struct model_server *world_primary(void) {
-    return &model_world.servers[world.primary];
+struct model_server *world_primary(int group) {
+    return &model_world.servers[world.primary[group]];
 }
 
-struct model_server *world_best_replica(void) {
+struct model_server *world_best_replica(int group) {
     struct model_server *best = NULL;
     for (int i = 0; i < model_world.n; i++) {
         struct model_server *server = &model_world.servers[i];
-        bool is_fit = i != world.primary && server->is_alive && server->primary == world_primary();
+        bool is_fit = i != world.primary[group] && server->is_alive && server->primary == world_primary(group);
         if (is_fit && (best == NULL || model_offset(server) > model_offset(best))) {
             best = server;
         }
@@ -162,13 +169,14 @@ struct model_server *world_best_replica(void) {
     return best;
 }
 
-/* What is confirmed was on it when it was promoted, or was acknowledged by a replica since. */
+/* What is confirmed was on it when it was promoted, or was acknowledged by a replica since, or came from where it was
+ * confirmed. */
 bool world_may_promote(const struct model_server *server) {
-    const struct model_server *primary = world_primary();
+    const struct model_server *primary = world_primary(server->group);
     if (world.options.durability == WORLD_FAST) {
         return true;
     }
-    uint64_t sure = primary->replid2_offset;
+    uint64_t sure = primary->replid2_offset > primary->taken_over ? primary->replid2_offset : primary->taken_over;
     for (int i = 0; i < model_world.n; i++) {
         sure = primary->acked[i] > sure ? primary->acked[i] : sure;
     }
@@ -177,7 +185,7 @@ bool world_may_promote(const struct model_server *server) {
 
 static void on_pointed(void *context, uint64_t process) {
     const struct model_server *server = context;
-    if (server == world_primary()) {
+    if (server == world_primary(server->group)) {
         sim_network_point((int) process, server->index);
     }
 }
@@ -193,13 +201,14 @@ void world_fail_over(struct model_server *to, uint64_t late_us) {
             }
         }
     }
-    world.primary = to->index;
-    for (int i = 0; i < BROKERS_MAX; i++) {
+    world.primary[to->group] = to->index;
+    model_topology_promoted(to, late_us);
+    for (int i = 0; model_topology_kind() == MODEL_NAMED && i < BROKERS_MAX; i++) {
         sim_after(sim_below(late_us + 1), on_pointed, to, (uint64_t) i);
     }
     for (int i = 0; i < model_world.n; i++) {
         struct model_server *other = &model_world.servers[i];
-        if (other != to && other->primary != NULL && other->is_alive) {
+        if (other != to && other->group == to->group && other->primary != NULL && other->is_alive) {
             model_follow(other, to);
         }
     }
@@ -272,7 +281,6 @@ void world_leave(int session) {
 void world_heal(void) {
     nemesis_heal();
     sim_trace("world", "heals");
-    struct model_server *primary = world_primary();
     for (int i = 0; i < model_world.n; i++) {
         struct model_server *server = &model_world.servers[i];
         if (!server->is_alive) {
@@ -288,18 +296,22 @@ void world_heal(void) {
         server->busy_until_us = 0;
         server->replica_delay_us = 2 * MS;
     }
-    if (primary->primary != NULL) {
-        world_fail_over(primary, 0);
+    for (int i = 0; i < model_topology_groups(); i++) {
+        if (world_primary(i)->primary != NULL) {
+            world_fail_over(world_primary(i), 0);
+        }
     }
     for (int i = 0; i < model_world.n; i++) {
         struct model_server *server = &model_world.servers[i];
+        struct model_server *primary = world_primary(server->group);
         if (server != primary && server->primary != primary) {
             model_follow(server, primary);
         }
     }
     for (int i = 0; i < SIM_PROCESSES; i++) {
-        sim_network_point(i, primary->index);
+        sim_network_point(i, world_primary(0)->index);
     }
+    model_topology_heal();
     for (int i = 0; i < brokers_count(); i++) {
         if (!broker_is_up(i)) {
             broker_start(i);
@@ -307,8 +319,18 @@ void world_heal(void) {
     }
 }
 
+/* The group that serves a channel's partition. */
+static int group_of(const char *channel) {
+    static struct partition_tag tags[BROKER_PARTITIONS];
+    if (tags[0].text[0] == '\0') {
+        partition_tags(BROKER_PARTITIONS, tags);
+    }
+    return model_topology_group_of(span_of_text(tags[partition_of(span_of_text(channel), BROKER_PARTITIONS)].text));
+}
+
 static const struct model_key *find_key(const char *what, const char *channel) {
-    for (const struct model_key *key = world_primary()->store.keys; key != NULL; key = key->by_name.next) {
+    int group = group_of(channel);
+    for (const struct model_key *key = world_primary(group)->store.keys; key != NULL; key = key->by_name.next) {
         if (span_equal_text(channel_in(span_of(key->name, key->name_size), what), channel)) {
             return key;
         }
@@ -322,7 +344,7 @@ void world_delete_meta(int channel) {
     char name[128];
     snprintf(name, sizeof name, "%s", meta->name);
     checker_note_loss(channel);
-    model_run(world_primary(), 2, (const char *const[]){"DEL", name}, NULL);
+    model_run(world_primary(group_of(world_channel(channel))), 2, (const char *const[]){"DEL", name}, NULL);
 }
 
 /* Where a channel stands in Redis; false: it was never touched. */

@@ -5,7 +5,7 @@
 
 #include "tests/simulation/broker_node.h"
 #include "tests/simulation/checker.h"
-#include "tests/simulation/model_server.h"
+#include "tests/simulation/model_topology.h"
 #include "tests/simulation/sim.h"
 #include "tests/simulation/sim_network.h"
 #include "tests/simulation/sim_process.h"
@@ -13,7 +13,8 @@
 enum world_durability { WORLD_FAST, WORLD_SAFE, WORLD_MIXED };
 
 struct world_options {
-    int servers; /* the first one is the primary, the others its replicas */
+    int servers; /* the first one is the primary, the others its replicas; of each group of a cluster */
+    enum model_topology topology;
     int brokers;
     int gateways;
     enum world_durability durability;
@@ -32,13 +33,14 @@ void world_begin(uint64_t seed, bool trace, const struct world_options *options)
 void world_end(void);
 
 /* ---- who is who ---- */
-/* The server whose name is `redis` to the administrators: the newest primary. */
-struct model_server *world_primary(void);
+/* The newest primary of a group, which the administrators mean. */
+struct model_server *world_primary(int group);
 /* The replica that knows most; NULL: none is alive. */
-struct model_server *world_best_replica(void);
+struct model_server *world_best_replica(int group);
 /* Nothing that was confirmed is lost by it; true where nothing has to be. */
 bool world_may_promote(const struct model_server *server);
-/* A replica is promoted, and named to the brokers, each in its own time below late_us. */
+/* A replica is promoted, and named to the brokers, or to the Sentinels or nodes that tell them, each in its own time
+ * below late_us. */
 void world_fail_over(struct model_server *to, uint64_t late_us);
 /* The channel's meta key goes, alone. */
 void world_delete_meta(int channel);

@@ -87,6 +87,11 @@ void redis_pubsub_unsubscribe(redis_pubsub_t *self, uint32_t topic) {
     self->topics[topic].name = SPAN_EMPTY;
 }
 
+bool redis_pubsub_is_wanted(const redis_pubsub_t *self, uint32_t topic) {
+    check(topic < self->options.n_topics, "topic %u", topic);
+    return self->topics[topic].name.size > 0;
+}
+
 /* ---- hearing ---- */
 
 static struct topic *find_topic(redis_pubsub_t *self, struct span name, uint32_t *ret_number) {

@@ -44,6 +44,8 @@ void redis_pubsub_close(redis_pubsub_t *self, void (*on_closed)(void *context), 
 /* `name` is kept as a reference until unsubscribe. */
 void redis_pubsub_subscribe(redis_pubsub_t *self, uint32_t topic, struct span name);
 void redis_pubsub_unsubscribe(redis_pubsub_t *self, uint32_t topic);
+/* Not where the server has taken it back (on_lost) since. */
+bool redis_pubsub_is_wanted(const redis_pubsub_t *self, uint32_t topic);
 bool redis_pubsub_is_up(const redis_pubsub_t *self);
 void redis_pubsub_flush(redis_pubsub_t *self);
 /* Another way of subscribing from now on (the server changed): cut and subscribe anew. */

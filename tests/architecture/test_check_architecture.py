@@ -82,6 +82,11 @@ if len(seen) != 1 or "gateway/hub.h → gateway/worker.h → libwebsockets.h" no
 if list(checker.check_blind("gateway/outbox.c", lambda path: TREE.get(path, []))):
     print("a library that nobody includes is told")
     failed += 1
+for line, refused in (("if (strcmp(given, self->secret) == 0) {", True), ("memcmp(mac, expected, 32)", True), ("CRYPTO_memcmp(mac, expected, 32)", False),
+                      ("span_equal(token, api_key)", True), ("strcmp(path, self->path)", False)):
+    if bool(list(checker.check_constant_time("base/token.c", [line]))) != refused:
+        print(f"a comparison of secrets is not told from others: {line}")
+        failed += 1
 if not checker.FORBIDDEN_NAMES.search("string_util.c") or checker.FORBIDDEN_NAMES.search("channel_name.c"):
     print("forbidden names are not told from good ones")
     failed += 1

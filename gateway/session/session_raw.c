@@ -12,6 +12,7 @@
 #include "gateway/session/session_commands.h"
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "gateway/protocol/client_protocol_raw.h"
 
 enum { BEGIN_ID = 1 };
@@ -173,6 +174,10 @@ static enum client_raw_kind kind_of(session_t *self, struct span message, bool i
 }
 
 void session_on_raw_message(session_t *self, struct span message, bool is_binary) {
+    if (!is_binary && !utf8_is_valid(message)) { /* RFC 6455 8.1; the library lets much of it through */
+        session_disconnect(self, DISCONNECT_INVALID_DATA);
+        return;
+    }
     enum client_raw_kind kind = kind_of(self, message, is_binary);
     if (self->state == SESSION_CONNECTED && kind != CLIENT_RAW_PING && !self->raw->options.writes) {
         session_count_error(self, ERROR_PERMISSION_DENIED);

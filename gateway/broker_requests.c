@@ -52,6 +52,7 @@ struct broker_requests {
 #define REQUEST_METRICS(X)                                                                                             \
     X(PUBLISH, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"publish\"")         \
     X(HISTORY, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history\"")         \
+    X(HISTORY_REMOVE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history_remove\"") \
     X(PRESENCE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"presence\"")       \
     X(CALL, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"call\"")               \
     X(UNKNOWN, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"unknown_outcome\"") \
@@ -134,7 +135,8 @@ static void on_finishing(struct broker_deferred *deferred) {
 
 /* The link or the patience ended while it may have been under way. */
 static enum error_code error_when_cut_off(const struct broker_request *request) {
-    bool has_effect = request->kind == WIRE_PUBLISH || request->kind == WIRE_CALL;
+    bool has_effect =
+        request->kind == WIRE_PUBLISH || request->kind == WIRE_CALL || request->kind == WIRE_HISTORY_REMOVE;
     return has_effect ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
 }
 
@@ -163,6 +165,15 @@ void broker_request_cancel(broker_requests_t *self, struct broker_request *reque
         return;
     }
     list_remove(&request->link);
+}
+
+enum error_code broker_request_give_up(broker_requests_t *self, struct broker_request *request) {
+    enum error_code code = request->early_error;
+    if (is_pending(request)) {
+        code = request->waiting != NULL ? ERROR_INTERNAL : error_when_cut_off(request);
+    }
+    broker_request_cancel(self, request);
+    return code;
 }
 
 /* ---- sending ---- */
@@ -273,18 +284,21 @@ static void begin(broker_requests_t *self, struct broker_request *request, enum 
     buffer_clear(&self->scratch);
 }
 
-void broker_publish(broker_requests_t *self, struct broker_request *request, struct span channel, struct span key,
-                    struct span data, struct span info, struct span tags, uint8_t flags) {
+void broker_publish(broker_requests_t *self, struct broker_request *request,
+                    const struct broker_publication *publication) {
     begin(self, request, WIRE_PUBLISH, METRIC_PUBLISH);
-    bool encoded = wire_encode_publish(&self->scratch, &(struct wire_publish){.request = request->id,
-                                                                              .flags = flags,
-                                                                              .deadline_ms = self->timeout_ms,
-                                                                              .channel = channel,
-                                                                              .key = key,
-                                                                              .data = data,
-                                                                              .info = info,
-                                                                              .tags = tags});
-    ask(self, request, channel, encoded);
+    bool encoded =
+        wire_encode_publish(&self->scratch, &(struct wire_publish){.request = request->id,
+                                                                   .flags = publication->flags,
+                                                                   .deadline_ms = self->timeout_ms,
+                                                                   .channel = publication->channel,
+                                                                   .key = publication->key,
+                                                                   .data = publication->data,
+                                                                   .info = publication->info,
+                                                                   .tags = publication->tags,
+                                                                   .version = publication->version,
+                                                                   .version_epoch = publication->version_epoch});
+    ask(self, request, publication->channel, encoded);
 }
 
 void broker_history(broker_requests_t *self, struct broker_request *request, struct span channel, bool has_since,
@@ -297,6 +311,13 @@ void broker_history(broker_requests_t *self, struct broker_request *request, str
         frame.since_offset = since->offset;
     }
     ask(self, request, channel, wire_encode_history(&self->scratch, &frame));
+}
+
+void broker_history_remove(broker_requests_t *self, struct broker_request *request, struct span channel) {
+    begin(self, request, WIRE_HISTORY_REMOVE, METRIC_HISTORY_REMOVE);
+    ask(self, request, channel,
+        wire_encode_history_remove(&self->scratch,
+                                   &(struct wire_history_remove){.request = request->id, .channel = channel}));
 }
 
 void broker_presence(broker_requests_t *self, struct broker_request *request, struct span channel) {
@@ -351,7 +372,8 @@ static bool on_published(broker_requests_t *self, uplink_t *uplink, struct span 
     if (request != NULL) {
         request->on_done(request,
                          &(struct broker_answer){.position = {published.epoch, published.offset},
-                                                 .duplicate = (published.flags & WIRE_PUBLISHED_DUPLICATE) != 0});
+                                                 .duplicate = (published.flags & WIRE_PUBLISHED_DUPLICATE) != 0,
+                                                 .suppressed = (published.flags & WIRE_PUBLISHED_SUPPRESSED) != 0});
     }
     return true;
 }

@@ -58,8 +58,9 @@ struct broker_answer {
     enum error_code error;    /* ERROR_NONE: fine. OUTCOME_UNKNOWN where it may have happened */
     struct position position; /* publish, history */
     bool duplicate;
-    uint32_t n; /* history: publications; presence: entries; presence_stats: clients */
-    uint32_t m; /* presence_stats: users */
+    bool suppressed; /* publish: the version was no news, position is where the channel stands */
+    uint32_t n;      /* history: publications; presence: entries; presence_stats: clients */
+    uint32_t m;      /* presence_stats: users */
     struct span
         bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
 };
@@ -84,11 +85,26 @@ struct broker_request {
 
 void broker_request_cancel(broker_requests_t *self,
                            struct broker_request *request); /* no on_done any more; harmless when done */
+/* The same for one that is not done, and what there is to say of it: OUTCOME_UNKNOWN where it may happen all the same.
+ */
+enum error_code broker_request_give_up(broker_requests_t *self, struct broker_request *request);
 
-void broker_publish(broker_requests_t *self, struct broker_request *request, struct span channel, struct span key,
-                    struct span data, struct span info, struct span tags, uint8_t flags);
+/* What is published; all but channel and data may be empty. */
+struct broker_publication {
+    struct span channel;
+    struct span data;
+    struct span key;  /* of idempotency */
+    struct span info; /* wire_client_info */
+    struct span tags; /* wire_tag after wire_tag */
+    uint8_t flags;    /* WIRE_PUBLISH_* */
+    uint64_t version; /* 0: none */
+    struct span version_epoch;
+};
+void broker_publish(broker_requests_t *self, struct broker_request *request,
+                    const struct broker_publication *publication);
 void broker_history(broker_requests_t *self, struct broker_request *request, struct span channel, bool has_since,
                     const struct position *since, uint32_t limit, bool reverse);
+void broker_history_remove(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_presence(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_presence_stats(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_call(broker_requests_t *self, struct broker_request *request, struct span method, struct span channel,

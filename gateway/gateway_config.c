@@ -3,6 +3,7 @@
 
 #include "base/curve_keys.h"
 #include "base/ip_address.h"
+#include "gateway/http_api/http_api_key_options.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -84,6 +85,30 @@ static const struct config_key keys[] = {
         .help = "Port of the internal listener. 0: a free one, which the start message names."),
     KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
         .help = "What is asked for as a bearer token there, but for health checks. Empty: nothing is asked for."),
+
+    KEY("http_api.address", CONFIG_TEXT, http_api_address, RANGE(1, 255), .default_text = "127.0.0.1",
+        .help = "Address of the HTTP API for services (docs/http-api.md). Plain HTTP: for this machine, a private "
+                "network, or behind a proxy that speaks TLS."),
+    KEY("http_api.port", CONFIG_INT, http_api_port, RANGE(0, 65535), .default_text = "8001",
+        .help = "Its port. 0: a free one, which the log names. Nothing listens without http_api.keys."),
+    KEY("http_api.keys", CONFIG_SECTION_LIST, http_api_keys, RELOADABLE, .section = &http_api_key_options_table,
+        .help = "Who may use the HTTP API, and for what. The first key switches it on, at a start; a reload exchanges "
+                "keys."),
+    KEY("http_api.transport_errors", CONFIG_BOOL, http_api_transport_errors, RELOADABLE,
+        .help = "Answer failures with a status of 400 and above and the bare error, as the header "
+                "X-Centrifugo-Error-Mode: transport asks for; otherwise with 200 and {\"error\":…}."),
+    KEY("http_api.body_max", CONFIG_BYTES, http_api_body_max, RELOADABLE, RANGE(1 * KIB, 16 * MIB),
+        .default_text = "1MiB", .help = "Bytes of a request's body; longer ones are answered 413."),
+    KEY("http_api.answer_max", CONFIG_BYTES, http_api_answer_max, RELOADABLE, RANGE(64 * KIB, 32 * MIB),
+        .default_text = "8MiB", .help = "Bytes of an answer; what does not fit is answered with error 124."),
+    KEY("http_api.connections_max", CONFIG_INT, http_api_connections_max, RELOADABLE, RANGE(1, 1024),
+        .default_text = "256", .help = "Requests at once; one more is answered 503."),
+    KEY("http_api.parts_max", CONFIG_INT, http_api_parts_max, RELOADABLE, RANGE(1, 10000), .default_text = "1000",
+        .help = "Channels of a broadcast, commands of a batch, in one request; more are refused with error 106."),
+    KEY("http_api.timeout", CONFIG_DURATION, http_api_timeout_ms, RELOADABLE, RANGE(100, 600 * SECOND),
+        .default_text = "10s",
+        .help = "How long a request may take, its body to arrive and then its answer to be there. What is open then is "
+                "answered with error 120 where it may have happened, otherwise with 100."),
 
     KEY("token.algorithm", CONFIG_CHOICE, token_algorithm, RELOADABLE, .choices = token_algorithms,
         .help = "The one algorithm that connection and subscription tokens must be signed with."),
@@ -335,6 +360,7 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
         config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");
     }
     verify_brokers(self, prefix, errors);
+    http_api_keys_verify(&self->http_api_keys, prefix, errors);
     namespace_set_verify(&self->namespaces, prefix, errors);
 }
 

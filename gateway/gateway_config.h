@@ -37,6 +37,16 @@ struct gateway_config {
     char *internal_address;     /* internal.address, 127.0.0.1 */
     int64_t internal_port;      /* internal.port, 9000 */
     char *internal_token;       /* internal.token, secret */
+    /* http_api: switched on by its keys */
+    char *http_api_address;
+    int64_t http_api_port;
+    struct config_section_list http_api_keys; /* of struct http_api_key_options */
+    bool http_api_transport_errors;           /* http_api.transport_errors: failures as statuses */
+    int64_t http_api_body_max;                /* http_api.body_max: 413 */
+    int64_t http_api_answer_max;              /* http_api.answer_max: error 124 */
+    int64_t http_api_connections_max;         /* http_api.connections_max: 503 */
+    int64_t http_api_parts_max;               /* http_api.parts_max: error 106 */
+    int64_t http_api_timeout_ms;              /* http_api.timeout: errors 100, 120 */
     /* tokens */
     int token_algorithm; /* token.algorithm: HS256, HS384, HS512 */
     char *token_secret;  /* token.secret (or token.secret_file) */

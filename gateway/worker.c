@@ -6,9 +6,9 @@
  *                                                     evenly over drain.window) ──nobody left, or the window is over──▶
  * DRAINED
  *
- * The end, in the order of who uses whom: listener, WebSockets with their sessions, hub, links to the brokers, timers.
- * Failures at the start (port in use, keys unreadable) come back through the actor with their reason; after it, each
- * part deals with its own. */
+ * The end, in the order of who uses whom: listener, HTTP API, WebSockets with their sessions, hub, links to the
+ * brokers, timers. Failures at the start (port in use, keys unreadable) come back through the actor with their reason;
+ * after it, each part deals with its own. */
 #include "gateway/worker.h"
 
 #include "base/actor.h"
@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "gateway/http_api/http_api.h"
 #include "gateway/hub.h"
 #include "gateway/memory_guard.h"
 #include "gateway/transport/listener.h"
@@ -68,6 +69,7 @@ struct worker {
     struct session_environment sessions;
     struct websocket_service websockets;
     http_streams_t *streams;
+    http_api_t *http_api; /* of the first worker, where it has keys */
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;
@@ -80,6 +82,7 @@ struct worker {
     metric_values_t *stream_metrics;
     metric_values_t *memory_metrics;
     uint64_t memory_max;
+    uint64_t started_ms;
     uint64_t figures_due_ms;
     enum drain_state drain;
     uint64_t drain_due_ms;  /* of the next step */
@@ -230,6 +233,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
+    http_api_configure(self->http_api, settings->config, settings->namespaces);
 }
 
 /* --- messages of clients whose POST came to another worker than their stream --- */
@@ -388,6 +392,42 @@ static bool start_websockets(worker_t *self, char *ret_error, size_t error_size)
     return websocket_service_start(&self->websockets, self->loop, ret_error, error_size);
 }
 
+static void read_http_api_figures(void *context, struct http_api_figures *ret_figures) {
+    worker_t *self = context;
+    struct broker_beat_figures process = {0};
+    read_process_figures(self, &process);
+    *ret_figures = (struct http_api_figures){
+        .id = self->options.settings.config->id,
+        .connections = process.connections,
+        .users = process.users,
+        .channels = (uint64_t) metrics_read(self->options.metrics, "callboard_gateway_channels", NULL),
+        .subscriptions = (uint64_t) metrics_read(self->options.metrics, "callboard_gateway_subscriptions", NULL),
+        .uptime_s = (clock_monotonic_ms() - self->started_ms) / 1000,
+    };
+}
+
+/* One worker serves it for all: it reaches every broker, and so everybody. */
+static bool start_http_api(worker_t *self, char *ret_error, size_t error_size) {
+    const struct worker_settings *settings = &self->options.settings;
+    self->started_ms = clock_monotonic_ms();
+    if (self->options.index != 0 || settings->config->http_api_keys.n == 0) {
+        return true;
+    }
+    const struct http_api_options options = {
+        .loop = self->loop,
+        .config = settings->config,
+        .namespaces = settings->namespaces,
+        .brokers = self->brokers,
+        .wheel = self->wheel,
+        .metrics = self->options.metrics,
+        .refuses_publications = &self->sessions.refuses_publications,
+        .read_figures = read_http_api_figures,
+        .context = self,
+    };
+    self->http_api = http_api_new(&options, ret_error, error_size);
+    return self->http_api != NULL;
+}
+
 static bool start_listener(worker_t *self, char *ret_error, size_t error_size) {
     const struct listener_options options = {
         .address = self->options.settings.config->http_address,
@@ -422,11 +462,16 @@ static void on_websockets_closed(void *context) {
     broker_requests_close(&self->brokers, on_brokers_closed, self);
 }
 
+static void on_http_api_closed(void *context) {
+    worker_t *self = context;
+    websocket_service_close(&self->websockets, self->loop, on_websockets_closed, self);
+}
+
 static void on_stop(void *context) {
     worker_t *self = context;
     uv_timer_stop(&self->tick);
     listener_close(&self->listener, NULL, NULL);
-    websocket_service_close(&self->websockets, self->loop, on_websockets_closed, self);
+    http_api_close(&self->http_api, on_http_api_closed, self);
 }
 
 static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
@@ -441,7 +486,8 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     }
     start_sessions(self);
     start_streams(self);
-    if (!start_websockets(self, ret_error, error_size) || !start_listener(self, ret_error, error_size)) {
+    if (!start_websockets(self, ret_error, error_size) || !start_http_api(self, ret_error, error_size) ||
+        !start_listener(self, ret_error, error_size)) {
         on_stop(self);
         return false;
     }

@@ -24,8 +24,9 @@ static void send_publication(session_t *self, const struct client_command *comma
     const struct subscription *subscription = session_find_subscription(self, publish->channel);
     const payload_t *info = subscription == NULL || subscription->info == NULL ? self->info : subscription->info;
     struct session_request *request = session_request_new(self, command->id, on_published);
-    broker_publish(self->environment->brokers, &request->broker, publish->channel, SPAN_EMPTY, publish->data,
-                   payload_span(info), SPAN_EMPTY, 0);
+    const struct broker_publication publication = {
+        .channel = publish->channel, .data = publish->data, .info = payload_span(info)};
+    broker_publish(self->environment->brokers, &request->broker, &publication);
 }
 
 static bool has_format(const session_t *self, struct span data, const struct namespace_options *options) {

@@ -28,7 +28,7 @@ SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.
              "tools/ctl_doctor_keys.c", "tools/ctl_doctor_host.c", "tools/ctl_doctor_ports.c"}
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
-GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h"]
+GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h", "gateway/http_api/http_api.h", "gateway/http_api/http_api_call"]
 LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
@@ -42,6 +42,7 @@ LAYERS = {
          ["gateway/transport/websocket", "gateway/transport/listener", "gateway/transport/http_", "gateway/transport/origin",
           "gateway/transport/source_", "gateway/transport/demo_", "gateway/uplink", "gateway/broker_links", *GATEWAY_TOP]),
         (["gateway/transport/"], ["gateway/hub", "gateway/uplink", "gateway/broker_links", "gateway/broker_directory", *GATEWAY_TOP]),
+        (["gateway/http_api/"], ["gateway/hub", "gateway/session/", "gateway/uplink", "gateway/broker_links", "gateway/worker", "gateway/gateway.h"]),
         (["gateway/worker"], ["gateway/gateway.h"]),
     ],
     "broker": [
@@ -84,10 +85,10 @@ FAMILIES = {
 OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
-    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/worker", "tests/"],
+    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tests/"],
     "hiredis": ["broker/redis/", "tests/"],
     "yaml.h": ["base/config_", "tests/"],
-    "openssl": ["base/token", "base/http_service", "gateway/transport/tls_", "broker/redis/", "tests/"],
+    "openssl": ["base/token", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
     "client_protocol.pb-c.h": ["gateway/protocol/client_protocol_protobuf", "tests/"],
     "protobuf-c": ["gateway/protocol/client_protocol_protobuf", "tests/"],

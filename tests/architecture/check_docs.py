@@ -21,7 +21,7 @@ PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/ga
 
 CONFIGS = ["broker/broker_config.c", "gateway/gateway_config.c"]
 # Numbers that bound nothing that piles up.
-NO_BOUNDS = {"broker.shards", "broker.partitions", "internal.port", "http.port", "gateway.workers", "redis.confirm_replicas",
+NO_BOUNDS = {"broker.shards", "broker.partitions", "internal.port", "http.port", "http_api.port", "gateway.workers", "redis.confirm_replicas",
              "client.history_limit_max"}
 # Which test reaches a bound, and what it says there.
 REACHED = {
@@ -57,6 +57,10 @@ REACHED = {
     "client.outbox_frames": ("tests/unit/gateway/session/test_session.c", "test_an_outbox_over_its_frames_ends_the_session"),
     "client.connections_max": ("tests/integration/gateway/test_websocket.c", "over_connections_max_is_503"),
     "client.connections_per_source": ("tests/e2e/proxied.test.mjs", "client.connections_per_source=2"),
+    "http_api.body_max": ("tests/e2e/http_api.test.mjs", "Content-Length: 65537"),
+    "http_api.answer_max": ("tests/e2e/http_api.test.mjs", "over http_api.answer_max"),
+    "http_api.connections_max": ("tests/e2e/http_api.test.mjs", "over http_api.connections_max"),
+    "http_api.parts_max": ("tests/e2e/http_api.test.mjs", "parts_max: 20"),
     "client.connections_per_user": ("tests/e2e/guards.test.mjs", "client.connections_per_user=3"),
     "client.handshakes_per_second": ("tests/e2e/guards.test.mjs", "client.handshakes_per_second=20"),
     "gateway.memory_max": ("tests/e2e/guards.test.mjs", "memory_max"),

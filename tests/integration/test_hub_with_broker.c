@@ -189,8 +189,8 @@ static void on_done(struct broker_request *request, const struct broker_answer *
 
 static void publish(struct asked *asked, const char *channel) {
     *asked = (struct asked){.request = {.on_done = on_done}};
-    broker_publish(bench.requests, &asked->request, span_of_text(channel), SPAN_EMPTY, SPAN_LITERAL("{\"a\":1}"),
-                   SPAN_EMPTY, SPAN_EMPTY, 0);
+    broker_publish(bench.requests, &asked->request,
+                   &(struct broker_publication){.channel = span_of_text(channel), .data = SPAN_LITERAL("{\"a\":1}")});
 }
 
 static struct position publish_and_wait(const char *channel) {

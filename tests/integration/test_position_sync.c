@@ -180,8 +180,8 @@ static void on_done(struct broker_request *request, const struct broker_answer *
 
 static enum error_code try_to_publish(const struct viewer *viewer) {
     struct asked asked = {.request = {.on_done = on_done}};
-    broker_publish(bench.requests, &asked.request, span_of_text(viewer->channel), SPAN_EMPTY, SPAN_LITERAL("{}"),
-                   SPAN_EMPTY, SPAN_EMPTY, 0);
+    broker_publish(bench.requests, &asked.request,
+                   &(struct broker_publication){.channel = span_of_text(viewer->channel), .data = SPAN_LITERAL("{}")});
     AWAIT(asked.done);
     return asked.error;
 }

@@ -97,8 +97,9 @@ static size_t alive(void) {
 }
 
 static void publish(struct asked *asked, const char *channel, const char *data) {
-    broker_publish(bench.requests, &asked->request, span_of_text(channel), SPAN_LITERAL("key"), span_of_text(data),
-                   SPAN_EMPTY, SPAN_EMPTY, 0);
+    broker_publish(bench.requests, &asked->request,
+                   &(struct broker_publication){
+                       .channel = span_of_text(channel), .key = SPAN_LITERAL("key"), .data = span_of_text(data)});
 }
 
 static struct wire_publish expect_publish(wire_broker_t *broker, uint16_t *ret_shard) {
@@ -249,8 +250,8 @@ static void too_large_a_publication_is_refused(void **state) {
     start_with_one_broker();
     static char data[WIRE_FRAME_MAX];
     struct asked asked = fresh();
-    broker_publish(bench.requests, &asked.request, SPAN_LITERAL("news"), SPAN_EMPTY, span_of(data, sizeof data),
-                   SPAN_EMPTY, SPAN_EMPTY, 0);
+    broker_publish(bench.requests, &asked.request,
+                   &(struct broker_publication){.channel = SPAN_LITERAL("news"), .data = span_of(data, sizeof data)});
     AWAIT(asked.n_done == 1);
     assert_int_equal(asked.answer.error, ERROR_TOO_LARGE);
 }

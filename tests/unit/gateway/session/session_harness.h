@@ -181,13 +181,13 @@ static inline struct broker_call *note_call(struct broker_request *request, cons
     return call;
 }
 
-void broker_publish(broker_requests_t *self, struct broker_request *request, struct span channel, struct span key,
-                    struct span data, struct span info, struct span tags, uint8_t flags) {
+void broker_publish(broker_requests_t *self, struct broker_request *request,
+                    const struct broker_publication *publication) {
     (void) self;
-    assert_int_equal(key.size + tags.size + flags, 0);
-    struct broker_call *call = note_call(request, "publish", channel);
-    memcpy(call->data, data.data, data.size);
-    tell_info(call->info, sizeof call->info, info);
+    assert_int_equal(publication->key.size + publication->tags.size + publication->flags + publication->version, 0);
+    struct broker_call *call = note_call(request, "publish", publication->channel);
+    memcpy(call->data, publication->data.data, publication->data.size);
+    tell_info(call->info, sizeof call->info, publication->info);
 }
 
 void broker_history(broker_requests_t *self, struct broker_request *request, struct span channel, bool has_since,

@@ -1,0 +1,55 @@
+/* The parameters of one command of the HTTP API, read from its JSON object: names and meanings as Centrifugo's.
+ * What has no effect here is refused by name; names that nobody knows are passed over, as upstream does.
+ * Thread: any (no state). */
+#ifndef CALLBOARD_GATEWAY_HTTP_API_PARAMS_H
+#define CALLBOARD_GATEWAY_HTTP_API_PARAMS_H
+
+#include "base/error_code.h"
+#include "base/json_scan.h"
+#include "base/position.h"
+
+enum http_api_param {
+    HTTP_API_CHANNEL = 1 << 0,
+    HTTP_API_CHANNELS = 1 << 1,
+    HTTP_API_DATA = 1 << 2,       /* data or b64data */
+    HTTP_API_PUBLISHING = 1 << 3, /* idempotency_key, tags, skip_history, delta, version, version_epoch */
+    HTTP_API_SINCE = 1 << 4,
+    HTTP_API_PAGE = 1 << 5, /* limit, reverse */
+};
+
+struct http_api_params {
+    struct span channel;
+    struct json_value channels; /* an array that is not empty */
+    struct span data;           /* of `data` the JSON as it came, of `b64data` the bytes */
+    bool is_binary;             /* it came as b64data: judged by nobody yet */
+    struct span key;
+    struct span tags; /* wire_tag after wire_tag */
+    bool skip_history;
+    bool delta;
+    uint64_t version;
+    struct span version_epoch;
+    bool has_since;
+    struct position since;
+    int64_t limit; /* negative: as many as may be; 0: only the position */
+    bool reverse;
+};
+
+/* Why not: what, where, how to mend it. */
+struct http_api_refusal {
+    enum error_code code;
+    char message[200];
+};
+void http_api_refuse(struct http_api_refusal *self, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+enum { HTTP_API_KEY_MAX = 255, HTTP_API_TAGS_MAX = 64, HTTP_API_TAG_MAX = 1024, HTTP_API_NAMES_MAX = 64 };
+
+/* `wanted`: what the method knows; CHANNEL, CHANNELS and DATA among them must be there. `text` takes what is decoded:
+ * cleared here, and kept until the command's frames are made. The spans point there and into the object. */
+bool http_api_params_read(struct json_value object, unsigned wanted, struct buffer *text, struct buffer *tags,
+                          struct http_api_params *ret_params, struct http_api_refusal *ret_refusal);
+/* A channel's name, as CHANNEL reads it and for each of CHANNELS. `text`: has room for value.text.size bytes. */
+bool http_api_channel_read(struct json_value value, const char *name, struct buffer *text, struct span *ret_channel,
+                           struct http_api_refusal *ret_refusal);
+
+#endif

@@ -127,6 +127,10 @@ static const struct config_key keys[] = {
     KEY("client.allow_anonymous_connect_without_token", CONFIG_BOOL, allow_anonymous, RELOADABLE,
         .help = "Let clients without a token connect, as the user with the empty id. Otherwise they are closed with "
                 "3501."),
+    KEY("client.subscribe_to_personal_channel", CONFIG_BOOL, personal_channel, RELOADABLE,
+        .help = "Subscribe each client that has a user id to the channel #ID, or NAMESPACE:#ID, when it connects."),
+    KEY("client.personal_channel_namespace", CONFIG_TEXT, personal_channel_namespace, RELOADABLE, RANGE(0, 64),
+        .help = "The namespace of these channels. Empty: none."),
     KEY("client.ping_interval", CONFIG_DURATION, ping_interval_ms, RELOADABLE, RANGE(1 * SECOND, 1 * HOUR),
         .default_text = "25s", .help = "How often each client is sent a ping."),
     KEY("client.pong_timeout", CONFIG_DURATION, pong_timeout_ms, RELOADABLE, RANGE(0, 1 * HOUR), .default_text = "8s",

@@ -54,7 +54,9 @@ struct gateway_config {
     char *token_issuer;
     bool token_any_audience;
     int64_t token_max_life_ms;
-    bool allow_anonymous; /* client.allow_anonymous_connect_without_token */
+    bool personal_channel;            /* client.subscribe_to_personal_channel */
+    char *personal_channel_namespace; /* client.personal_channel_namespace; empty: none */
+    bool allow_anonymous;             /* client.allow_anonymous_connect_without_token */
     /* client */
     int64_t ping_interval_ms;      /* client.ping_interval, 25s */
     int64_t pong_timeout_ms;       /* client.pong_timeout, 8s */

@@ -49,6 +49,21 @@ enum outbox_result outbox_push(struct outbox *self, payload_t *framed, uint32_t 
     return OUTBOX_QUEUED;
 }
 
+void outbox_push_first(struct outbox *self, payload_t *framed, struct quota *all) {
+    uint32_t room = self->capacity == 0 ? 1 : self->capacity;
+    if (self->count == room) {
+        grow(self);
+    }
+    if (self->capacity != 0) {
+        self->first = (self->first + self->capacity - 1) & (self->capacity - 1);
+    }
+    self->count++;
+    *slot(self, 0) = payload_ref(framed);
+    size_t size = payload_span(framed).size;
+    self->bytes += (uint32_t) size;
+    quota_charge_anyway(all, size);
+}
+
 struct span outbox_gather(struct outbox *self, struct buffer *scratch, uint32_t *ret_count) {
     check(self->count > 0, "gathering from an empty outbox");
     struct span first = payload_span(*slot(self, 0));

@@ -27,6 +27,8 @@ void outbox_finish(struct outbox *self, struct quota *all); /* unrefs and releas
  */
 enum outbox_result outbox_push(struct outbox *self, payload_t *framed, uint32_t bytes_max, uint32_t frames_max,
                                struct quota *all);
+/* The same, before everything that waits: for the one reply that must come first. No bound holds for it. */
+void outbox_push_first(struct outbox *self, payload_t *framed, struct quota *all);
 static inline bool outbox_is_empty(const struct outbox *self) {
     return self->count == 0;
 }

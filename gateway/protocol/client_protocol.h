@@ -120,6 +120,7 @@ struct client_connected {
     uint32_t ping_s;
     bool pong;
     struct span data;
+    struct span subs;    /* server-side subscriptions: encode_connected_sub after encode_connected_sub */
     struct span session; /* of transports whose messages come as requests of their own; empty on a WebSocket */
     struct span node;
 };
@@ -156,6 +157,8 @@ struct client_codec {
     void (*encode_error)(struct buffer *out, uint32_t id, const struct error_description *error);
     void (*encode_ping)(struct buffer *out);
     void (*encode_connected)(struct buffer *out, uint32_t id, const struct client_connected *result);
+    /* One more entry of its subs: `out` holds those before it, and nothing else. */
+    void (*encode_connected_sub)(struct buffer *out, struct span channel, const struct client_subscribed *result);
     void (*encode_subscribed)(struct buffer *out, uint32_t id, const struct client_subscribed *result);
     /* {"id":n,"unsubscribe":{}} and its like: unsubscribe, publish, ping */
     void (*encode_empty)(struct buffer *out, uint32_t id, enum client_command_kind kind);

@@ -202,6 +202,12 @@ static void encode_connected(struct buffer *out, uint32_t id, const struct clien
         put_name(out, "data");
         put_raw(out, result->data);
     }
+    if (result->subs.size > 0) {
+        put_name(out, "subs");
+        put(out, "{");
+        put_raw(out, result->subs);
+        put(out, "}");
+    }
     if (result->ping_s > 0) {
         put_name(out, "ping");
         buffer_append_u64_decimal(out, result->ping_s);
@@ -242,9 +248,7 @@ static void put_stream_position(struct buffer *out, const struct client_subscrib
     }
 }
 
-static void encode_subscribed(struct buffer *out, uint32_t id, const struct client_subscribed *result) {
-    begin_reply(out, id);
-    put_name(out, "subscribe");
+static void put_subscribed(struct buffer *out, const struct client_subscribed *result) {
     put(out, "{");
     put_expiry(out, result->expires, result->ttl_s);
     if (result->recoverable) {
@@ -272,7 +276,23 @@ static void encode_subscribed(struct buffer *out, uint32_t id, const struct clie
         put_name(out, "id");
         buffer_append_u64_decimal(out, result->id);
     }
-    put(out, "}}");
+    put(out, "}");
+}
+
+static void encode_subscribed(struct buffer *out, uint32_t id, const struct client_subscribed *result) {
+    begin_reply(out, id);
+    put_name(out, "subscribe");
+    put_subscribed(out, result);
+    put(out, "}");
+}
+
+static void encode_connected_sub(struct buffer *out, struct span channel, const struct client_subscribed *result) {
+    if (out->size > 0) {
+        buffer_append_char(out, ',');
+    }
+    put_string(out, channel);
+    put(out, ":");
+    put_subscribed(out, result);
 }
 
 static void encode_empty(struct buffer *out, uint32_t id, enum client_command_kind kind) {
@@ -425,6 +445,7 @@ const struct client_codec client_codec_json = {
     .encode_error = encode_error,
     .encode_ping = encode_ping,
     .encode_connected = encode_connected,
+    .encode_connected_sub = encode_connected_sub,
     .encode_subscribed = encode_subscribed,
     .encode_empty = encode_empty,
     .encode_history = encode_history,

@@ -31,6 +31,7 @@ enum reply_field {
     REPLY_SUB_REFRESH = 15,
 };
 /* Of Push. */
+enum { CONNECT_SUBS = 6 };
 enum push_field {
     PUSH_ID = 1,
     PUSH_CHANNEL = 2,
@@ -235,11 +236,12 @@ static void encode_ping(struct buffer *out) {
 }
 
 static void encode_connected(struct buffer *out, uint32_t id, const struct client_connected *result) {
-    struct reply reply = begin_reply(out, id, REPLY_CONNECT, SMALL);
+    struct reply reply = begin_reply(out, id, REPLY_CONNECT, result->subs.size);
     put_bytes(out, 1, result->client);
     put_bytes(out, 2, result->version);
     put_expiry(out, 3, result->expires, result->ttl_s);
     put_bytes(out, 5, result->data);
+    buffer_append_span(out, result->subs);
     put_u64(out, 7, result->ping_s);
     put_bool(out, 8, result->pong);
     put_bytes(out, 9, result->session);
@@ -247,8 +249,7 @@ static void encode_connected(struct buffer *out, uint32_t id, const struct clien
     end_reply(out, reply);
 }
 
-static void encode_subscribed(struct buffer *out, uint32_t id, const struct client_subscribed *result) {
-    struct reply reply = begin_reply(out, id, REPLY_SUBSCRIBE, result->publications.size);
+static void put_subscribed(struct buffer *out, const struct client_subscribed *result) {
     put_expiry(out, 1, result->expires, result->ttl_s);
     put_bool(out, 3, result->recoverable);
     put_bytes(out, 6, epoch_span(&result->epoch));
@@ -264,7 +265,21 @@ static void encode_subscribed(struct buffer *out, uint32_t id, const struct clie
     put_bool(out, 12, result->was_recovering);
     put_bool(out, 13, result->delta);
     put_u64(out, 14, result->id);
+}
+
+static void encode_subscribed(struct buffer *out, uint32_t id, const struct client_subscribed *result) {
+    struct reply reply = begin_reply(out, id, REPLY_SUBSCRIBE, result->publications.size);
+    put_subscribed(out, result);
     end_reply(out, reply);
+}
+
+static void encode_connected_sub(struct buffer *out, struct span channel, const struct client_subscribed *result) {
+    struct message entry = begin_message(out, CONNECT_SUBS, channel.size + result->publications.size);
+    put_bytes(out, 1, channel);
+    struct message value = begin_message(out, 2, result->publications.size);
+    put_subscribed(out, result);
+    end_message(out, value);
+    end_message(out, entry);
 }
 
 static void encode_empty(struct buffer *out, uint32_t id, enum client_command_kind kind) {
@@ -386,6 +401,7 @@ const struct client_codec client_codec_protobuf = {
     .encode_error = encode_error,
     .encode_ping = encode_ping,
     .encode_connected = encode_connected,
+    .encode_connected_sub = encode_connected_sub,
     .encode_subscribed = encode_subscribed,
     .encode_empty = encode_empty,
     .encode_history = encode_history,

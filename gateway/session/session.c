@@ -28,7 +28,7 @@ enum {
 
 /* ---- what has to be sent ---- */
 
-static void mark_dirty(session_t *self) {
+void session_mark_dirty(session_t *self) {
     if (!list_is_linked(&self->dirty)) {
         list_push_back(&self->environment->dirty, &self->dirty);
     }
@@ -45,7 +45,7 @@ void session_disconnect(session_t *self, enum disconnect_code code) {
     session_cancel_deadlines(self);
     list_remove(&self->link);
     list_push_back(&self->environment->closing, &self->link);
-    mark_dirty(self);
+    session_mark_dirty(self);
 }
 
 /* False: over a bound. */
@@ -61,7 +61,7 @@ static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
 
 static void queue(session_t *self, payload_t *framed, uint32_t bytes_max) {
     if (push(self, framed, bytes_max)) {
-        mark_dirty(self);
+        session_mark_dirty(self);
     }
 }
 
@@ -87,7 +87,7 @@ void session_queue_for(session_t *self, payload_t *framed, int64_t wait_ms) {
 }
 
 void session_flush_waiting(session_t *self) {
-    mark_dirty(self);
+    session_mark_dirty(self);
 }
 
 void session_clear_buffer(struct buffer *buffer) {
@@ -211,7 +211,7 @@ void session_command_done(session_t *self) {
     check(self->n_in_flight > 0, "a command is done twice");
     self->n_in_flight--;
     if (!list_is_empty(&self->deferred)) {
-        mark_dirty(self);
+        session_mark_dirty(self);
     }
 }
 
@@ -239,7 +239,7 @@ static void write_out(session_t *self) {
     if (self->deadlines[SESSION_DEADLINE_FLUSH] != 0) {
         session_set_deadline(self, SESSION_DEADLINE_FLUSH, 0); /* all of it goes now */
     }
-    while (!self->backlogged && !outbox_is_empty(&self->outbox)) {
+    while (!self->backlogged && self->state != SESSION_CONNECTING && !outbox_is_empty(&self->outbox)) {
         uint32_t n_payloads = 0;
         struct span framed = outbox_gather(&self->outbox, &environment->gathered, &n_payloads);
         enum transport_write result = self->transport->methods->write(self->transport, framed);
@@ -298,6 +298,7 @@ static void release(session_t *self) {
         session_request_finish(&request);
     }
     session_drop_deferred(self);
+    session_drop_connecting(self);
     outbox_finish(&self->outbox, &self->environment->outbox_budget);
     uncount(self);
 }
@@ -326,7 +327,7 @@ void session_on_writable(session_t *self) {
     self->backlogged = false;
     if (self->state != SESSION_CLOSING) {
         session_set_deadline(self, SESSION_DEADLINE_STALL, 0);
-        mark_dirty(self);
+        session_mark_dirty(self);
     }
 }
 

@@ -8,10 +8,11 @@
 #include "gateway/session/session.h"
 
 enum session_state {
-    SESSION_NEW,       /* no connect command yet */
-    SESSION_CONNECTED, /* its connect command was accepted */
-    SESSION_REFUSED,   /* it was answered with an error: whatever the client sends now is a mistake */
-    SESSION_CLOSING,   /* told to close, or gone; waits for session_on_closed */
+    SESSION_NEW,        /* no connect command yet */
+    SESSION_CONNECTING, /* accepted, its server-side subscriptions join; no reply yet, commands wait */
+    SESSION_CONNECTED,  /* its connect command was accepted */
+    SESSION_REFUSED,    /* it was answered with an error: whatever the client sends now is a mistake */
+    SESSION_CLOSING,    /* told to close, or gone; waits for session_on_closed */
 };
 
 /* Everything a session waits for has one place here and one timer for all. Monotonic ms, 0 = not waiting. */
@@ -30,16 +31,18 @@ struct session {
     struct session_environment *environment;
     struct transport *transport;
     const struct client_codec *codec;
-    payload_t *info;                /* wire_client_info: user, client id, conn_info; NULL until connected */
-    struct list_link link;          /* in the environment's sessions or closing */
-    struct list_link dirty;         /* linked: to be flushed */
-    struct list_link subscriptions; /* struct subscription */
-    struct list_link requests;      /* struct session_request, at the brokers */
-    struct list_link deferred;      /* struct deferred_message, oldest first */
-    struct session_raw *raw;        /* NULL: speaks the client protocol */
+    payload_t *info;                       /* wire_client_info: user, client id, conn_info; NULL until connected */
+    struct list_link link;                 /* in the environment's sessions or closing */
+    struct list_link dirty;                /* linked: to be flushed */
+    struct list_link subscriptions;        /* struct subscription */
+    struct list_link requests;             /* struct session_request, at the brokers */
+    struct list_link deferred;             /* struct deferred_message, oldest first */
+    struct session_raw *raw;               /* NULL: speaks the client protocol */
+    struct session_connecting *connecting; /* while CONNECTING */
     struct outbox outbox;
     struct timer_entry timer;
     uint64_t deadlines[SESSION_DEADLINES];
+    uint64_t granted_set;    /* number of the token's set of server-side channels */
     uint64_t rate_us;        /* when the commands so far would be done at the allowed rate; monotonic */
     uint64_t strike_us;      /* when the last strike was counted */
     uint32_t deferred_bytes; /* charged to the environment's budget */
@@ -67,6 +70,7 @@ struct subscription {
     uint32_t command_id;  /* of the subscribe command, while joining */
     uint32_t channel_hash;
     bool is_joining : 1;
+    bool is_server_side : 1;
     bool positioned : 1;
     bool recoverable : 1;
     bool is_recovering : 1;
@@ -90,6 +94,8 @@ struct session_request {
 /* Asks to close; takes effect at the flush. Only the first call counts. */
 void session_disconnect(session_t *self, enum disconnect_code code);
 /* Encode one reply or push of this session into the buffer that begin returns, then call end. */
+/* It has something to do at the flush. */
+void session_mark_dirty(session_t *self);
 struct buffer *session_begin_reply(session_t *self);
 void session_end_reply(session_t *self);
 void session_reply_error(session_t *self, uint32_t id, enum error_code code);
@@ -144,6 +150,14 @@ void session_start_pings(session_t *self);
 
 /* ---- subscriptions (session_subscribe.c) ---- */
 
+/* Joining, but not yet asked for at the hub. */
+struct subscription *session_add_subscription(session_t *self, const struct client_subscribe *request,
+                                              const struct namespace_options *options,
+                                              const struct subscription_features *features);
+void session_join(struct subscription *subscription, const struct client_subscribe *request,
+                  const struct namespace_options *options);
+/* Enters the channel's presence where that is granted; after the reply. */
+void session_stand_in_presence(struct subscription *subscription);
 /* Leaves the channel, in whatever state, and frees; the client is told nothing. */
 void session_drop_subscription(struct subscription **subscription_p);
 /* Tells the client by an unsubscribe push, and drops. */
@@ -186,8 +200,22 @@ bool session_is_past(int64_t expire_at_s);
 uint32_t session_ttl_s(int64_t expire_at_s);
 /* Appends a claim that comes as JSON or as base64: what is not JSON becomes a string of base64. */
 void session_append_claim(struct buffer *out, struct json_value json, struct span binary);
-/* Does the token grant server-side subscriptions? There are none yet, see session_connect.c. */
-bool session_wants_server_subscriptions(const struct token_claims *claims);
+/* The same for a member of an object: `json` or, base64 and winning over it, `binary`; `scratch` is overwritten. */
+void session_append_grant(struct buffer *out, struct json_value object, const char *json, const char *binary,
+                          struct buffer *scratch);
+
+/* ---- server-side subscriptions (session_server_subscriptions.c) ---- */
+
+/* Starts those of the token (NULL: none), the personal one and those of connect.subs; session_reply_connected follows,
+ * at once where there are none, when all have joined else. Not ERROR_NONE: no reply will, refuse the connect. */
+enum error_code session_connect_channels(session_t *self, uint32_t command_id, int64_t expire_at_s,
+                                         const struct token_claims *claims, struct json_value wanted);
+void session_on_server_joined(struct subscription *subscription, const struct client_subscribed *result);
+void session_drop_connecting(session_t *self);
+/* A number of the set of channels that a token grants. */
+uint64_t session_granted_set(const struct token_claims *claims);
+/* The connect reply, before everything that waits; then pings begin (session_connect.c). */
+void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs);
 
 /* ---- handlers, one for each command ---- */
 

@@ -5,10 +5,7 @@
  *
  * Failure modes: an invalid token 3500; an expired one error 109; one whose expire_at has passed error 110; no token
  * where one is needed 3501; a second connect 3501; a user with client.connections_per_user already 3504. After an error
- * reply the session is of no use any more, see SESSION_REFUSED; a client that does not go then is closed as stale. A
- * token that grants server-side subscriptions (claims channels or subs, not empty) is refused with error 108: they do
- * not exist here yet, and a client that was told "connected" would wait for messages that never come. connect.subs, by
- * which a client lists those it knew, is ignored, as the protocol allows. */
+ * reply the session is of no use any more, see SESSION_REFUSED; a client that does not go then is closed as stale. */
 #include "gateway/session/session_commands.h"
 
 #include "base/log.h"
@@ -35,7 +32,13 @@ static void count(session_t *self, struct span user) {
     }
 }
 
-static void reply(session_t *self, uint32_t id, int64_t expire_at_s) {
+static void put_first(session_t *self, struct span reply) {
+    payload_t *framed = self->transport->methods->frame(self->codec->encoding, reply);
+    outbox_push_first(&self->outbox, framed, &self->environment->outbox_budget);
+    payload_unref(&framed);
+}
+
+static void reply(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs) {
     const struct gateway_config *config = self->environment->config;
     struct client_connected result = {
         .client = session_client_info(self).client,
@@ -44,12 +47,31 @@ static void reply(session_t *self, uint32_t id, int64_t expire_at_s) {
         .ttl_s = session_ttl_s(expire_at_s),
         .ping_s = (uint32_t) ((config->ping_interval_ms + 999) / 1000),
         .pong = config->ping_interval_ms > 0 && config->pong_timeout_ms > 0,
+        .subs = subs,
     };
     if (self->transport->methods->emulation != NULL) {
         self->transport->methods->emulation(self->transport, &result.session, &result.node);
     }
-    self->codec->encode_connected(session_begin_reply(self), id, &result);
-    session_end_reply(self);
+    if (self->environment->handled == self) {
+        self->codec->encode_connected(session_begin_reply(self), id, &result);
+        return;
+    }
+    struct buffer bytes = BUFFER_EMPTY;
+    self->codec->encode_connected(&bytes, id, &result);
+    if (bytes.size > 0) {
+        put_first(self, buffer_span(&bytes));
+    }
+    buffer_finish(&bytes);
+    session_mark_dirty(self);
+}
+
+void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs) {
+    reply(self, id, expire_at_s, subs);
+    session_set_deadline(self, SESSION_DEADLINE_CONNECT, 0);
+    if (expire_at_s != 0) {
+        session_set_deadline(self, SESSION_DEADLINE_EXPIRY, session_grace_end_ms(self, expire_at_s));
+    }
+    session_start_pings(self);
 }
 
 /* The anonymous are nobody, and have no bound. */
@@ -59,7 +81,11 @@ static bool may_have_one_more(const session_t *self, struct span user) {
            user_limits_take(environment->user_limits, user, (uint32_t) environment->config->connections_per_user);
 }
 
-static void accept_client(session_t *self, uint32_t id, struct span user, struct span conn_info, int64_t expire_at_s) {
+/* `claims`: NULL without a token. */
+static void accept_client(session_t *self, const struct client_command *command, const struct token_claims *claims,
+                          struct span conn_info) {
+    struct span user = claims == NULL ? SPAN_EMPTY : claims->user;
+    int64_t expire_at_s = claims == NULL ? 0 : session_expiry_of(claims);
     char client[37];
     if (!may_have_one_more(self, user)) {
         session_disconnect(self, DISCONNECT_CONNECTION_LIMIT);
@@ -67,31 +93,30 @@ static void accept_client(session_t *self, uint32_t id, struct span user, struct
     }
     random_uuid(client);
     self->info = session_make_info(user, span_of_text(client), conn_info, SPAN_EMPTY);
-    self->state = SESSION_CONNECTED;
     count(self, user);
-    reply(self, id, expire_at_s);
-    session_set_deadline(self, SESSION_DEADLINE_CONNECT, 0);
-    if (expire_at_s != 0) {
-        session_set_deadline(self, SESSION_DEADLINE_EXPIRY, session_grace_end_ms(self, expire_at_s));
-    }
-    session_start_pings(self);
     if (self->raw != NULL) {
+        self->state = SESSION_CONNECTED;
+        session_reply_connected(self, command->id, expire_at_s, SPAN_EMPTY);
         session_raw_connected(self);
+        return;
+    }
+    enum error_code error =
+        session_connect_channels(self, command->id, expire_at_s, claims, command->body.connect.subs);
+    if (error != ERROR_NONE) {
+        session_reply_error(self, command->id, error);
+        self->state = SESSION_REFUSED;
     }
 }
 
-static void accept_claims(session_t *self, uint32_t id, const struct token_claims *claims) {
-    int64_t expire_at_s = session_expiry_of(claims);
+static void accept_claims(session_t *self, const struct client_command *command, const struct token_claims *claims) {
     if (self->raw != NULL ? !session_raw_takes(self, claims) : claims->has_channel) {
         session_disconnect(self, DISCONNECT_INVALID_TOKEN); /* a subscription token */
-    } else if (session_is_past(expire_at_s)) {
-        refuse(self, id, ERROR_EXPIRED);
-    } else if (session_wants_server_subscriptions(claims)) {
-        refuse(self, id, ERROR_NOT_AVAILABLE);
+    } else if (session_is_past(session_expiry_of(claims))) {
+        refuse(self, command->id, ERROR_EXPIRED);
     } else {
         struct buffer conn_info = BUFFER_EMPTY;
         session_append_claim(&conn_info, claims->info, claims->info_binary);
-        accept_client(self, id, claims->user, buffer_span(&conn_info), expire_at_s);
+        accept_client(self, command, claims, buffer_span(&conn_info));
         buffer_finish(&conn_info);
     }
 }
@@ -104,7 +129,7 @@ void session_handle_connect(session_t *self, const struct client_command *comman
     }
     if (connect->token.size == 0) {
         if (self->environment->config->allow_anonymous) {
-            accept_client(self, command->id, SPAN_EMPTY, SPAN_EMPTY, 0);
+            accept_client(self, command, NULL, SPAN_EMPTY);
         } else {
             session_disconnect(self, DISCONNECT_BAD_REQUEST);
         }
@@ -113,7 +138,7 @@ void session_handle_connect(session_t *self, const struct client_command *comman
     struct token_claims claims;
     enum token_outcome outcome = session_verify_token(self, connect->token, &claims);
     if (outcome == TOKEN_OK) {
-        accept_claims(self, command->id, &claims);
+        accept_claims(self, command, &claims);
         token_claims_finish(&claims);
     } else if (outcome == TOKEN_EXPIRED) {
         refuse(self, command->id, ERROR_TOKEN_EXPIRED);

@@ -75,6 +75,9 @@ static struct span channel_to_settle(const struct client_command *command) {
 }
 
 static bool must_wait(const session_t *self, const struct client_command *command) {
+    if (self->state == SESSION_CONNECTING) {
+        return true;
+    }
     if (self->n_in_flight == 0 || command->kind == CLIENT_COMMAND_PONG) {
         return false;
     }
@@ -137,7 +140,7 @@ static void dispatch(session_t *self, const struct client_command *command) {
 /* After an error reply to connect the rest of its message is not run: the SDK sends its subscribes along, and they are
  * no mistake. */
 static bool goes_on(const session_t *self) {
-    return self->state == SESSION_NEW || self->state == SESSION_CONNECTED;
+    return self->state == SESSION_NEW || self->state == SESSION_CONNECTING || self->state == SESSION_CONNECTED;
 }
 
 /* Handles command after command; false when the one at the cursor must wait. */

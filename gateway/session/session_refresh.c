@@ -1,7 +1,8 @@
 /* Tokens and the time they grant: refresh (the connection's), sub_refresh (a subscription's), and what they share with
  * connect and subscribe.
  *
- * Failure modes of refresh: no token 3501; an invalid one, or another user's 3500; an expired one 3005. Of sub_refresh:
+ * Failure modes of refresh: no token 3501; an invalid one, or another user's 3500; an expired one 3005; one that grants
+ * other server-side channels 3010. Of sub_refresh:
  * no channel 3501, but old SDKs leave it out, so the channel of the token counts where it is one that expires; not
  * subscribed 103; no token 107; an invalid one, or one of another user, channel or client 3500; an expired one 3006.
  * Why a token was refused is for the log only (at debug, without the token). */
@@ -77,20 +78,14 @@ void session_append_claim(struct buffer *out, struct json_value json, struct spa
     }
 }
 
-static bool has_items(struct json_value container) {
-    struct json_iterator iterator = json_iterate(container);
-    struct json_value name;
-    struct json_value value;
-    return json_next(&iterator, &name, &value);
-}
-
-bool session_wants_server_subscriptions(const struct token_claims *claims) {
-    if (!has_items(claims->channels) && !has_items(claims->subs)) {
-        return false;
-    }
-    log_warning("token_with_server_subscriptions", log_span("user", claims->user),
-                log_text("help", "the claims channels and subs are not supported yet, the client is refused with 108"));
-    return true;
+void session_append_grant(struct buffer *out, struct json_value object, const char *json, const char *binary,
+                          struct buffer *scratch) {
+    struct buffer text = BUFFER_EMPTY;
+    buffer_clear(scratch);
+    bool is_binary =
+        json_decode_string(json_member(object, binary), &text) && base64_decode(scratch, buffer_span(&text));
+    session_append_claim(out, json_member(object, json), is_binary ? buffer_span(scratch) : SPAN_EMPTY);
+    buffer_finish(&text);
 }
 
 /* ---- refresh ---- */
@@ -126,8 +121,8 @@ static void refresh(session_t *self, uint32_t id, const struct token_claims *cla
         session_disconnect(self, DISCONNECT_INVALID_TOKEN);
     } else if (session_is_past(expire_at_s)) {
         session_disconnect(self, DISCONNECT_EXPIRED);
-    } else if (session_wants_server_subscriptions(claims)) {
-        session_reply_error(self, id, ERROR_NOT_AVAILABLE);
+    } else if (session_granted_set(claims) != self->granted_set) {
+        session_disconnect(self, DISCONNECT_INSUFFICIENT_STATE); /* it comes back with this token, and gets them */
     } else {
         exchange_conn_info(self, claims);
         session_set_deadline(self, SESSION_DEADLINE_EXPIRY,

@@ -95,6 +95,10 @@ void session_expire_subscriptions(session_t *self) {
         if (subscription->expire_at_s != 0 && !subscription->is_joining &&
             session_grace_end_ms(self, subscription->expire_at_s) <= now_ms) {
             session_count(self, SESSION_METRIC_SUBSCRIPTIONS_EXPIRED);
+            if (subscription->is_server_side) {
+                session_disconnect(self, DISCONNECT_SUB_EXPIRED);
+                return;
+            }
             session_end_subscription(&subscription, UNSUBSCRIBED_EXPIRED, "subscription expired");
         }
     }
@@ -108,7 +112,7 @@ static payload_t *info_of(const struct subscription *subscription) {
 }
 
 /* A second time for the same member exchanges the info; the broker tells a join only where there was no entry. */
-static void stand_in_presence(struct subscription *subscription) {
+void session_stand_in_presence(struct subscription *subscription) {
     if (!subscription->has_presence && !subscription->tells_join_leave) {
         return;
     }
@@ -127,7 +131,7 @@ void session_set_chan_info(struct subscription *subscription, struct span chan_i
     payload_unref(&subscription->info);
     subscription->info = info;
     if (!subscription->is_joining) {
-        stand_in_presence(subscription);
+        session_stand_in_presence(subscription);
     }
 }
 
@@ -141,7 +145,7 @@ static void renew_presence_of(struct subscription *subscription) {
         subscription->info = info;
     }
     if (!subscription->is_joining) {
-        stand_in_presence(subscription);
+        session_stand_in_presence(subscription);
     }
 }
 
@@ -153,8 +157,18 @@ void session_renew_presence(session_t *self) {
 
 /* ---- the hub's answers ---- */
 
-static void reply_joined(struct subscription *subscription, const struct hub_joined *joined, bool recovered) {
+static void tell_joined(struct subscription *subscription, const struct client_subscribed *result) {
     session_t *self = subscription->session;
+    if (subscription->is_server_side) {
+        session_on_server_joined(subscription, result);
+        return;
+    }
+    self->codec->encode_subscribed(session_begin_reply(self), subscription->command_id, result);
+    session_end_reply(self);
+    session_stand_in_presence(subscription);
+}
+
+static void reply_joined(struct subscription *subscription, const struct hub_joined *joined, bool recovered) {
     struct client_subscribed result = {
         .expires = subscription->expire_at_s != 0,
         .ttl_s = session_ttl_s(subscription->expire_at_s),
@@ -178,8 +192,7 @@ static void reply_joined(struct subscription *subscription, const struct hub_joi
         result.n_publications = joined->n_publications;
         result.publications = joined->publications;
     }
-    self->codec->encode_subscribed(session_begin_reply(self), subscription->command_id, &result);
-    session_end_reply(self);
+    tell_joined(subscription, &result);
     buffer_finish(&passed);
 }
 
@@ -201,21 +214,25 @@ static void on_joined(struct hub_member *member, const struct hub_joined *joined
         fail(subscription, ERROR_UNRECOVERABLE_POSITION);
         return;
     }
-    reply_joined(subscription, joined, recovered);
     subscription->is_joining = false;
+    reply_joined(subscription, joined, recovered);
     if (self->raw != NULL) {
         session_raw_subscribed(self);
     }
     payload_unref(&subscription->data);
     session_command_done(self);
-    stand_in_presence(subscription);
     if (subscription->expire_at_s != 0) {
         session_schedule_subscription_expiry(self);
     }
 }
 
 static void on_join_failed(struct hub_member *member, enum error_code code) {
-    fail(member->owner, code);
+    struct subscription *subscription = member->owner;
+    if (subscription->is_server_side) {
+        session_disconnect(subscription->session, DISCONNECT_SERVER_ERROR);
+    } else {
+        fail(subscription, code);
+    }
 }
 
 static void deliver(struct hub_member *member, payload_t *framed) {
@@ -225,8 +242,13 @@ static void deliver(struct hub_member *member, payload_t *framed) {
 static void on_lost(struct hub_member *member, const struct position *position) {
     struct subscription *subscription = member->owner;
     (void) position; /* the client asks from its own */
-    if (subscription->positioned) {
-        session_count(subscription->session, SESSION_METRIC_SUBSCRIPTIONS_LOST);
+    if (!subscription->positioned) {
+        return;
+    }
+    session_count(subscription->session, SESSION_METRIC_SUBSCRIPTIONS_LOST);
+    if (subscription->is_server_side) {
+        session_disconnect(subscription->session, DISCONNECT_INSUFFICIENT_STATE);
+    } else {
         session_end_subscription(&subscription, UNSUBSCRIBED_INSUFFICIENT_STATE, "insufficient state");
     }
 }
@@ -291,13 +313,11 @@ static bool admit(session_t *self, const struct client_command *command, const s
     return error == ERROR_NONE;
 }
 
-static struct subscription *subscription_new(session_t *self, const struct client_command *command,
-                                             const struct namespace_options *options,
-                                             const struct subscription_features *features) {
-    const struct client_subscribe *request = &command->body.subscribe;
+struct subscription *session_add_subscription(session_t *self, const struct client_subscribe *request,
+                                              const struct namespace_options *options,
+                                              const struct subscription_features *features) {
     struct subscription *subscription = memory_alloc_zero(sizeof *subscription);
     subscription->session = self;
-    subscription->command_id = command->id;
     subscription->channel_hash = (uint32_t) XXH3_64bits(request->channel.data, request->channel.size);
     subscription->is_joining = true;
     subscription->positioned = features->positioned;
@@ -314,6 +334,14 @@ static struct subscription *subscription_new(session_t *self, const struct clien
     self->n_subscriptions++;
     self->n_in_flight++;
     return subscription;
+}
+
+void session_join(struct subscription *subscription, const struct client_subscribe *request,
+                  const struct namespace_options *options) {
+    const struct session_environment *environment = subscription->session->environment;
+    const struct position since = {.epoch = request->epoch, .offset = request->offset};
+    hub_join(environment->hub, request->channel, options, &subscription->member, subscription->is_recovering, &since,
+             clock_monotonic_ms() + (uint64_t) environment->config->request_timeout_ms);
 }
 
 static void take_claims(struct subscription *subscription, const struct token_claims *claims) {
@@ -334,13 +362,12 @@ static void join(session_t *self, const struct client_command *command, const st
     struct subscription_features features =
         permission_features(options, session_client_info(self).user, &wishes,
                             admission->by_token ? admission->claims.override : JSON_ABSENT);
-    struct subscription *subscription = subscription_new(self, command, options, &features);
+    struct subscription *subscription = session_add_subscription(self, request, options, &features);
+    subscription->command_id = command->id;
     if (admission->by_token) {
         take_claims(subscription, &admission->claims);
     }
-    const struct position since = {.epoch = request->epoch, .offset = request->offset};
-    hub_join(self->environment->hub, request->channel, options, &subscription->member, subscription->is_recovering,
-             &since, clock_monotonic_ms() + (uint64_t) self->environment->config->request_timeout_ms);
+    session_join(subscription, request, options);
 }
 
 void session_handle_subscribe(session_t *self, const struct client_command *command) {

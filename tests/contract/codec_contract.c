@@ -147,6 +147,36 @@ static void connect_reply(void **state) {
     assert_shows(state, "{\"id\":4294967295,\"connect\":{\"client\":\"c\",\"version\":\"v\",\"data\":{\"a\":1}}}");
 }
 
+static void connect_reply_with_server_side_subscriptions(void **state) {
+    const struct client_codec *codec = codec_of(state);
+    struct buffer subs = BUFFER_EMPTY;
+    struct client_subscribed kept = {.recoverable = true, .positioned = true, .offset = 7, .data = SPAN_LITERAL("1")};
+    kept.epoch = epoch_from(SPAN_LITERAL("kxYz"));
+    const struct client_subscribed plain = {.offset = 0};
+    codec->encode_connected_sub(&subs, SPAN_LITERAL("a"), &kept);
+    codec->encode_connected_sub(&subs, SPAN_LITERAL("b:#42"), &plain);
+    const struct client_connected result = {
+        .client = SPAN_LITERAL("c"), .version = SPAN_LITERAL("v"), .subs = buffer_span(&subs)};
+    codec->encode_connected(&out, 1, &result);
+    assert_shows(state,
+                 "{\"id\":1,\"connect\":{\"client\":\"c\",\"version\":\"v\",\"subs\":{\"a\":{\"recoverable\":true,"
+                 "\"epoch\":\"kxYz\",\"offset\":7,\"positioned\":true,\"data\":1},\"b:#42\":{}}}}");
+    buffer_finish(&subs);
+}
+
+static void connect_reply_and_end_of_a_stream_over_http(void **state) {
+    const struct client_codec *codec = codec_of(state);
+    const struct client_connected result = {.client = SPAN_LITERAL("c"),
+                                            .version = SPAN_LITERAL("v"),
+                                            .session = SPAN_LITERAL("00-secret"),
+                                            .node = SPAN_LITERAL("gw-1")};
+    codec->encode_connected(&out, 1, &result);
+    assert_shows(state, "{\"id\":1,\"connect\":{\"client\":\"c\",\"version\":\"v\",\"session\":\"00-secret\",\"node\":"
+                        "\"gw-1\"}}");
+    codec->encode_push_disconnect(&out, 3001, "shutdown");
+    assert_shows(state, "{\"push\":{\"disconnect\":{\"code\":3001,\"reason\":\"shutdown\"}}}");
+}
+
 static void error_replies(void **state) {
     const struct client_codec *codec = codec_of(state);
     codec->encode_error(&out, 1, error_describe(ERROR_TOKEN_EXPIRED));
@@ -444,6 +474,8 @@ int codec_contract_run(const struct codec_under_test *codec) {
     const struct CMUnitTest specs[] = {
         CODEC_SPEC(commands_are_read),
         CODEC_SPEC(connect_reply),
+        CODEC_SPEC(connect_reply_with_server_side_subscriptions),
+        CODEC_SPEC(connect_reply_and_end_of_a_stream_over_http),
         CODEC_SPEC(error_replies),
         CODEC_SPEC(subscribe_replies),
         CODEC_SPEC(empty_replies),

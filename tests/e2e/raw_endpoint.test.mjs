@@ -46,6 +46,7 @@ test('a line in a browser: a message is a publication, and the reverse; the SDK 
   one.send('hello');
   one.send('{"a": 1}');
   one.send('[1,2]');
+  await until('the SDK has these', () => subscription.got.length === 3); /* another connection has no order with this one */
   await subscription.publish({ from: 'sdk' });
   await subscription.publish('a text');
   const wanted = ['hello', '{"a": 1}', '[1,2]', '{"from":"sdk"}', 'a text'];

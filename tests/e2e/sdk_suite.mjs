@@ -24,6 +24,30 @@ export function sdkSuite(engine, encoding = 'json') {
     assert.equal(transport, 'websocket');
   });
 
+  test('a token subscribes its client to channels: publications come as events of the client, and a reconnect recovers', async () => {
+    const name = channel();
+    const client = world.client(server, { token: makeToken({ sub: 'alice', channels: [name, 'plain:server'] }), minReconnectDelay: 300 });
+    client.isProtobuf ??= false;
+    const got = [];
+    client.on('publication', (context) => got.push([context.channel, client.isProtobuf ? JSON.parse(new TextDecoder().decode(context.data)) : context.data]));
+    const subscribedEvents = [];
+    client.on('subscribed', (context) => subscribedEvents.push(context));
+    client.connect();
+    await client.ready(10000);
+    await until('both are told', () => subscribedEvents.length === 2);
+    assert.deepEqual(subscribedEvents.map((event) => [event.channel, event.recoverable]).sort(), [[name, true], ['plain:server', false]].sort());
+    const publisher = await world.connected(server, { user: 'bob' });
+    await publisher.publish(name, 1);
+    await publisher.publish('plain:server', 2);
+    await until('both publications', () => got.length === 2);
+    client._transport.close(); /* the network goes */
+    await publisher.publish(name, 3);
+    await until('what was missed', () => got.length === 3);
+    assert.deepEqual(got.filter(([of]) => of === name), [[name, 1], [name, 3]]);
+    assert.equal(subscribedEvents.filter((event) => event.channel === name)[1].recovered, true);
+    await assert.rejects(subscribed(client, name).then((subscription) => subscription), (error) => error !== undefined);
+  });
+
   test('a wrong signature ends the connection for good with 3500', async () => {
     const client = world.client(server, { token: makeToken({ sub: 'a' }, 'another secret, also more than 32 bytes long') });
     client.connect();

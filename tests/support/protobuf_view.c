@@ -27,17 +27,16 @@ static const struct field publication[] = {{4, "data", RAW, NULL, false},      {
 static const struct field presence_event[] = {{1, "info", MESSAGE, client_info, false}, {0, NULL, END, NULL, false}};
 static const struct field unsubscribed[] = {
     {2, "code", NUMBER, NULL, false}, {3, "reason", TEXT, NULL, false}, {0, NULL, END, NULL, false}};
+static const struct field disconnected[] = {
+    {1, "code", NUMBER, NULL, false}, {2, "reason", TEXT, NULL, false}, {0, NULL, END, NULL, false}};
 static const struct field push[] = {{1, "id", NUMBER, NULL, false},
                                     {2, "channel", TEXT, NULL, false},
                                     {4, "pub", MESSAGE, publication, false},
                                     {5, "join", MESSAGE, presence_event, false},
                                     {6, "leave", MESSAGE, presence_event, false},
                                     {7, "unsubscribe", MESSAGE, unsubscribed, false},
+                                    {11, "disconnect", MESSAGE, disconnected, false},
                                     {0, NULL, END, NULL, false}};
-static const struct field connected[] = {{1, "client", TEXT, NULL, false},  {2, "version", TEXT, NULL, false},
-                                         {3, "expires", BOOL, NULL, false}, {4, "ttl", NUMBER, NULL, false},
-                                         {5, "data", RAW, NULL, false},     {7, "ping", NUMBER, NULL, false},
-                                         {8, "pong", BOOL, NULL, false},    {0, NULL, END, NULL, false}};
 static const struct field subscribed[] = {{1, "expires", BOOL, NULL, false},
                                           {2, "ttl", NUMBER, NULL, false},
                                           {3, "recoverable", BOOL, NULL, false},
@@ -51,6 +50,11 @@ static const struct field subscribed[] = {{1, "expires", BOOL, NULL, false},
                                           {13, "delta", BOOL, NULL, false},
                                           {14, "id", NUMBER, NULL, false},
                                           {0, NULL, END, NULL, false}};
+static const struct field connected[] = {
+    {1, "client", TEXT, NULL, false}, {2, "version", TEXT, NULL, false}, {3, "expires", BOOL, NULL, false},
+    {4, "ttl", NUMBER, NULL, false},  {5, "data", RAW, NULL, false},     {6, "subs", MESSAGES, subscribed, false},
+    {7, "ping", NUMBER, NULL, false}, {8, "pong", BOOL, NULL, false},    {9, "session", TEXT, NULL, false},
+    {10, "node", TEXT, NULL, false},  {0, NULL, END, NULL, false}};
 static const struct field nothing[] = {{0, NULL, END, NULL, false}};
 static const struct field presence[] = {{1, "presence", MESSAGES, client_info, true}, {0, NULL, END, NULL, false}};
 static const struct field presence_stats[] = {

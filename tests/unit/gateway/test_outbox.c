@@ -57,6 +57,32 @@ static void one_payload_is_handed_out_without_a_copy(void **state) {
     buffer_finish(&scratch);
 }
 
+static void push_first_text(struct outbox *outbox, const char *text, struct quota *all) {
+    payload_t *payload = payload_new(span_of_text(text));
+    outbox_push_first(outbox, payload, all);
+    payload_unref(&payload);
+}
+
+static void what_must_come_first_does(void **state) {
+    (void) state;
+    for (unsigned n = 0; n < 20; n++) {
+        struct outbox outbox;
+        struct quota all;
+        char expected[64] = "first";
+        quota_init(&all, 0, NULL);
+        outbox_init(&outbox);
+        for (unsigned i = 0; i < n; i++) {
+            push_text(&outbox, i % 2 ? "b" : "a", &all);
+            strcat(expected, i % 2 ? "b" : "a");
+        }
+        push_first_text(&outbox, "first", &all);
+        assert_gathers(&outbox, 100, expected, n + 1);
+        assert_int_equal(all.used, 5 + n);
+        outbox_consume(&outbox, n + 1, &all);
+        assert_int_equal(all.used, 0);
+    }
+}
+
 static void several_small_payloads_go_in_one_write_in_order(void **state) {
     (void) state;
     struct outbox outbox;
@@ -174,6 +200,7 @@ int main(void) {
         cmocka_unit_test(the_ring_turns_and_grows_without_losing_order),
         cmocka_unit_test(an_emptied_outbox_gives_its_ring_back),
         cmocka_unit_test(the_byte_bound_refuses_the_payload_that_would_cross_it),
+        cmocka_unit_test(what_must_come_first_does),
         cmocka_unit_test(the_frame_bound_refuses_the_next),
         cmocka_unit_test(the_workers_budget_refuses_too_and_nothing_stays_charged),
     };

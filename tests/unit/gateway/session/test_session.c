@@ -105,29 +105,6 @@ static void test_an_expire_at_in_the_past_is_error_110(void **state) {
     assert_written("{\"id\":1,\"error\":{\"code\":110,\"message\":\"expired\"}}\n");
 }
 
-static void test_server_side_subscriptions_are_refused_and_not_ignored(void **state) {
-    (void) state;
-    receive_with_token("{\"id\":1,\"connect\":{\"token\":\"%s\"}}", token("{\"sub\":\"42\",\"channels\":[\"news\"]}"));
-    assert_written("{\"id\":1,\"error\":{\"code\":108,\"message\":\"not available\"}}\n");
-    close_session();
-    open_session();
-    receive_with_token("{\"id\":1,\"connect\":{\"token\":\"%s\"}}", token("{\"sub\":\"42\",\"subs\":{\"news\":{}}}"));
-    assert_written("{\"id\":1,\"error\":{\"code\":108,\"message\":\"not available\"}}\n");
-    close_session();
-    open_session();
-    receive_with_token("{\"id\":1,\"connect\":{\"token\":\"%s\"}}",
-                       token("{\"sub\":\"42\",\"channels\":[],\"subs\":{}}"));
-    assert_written("{\"id\":1,\"connect\":" CONNECTED_REPLY "}\n");
-}
-
-static void test_subs_that_a_client_lists_are_ignored(void **state) {
-    (void) state;
-    receive_with_token("{\"id\":1,\"connect\":{\"token\":\"%s\",\"subs\":{\"news\":{\"recover\":true}}}}",
-                       token("{\"sub\":\"42\"}"));
-    assert_written("{\"id\":1,\"connect\":" CONNECTED_REPLY "}\n");
-    assert_int_equal(n_hub_calls, 0);
-}
-
 static void test_the_rest_of_a_message_after_a_refused_connect_is_not_run(void **state) {
     (void) state;
     char rest[] = "{\"id\":1,\"connect\":{\"token\":\"%s\"}}\n{\"id\":2,\"subscribe\":{\"channel\":\"news\"}}";
@@ -746,8 +723,6 @@ int main(void) {
         session_test(test_without_keys_no_token_is_valid),
         session_test(test_an_expired_token_is_an_error_the_client_can_mend),
         session_test(test_an_expire_at_in_the_past_is_error_110),
-        session_test(test_server_side_subscriptions_are_refused_and_not_ignored),
-        session_test(test_subs_that_a_client_lists_are_ignored),
         session_test(test_the_rest_of_a_message_after_a_refused_connect_is_not_run),
         session_test(test_a_refused_client_that_does_not_go_is_stale),
         session_test(test_who_says_nothing_is_stale),

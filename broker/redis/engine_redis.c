@@ -17,81 +17,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-#define BATCH_BYTES    ((size_t) 1 << 20)
-#define READ_BYTES     ((size_t) 4 << 20)
-#define REPLY_ELEMENTS ((size_t) 1000000)
 enum { PRESENCE_WAIT_MS = 10000 };
-
-static const struct metric_description metric_rows[REDIS_METRICS] = {
-    [REDIS_METRIC_UP] = {"callboard_redis_connected", "Shards whose command links to all servers they need are of use.",
-                         METRIC_GAUGE, NULL},
-    [REDIS_METRIC_PUBSUB_UP] = {"callboard_redis_pubsub_connected", "Shards whose pub/sub links are of use.",
-                                METRIC_GAUGE, NULL},
-    [REDIS_METRIC_NODES] = {"callboard_redis_nodes", "Servers that shards have links to.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_RECONNECTS] = {"callboard_redis_disconnects_total", "Links to Redis that were cut or not made.",
-                                 METRIC_COUNTER, NULL},
-    [REDIS_METRIC_BATCHES] = {"callboard_redis_batches_total", "Batches sent to Redis.", METRIC_COUNTER, NULL},
-    [REDIS_METRIC_PUBLICATIONS] = {"callboard_redis_publications_total", "Own publications that Redis took.",
-                                   METRIC_COUNTER, NULL},
-    [REDIS_METRIC_DUPLICATES] = {"callboard_redis_duplicates_total", "Appends answered from their idempotency key.",
-                                 METRIC_COUNTER, NULL},
-    [REDIS_METRIC_RESENT] = {"callboard_redis_resent_total", "Batches sent again after a cut.", METRIC_COUNTER, NULL},
-    [REDIS_METRIC_REFUSED] = {"callboard_redis_refused_total", "Appends that ended with a definite error.",
-                              METRIC_COUNTER, NULL},
-    [REDIS_METRIC_UNKNOWN] = {"callboard_redis_unknown_total", "Appends that ended without an answer of Redis.",
-                              METRIC_COUNTER, NULL},
-    [REDIS_METRIC_LIVE_ONLY] = {"callboard_redis_live_only_total",
-                                "Publications passed live through this broker alone while Redis was away.",
-                                METRIC_COUNTER, NULL},
-    [REDIS_METRIC_LOADS] = {"callboard_redis_loads_total", "Channels read from Redis.", METRIC_COUNTER, NULL},
-    [REDIS_METRIC_RENEWALS] = {"callboard_redis_renewals_total",
-                               "Channels with subscribers whose epoch was kept alive though nothing was published.",
-                               METRIC_COUNTER, NULL},
-    [REDIS_METRIC_COMPARED] = {"callboard_redis_compared_total",
-                               "Times a channel's position was compared with Redis, to find keys that went alone.",
-                               METRIC_COUNTER, NULL},
-    [REDIS_METRIC_OPENINGS] = {"callboard_redis_openings_total",
-                               "Partitions opened or met anew after Redis restarted or forgot something.",
-                               METRIC_COUNTER, NULL},
-    [REDIS_METRIC_MOVES] = {"callboard_redis_partition_moves_total",
-                            "Partitions that went to another server: a failover, or slots that moved.", METRIC_COUNTER,
-                            NULL},
-    [REDIS_METRIC_HOLES] = {"callboard_redis_holes_total", "Batches of others that never came and were read instead.",
-                            METRIC_COUNTER, NULL},
-    [REDIS_METRIC_MALFORMED] = {"callboard_redis_malformed_total", "Bytes in Redis that are not ours.", METRIC_COUNTER,
-                                NULL},
-    [REDIS_METRIC_QUEUED] = {"callboard_redis_queued", "Publications and presence changes waiting for Redis.",
-                             METRIC_GAUGE, NULL},
-    [REDIS_METRIC_PIPELINE_COMMANDS] = {"callboard_redis_pipeline_commands",
-                                        "Commands that Redis has not answered yet.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_PIPELINE_BYTES] = {"callboard_redis_pipeline_bytes", "Their bytes.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_PIPELINE_WAITS] = {"callboard_redis_pipeline_waits_total",
-                                     "Turns in which a partition's batch or reads waited at redis.pipeline_commands or "
-                                     "redis.pipeline_bytes.",
-                                     METRIC_COUNTER, NULL},
-    [REDIS_METRIC_HELD] = {"callboard_redis_held_batches", "Batches that came too early and wait for the one before.",
-                           METRIC_GAUGE, NULL},
-    [REDIS_METRIC_HELD_BYTES] = {"callboard_redis_held_bytes", "Their bytes.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_HELD_DROPPED] = {"callboard_redis_held_dropped_total",
-                                   "Batches dropped at redis.held_batches or redis.held_bytes, and read later.",
-                                   METRIC_COUNTER, NULL},
-    [REDIS_METRIC_TOPICS] = {"callboard_redis_topics", "Topics of partitions that are listened to.", METRIC_GAUGE,
-                             NULL},
-    [REDIS_METRIC_UNCONFIRMED] = {"callboard_redis_unconfirmed",
-                                  "Batches and reads of safe channels that wait for replicas.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_UNCONFIRMED_BYTES] = {"callboard_redis_unconfirmed_bytes", "Their bytes.", METRIC_GAUGE, NULL},
-    [REDIS_METRIC_CONFIRMS_SHORT] = {"callboard_redis_confirms_short_total",
-                                     "Times that too few replicas had confirmed in time, or it could not be asked.",
-                                     METRIC_COUNTER, NULL},
-    [REDIS_METRIC_CONFIRM_OVERFLOWS] = {"callboard_redis_unconfirmed_dropped_total",
-                                        "Messages of safe channels dropped at redis.held_batches or redis.held_bytes "
-                                        "and read later instead.",
-                                        METRIC_COUNTER, NULL},
-    [REDIS_METRIC_LATENCY] = {"callboard_redis_batch_seconds", "From sending a batch to its results.", METRIC_HISTOGRAM,
-                              NULL},
-    [REDIS_METRIC_CONFIRM_LATENCY] = {"callboard_redis_confirm_seconds", "From asking replicas to their confirmation.",
-                                      METRIC_HISTOGRAM, NULL},
-};
 
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number) {
     check(number >= self->first_partition && number - self->first_partition < self->n_partitions,
@@ -138,84 +64,6 @@ void engine_redis_tell_state(struct engine_redis *self) {
     metric_set(self->metrics, REDIS_METRIC_UP, is_ready);
     metric_set(self->metrics, REDIS_METRIC_PUBSUB_UP, hears);
     self->options.events->on_state(self->options.context, is_ready, hears, reason);
-}
-
-/* ---- answers of the next turn ---- */
-
-struct redis_answer {
-    struct list_link link;
-    void (*answer)(void *request, enum engine_outcome outcome);
-    void *request;
-    enum engine_outcome outcome;
-    struct redis_item *live; /* told live before the answer, or NULL */
-};
-
-static void tell_live(struct engine_redis *self, struct redis_item *item) {
-    const struct epoch none = {{0}};
-    metric_count(self->metrics, REDIS_METRIC_LIVE_ONLY);
-    self->options.events->on_publication(self->options.context, redis_channel_name(item->channel), &none, 0,
-                                         item->publication);
-    struct engine_append *request = item->request;
-    item->request = NULL;
-    redis_item_destroy(&item, self->channels);
-    if (request != NULL) {
-        request->not_durable = true;
-        request->on_done(request, ENGINE_OK);
-    }
-}
-
-static void drop_live(struct engine_redis *self, struct redis_item *item) {
-    struct engine_append *request = item->request;
-    item->request = NULL;
-    redis_item_destroy(&item, self->channels);
-    if (request != NULL) {
-        request->on_done(request, ENGINE_CANCELLED);
-    }
-}
-
-static void answer_all(struct engine_redis *self) {
-    struct list_link answers;
-    list_init(&answers);
-    list_splice_back(&answers, &self->done); /* what is added meanwhile waits for the next turn */
-    while (!list_is_empty(&answers)) {
-        struct redis_answer *answer = list_entry(list_pop_front(&answers), struct redis_answer, link);
-        if (answer->live != NULL) {
-            (self->is_closing ? drop_live : tell_live)(self, answer->live);
-        } else {
-            answer->answer(answer->request, self->is_closing ? ENGINE_CANCELLED : answer->outcome);
-        }
-        memory_free(answer);
-    }
-}
-
-static void on_idle(uv_idle_t *idle) {
-    struct engine_redis *self = idle->data;
-    answer_all(self);
-    if (list_is_empty(&self->done)) {
-        uv_idle_stop(idle);
-    }
-}
-
-static struct redis_answer *new_answer(struct engine_redis *self) {
-    struct redis_answer *answer = memory_alloc_zero(sizeof *answer);
-    list_init(&answer->link);
-    list_push_back(&self->done, &answer->link);
-    if (!self->is_closing) {
-        uv_idle_start(&self->idle, on_idle);
-    }
-    return answer;
-}
-
-void engine_redis_answer_later(struct engine_redis *self, void (*answer)(void *request, enum engine_outcome outcome),
-                               void *request, enum engine_outcome outcome) {
-    struct redis_answer *later = new_answer(self);
-    later->answer = answer;
-    later->request = request;
-    later->outcome = outcome;
-}
-
-void engine_redis_pass_live(struct engine_redis *self, struct redis_item *item) {
-    new_answer(self)->live = item;
 }
 
 /* ---- appends ---- */
@@ -300,19 +148,19 @@ static void append(engine_t *base, struct engine_append *request) {
     request->not_durable = false;
     if (self->is_closing || queue_is_full(self)) {
         metric_count(self->metrics, REDIS_METRIC_REFUSED);
-        engine_redis_answer_later(self, answer_append, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_FULL);
+        redis_answers_later(self, answer_append, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_FULL);
         return;
     }
     uint8_t *bytes = NULL;
     payload_t *publication = encode_publication(self, request, &bytes);
     if (publication == NULL) {
-        engine_redis_answer_later(self, answer_append, request, ENGINE_TOO_LARGE);
+        redis_answers_later(self, answer_append, request, ENGINE_TOO_LARGE);
         return;
     }
     struct redis_item *item = append_item(self, request, publication, bytes);
     struct redis_partition *partition = engine_redis_partition(self, item->channel->partition);
     if (redis_queue_passes_live(partition, item)) {
-        engine_redis_pass_live(self, item);
+        redis_answers_pass_live(self, item);
         return;
     }
     if (item->kind == REDIS_POSITIONED && cannot_be_safe(partition, item->options)) {
@@ -320,7 +168,7 @@ static void append(engine_t *base, struct engine_append *request) {
                   log_text("hint", "durability safe needs replicas (redis.confirm), or appendfsync always"));
         item->request = NULL;
         redis_item_destroy(&item, self->channels);
-        engine_redis_answer_later(self, answer_append, request, ENGINE_DENIED);
+        redis_answers_later(self, answer_append, request, ENGINE_DENIED);
         return;
     }
     redis_partition_want(partition);
@@ -558,7 +406,7 @@ static void finish_close(struct engine_redis *self) {
     for (uint32_t i = 0; i < self->n_partitions; i++) {
         redis_partition_finish(&self->partitions[i]);
     }
-    answer_all(self);
+    redis_answers_give(self);
     void (*on_closed)(void *) = self->on_closed;
     void *context = self->on_closed_context;
     redis_leases_destroy(&self->leases);
@@ -680,7 +528,7 @@ engine_t *engine_redis_new(const struct engine_options *options, const struct br
     self->home_slot = partition_redis_slot(span_of_text(self->prefix));
     self->scripts = redis_scripts_new();
     self->channels = redis_channels_new(options->n_partitions);
-    self->metrics = metric_values_new(options->metrics, metric_rows, REDIS_METRICS);
+    self->metrics = metric_values_new(options->metrics, redis_metric_rows, REDIS_METRICS);
     self->leases = redis_leases_new(self);
     make_partitions(self);
     make_handles(self);

@@ -1,11 +1,13 @@
 /* The parts of engine_redis share one struct; nobody else includes this.
  *
- *   engine_redis.c      methods, settings, ticks, start and close     redis_leases.c  gateways' leases
- *   redis_routing.c     which node serves which partition             redis_tops.c    which channels missed something
- *   redis_node.c        one server: links, its examination            redis_reads.c   load, remove, presence
- *   redis_partition.c   state machine, order, batches                 redis_gate.c    what waits for its confirmation
- *   redis_queue.c       what waits to be sent, deadlines              redis_tell.c    applied → events, completions
- *   redis_watch.c       are the servers set up soundly?
+ *   engine_redis.c      methods, ticks, start and close               redis_leases.c    gateways' leases
+ *   redis_routing.c     which node serves which partition             redis_tops.c      which channels missed something
+ *   redis_node.c        one server: links, its examination            redis_reads.c     load, remove, presence
+ *   redis_partition.c   state machine, order, the topic               redis_gate.c      what waits for its confirmation
+ *   redis_appends.c     own batches, out and back                     redis_tell.c      applied → events, completions
+ *   redis_queue.c       what waits to be sent, deadlines              redis_answers.c   what is answered without Redis
+ *   redis_renewals.c    epochs of channels that rest                  redis_figures.c   metrics
+ *   redis_watch.c       are the servers set up soundly?               engine_redis_settings.c   the configuration
  *
  * Beneath, and without knowing the engine: link/ (one connection: socket, TLS, RESP, pub/sub), topology/ (who is
  * primary of what: one server, Sentinel, Cluster), survey/ (facts of a server and what is to be said of them). */
@@ -241,15 +243,19 @@ bool engine_redis_take_settings(struct engine_redis *self, const struct broker_c
 
 /* ---- engine_redis.c ---- */
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number);
-void engine_redis_pass_live(struct engine_redis *self, struct redis_item *item); /* the item is taken */
-/* Answers a request in the next turn: nothing is completed inside the call that asked. */
-void engine_redis_answer_later(struct engine_redis *self, void (*answer)(void *request, enum engine_outcome outcome),
-                               void *request, enum engine_outcome outcome);
 void engine_redis_note_hole(struct redis_partition *partition);
 /* Looks at the nodes, and tells the shard where the answer changed. */
 void engine_redis_tell_state(struct engine_redis *self);
 /* A part of the engine is gone: the last one ends it. */
 void engine_redis_part_closed(struct engine_redis *self);
+
+/* ---- redis_answers.c ---- */
+/* Answers a request in the next turn. */
+void redis_answers_later(struct engine_redis *self, void (*answer)(void *request, enum engine_outcome outcome),
+                         void *request, enum engine_outcome outcome);
+void redis_answers_pass_live(struct engine_redis *self, struct redis_item *item); /* the item is taken */
+/* All that wait; at the end with ENGINE_CANCELLED. */
+void redis_answers_give(struct engine_redis *self);
 
 /* ---- redis_routing.c ---- */
 void redis_routing_start(struct engine_redis *self, const char *sentinel_user, const char *sentinel_password);
@@ -295,6 +301,7 @@ void redis_watch_new(struct redis_node *node);
 void redis_watch_tick(struct engine_redis *self);
 
 /* ---- redis_figures.c ---- */
+extern const struct metric_description redis_metric_rows[REDIS_METRICS];
 /* Sets the gauges of what waits where; with every tick. */
 void redis_figures_show(const struct engine_redis *self);
 
@@ -305,13 +312,17 @@ void redis_partition_finish(struct redis_partition *self); /* cancels what is le
 void redis_partition_step(struct redis_partition *self, enum partition_event event);
 /* Marks it used, and opens it where it is closed. */
 void redis_partition_want(struct redis_partition *self);
-/* Sends what may be sent. */
-void redis_partition_pump(struct redis_partition *self);
+/* Tells what is next in order. */
+void redis_partition_drain(struct redis_partition *self);
 void redis_partition_on_message(struct redis_partition *self, struct span message);
 /* A hole of REDIS_HOLE_MS is given up and healed by loads. */
 void redis_partition_heal(struct redis_partition *self);
 /* Whether nothing needs it any more. */
 bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms);
+
+/* ---- redis_appends.c ---- */
+/* Sends what may be sent: a batch, reads. */
+void redis_partition_pump(struct redis_partition *self);
 
 /* ---- redis_queue.c ---- */
 /* Takes the item. */

@@ -119,7 +119,7 @@ static void expire_queue(struct redis_partition *self, uint64_t now_ms) {
         struct redis_item *item = list_entry(list_pop_front(&due), struct redis_item, link);
         discharge(self, item);
         if (item->deadline_ms > now_ms) {
-            engine_redis_pass_live(self->engine, item);
+            redis_answers_pass_live(self->engine, item);
         } else {
             refuse(self, item, ENGINE_TEMPORARY);
         }

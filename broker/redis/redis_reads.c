@@ -534,7 +534,7 @@ void redis_reads_load(struct engine_redis *self, struct engine_read *request) {
     request->publications = NULL;
     bool has_history = namespace_has_history(request->options);
     if (self->is_closing || !has_history) {
-        engine_redis_answer_later(self, answer_load_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
+        redis_answers_later(self, answer_load_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
         return;
     }
     struct redis_read *read = read_new(self, READ_LOAD, request->channel, request->deadline_ms);
@@ -546,7 +546,7 @@ void redis_reads_remove(struct engine_redis *self, struct engine_remove *request
     request->top = (struct position){.offset = 0};
     bool has_history = namespace_has_history(request->options);
     if (self->is_closing || !has_history) {
-        engine_redis_answer_later(self, answer_remove_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
+        redis_answers_later(self, answer_remove_later, request, self->is_closing ? ENGINE_CANCELLED : ENGINE_OK);
         return;
     }
     struct redis_read *read = read_new(self, READ_REMOVE, request->channel, request->deadline_ms);
@@ -559,7 +559,7 @@ void redis_reads_presence(struct engine_redis *self, struct engine_presence_read
     request->entries = NULL;
     request->next = 0;
     if (self->is_closing) {
-        engine_redis_answer_later(self, answer_presence_later, request, ENGINE_CANCELLED);
+        redis_answers_later(self, answer_presence_later, request, ENGINE_CANCELLED);
         return;
     }
     struct redis_read *read = read_new(self, READ_PRESENCE, request->channel, request->deadline_ms);

@@ -34,7 +34,7 @@ SOURCES = {
     "second-not-compared": ("broker/redis/partition_state.c", "    (void) input;\n    return check_seq(self);", "    (void) input;\n    (void) self;\n    return 0;", "fast"),
     "doubt-forgotten-on-hello": ("broker/redis/partition_state.c", "PARTITION_DO_ADOPT | (self->known ? PARTITION_DO_DOUBT : 0u)",
                                  "PARTITION_DO_ADOPT", "fast"),
-    "unsure-batch-made-anew": ("broker/redis/redis_partition.c", "batch->is_unsure = true;", "batch->number = ++self->last_number;", "fast"),
+    "unsure-batch-made-anew": ("broker/redis/redis_appends.c", "batch->is_unsure = true;", "batch->number = ++self->last_number;", "fast"),
     "unknown-called-no": ("broker/redis/redis_queue.c", "redis_queue_answer(self, item, ENGINE_UNKNOWN);",
                           "redis_queue_answer(self, item, ENGINE_TEMPORARY);", "fast"),
     "told-before-confirmed": ("broker/redis/redis_gate.c", "return self->confirm_kind == REDIS_CONFIRM_REPLICAS;", "return self == NULL;", "safe"),

@@ -4,7 +4,8 @@
     publisher.py SEED RATE CHANNELS(comma-separated) PREFIX FILLER ENDPOINT…
 
 A try without an answer in 1.5 s is followed by another at a random broker, three in all; one publication in five is sent two or three times
-at once whatever is answered. An answer that comes late counts all the same. Keys begin with PREFIX; payloads have FILLER bytes more than a few.
+at once whatever is answered. An answer that comes late counts all the same. Keys begin with PREFIX; payloads have FILLER bytes more than up to 150 (or less, where it
+is below 0).
 Ends when its input has ended and everything is answered, 6 s later at most.
 """
 import hashlib

@@ -43,22 +43,25 @@ export class Sampler {
       try {
         const pages = Number(fs.readFileSync(`/proc/${program.pid}/statm`, 'utf8').split(' ')[1]);
         const fds = fs.readdirSync(`/proc/${program.pid}/fd`).length;
-        const gauges = await get(program.internal, '/metrics').then(({ body }) => this.gauges(body), () => ({}));
-        this.say('sample', { who, pid: program.pid, rss: pages * 4096, fds, gauges });
+        const { gauges, lagging } = await get(program.internal, '/metrics').then(({ body }) => this.figures(body), () => ({}));
+        this.say('sample', { who, pid: program.pid, rss: pages * 4096, fds, gauges, lagging });
       } catch {
         // It ended meanwhile.
       }
     }));
   }
 
-  gauges(text) {
-    const found = {};
+  /* {gauges: name → value, lagging: subscriptions that ran out of credit until now} */
+  figures(text) {
+    const gauges = {};
+    let lagging;
     for (const line of text.split('\n')) {
       const at = line.indexOf(' ');
       const name = line.slice(0, at).replace(/\{.*/, '');
-      if (name in GAUGES) found[name] = (found[name] ?? 0) + Number(line.slice(at + 1));
+      if (name in GAUGES) gauges[name] = (gauges[name] ?? 0) + Number(line.slice(at + 1));
+      if (name === 'callboard_broker_lagging_total') lagging = (lagging ?? 0) + Number(line.slice(at + 1));
     }
-    return found;
+    return { gauges, lagging };
   }
 
   stop() {

@@ -1,6 +1,6 @@
 /* Adds up the figures of the schedules, and prints them in the end. */
 
-const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received'];
+const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received', 'lagging'];
 
 const spread = (list) => {
   const known = list.filter((ms) => ms !== null).sort((a, b) => a - b);

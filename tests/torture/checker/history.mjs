@@ -13,7 +13,7 @@
  *   sign {who, what}                            a program of ours said that something is wrong: in its log, or by its health
  *   unconfirmable {edge: begin | end, scope?}   no replica can confirm anything, as whoever made it so has seen; all: Redis answers nothing
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
- *   sample {who, rss, fds, gauges}              memory in bytes, descriptors, queues of a program
+ *   sample {who, pid, rss, fds, gauges, lagging}   memory in bytes, descriptors, queues of a program; what it has counted since its start
  *
  * All carry `at`, nanoseconds of one monotonic clock. */
 import { faultKind } from './fault_kinds.mjs';

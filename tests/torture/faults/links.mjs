@@ -22,8 +22,8 @@ const onLink = (weight, run) => ({
 /* A narrow way to one gateway, and more load than fits through: lanes come to the end of their credit, subscriptions fall behind and come
  * back by position; or heartbeats come too late, and the link starts anew. */
 async function narrow({ world, burst }, { at, ms, dice }) {
-  for (const link of world.links[at]) link.set({ rate: 150000 + dice.below(350000) });
-  await burst({ rate: 4000, ms: 800, filler: 0 });
+  for (const link of world.links[at]) link.set({ rate: 100000 + dice.below(150000) });
+  await burst({ rate: 4000, ms: 2500, filler: -150 });
   await sleep(ms / 3);
   for (const link of world.links[at]) link.heal(CLIENTS);
 }

@@ -14,5 +14,5 @@ file(STRINGS ${PROJECT_SOURCE_DIR}/base/wire.h version REGEX "^ *WIRE_VERSION = 
 string(REGEX REPLACE "[^0-9]" "" version "${version}")
 math(EXPR next "${version} + 1")
 copy_with(base/wire.h "    WIRE_VERSION = ${version}," "    WIRE_VERSION = ${next},")
-copy_with(base/wire_lane.h "WIRE_CREDIT_FRAMES = 4096" "WIRE_CREDIT_FRAMES = 1536")
+copy_with(base/wire_lane.h "WIRE_CREDIT_FRAMES = 4096" "WIRE_CREDIT_FRAMES = 1300")
 target_include_directories(callboard_flags BEFORE INTERFACE ${PROJECT_BINARY_DIR}/next)

@@ -253,6 +253,7 @@ struct wire_publication {
  * then get `data` as a string of base64; without it the data is valid JSON and is embedded as it is. */
 /* DELTA: the namespace says delta_publish; subscribers that negotiated delta may get a patch of the one before it. */
 enum { WIRE_PUBLICATION_BINARY = 1, WIRE_PUBLICATION_DELTA = 2 };
+enum { WIRE_PUBLICATION_OVERHEAD = 8 + 8 + 1 + 3 * 4 }; /* beside data, info and tags */
 bool wire_append_publication(struct buffer *out, const struct wire_publication *publication);
 bool wire_read_publication(struct cursor *cursor, struct wire_publication *ret_publication);
 /* A PUSH frame around already encoded publication bytes: the hot path's one copy. */

@@ -26,3 +26,8 @@ const char *engine_outcome_text(enum engine_outcome outcome) {
     }
     unreachable("engine outcome %d", (int) outcome);
 }
+
+enum engine_outcome engine_not_encoded(const struct engine_append *request, size_t limit) {
+    size_t size = WIRE_PUBLICATION_OVERHEAD + request->data.size + request->info.size + request->tags.size;
+    return size > limit ? ENGINE_TOO_LARGE : ENGINE_FULL;
+}

@@ -74,7 +74,7 @@ static enum engine_outcome take(struct engine_memory *self, struct append_delive
     }
     payload_t *publication = encode(self, request, is_stored ? channel->top.offset + 1 : 0);
     if (publication == NULL) {
-        return ENGINE_TOO_LARGE;
+        return engine_not_encoded(request, self->scratch.limit);
     }
     size_t cost = request->key.size > 0 ? memory_channel_key_cost(channel, request->key) : 0;
     cost += has_version ? memory_channel_version_cost(channel) : 0;

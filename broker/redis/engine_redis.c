@@ -154,7 +154,7 @@ static void append(engine_t *base, struct engine_append *request) {
     uint8_t *bytes = NULL;
     payload_t *publication = encode_publication(self, request, &bytes);
     if (publication == NULL) {
-        redis_answers_later(self, answer_append, request, ENGINE_TOO_LARGE);
+        redis_answers_later(self, answer_append, request, engine_not_encoded(request, self->scratch.limit));
         return;
     }
     struct redis_item *item = append_item(self, request, publication, bytes);

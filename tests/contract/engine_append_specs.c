@@ -181,6 +181,22 @@ static void a_payload_that_no_frame_can_carry_is_refused_and_takes_no_offset(voi
     assert_int_equal(count_records(node, RECORD_PUBLICATION, channel), 1);
 }
 
+/* Not "too large", which nobody would try again. */
+static void when_memory_is_out_a_publication_is_refused_for_now(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = held_channel(node, "short", &node->bench->history);
+    size_t size = (size_t) 300 << 10; /* more than was needed before */
+    uint8_t *data = memory_alloc_zero(size);
+    memory_fail_nth_try(1);
+    struct op *refused = append_input(node, channel, &(struct append_input){.data = span_of(data, size)});
+    memory_fail_nth_try(0);
+    memory_free(data);
+    assert_outcome(refused, ENGINE_FULL);
+    struct op *next = append_text(node, channel, "{}");
+    assert_outcome(next, ENGINE_OK);
+    assert_int_equal(next->append.position.offset, 1);
+}
+
 static void check_name(struct node *node, struct span name) {
     struct span channel = new_channel_of(node, name);
     hold_and_join(node, channel, &node->bench->history);
@@ -325,6 +341,7 @@ struct specs append_specs(void) {
         spec(an_empty_payload_is_a_publication),
         spec(a_payload_of_1_MiB_travels_unchanged),
         spec(a_payload_that_no_frame_can_carry_is_refused_and_takes_no_offset),
+        spec(when_memory_is_out_a_publication_is_refused_for_now),
         spec(channel_names_may_have_any_printable_byte),
         spec(channel_names_are_bytes),
         spec(a_channel_name_may_have_255_bytes),

@@ -174,6 +174,7 @@ struct engine_redis {
     enum redis_confirm_kind confirm_kind;
     unsigned confirm_replicas; /* 0: all that the topology holds for up */
     uint32_t confirm_wait_ms;
+    char client_name[64]; /* of our links, as CLIENT LIST shows it */
     struct redis_link_options link_options;
     struct redis_setup setup; /* what the servers are judged by */
     uint64_t survey_ms;       /* redis.survey */

@@ -97,10 +97,13 @@ static void take_limits(struct engine_redis *self, const struct broker_config *c
     self->read_bytes_max = READ_BYTES;
     self->compared_channels = config->redis_compared_channels;
     snprintf(self->prefix, sizeof self->prefix, "%s", text_is_set(config->redis_prefix) ? config->redis_prefix : "cb");
+    bool has_id = text_is_set(config->id);
+    snprintf(self->client_name, sizeof self->client_name, "callboard-broker%s%.40s", has_id ? "-" : "",
+             has_id ? config->id : "");
     self->link_options = (struct redis_link_options){
         .loop = self->options.loop,
         .url = self->url,
-        .client_name = "callboard-broker",
+        .client_name = self->client_name,
         .commands_max = setting(config->redis_pipeline_commands, 1024),
         .bytes_max = setting(config->redis_pipeline_bytes, (size_t) 8 << 20),
         .reply_limits = {.bytes = setting(config->redis_reply_bytes, (size_t) 64 << 20), .elements = REPLY_ELEMENTS},

@@ -3,12 +3,11 @@
  *   client ── up ──▶ proxy ──▶ server
  *          ◀─ down ──
  *
- * A connection belongs to a class, told by its first bytes: `replication` (a replica's), `sentinel`, or `client`; and to an owner, the
- * program that dialled (owner.mjs). Every fault may be meant for one class or one owner, so replication can be cut while clients go on,
- * and one broker can be shut out. What is not forwarded is not read either: the sender sees a peer that does not take anything, as
- * behind a black hole. */
+ * A connection belongs to a class, told by its first bytes: `replication` (a replica's), `sentinel`, or `client`; and to an owner, if they
+ * name one: a broker by its name among Redis' clients, a cluster node by its id on the bus. Every fault may be meant for one class or one
+ * owner, so replication can be cut while clients go on, and one broker can be shut out. What is not forwarded is not read either: the
+ * sender sees a peer that does not take anything, as behind a black hole. */
 import net from 'node:net';
-import { ownerOf } from './owner.mjs';
 import { parse } from './worlds/resp.mjs';
 
 const CRUMBS = 96; // of each chunk: so many bytes go one by one, the rest as it is
@@ -17,6 +16,9 @@ const classOf = (head) => {
   if (/REPLCONF|PSYNC/i.test(head)) return 'replication';
   return /sentinel-|SENTINEL/i.test(head) ? 'sentinel' : 'client';
 };
+
+/* CLIENT SETNAME of a broker; a message of the bus, which has the sender's id in it. */
+const ownerOf = (head) => /callboard-(broker-\d+)\r\n/.exec(head)?.[1] ?? /^RCmb.*?([0-9a-f]{40})/s.exec(head)?.[1];
 
 /* One direction of one connection: chunks in order, held while the direction is stalled or late. */
 class Pipe {
@@ -104,16 +106,11 @@ class Pair {
     this.waits = proxy.onWait ? new WaitTap(proxy.onWait) : null;
   }
 
-  /* Looked up only where it matters: that takes milliseconds, and a storm of connections would have no end. */
-  get owner() {
-    if (this.knownOwner === undefined) this.knownOwner = ownerOf(this.client.remotePort, this.proxy.port, this.proxy.owners()) ?? null;
-    return this.knownOwner;
-  }
-
   observe(direction, bytes) {
     if (direction === 'up' && this.head.length < 400) {
       this.head += bytes.toString('latin1', 0, 400);
       this.class = classOf(this.head);
+      this.owner ??= ownerOf(this.head);
       if (this.class !== 'client') this.waits = null;
       if (this.proxy.rule(this).refuse) this.reset();
     }
@@ -164,7 +161,6 @@ export class FaultProxy {
     this.pairs = new Set();
     this.rules = { client: this.harmless(), replication: this.harmless(), sentinel: this.harmless() };
     this.ownerRules = new Map();
-    this.owners = () => [];
     this.server = net.createServer({ allowHalfOpen: true }, (client) => this.accept(client));
   }
 
@@ -195,7 +191,7 @@ export class FaultProxy {
     client.on('close', () => this.pairs.delete(pair));
   }
 
-  /* For one program: {name, pid} as in owners(). heal() ends it. */
+  /* For the connections of one owner. heal() ends it. */
   setFor(owner, rule) {
     this.ownerRules.set(owner, { ...this.harmless(), ...rule });
   }

@@ -1,6 +1,5 @@
 /* The proxy does what a fault asks of it, and nothing when none is set. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { FaultProxy } from './fault_proxy.mjs';
@@ -148,29 +147,30 @@ test('with a rate bytes come no faster, and all of them, in order', async () => 
   socket.destroy();
 });
 
-test('a rule for the program that dialled is for its connections alone', async () => {
-  const socket = await dial();
-  const other = spawn(process.execPath, ['-e', `require('net').connect(${proxy.port}, '127.0.0.1').on('data', (d) => process.stdout.write(d)).write('PING')`]);
-  let got = '';
-  other.stdout.on('data', (bytes) => { got += bytes; });
-  await until(() => got === '+OK\r\n');
-  proxy.owners = () => [{ name: 'mine', pid: process.pid }, { name: 'other', pid: other.pid }];
-  proxy.setFor('mine', { stall: 'both' });
-  socket.write(encode(['PING']));
-  sockets.at(-1).write('more');
-  await until(() => got === '+OK\r\nmore');
-  assert.equal(socket.got, '');
+test('a rule for an owner is for the connections that name it', async () => {
+  const [mine, other] = [await dial(), await dial()];
+  const id = '0123456789abcdef0123456789abcdef01234567';
+  const node = await dial();
+  mine.write(encode(['CLIENT', 'SETNAME', 'callboard-broker-0']));
+  other.write(encode(['CLIENT', 'SETNAME', 'callboard-broker-1']));
+  node.write(`RCmb\0\0${id}\0`);
+  await until(() => [mine, other, node].every(({ peer }) => peer.chunks === 1));
+  proxy.setFor('broker-0', { stall: 'both' });
+  proxy.setFor(id, { stall: 'both' });
+  for (const socket of [mine, other, node]) socket.write(encode(['PING']));
+  await until(() => other.got === '+OK\r\n');
+  assert.deepEqual([mine.got, node.got], ['', '']);
   proxy.heal();
-  await until(() => socket.got === '+OK\r\n');
-  other.kill();
-  socket.destroy();
+  await until(() => mine.got === '+OK\r\n' && node.got === '+OK\r\n');
+  for (const socket of [mine, other, node]) socket.destroy();
 });
 
 test('the fault of a class ends and that of an owner goes on', async () => {
   const socket = await dial();
-  proxy.owners = () => [{ name: 'mine', pid: process.pid }];
+  socket.write(encode(['CLIENT', 'SETNAME', 'callboard-broker-0']));
+  await until(() => socket.peer.chunks === 1);
   proxy.set({ stall: 'both' });
-  proxy.setFor('mine', { stall: 'both' });
+  proxy.setFor('broker-0', { stall: 'both' });
   proxy.heal(['client']);
   socket.write(encode(['PING']));
   await new Promise((resolve) => setTimeout(resolve, 50));

@@ -58,7 +58,7 @@ async function shutIn({ world }, { at, ms, dice }) {
 
 /* {inside: nodes, broker, gateway} | the rest: no byte passes between them. others: nodes of both sides. */
 function divide(world, { inside, others, broker, gateway }) {
-  const [mine, theirs] = [`broker ${broker}`, `broker ${1 - broker}`];
+  const [mine, theirs] = [`broker-${broker}`, `broker-${1 - broker}`];
   for (const node of others) node.proxy.setFor(inside.includes(node) ? theirs : mine, { stall: 'both' });
   world.links.forEach((links, g) => links.forEach((link, b) => {
     if ((g === gateway) !== (b === broker)) link.set({ stall: 'both' });
@@ -177,12 +177,11 @@ async function cutAndKillOwner({ world, say, struck, meanwhile }, { at, ms }) {
 async function isolateOwner({ world }, { at, ms, dice }) {
   const owner = pick(world.primaries(), at);
   const replica = await world.replicaOf(owner);
-  const name = `node ${world.nodes.indexOf(owner)}`;
   const gateway = dice.chance(0.5) ? dice.below(2) : undefined;
   owner.proxy.set({ stall: 'both' }, ['replication']);
   for (const server of world.servers) {
     if (server === owner) server.bus.set({ stall: 'both' });
-    else server.bus.setFor(name, { stall: 'both' });
+    else server.bus.setFor(owner.id, { stall: 'both' });
   }
   divide(world, { inside: [owner], others: world.servers, broker: at % 2, gateway });
   await world.promoted(replica).finally(async () => {

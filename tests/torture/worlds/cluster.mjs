@@ -34,12 +34,11 @@ export class Cluster extends TortureWorld {
   async startServer(busPort, busProxyPort) {
     const server = await this.node({
       lines: (port, proxyPort, folder) => ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes',
-        '--cluster-enabled', 'yes', '--cluster-port', busPort, '--cluster-node-timeout', '1000', '--cluster-replica-validity-factor', '0',
+        '--cluster-enabled', 'yes', '--cluster-port', busPort, '--cluster-node-timeout', '1500', '--cluster-replica-validity-factor', '0',
         '--cluster-announce-ip', '127.0.0.1', '--cluster-announce-port', proxyPort, '--cluster-announce-bus-port', busProxyPort,
         '--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', '--repl-timeout', '10', '--enable-debug-command', 'yes'],
     });
     server.bus = await new FaultProxy(busPort).listen(busProxyPort);
-    server.bus.owners = () => this.dialers();
     return server;
   }
 

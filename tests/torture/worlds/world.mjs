@@ -81,16 +81,9 @@ export class TortureWorld {
     const clock = new Clock(this.kit.write(`clock-${port}`, ''));
     const node = new RedisNode({ folder, port, proxyPort, clock, onWait: this.countsWaits ? waits : undefined, ...options, lines: options.lines(port, proxyPort, folder) });
     this.nodes.push(node);
-    if (node.proxy) node.proxy.owners = () => this.dialers();
     this.kit.programs.push(node);
     await node.start();
     return node;
-  }
-
-  /* Who may dial a proxy of ours and be shut out for it. */
-  dialers() {
-    const named = (name, list) => list.map((program, i) => ({ name: `${name} ${i}`, pid: program.pid, exited: program.exited }));
-    return [...named('broker', this.brokers), ...named('node', this.nodes)].filter(({ exited }) => exited === null);
   }
 
   /* Worlds that begin in the middle of an upgrade: one of each role is of the next release. */

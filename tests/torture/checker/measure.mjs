@@ -30,13 +30,12 @@ function measure(fault, { events, pubs, channels }) {
     const { type, at, ch, key } = events[i];
     if (type === 'sign') noticed ??= at - from;
     if (['pub_no', 'pub_unknown', 'lost', 'disc'].includes(type) && !OWN.has(events[i].why)) told ??= at - from;
-    if (type !== 'recv') continue;
+    if (type !== 'recv' || served.size === channels.size) continue;
     if (heard.has(ch)) silent = Math.max(silent, at - heard.get(ch));
     heard.set(ch, at);
     if (served.has(ch) || !(pubs.get(key)?.invoked > from)) continue;
     served.set(ch, at - from);
     until = at;
-    if (served.size === channels.size) break;
   }
   const isServed = served.size === channels.size;
   const ms = (ns) => (ns === null ? null : ns / MS);

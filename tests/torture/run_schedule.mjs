@@ -26,12 +26,16 @@ export class Run {
   async go() {
     this.world.say = this.say;
     this.sampler.say = this.say;
+    await this.world.settle?.(); // and know who is primary
+    const primaries = [...this.world.primaries()];
+    const from = Number(process.hrtime.bigint());
     const readers = this.startReaders();
     await until('all are subscribed', () => readers.every((each) => each.positions.size === this.channels.length), 20000);
     const publishers = this.startPublishers();
     const began = performance.now();
     await Promise.all(this.plan.map((fault, i) => this.strike(fault, i, began)));
     this.world.heal();
+    await this.unasked(primaries, from);
     await sleep(Math.max(1000, this.seconds * 1000 - (performance.now() - began)));
     for (const publisher of publishers) publisher.stop instanceof Function ? publisher.stop() : (publisher.stop = true);
     await Promise.all(publishers.map((publisher) => publisher.done));
@@ -41,6 +45,18 @@ export class Run {
     await this.caughtUp(readers, final);
     await Promise.all(readers.map((each) => each.stop()));
     return this.judged(final, readers);
+  }
+
+  /* On a machine that is short of time Sentinels and cluster nodes may take one of theirs for dead, and fail over. That was a fault, too. */
+  async unasked(before, from) {
+    const asked = this.events.some((event) => event.type === 'nemesis' && FAULT_KINDS[event.kind].reigns > 0);
+    await this.world.settle?.();
+    const now = this.world.primaries();
+    if (asked || now.every((node) => before.includes(node))) return;
+    this.note('a failover that nobody asked for');
+    const name = { kind: 'unasked-failover', target: 'redis', id: `${this.number}/unasked` };
+    this.events.push({ at: from, type: 'nemesis', edge: 'begin', ...name });
+    this.say('nemesis', { edge: 'end', ...name });
   }
 
   judged(final, readers) {

@@ -33,6 +33,7 @@ export const FAULT_KINDS = {
   'primary-kill': kind('F6', { reigns: 2, recovers: 15000 }),
   'primary-cut-kill': kind('F6', { reigns: 2, recovers: 15000 }),
   'failover': kind('F6', { reigns: 2, recovers: 15000 }),
+  'unasked-failover': kind('F6', { reigns: 2, recovers: 15000 }),
   'cluster-kill': kind('F7', { reigns: 2, recovers: 15000 }),
   'cluster-failover': kind('F7', { reigns: 2, recovers: 15000 }),
   'primary-shut-in': kind('F8', { reigns: 2, splits: true, recovers: 20000 }),

@@ -1,0 +1,113 @@
+/* What the files of a simulated gateway share; nobody else includes this.
+ *
+ *   gateway_feeds.c   subscriptions and their sessions      gateway_frames.c  what brokers say, and publications
+ *   gateway_lanes.c   links to brokers, batches on the way  gateway_node.c    life */
+#ifndef CALLBOARD_TESTS_SIMULATION_GATEWAY_PARTS_H
+#define CALLBOARD_TESTS_SIMULATION_GATEWAY_PARTS_H
+
+#include "base/wire_lane.h"
+#include "gateway/channel_subscription.h"
+#include "tests/simulation/broker_node.h"
+#include "tests/simulation/checker.h"
+#include "tests/simulation/gateway_node.h"
+
+enum { GRACE_US = 10 * SECOND, BEAT_US = 500 * MS, PENDING_MAX = 512, PUBLISH_MS = 2000 };
+
+struct lane {
+    int gateway;
+    int broker;
+    bool is_up;
+    bool is_draining;
+    uint64_t link_epoch;
+    uint32_t number;
+    wire_lane_t *wire;
+    struct buffer batch;
+    uint32_t n_frames;
+    bool is_begun;
+    bool is_flush_planned;
+    uint64_t up_last_us;
+    uint64_t down_last_us;
+    uint64_t closed_us; /* nothing passes before */
+    uint64_t n_up;      /* sent on this link, and arrived */
+    uint64_t n_up_there;
+    uint64_t n_down;
+    uint64_t n_down_there;
+};
+
+struct member {
+    bool is_here; /* joined or waiting */
+    bool waits;
+};
+
+struct feed {
+    int gateway;
+    int channel;
+    uint64_t rank; /* decides which broker is first */
+    struct subscription machine;
+    struct lane *lane; /* of the handle */
+    uint32_t handle;   /* 0: none */
+    uint32_t request;
+    bool asked_since;
+    struct position asked;
+    bool is_starved;
+    unsigned tries;
+    uint64_t retry_number;
+    uint64_t grace_number;
+    bool grace_is_set;
+    struct member members[SESSIONS_MAX];
+};
+
+struct pending {
+    uint32_t request; /* 0: free */
+    struct lane *lane;
+    on_published on_done;
+    void *context;
+};
+
+struct gateway {
+    char id[24];
+    uint64_t boot_nonce;
+    struct lane lanes[BROKERS_MAX];
+    struct feed feeds[CHANNELS_MAX];
+    struct pending pending[PENDING_MAX];
+    uint32_t last_handle;
+    uint32_t last_request;
+};
+
+struct gateway_world {
+    struct gateway gateways[GATEWAYS_MAX];
+    int n;
+    uint32_t last_number;
+};
+extern struct gateway_world gateway_world;
+
+static inline struct gateway *gateway_of(const struct lane *lane) {
+    return &gateway_world.gateways[lane->gateway];
+}
+
+/* ---- gateway_lanes.c ---- */
+struct carried {
+    int broker;
+    uint32_t number;
+    uint64_t link_epoch;
+    struct lane *lane;
+    struct span bytes;
+    uint64_t order; /* in its direction */
+};
+struct carried *lane_carry(struct lane *lane, struct span bytes, uint64_t order);
+void lane_plan_flush(struct lane *lane);
+/* Into this a frame is encoded; lane_frame_added follows. */
+struct buffer *lane_batch(struct lane *lane);
+void lane_frame_added(struct lane *lane, bool encoded);
+void lane_cut(struct lane *lane);
+
+/* ---- gateway_feeds.c ---- */
+void feed_occur(struct feed *feed, const struct subscription_event *event, struct span publications, uint32_t n);
+void feed_occur_plainly(struct feed *feed, enum subscription_event_kind kind);
+struct lane *feed_first_lane(const struct feed *feed);
+void feed_ask(struct feed *feed);
+
+/* ---- gateway_frames.c ---- */
+void pending_finish(struct pending *pending, const struct publish_result *result);
+
+#endif

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk] [many]
     tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
 Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
@@ -238,6 +238,74 @@ def bench_redis(build, folder):
                 yield "… a second", count / elapsed, "", ""
 
 
+MANY = """
+internal: {{port: {internal}}}
+log: {{level: warning}}
+namespaces:
+  - {{name: live, allow_subscribe_for_client: true, allow_publish_for_client: true}}
+"""
+MANY_BROKER = """
+broker: {{id: bench, shards: 1, endpoint: "tcp://127.0.0.1:{links}"}}
+backend: {{endpoint: "tcp://127.0.0.1:{router}", pull_endpoint: "tcp://127.0.0.1:{pull}"}}
+drain: {{window: 1s}}
+"""
+MANY_GATEWAY = """
+gateway: {{id: gateway-{port}, workers: 1}}
+http: {{address: 127.0.0.1, port: {port}}}
+brokers: {{endpoints: ["tcp://127.0.0.1:{links}"]}}
+drain: {{delay: 0, window: 1s}}
+client: {{handshakes_per_source: 0, connections_per_source: 0, connections_max: 17000}}
+token: {{secret: "{secret}", audience: bench, issuer: bench}}
+"""
+
+
+@contextlib.contextmanager
+def program(build, folder, name, text, **values):
+    """One of our programs, ready."""
+    values = {"internal": free_port(), "secret": SECRET, **values}
+    config = folder / f"many-{values['internal']}.yaml"
+    config.write_text((text + MANY).format(**values))
+    process = subprocess.Popen([str(build / name), "--config", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{values['internal']}/ready", timeout=1):
+                break
+            time.sleep(0.05)
+        else:
+            sys.exit(f"{name} is not ready")
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def bench_many(build, folder):
+    """50,000 users over three gateways and one broker, from three processes of the load."""
+    links = free_port()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(program(build, folder, "broker/callboard-broker", MANY_BROKER, links=links, router=free_port(), pull=free_port()))
+        ports = [free_port() for _ in range(3)]
+        gateways = [stack.enter_context(program(build, folder, "gateway/callboard-gateway", MANY_GATEWAY, links=links, port=port)) for port in ports]
+        command = [str(build / "tools/callboardctl"), "-o", "json", "bench", "--audience", "bench", "--issuer", "bench", "--channel-prefix", "live:m",
+                   "--users", "50000", "--processes", "3", "--connecting", "60", "--channels", "500", "--rate", "0.2", "--duration", "15s",
+                   "--assert", "connected=100,lost=0,doubled=0,out_of_order=0"]
+        for port, gateway in zip(ports, gateways):
+            command += ["--url", f"ws://127.0.0.1:{port}", "--pid", str(gateway.pid)]
+        answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CALLBOARD_TOKEN_SECRET": SECRET})
+        if answer.returncode != 0:
+            sys.exit(f"the load failed: {answer.stderr} {answer.stdout}")
+        figures = json.loads(answer.stdout)["figures"]
+        yield "50,000 over three gateways: connect p95", figures["connect_p95"], "ms", "≤ 100"
+        yield "… connections a second", figures["connect_rate"], "", ""
+        yield "… CPU per handshake and subscription", figures["cpu_connect"] / 50000 * 1e6, "µs", ""
+        yield "… PSS per connection with a subscription", figures["pss_per_user"], "B", ""
+        yield "… publish to deliver p95, 500 channels of 100 at 0.2/s", figures["p95"], "ms", "≤ 50"
+
+
 def idle_channels(build, *arguments):
     answer = subprocess.run([str(build / "tests/bench/idle_channels"), "100000", *arguments], capture_output=True, text=True)
     if answer.returncode != 0:
@@ -305,7 +373,7 @@ def bench_disk(build, folder):
 
 
 BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis,
-           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk}
+           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk, "many": bench_many}
 
 
 def shown(value):

@@ -181,7 +181,7 @@ for (const raw of [false, true]) {
   describe(`a lying server, ${raw ? 'raw' : 'Centrifuge'}`, () => {
     const load = async (mangle) => {
       const server = await lyingServer({ raw, mangle });
-      const { report, err } = await run(at(`${server.url}${raw ? '/ws/' : '/connection/websocket'}`, ...(raw ? ['--raw'] : []), '--users', '7', '--rate', '100', '--duration', '1s', '--drain', '300ms'));
+      const { report, err } = await run(at(`${server.url}${raw ? '/ws/' : '/connection/websocket'}`, ...(raw ? ['--raw'] : []), '--users', '7', '--rate', '100', '--duration', '1s', '--drain', '2s'));
       server.close();
       assert.ok(report, err);
       assert.equal(report.figures.sent, 100);
@@ -218,7 +218,7 @@ describe('through a proxy that cuts all connections', () => {
   const load = async (namespace) => {
     const proxy = await new FaultProxy(appliance.port).listen(await freePort());
     const result = await run(['--url', `ws://127.0.0.1:${proxy.port}/connection/websocket`, '--channel-prefix', `${namespace}:cut`, '--config', appliance.file, '--sources', '0',
-      '--users', '10', '--publishers', '1', '--rate', '100', '--duration', '2s', '--progress'], {
+      '--users', '10', '--publishers', '1', '--rate', '100', '--duration', '4s', '--progress'], {
       during: async (child, said) => {
         await until('it runs', () => /delivered/.test(said()));
         proxy.reset();

@@ -74,6 +74,17 @@ void token_keys_destroy(token_keys_t **self_p) {
     memory_free(self);
 }
 
+token_keys_t *token_keys_copy(const token_keys_t *self) {
+    token_keys_t *copy = token_keys_new(&self->rules);
+    copy->keys = memory_alloc_array(self->n_keys + 1, sizeof *copy->keys);
+    for (size_t i = 0; i < self->n_keys; i++) {
+        copy->keys[i] = self->keys[i];
+        token_key_ref(copy->keys[i].key);
+    }
+    copy->n_keys = self->n_keys;
+    return copy;
+}
+
 size_t token_keys_count(const token_keys_t *self) {
     return self->n_keys;
 }

@@ -16,7 +16,8 @@ typedef struct token_keys token_keys_t;
 
 /* Copies. Audience and issuer are both there, or any_audience is: else the configuration was not judged, abort. */
 token_keys_t *token_keys_new(const struct token_rules *rules);
-void token_keys_destroy(token_keys_t **self_p); /* wipes */
+void token_keys_destroy(token_keys_t **self_p);          /* wipes */
+token_keys_t *token_keys_copy(const token_keys_t *self); /* the same rules, the same keys */
 /* A key without kid (NULL) serves the tokens without kid, and only them. Takes a reference. `until_s` is when the key
  * is no longer accepted (wall clock; 0 = never): so an old key and its successor may have the same kid, or none. False:
  * the kid is malformed (1–64 of A-Z a-z 0-9 . _ -), has TOKEN_KEYS_PER_KID keys already, or one that ends no more than

@@ -241,6 +241,8 @@ const char *token_outcome_text(enum token_outcome outcome) {
         return "wrong issuer";
     case TOKEN_EXPIRED:
         return "expired or not yet valid";
+    case TOKEN_REVOKED:
+        return "revoked";
     }
     unreachable("token outcome %d", (int) outcome);
 }

@@ -25,6 +25,7 @@ enum token_outcome {
     TOKEN_WRONG_AUDIENCE,
     TOKEN_WRONG_ISSUER,
     TOKEN_EXPIRED, /* exp passed, or nbf not reached (upstream answers both so) */
+    TOKEN_REVOKED, /* nothing is wrong with it, but the caller's list has it (token_verify never says so) */
 };
 const char *token_outcome_text(enum token_outcome outcome);
 /* Is it a claim that means something else here? Then it cannot name the user. */

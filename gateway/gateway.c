@@ -13,6 +13,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "gateway/session/user_limits.h"
+#include "gateway/token/jwks.h"
+#include "gateway/token/token_keeper.h"
 #include "gateway/worker.h"
 
 #include <stdio.h>
@@ -33,7 +35,7 @@ struct gateway {
     struct gateway_options options;
     struct gateway_config config; /* as started, with the id made up; borrows the texts of options.config */
     char *id;
-    token_keys_t *keys; /* NULL: no secret, every token is invalid */
+    token_keeper_t *tokens;
     namespace_set_t *namespaces;
     tls_credentials_t *tls; /* NULL: the public port speaks no TLS */
     atomic_int_fast64_t tls_expires_at_s;
@@ -96,6 +98,11 @@ void gateway_read_status(const gateway_t *self, struct gateway_status *ret_statu
         worker_read_figures(self->workers[i], &figures);
         add_worker(ret_status, &figures);
     }
+    struct token_keeper_status tokens;
+    token_keeper_read_status(self->tokens, &tokens);
+    ret_status->token_keys_missing = tokens.keys_are_missing;
+    ret_status->token_keys_stale = tokens.keys_are_stale;
+    ret_status->revocations_old = tokens.revocations_are_old;
 }
 
 static void read_status(void *context, struct gateway_status *ret_status) {
@@ -121,29 +128,6 @@ static bool to_worker(void *context, uint32_t worker, struct actor_message **mes
 }
 
 /* --- settings --- */
-
-/* True with *ret_keys NULL where no secret is set. */
-static bool make_keys(const struct gateway_config *config, token_keys_t **ret_keys, char *ret_error,
-                      size_t error_size) {
-    *ret_keys = NULL;
-    if (config->token_secret[0] == '\0') {
-        return true;
-    }
-    const struct token_rules rules = {
-        .audience = config->token_audience,
-        .issuer = config->token_issuer,
-        .any_audience = config->token_any_audience,
-        .max_life_s = config->token_max_life_ms / 1000,
-    };
-    token_keys_t *keys = token_keys_new(&rules);
-    if (!token_keys_add_secret(keys, NULL, (enum token_algorithm) config->token_algorithm,
-                               span_of_text(config->token_secret), ret_error, error_size)) {
-        token_keys_destroy(&keys);
-        return false;
-    }
-    *ret_keys = keys;
-    return true;
-}
 
 /* True with *ret_tls NULL where no certificate is set. */
 static bool read_tls(const struct gateway_config *config, tls_credentials_t **ret_tls, char *ret_error,
@@ -244,7 +228,7 @@ static uint64_t memory_max(const struct gateway_config *config) {
 static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
     uint32_t most = connections_max(config);
     atomic_store(&self->connections_max, most);
-    return (struct worker_settings){config, self->keys,         self->namespaces,        self->tls,
+    return (struct worker_settings){config, self->namespaces,   self->tls,
                                     most,   memory_max(config), serves_raw(self, config)};
 }
 
@@ -254,27 +238,23 @@ static void apply_log(const struct gateway_config *config) {
 }
 
 bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
-    token_keys_t *keys;
     tls_credentials_t *tls;
-    if (!make_keys(config, &keys, ret_error, error_size)) {
+    if (!read_next_tls(self, config, &tls, ret_error, error_size)) {
         return false;
     }
-    if (!read_next_tls(self, config, &tls, ret_error, error_size)) {
-        token_keys_destroy(&keys);
+    if (!token_keeper_reload(self->tokens, config, ret_error, error_size)) { /* the last that may refuse */
+        tls_credentials_destroy(&tls);
         return false;
     }
     tls_credentials_t *old_tls = self->tls;
     self->tls = tls;
-    token_keys_t *old_keys = self->keys;
     namespace_set_t *old_namespaces = self->namespaces;
-    self->keys = keys;
     self->namespaces = namespace_set_new(&config->namespaces);
     atomic_store(&self->namespaces_hash, namespace_set_hash(self->namespaces));
     struct worker_settings settings = worker_settings(self, config);
     for (uint32_t i = 0; i < self->n_wanted; i++) {
         worker_reload(self->workers[i], &settings);
     }
-    token_keys_destroy(&old_keys);
     namespace_set_destroy(&old_namespaces);
     tls_credentials_destroy(&old_tls);
     apply_log(config);
@@ -295,9 +275,37 @@ static char *make_id(const struct gateway_config *config) {
     return memory_strdup(id);
 }
 
+static void on_trust(void *context, token_trust_t *trust) {
+    gateway_t *self = context;
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        worker_use_trust(self->workers[i], trust);
+    }
+}
+
+static void on_key_awaited(void *token_context) {
+    gateway_t *self = token_context;
+    token_keeper_want_keys(self->tokens);
+}
+
+static bool open_tokens(gateway_t *self, char *ret_error, size_t error_size) {
+    const struct token_keeper_options options = {
+        .config = &self->config,
+        .metrics = self->options.metrics,
+        .jwks_gap_ms = JWKS_GAP_MS,
+        .context = self,
+        .on_trust = on_trust,
+    };
+    self->tokens = token_keeper_new(&options, ret_error, error_size);
+    return self->tokens != NULL;
+}
+
 static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
+    token_trust_t *trust = token_keeper_trust(self->tokens); /* each worker takes a reference */
     struct worker_options options = {
         .settings = worker_settings(self, &self->config),
+        .trust = trust,
+        .on_key_awaited = on_key_awaited,
+        .token_context = self,
         .port = (int) self->config.http_port,
         .sockets_max = sockets_max(),
         .outbox_bytes = (size_t) (memory_max(&self->config) / OUTBOX_SHARE / self->n_wanted),
@@ -318,12 +326,13 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         options.index = i;
         self->workers[i] = worker_new(&options, ret_error, error_size);
         if (self->workers[i] == NULL) {
-            return false;
+            break;
         }
         options.port = worker_port(self->workers[i]);
         atomic_store_explicit(&self->n_workers, i + 1, memory_order_release);
     }
-    return true;
+    token_trust_unref(&trust);
+    return atomic_load(&self->n_workers) == self->n_wanted;
 }
 
 gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, size_t error_size) {
@@ -345,8 +354,8 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->user_limits = user_limits_new();
     apply_log(config);
     fit_descriptor_limit(config);
-    if (!make_keys(config, &self->keys, ret_error, error_size) ||
-        !read_tls(config, &self->tls, ret_error, error_size) || !start_workers(self, ret_error, error_size)) {
+    if (!open_tokens(self, ret_error, error_size) || !read_tls(config, &self->tls, ret_error, error_size) ||
+        !start_workers(self, ret_error, error_size) || !token_keeper_start(self->tokens, ret_error, error_size)) {
         gateway_destroy(&self);
         return NULL;
     }
@@ -364,6 +373,9 @@ void gateway_destroy(gateway_t **self_p) {
         return;
     }
     *self_p = NULL;
+    if (self->tokens != NULL) {
+        token_keeper_stop(self->tokens); /* it speaks to workers; they may speak to it until they have stopped */
+    }
     /* Others' figures are read until the last worker has stopped: all stop before any is freed. */
     uint32_t n = atomic_load(&self->n_workers);
     for (uint32_t i = 0; i < n; i++) {
@@ -372,7 +384,7 @@ void gateway_destroy(gateway_t **self_p) {
     for (uint32_t i = 0; i < n; i++) {
         worker_destroy(&self->workers[i]);
     }
-    token_keys_destroy(&self->keys);
+    token_keeper_destroy(&self->tokens);
     namespace_set_destroy(&self->namespaces);
     tls_credentials_destroy(&self->tls);
     source_limits_destroy(&self->sources);

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *const token_algorithms[] = {"HS256", "HS384", "HS512", NULL}; /* as enum token_algorithm */
-static const char *const tls_versions[] = {"1.2", "1.3", NULL};                  /* as enum gateway_tls_minimum */
+static const char *const tls_versions[] = {"1.2", "1.3", NULL}; /* as enum gateway_tls_minimum */
 static const char *const compactions[] = {"off", "json", "all", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};                   /* as enum gateway_switch */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
@@ -110,19 +109,76 @@ static const struct config_key keys[] = {
         .help = "How long a request may take, its body to arrive and then its answer to be there. What is open then is "
                 "answered with error 120 where it may have happened, otherwise with 100."),
 
-    KEY("token.algorithm", CONFIG_CHOICE, token_algorithm, RELOADABLE, .choices = token_algorithms,
-        .help = "The one algorithm that connection and subscription tokens must be signed with."),
-    KEY("token.secret", CONFIG_SECRET, token_secret, RELOADABLE, RANGE(TOKEN_SECRET_BYTES_MIN, 4096),
-        .help = "The secret that tokens are signed with. Empty: no token is accepted."),
-    KEY("token.audience", CONFIG_TEXT, token_audience, RELOADABLE, RANGE(0, 255),
-        .help = "What aud of a token must name. Needed with a secret, unless token.any_audience."),
-    KEY("token.issuer", CONFIG_TEXT, token_issuer, RELOADABLE, RANGE(0, 255),
-        .help = "What iss of a token must be. Needed with a secret, unless token.any_audience."),
-    KEY("token.any_audience", CONFIG_BOOL, token_any_audience, RELOADABLE,
-        .help = "Accept tokens whatever aud and iss they have, also those made for other services with this secret."),
-    KEY("token.max_life", CONFIG_DURATION, token_max_life_ms, RELOADABLE, RANGE(0, 366 * 24 * HOUR),
+    KEY("token.algorithm", CONFIG_CHOICE, token.algorithm, RELOADABLE, .choices = token_algorithm_choices,
+        .help = "The one algorithm of token.secret or token.public_key_file."),
+    KEY("token.secret", CONFIG_SECRET, token.secret, RELOADABLE, RANGE(TOKEN_SECRET_BYTES_MIN, 4096),
+        .help =
+            "The secret that tokens are signed with, with HS256, HS384, HS512. Without any key no token is accepted."),
+    KEY("token.public_key_file", CONFIG_TEXT, token.public_key_file, RELOADABLE, RANGE(0, 4096),
+        .help = "In its place, with the other algorithms: the public key in PEM. A reload reads it anew."),
+    KEY("token.keys", CONFIG_SECTION_LIST, token.keys, RELOADABLE, .section = &token_key_table,
+        .help =
+            "Further keys, at most 64: those that tokens name by kid, and old ones that are accepted until a time."),
+    KEY("token.jwks_url", CONFIG_TEXT, token.jwks_url, RELOADABLE, RANGE(0, 2048),
+        .help = "Where the issuer publishes its keys (a JSON Web Key Set), https only. Fetched at the start, every "
+                "jwks_refresh, and when a token names a kid that none of the keys has, at most once in 30 s."),
+    KEY("token.jwks_ca_file", CONFIG_TEXT, token.jwks_ca_file, RELOADABLE, RANGE(0, 4096),
+        .help = "The authorities that may have signed that server's certificate, in PEM. Empty: those of the system."),
+    KEY("token.jwks_refresh", CONFIG_DURATION, token.jwks_refresh_ms, RELOADABLE, RANGE(30 * SECOND, 24 * HOUR),
+        .default_text = "10m",
+        .help = "How often they are fetched again. When that fails the last good ones stay; after three times as long "
+                "health warns."),
+    KEY("token.audience", CONFIG_TEXT, token.audience, RELOADABLE, RANGE(0, 255),
+        .help = "What aud of such a token must name. Needed with a key, unless token.any_audience."),
+    KEY("token.issuer", CONFIG_TEXT, token.issuer, RELOADABLE, RANGE(0, 255),
+        .help = "What iss of such a token must be. Needed with a key, unless token.any_audience."),
+    KEY("token.any_audience", CONFIG_BOOL, token.any_audience, RELOADABLE,
+        .help = "Accept tokens whatever aud and iss they have, also those made for other services with this key."),
+    KEY("token.max_life", CONFIG_DURATION, token.max_life_ms, RELOADABLE, RANGE(0, 366 * 24 * HOUR),
         .default_text = "24h",
         .help = "Tokens that expire later than this from now, or never, are refused. 0: no such bound."),
+    KEY("token.user_id_claim", CONFIG_TEXT, token.user_claim, RELOADABLE, RANGE(0, 64),
+        .help = "The claim that names the user, a text. Empty: sub."),
+    KEY("token.revocation_file", CONFIG_TEXT, revocation_file, RELOADABLE, RANGE(0, 4096),
+        .help = "Tokens that are revoked before their time, a JSON object a line (docs/tokens.md). Looked at twice a "
+                "second: connections whose token is revoked are closed with 3500. Empty: none."),
+    KEY("token.revocation_bytes", CONFIG_BYTES, revocation_bytes, RELOADABLE, RANGE(1 * KIB, 1 * GIB),
+        .default_text = "16MiB",
+        .help = "Size of that file; a larger one is refused, and the last good list stays in use."),
+    KEY("subscription_token.algorithm", CONFIG_CHOICE, subscription_token.algorithm, RELOADABLE,
+        .choices = token_algorithm_choices,
+        .help = "The one algorithm of subscription_token.secret or subscription_token.public_key_file."),
+    KEY("subscription_token.secret", CONFIG_SECRET, subscription_token.secret, RELOADABLE,
+        RANGE(TOKEN_SECRET_BYTES_MIN, 4096),
+        .help = "The secret that subscription tokens are signed with, with HS256, HS384, HS512. Without a key here, "
+                "token.* serves subscription tokens too."),
+    KEY("subscription_token.public_key_file", CONFIG_TEXT, subscription_token.public_key_file, RELOADABLE,
+        RANGE(0, 4096),
+        .help = "In its place, with the other algorithms: the public key in PEM. A reload reads it anew."),
+    KEY("subscription_token.keys", CONFIG_SECTION_LIST, subscription_token.keys, RELOADABLE,
+        .section = &token_key_table,
+        .help =
+            "Further keys, at most 64: those that tokens name by kid, and old ones that are accepted until a time."),
+    KEY("subscription_token.jwks_url", CONFIG_TEXT, subscription_token.jwks_url, RELOADABLE, RANGE(0, 2048),
+        .help = "Where the issuer publishes its keys (a JSON Web Key Set), https only. Fetched at the start, every "
+                "jwks_refresh, and when a token names a kid that none of the keys has, at most once in 30 s."),
+    KEY("subscription_token.jwks_ca_file", CONFIG_TEXT, subscription_token.jwks_ca_file, RELOADABLE, RANGE(0, 4096),
+        .help = "The authorities that may have signed that server's certificate, in PEM. Empty: those of the system."),
+    KEY("subscription_token.jwks_refresh", CONFIG_DURATION, subscription_token.jwks_refresh_ms, RELOADABLE,
+        RANGE(30 * SECOND, 24 * HOUR), .default_text = "10m",
+        .help = "How often they are fetched again. When that fails the last good ones stay; after three times as long "
+                "health warns."),
+    KEY("subscription_token.audience", CONFIG_TEXT, subscription_token.audience, RELOADABLE, RANGE(0, 255),
+        .help = "What aud of such a token must name. Needed with a key, unless subscription_token.any_audience."),
+    KEY("subscription_token.issuer", CONFIG_TEXT, subscription_token.issuer, RELOADABLE, RANGE(0, 255),
+        .help = "What iss of such a token must be. Needed with a key, unless subscription_token.any_audience."),
+    KEY("subscription_token.any_audience", CONFIG_BOOL, subscription_token.any_audience, RELOADABLE,
+        .help = "Accept tokens whatever aud and iss they have, also those made for other services with this key."),
+    KEY("subscription_token.max_life", CONFIG_DURATION, subscription_token.max_life_ms, RELOADABLE,
+        RANGE(0, 366 * 24 * HOUR), .default_text = "24h",
+        .help = "Tokens that expire later than this from now, or never, are refused. 0: no such bound."),
+    KEY("subscription_token.user_id_claim", CONFIG_TEXT, subscription_token.user_claim, RELOADABLE, RANGE(0, 64),
+        .help = "The claim that names the user, a text. Empty: sub."),
 
     KEY("client.allow_anonymous_connect_without_token", CONFIG_BOOL, allow_anonymous, RELOADABLE,
         .help = "Let clients without a token connect, as the user with the empty id. Otherwise they are closed with "
@@ -241,20 +297,6 @@ static const struct config_key keys[] = {
 
 /* ---- rules ---- */
 
-static void verify_token(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
-    if (self->token_secret[0] == '\0' || self->token_any_audience) {
-        return;
-    }
-    static const char remedy[] = "is needed with token.secret, so that tokens made for other services do not open this "
-                                 "one; set it, or say token.any_audience: true";
-    if (self->token_audience[0] == '\0') {
-        config_error(errors, prefix, "token.audience", "%s", remedy);
-    }
-    if (self->token_issuer[0] == '\0') {
-        config_error(errors, prefix, "token.issuer", "%s", remedy);
-    }
-}
-
 /* scheme://host[:port] and nothing behind; a star only as the whole first label. */
 static bool is_origin(const char *text) {
     const char *slashes = strstr(text, "://");
@@ -359,7 +401,8 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     verify_http(self, prefix, errors);
     verify_tls(self, prefix, errors);
     verify_proxies(self, prefix, errors);
-    verify_token(self, prefix, errors);
+    token_settings_verify(&self->token, "token", prefix, errors);
+    token_settings_verify(&self->subscription_token, "subscription_token", prefix, errors);
     if (self->pong_timeout_ms >= self->ping_interval_ms) {
         config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");
     }

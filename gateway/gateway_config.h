@@ -5,6 +5,7 @@
 
 #include "base/config_reader.h"
 #include "base/namespace_options.h"
+#include "gateway/token/token_config.h"
 
 enum { TRUSTED_PROXIES_MAX = 64 };
 enum gateway_switch { GATEWAY_AUTO, GATEWAY_ON, GATEWAY_OFF };
@@ -48,15 +49,13 @@ struct gateway_config {
     int64_t http_api_parts_max;               /* http_api.parts_max: error 106 */
     int64_t http_api_timeout_ms;              /* http_api.timeout: errors 100, 120 */
     /* tokens */
-    int token_algorithm; /* token.algorithm: HS256, HS384, HS512 */
-    char *token_secret;  /* token.secret (or token.secret_file) */
-    char *token_audience;
-    char *token_issuer;
-    bool token_any_audience;
-    int64_t token_max_life_ms;
-    bool personal_channel;            /* client.subscribe_to_personal_channel */
-    char *personal_channel_namespace; /* client.personal_channel_namespace; empty: none */
-    bool allow_anonymous;             /* client.allow_anonymous_connect_without_token */
+    struct token_settings token;
+    struct token_settings subscription_token; /* without keys: `token` serves these tokens too */
+    char *revocation_file;                    /* token.revocation_file; empty: none */
+    int64_t revocation_bytes;                 /* token.revocation_bytes, 16MiB: a larger file is refused */
+    bool personal_channel;                    /* client.subscribe_to_personal_channel */
+    char *personal_channel_namespace;         /* client.personal_channel_namespace; empty: none */
+    bool allow_anonymous;                     /* client.allow_anonymous_connect_without_token */
     /* client */
     int64_t ping_interval_ms;      /* client.ping_interval, 25s */
     int64_t pong_timeout_ms;       /* client.pong_timeout, 8s */

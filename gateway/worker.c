@@ -33,6 +33,7 @@ enum {
 
 enum worker_message {
     MESSAGE_RELOAD,
+    MESSAGE_TRUST,
     MESSAGE_DRAIN,
     MESSAGE_EMULATE,  /* a client's message that came to another worker */
     MESSAGE_EMULATED, /* what became of it, back to that worker */
@@ -60,12 +61,18 @@ struct emulated_message {
     bool delivered;
 };
 
+struct trust_message {
+    struct actor_message message;
+    token_trust_t *trust; /* a reference */
+};
+
 struct worker {
     struct worker_options options; /* as started; what a reload replaces is in `sessions` and `websockets` */
     actor_t *actor;
 
     /* The thread's. */
     uv_loop_t *loop;
+    token_trust_t *trust; /* a reference; `sessions` borrows its parts */
     struct session_environment sessions;
     struct websocket_service websockets;
     http_streams_t *streams;
@@ -224,7 +231,6 @@ static void on_flush(void *context) {
 
 static void use_settings(worker_t *self, const struct worker_settings *settings) {
     self->sessions.config = settings->config;
-    self->sessions.keys = settings->keys;
     self->sessions.namespaces = settings->namespaces;
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
@@ -268,6 +274,19 @@ static void emulate(worker_t *self, const struct emulate_message *emulate) {
     memory_free(message); /* not taken: the POST ends by its own deadline */
 }
 
+/* Takes the reference. Between two messages nobody walks the hub, so sessions may end here. */
+static void use_trust(worker_t *self, token_trust_t *trust) {
+    token_trust_t *old = self->trust;
+    self->trust = trust;
+    self->sessions.keys = trust->keys;
+    self->sessions.subscription_keys = trust->subscription_keys;
+    self->sessions.revocations = trust->revocations;
+    if (old != NULL && old->revocations != trust->revocations) {
+        session_end_revoked(&self->sessions);
+    }
+    token_trust_unref(&old);
+}
+
 static void on_message(void *context, struct actor_message *message) {
     worker_t *self = context;
     switch ((enum worker_message) message->kind) {
@@ -277,6 +296,9 @@ static void on_message(void *context, struct actor_message *message) {
         uv_sem_post(reload->taken);
         break;
     }
+    case MESSAGE_TRUST:
+        use_trust(self, ((struct trust_message *) message)->trust);
+        break;
     case MESSAGE_DRAIN:
         begin_drain(self);
         break;
@@ -295,6 +317,9 @@ static void on_message(void *context, struct actor_message *message) {
 static void drop_message(void *context, struct actor_message *message) {
     (void) context;
     check(message->kind != MESSAGE_RELOAD, "a reload is waited for, and nobody stops a worker meanwhile");
+    if (message->kind == MESSAGE_TRUST) {
+        token_trust_unref(&((struct trust_message *) message)->trust);
+    }
     memory_free(message);
 }
 
@@ -355,6 +380,9 @@ static void start_sessions(worker_t *self) {
     self->sessions.user_limits = self->options.user_limits;
     self->sessions.wheel = self->wheel;
     self->sessions.brokers = self->brokers;
+    self->sessions.on_key_awaited = self->options.on_key_awaited;
+    self->sessions.token_context = self->options.token_context;
+    use_trust(self, token_trust_ref(self->options.trust));
     self->hub = hub_new(self->brokers, self->options.metrics, self->wheel, &self->sessions.to_hub);
     self->sessions.hub = self->hub;
 }
@@ -508,6 +536,7 @@ static void free_worker(worker_t *self) {
     metric_values_destroy(&self->stream_metrics);
     metric_values_destroy(&self->memory_metrics);
     timer_wheel_destroy(&self->wheel);
+    token_trust_unref(&self->trust);
     uv_mutex_destroy(&self->figures_mutex);
     memory_free(self);
 }
@@ -557,6 +586,14 @@ void worker_reload(worker_t *self, const struct worker_settings *settings) {
     post(self, &reload->message);
     uv_sem_wait(&taken);
     uv_sem_destroy(&taken);
+}
+
+void worker_use_trust(worker_t *self, token_trust_t *trust) {
+    struct trust_message *message = memory_alloc_zero(sizeof(*message));
+    message->message.kind = MESSAGE_TRUST;
+    message->message.bytes = sizeof(*message);
+    message->trust = token_trust_ref(trust);
+    post(self, &message->message);
 }
 
 void worker_drain(worker_t *self) {

@@ -6,9 +6,9 @@
 
 #include "base/actor.h"
 #include "base/metrics.h"
-#include "base/token.h"
 #include "gateway/broker_requests.h"
 #include "gateway/gateway_config.h"
+#include "gateway/token/token_trust.h"
 #include "gateway/transport/http_endpoints.h"
 #include "gateway/transport/websocket.h"
 
@@ -17,7 +17,6 @@ typedef struct worker worker_t;
 /* What a reload replaces. All of it lives until the worker has taken the next one. */
 struct worker_settings {
     const struct gateway_config *config;
-    const token_keys_t *keys;
     const namespace_set_t *namespaces;
     const tls_credentials_t *tls; /* NULL: no TLS; then never any */
     uint32_t connections_max;     /* of the process */
@@ -27,6 +26,9 @@ struct worker_settings {
 
 struct worker_options {
     struct worker_settings settings;
+    token_trust_t *trust;                        /* the first one; the worker takes a reference */
+    void (*on_key_awaited)(void *token_context); /* on its thread: a token names a kid that no key has */
+    void *token_context;
     uint32_t index;
     int port;             /* 0: a free one, see worker_port */
     uint32_t sockets_max; /* of the process */
@@ -53,6 +55,8 @@ int worker_port(const worker_t *self);
 bool worker_post(worker_t *self, struct actor_message **message_p);
 /* Returns when the worker works with the new settings. */
 void worker_reload(worker_t *self, const struct worker_settings *settings);
+/* Judge tokens by this from soon on, and end what it revokes; takes a reference. Any thread, not after worker_stop. */
+void worker_use_trust(worker_t *self, token_trust_t *trust);
 /* Begins to drain: new upgrades are refused after drain.delay, sessions are closed over drain.window. */
 void worker_drain(worker_t *self);
 /* Drops what is left and waits for the thread; worker_read_figures still answers. */

@@ -27,13 +27,13 @@ int bench_options_read_config(const char *file, struct bench_options *self) {
     struct config_source source = {.file_name = file, .file_text = buffer_span(&text)};
     if (!config_read(parts, 2, &source, &errors)) {
         fwrite(errors.data, 1, errors.size, stderr);
-    } else if (gateway.token_secret[0] == '\0') {
+    } else if (gateway.token.secret[0] == '\0') {
         fprintf(stderr, "callboardctl bench: %s has neither token.secret nor token.secret_file\n", file);
     } else {
-        buffer_append_text(&self->secret, gateway.token_secret);
-        self->plan.algorithm = (int) gateway.token_algorithm;
-        self->audience = memory_strdup(gateway.token_audience);
-        self->issuer = memory_strdup(gateway.token_issuer);
+        buffer_append_text(&self->secret, gateway.token.secret);
+        self->plan.algorithm = (int) gateway.token.algorithm;
+        self->audience = memory_strdup(gateway.token.audience);
+        self->issuer = memory_strdup(gateway.token.issuer);
         result = CTL_DONE;
     }
     config_finish(parts, 2);

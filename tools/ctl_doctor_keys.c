@@ -9,6 +9,7 @@
 #include "base/token.h"
 #include "broker/broker_config.h"
 #include "gateway/gateway_config.h"
+#include "gateway/token/token_keyring.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -172,24 +173,54 @@ static size_t different_bytes(const char *text) {
     return n;
 }
 
-static void check_token(struct doctor *self, const struct doctor_source *source) {
-    const struct gateway_config *config = source->gateway;
-    size_t size = strlen(config->token_secret);
-    if (size == 0 && config->allow_anonymous) {
-        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_NOTE, source->where,
-                   "no token.secret: only anonymous clients can connect");
-    } else if (size == 0) {
-        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_ERROR, source->where,
-                   "no token.secret, and anonymous clients are not allowed: nobody can connect");
-        doctor_mend(self, "set token.secret_file (head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE)");
-    } else if (size < TOKEN_SECRET_MIN || different_bytes(config->token_secret) < DIFFERENT_BYTES_MIN) {
+static void check_secret(struct doctor *self, const struct doctor_source *source, const char *setting,
+                         const char *secret) {
+    size_t size = strlen(secret);
+    if (size < TOKEN_SECRET_MIN || different_bytes(secret) < DIFFERENT_BYTES_MIN) {
         doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_WARNING, source->where,
-                   "token.secret has %zu bytes, %zu different ones: it can be guessed", size,
-                   different_bytes(config->token_secret));
+                   "%s has %zu bytes, %zu different ones: it can be guessed", setting, size, different_bytes(secret));
         doctor_mend(self, "make a new one: head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE; tokens that were "
                           "signed with the old one end");
     } else {
-        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_FINE, source->where, "token.secret has %zu bytes", size);
+        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_FINE, source->where, "%s has %zu bytes", setting, size);
+    }
+}
+
+/* As the gateway reads them at its start. */
+static void check_key_set(struct doctor *self, const struct doctor_source *source, const char *section,
+                          const struct token_settings *settings) {
+    char error[ERROR_SIZE];
+    char setting[64];
+    token_keys_t *keys = NULL;
+    if (!token_keyring_read(settings, section, &keys, error, sizeof error)) {
+        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_ERROR, source->where, "%s", error);
+        doctor_mend(self, "the gateway does not start with it: mend the file, or name another one");
+        return;
+    }
+    if (settings->secret[0] != '\0') {
+        snprintf(setting, sizeof setting, "%s.secret", section);
+        check_secret(self, source, setting, settings->secret);
+    } else if (keys != NULL) {
+        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_FINE, source->where, "%s has %zu keys%s", section,
+                   token_keys_count(keys), settings->jwks_url[0] == '\0' ? "" : ", and fetches the issuer's");
+    }
+    token_keys_destroy(&keys);
+}
+
+static void check_token(struct doctor *self, const struct doctor_source *source) {
+    const struct gateway_config *config = source->gateway;
+    check_key_set(self, source, "token", &config->token);
+    check_key_set(self, source, "subscription_token", &config->subscription_token);
+    if (token_settings_have_keys(&config->token)) {
+        return;
+    }
+    if (config->allow_anonymous) {
+        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_NOTE, source->where,
+                   "no token.secret: only anonymous clients can connect");
+    } else {
+        doctor_add(self, DOCTOR_KEYS_TOKEN, FINDING_ERROR, source->where,
+                   "no token.secret, and anonymous clients are not allowed: nobody can connect");
+        doctor_mend(self, "set token.secret_file (head -c 32 /dev/urandom | base64 > FILE; chmod 600 FILE)");
     }
 }
 

@@ -394,6 +394,7 @@ void session_on_closed(session_t **self_p) {
     list_remove(&self->dirty);
     payload_unref(&self->info);
     session_raw_free(self);
+    payload_unref(&self->jti);
     memory_free(self);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/broker_requests.h"
 #include "gateway/gateway_config.h"
 #include "gateway/hub.h"
+#include "gateway/token/revocations.h"
 #include "gateway/transport/transport.h"
 
 typedef struct session session_t;
@@ -29,14 +30,19 @@ typedef struct user_limits user_limits_t;
  * and namespaces may be replaced between turns (reload), the old ones may then go. */
 struct session_environment {
     const struct gateway_config *config;
-    const token_keys_t *keys; /* NULL: every token is invalid */
+    const token_keys_t *keys;              /* NULL: every token is invalid */
+    const token_keys_t *subscription_keys; /* NULL: keys serve subscription tokens too */
+    const revocations_t *revocations;      /* NULL: none */
     const namespace_set_t *namespaces;
     hub_t *hub;
     broker_requests_t *brokers;
     timer_wheel_t *wheel;
-    user_limits_t *user_limits;  /* of the process; NULL: no bound for a user */
-    metric_values_t *metrics;    /* of session_metric_table; NULL: nothing is counted */
-    struct quota outbox_budget;  /* over all sessions; set its limit with quota_init */
+    user_limits_t *user_limits; /* of the process; NULL: no bound for a user */
+    metric_values_t *metrics;   /* of session_metric_table; NULL: nothing is counted */
+    struct quota outbox_budget; /* over all sessions; set its limit with quota_init */
+    /* A token names a kid that no key has, and keys are fetched: ask for them. NULL: nobody fetches. */
+    void (*on_key_awaited)(void *token_context);
+    void *token_context;
     struct hub_callbacks to_hub; /* for hub_new: the sessions' callbacks with the transport's frame function */
 
     bool refuses_publications; /* memory is short: clients' are answered with error 111 */
@@ -101,6 +107,10 @@ size_t session_drain_some(struct session_environment *environment, size_t n);
 /* Memory is short: closes those with the longest queues with 3008, at least half as long as the longest and not just a
  * moment's; returns how many. */
 size_t session_shed_slowest(struct session_environment *environment);
+
+/* The revocations are other ones: closes with 3500 whose token is revoked, and ends with 2501 the subscriptions whose
+ * token is. Not while the hub walks its members. */
+void session_end_revoked(struct session_environment *environment);
 
 /* The frame function is missing here, it comes with session_environment_init. */
 extern const struct hub_callbacks session_hub_callbacks;

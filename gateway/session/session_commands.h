@@ -32,13 +32,15 @@ struct session {
     struct transport *transport;
     const struct client_codec *codec;
     payload_t *info;                       /* wire_client_info: user, client id, conn_info; NULL until connected */
+    payload_t *jti;                        /* of its token; NULL: it has none */
+    int64_t issued_at_s;                   /* of its token; -1: it has no iat */
     struct list_link link;                 /* in the environment's sessions or closing */
     struct list_link dirty;                /* linked: to be flushed */
     struct list_link subscriptions;        /* struct subscription */
     struct list_link requests;             /* struct session_request, at the brokers */
     struct list_link deferred;             /* struct deferred_message, oldest first */
-    struct session_raw *raw;               /* NULL: speaks the client protocol */
     struct session_connecting *connecting; /* while CONNECTING */
+    struct session_raw *raw;               /* NULL: speaks the client protocol */
     struct outbox outbox;
     struct timer_entry timer;
     uint64_t deadlines[SESSION_DEADLINES];
@@ -56,6 +58,7 @@ struct session {
     bool is_paused : 1;  /* the transport does not read */
     bool was_counted : 1;
     bool is_released : 1; /* left everything; nothing more to do but free */
+    bool has_token : 1;
 };
 
 struct subscription {
@@ -64,6 +67,7 @@ struct subscription {
     struct hub_member member;
     payload_t *info; /* with chan_info; NULL: the session's */
     payload_t *data; /* of the token, for the reply; NULL: none, or sent */
+    payload_t *jti;  /* of the token; NULL: it has none, or there was no token */
     int64_t flush_interval_ms;
     int64_t expire_at_s;  /* wall clock, 0 = never */
     uint64_t from_offset; /* what the client asked to recover from */
@@ -183,13 +187,16 @@ void session_deliver(const struct subscription *subscription, payload_t *framed)
 
 /* ---- tokens (session_refresh.c) ---- */
 
-/* ret_claims is filled on TOKEN_OK: finish it then. */
+/* A connection token. ret_claims is filled on TOKEN_OK: finish it then. */
 enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims);
+/* What of its token a session must know to be found when that is revoked. */
+void session_remember_token(session_t *self, const struct token_claims *claims);
 enum subscription_token {
     SUBSCRIPTION_TOKEN_FINE,
     SUBSCRIPTION_TOKEN_INVALID,
     SUBSCRIPTION_TOKEN_FOREIGN, /* of another user, channel or client */
     SUBSCRIPTION_TOKEN_EXPIRED,
+    SUBSCRIPTION_TOKEN_AWAITS_KEY, /* perhaps good: its key is being fetched */
 };
 /* ret_claims is filled when FINE: finish it then. An empty channel stands for the one the token names. */
 enum subscription_token session_verify_subscription_token(session_t *self, struct span token, struct span channel,

@@ -3,9 +3,10 @@
  * Happy path: the token is verified (client-protocol.md 12), or none is needed; the session gets a client id, the reply
  * names it, with the time the token leaves.
  *
- * Failure modes: an invalid token 3500; an expired one error 109; one whose expire_at has passed error 110; no token
- * where one is needed 3501; a second connect 3501; a user with client.connections_per_user already 3504. After an error
- * reply the session is of no use any more, see SESSION_REFUSED; a client that does not go then is closed as stale. */
+ * Failure modes: an invalid or revoked token 3500; an expired one error 109; one whose key is being fetched error 100;
+ * one whose expire_at has passed error 110; no token where one is needed 3501; a second connect 3501; a user with
+ * client.connections_per_user already 3504. After an error reply the session is of no use any more, see
+ * SESSION_REFUSED; a client that does not go then is closed as stale. */
 #include "gateway/session/session_commands.h"
 
 #include "base/log.h"
@@ -116,6 +117,7 @@ static void accept_claims(session_t *self, const struct client_command *command,
     } else {
         struct buffer conn_info = BUFFER_EMPTY;
         session_append_claim(&conn_info, claims->info, claims->info_binary);
+        session_remember_token(self, claims);
         accept_client(self, command, claims, buffer_span(&conn_info));
         buffer_finish(&conn_info);
     }
@@ -142,6 +144,9 @@ void session_handle_connect(session_t *self, const struct client_command *comman
         token_claims_finish(&claims);
     } else if (outcome == TOKEN_EXPIRED) {
         refuse(self, command->id, ERROR_TOKEN_EXPIRED);
+    } else if (outcome == TOKEN_KEY_AWAITED) {
+        refuse(self, command->id,
+               ERROR_INTERNAL); /* a temporary one: the client comes back, and the key may be there */
     } else {
         session_disconnect(self, DISCONNECT_INVALID_TOKEN);
     }

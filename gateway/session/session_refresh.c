@@ -1,8 +1,9 @@
 /* Tokens and the time they grant: refresh (the connection's), sub_refresh (a subscription's), and what they share with
  * connect and subscribe.
  *
- * Failure modes of refresh: no token 3501; an invalid one, or another user's 3500; an expired one 3005; one that grants
- * other server-side channels 3010. Of sub_refresh:
+ * Failure modes of refresh: no token 3501; an invalid or revoked one, or another user's 3500; an expired one 3005; one
+ * that grants other server-side channels 3010; one whose key is being fetched error 100, which is temporary. Of
+ * sub_refresh the same, and:
  * no channel 3501, but old SDKs leave it out, so the channel of the token counts where it is one that expires; not
  * subscribed 103; no token 107; an invalid one, or one of another user, channel or client 3500; an expired one 3006.
  * Why a token was refused is for the log only (at debug, without the token). */
@@ -15,14 +16,34 @@ enum { TTL_MAX_S = 365 * 24 * 3600 };
 
 /* ---- shared ---- */
 
-enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims) {
-    const token_keys_t *keys = self->environment->keys;
+static enum token_outcome verify(const session_t *self, const token_keys_t *keys, struct span token,
+                                 struct token_claims *ret_claims) {
+    const struct session_environment *environment = self->environment;
     enum token_outcome outcome =
         keys == NULL ? TOKEN_UNKNOWN_KEY : token_verify(keys, token, clock_wall_ms(), ret_claims);
+    if (outcome == TOKEN_OK && revocations_have(environment->revocations, ret_claims->user, ret_claims->has_issued_at,
+                                                ret_claims->issued_at_s, ret_claims->jti)) {
+        token_claims_finish(ret_claims);
+        outcome = TOKEN_REVOKED;
+    }
+    if (outcome == TOKEN_KEY_AWAITED && environment->on_key_awaited != NULL) {
+        environment->on_key_awaited(environment->token_context);
+    }
     if (outcome != TOKEN_OK) {
         log_debug("token_refused", log_text("reason", token_outcome_text(outcome)));
     }
     return outcome;
+}
+
+enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims) {
+    return verify(self, self->environment->keys, token, ret_claims);
+}
+
+void session_remember_token(session_t *self, const struct token_claims *claims) {
+    self->has_token = true;
+    self->issued_at_s = claims->has_issued_at ? claims->issued_at_s : -1;
+    payload_unref(&self->jti);
+    self->jti = claims->jti.size == 0 ? NULL : payload_new(claims->jti);
 }
 
 static bool belongs_here(const session_t *self, const struct token_claims *claims, struct span channel) {
@@ -34,9 +55,13 @@ static bool belongs_here(const session_t *self, const struct token_claims *claim
 
 enum subscription_token session_verify_subscription_token(session_t *self, struct span token, struct span channel,
                                                           struct token_claims *ret_claims) {
-    enum token_outcome outcome = session_verify_token(self, token, ret_claims);
+    const struct session_environment *environment = self->environment;
+    const token_keys_t *own_keys = environment->subscription_keys;
+    enum token_outcome outcome = verify(self, own_keys == NULL ? environment->keys : own_keys, token, ret_claims);
     if (outcome != TOKEN_OK) {
-        return outcome == TOKEN_EXPIRED ? SUBSCRIPTION_TOKEN_EXPIRED : SUBSCRIPTION_TOKEN_INVALID;
+        return outcome == TOKEN_EXPIRED       ? SUBSCRIPTION_TOKEN_EXPIRED
+               : outcome == TOKEN_KEY_AWAITED ? SUBSCRIPTION_TOKEN_AWAITS_KEY
+                                              : SUBSCRIPTION_TOKEN_INVALID;
     }
     if (!belongs_here(self, ret_claims, channel)) {
         token_claims_finish(ret_claims);
@@ -124,6 +149,7 @@ static void refresh(session_t *self, uint32_t id, const struct token_claims *cla
     } else if (session_granted_set(claims) != self->granted_set) {
         session_disconnect(self, DISCONNECT_INSUFFICIENT_STATE); /* it comes back with this token, and gets them */
     } else {
+        session_remember_token(self, claims);
         exchange_conn_info(self, claims);
         session_set_deadline(self, SESSION_DEADLINE_EXPIRY,
                              expire_at_s == 0 ? 0 : session_grace_end_ms(self, expire_at_s));
@@ -141,6 +167,8 @@ void session_handle_refresh(session_t *self, const struct client_command *comman
     if (outcome == TOKEN_OK) {
         refresh(self, command->id, &claims);
         token_claims_finish(&claims);
+    } else if (outcome == TOKEN_KEY_AWAITED) {
+        session_reply_error(self, command->id, ERROR_INTERNAL);
     } else {
         session_disconnect(self, outcome == TOKEN_EXPIRED ? DISCONNECT_EXPIRED : DISCONNECT_INVALID_TOKEN);
     }
@@ -159,6 +187,8 @@ static void refresh_subscription(session_t *self, uint32_t id, struct subscripti
     session_append_claim(&chan_info, claims->info, claims->info_binary);
     session_set_chan_info(subscription, buffer_span(&chan_info));
     buffer_finish(&chan_info);
+    payload_unref(&subscription->jti);
+    subscription->jti = claims->jti.size == 0 ? NULL : payload_new(claims->jti);
     subscription->expire_at_s = expire_at_s;
     session_schedule_subscription_expiry(self);
     self->codec->encode_sub_refreshed(session_begin_reply(self), id, expire_at_s != 0, session_ttl_s(expire_at_s));
@@ -179,6 +209,9 @@ static void use_subscription_token(session_t *self, const struct client_command 
         token_claims_finish(&claims);
         return;
     }
+    case SUBSCRIPTION_TOKEN_AWAITS_KEY:
+        session_reply_error(self, command->id, ERROR_INTERNAL);
+        return;
     case SUBSCRIPTION_TOKEN_INVALID:
     case SUBSCRIPTION_TOKEN_FOREIGN:
         session_disconnect(self, DISCONNECT_INVALID_TOKEN);
@@ -201,5 +234,34 @@ void session_handle_sub_refresh(session_t *self, const struct client_command *co
         session_reply_error(self, command->id, ERROR_BAD_REQUEST);
     } else {
         use_subscription_token(self, command, request->channel);
+    }
+}
+
+/* ---- revocation ---- */
+
+static struct span jti_of(const payload_t *jti) {
+    return jti == NULL ? SPAN_EMPTY : payload_span(jti);
+}
+
+static void end_revoked_subscriptions(session_t *self) {
+    const revocations_t *revocations = self->environment->revocations;
+    list_for_each_safe (link, &self->subscriptions) {
+        struct subscription *subscription = list_entry(link, struct subscription, link);
+        if (subscription->jti != NULL && !subscription->is_joining &&
+            revocations_have(revocations, SPAN_EMPTY, true, 0, payload_span(subscription->jti))) {
+            session_end_subscription(&subscription, UNSUBSCRIBED_EXPIRED, "subscription expired");
+        }
+    }
+}
+
+void session_end_revoked(struct session_environment *environment) {
+    list_for_each_safe (link, &environment->sessions) {
+        session_t *self = list_entry(link, struct session, link);
+        if (self->has_token && revocations_have(environment->revocations, session_client_info(self).user,
+                                                self->issued_at_s >= 0, self->issued_at_s, jti_of(self->jti))) {
+            session_disconnect(self, DISCONNECT_INVALID_TOKEN);
+        } else {
+            end_revoked_subscriptions(self);
+        }
     }
 }

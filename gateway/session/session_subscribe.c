@@ -46,6 +46,7 @@ void session_drop_subscription(struct subscription **subscription_p) {
     payload_unref(&subscription->info);
     payload_unref(&subscription->data);
     tag_filter_release(&subscription->member.filter);
+    payload_unref(&subscription->jti);
     memory_free(subscription);
 }
 
@@ -292,6 +293,9 @@ static bool admit_by_token(session_t *self, const struct client_command *command
     case SUBSCRIPTION_TOKEN_EXPIRED:
         session_reply_error(self, command->id, ERROR_TOKEN_EXPIRED);
         return false;
+    case SUBSCRIPTION_TOKEN_AWAITS_KEY:
+        session_reply_error(self, command->id, ERROR_INTERNAL); /* temporary */
+        return false;
     case SUBSCRIPTION_TOKEN_FOREIGN:
         session_disconnect(self, DISCONNECT_INVALID_TOKEN);
         return false;
@@ -353,6 +357,7 @@ static void take_claims(struct subscription *subscription, const struct token_cl
     subscription->data = bytes.size == 0 ? NULL : payload_new(buffer_span(&bytes));
     buffer_finish(&bytes);
     subscription->expire_at_s = session_expiry_of(claims);
+    subscription->jti = claims->jti.size == 0 ? NULL : payload_new(claims->jti);
 }
 
 static void join(session_t *self, const struct client_command *command, const struct namespace_options *options,

@@ -77,8 +77,7 @@ static void append_redis(struct buffer *out, const struct gateway_status *status
                          is_fallback(status) ? ",\"fallback\":true" : "");
 }
 
-/* What is wrong, or will soon be, and mends itself not. */
-static void find(const struct gateway_status *status, struct findings *ret_findings) {
+static void find_in_certificate(const struct gateway_status *status, struct findings *ret_findings) {
     if (!status->speaks_tls) {
         return;
     }
@@ -96,6 +95,30 @@ static void find(const struct gateway_status *status, struct findings *ret_findi
     }
     findings_mend(ret_findings, "put the new files where http.tls_certificate_file and http.tls_key_file point, and "
                                 "send SIGHUP; connections stay");
+}
+
+static void find_in_tokens(const struct gateway_status *status, struct findings *ret_findings) {
+    static const char mend_fetching[] = "see jwks_fetch_failed in the log: the URL, its certificate, or the way there";
+    if (status->token_keys_missing) {
+        findings_add(ret_findings, "token.keys", FINDING_ERROR, "jwks_url",
+                     "the issuer's keys were never fetched: tokens signed with them are refused");
+        findings_mend(ret_findings, mend_fetching);
+    } else if (status->token_keys_stale) {
+        findings_add(ret_findings, "token.keys", FINDING_WARNING, "jwks_url",
+                     "the issuer's keys were not fetched for three times jwks_refresh: the last good ones are in use");
+        findings_mend(ret_findings, mend_fetching);
+    }
+    if (status->revocations_old) {
+        findings_add(ret_findings, "token.revocations", FINDING_ERROR, "token.revocation_file",
+                     "the file cannot be used: the last good list of revocations is in use");
+        findings_mend(ret_findings, "see revocations_refused in the log for the line, and write the file again");
+    }
+}
+
+/* What is wrong, or will soon be, and mends itself not. */
+static void find(const struct gateway_status *status, struct findings *ret_findings) {
+    find_in_certificate(status, ret_findings);
+    find_in_tokens(status, ret_findings);
 }
 
 /* Ids and severities, where there are any; whole ones are for /info, which asks for the token. */

@@ -33,6 +33,10 @@ LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
          ["gateway/session/", "gateway/transport/", "gateway/hub", "gateway/uplink", "gateway/broker_", *GATEWAY_TOP]),
+        (["gateway/token/"],
+         ["gateway/session/", "gateway/transport/", "gateway/protocol/", "gateway/hub", "gateway/uplink", "gateway/broker_", *GATEWAY_TOP]),
+        (["gateway/token/token_config", "gateway/token/revocations", "gateway/token/jwks"],
+         ["gateway/token/token_keeper", "gateway/token/token_trust", "gateway/token/token_keyring"]),
         (["gateway/uplink"],
          ["gateway/broker_", "gateway/hub", "gateway/protocol/", "gateway/session/", "gateway/transport/", *GATEWAY_TOP]),
         (["gateway/broker_directory"], ["gateway/broker_links", "gateway/broker_requests", "gateway/hub", "gateway/uplink"]),
@@ -89,6 +93,7 @@ LIBRARY_FILES = {
     "hiredis": ["broker/redis/", "tests/"],
     "yaml.h": ["base/config_", "tests/"],
     "openssl": ["base/token", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/", "tests/"],
+    "curl/": ["gateway/token/jwks", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
     "client_protocol.pb-c.h": ["gateway/protocol/client_protocol_protobuf", "tests/"],
     "protobuf-c": ["gateway/protocol/client_protocol_protobuf", "tests/"],

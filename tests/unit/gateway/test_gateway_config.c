@@ -36,10 +36,10 @@ static void the_defaults_are_good_and_as_documented(void **state) {
     assert_int_equal(config.allowed_origins.n, 0);
     assert_string_equal(config.internal_address, "127.0.0.1");
     assert_int_equal(config.internal_port, 9000);
-    assert_string_equal(config.token_secret, "");
-    assert_false(config.token_any_audience);
+    assert_string_equal(config.token.secret, "");
+    assert_false(config.token.any_audience);
     assert_false(config.allow_anonymous);
-    assert_int_equal(config.token_max_life_ms, 24 * 3600 * 1000);
+    assert_int_equal(config.token.max_life_ms, 24 * 3600 * 1000);
     assert_int_equal(config.ping_interval_ms, 25000);
     assert_int_equal(config.pong_timeout_ms, 8000);
     assert_int_equal(config.message_size_max, 65536);

@@ -486,6 +486,24 @@ describe('at the bounds', () => {
   });
 });
 
+describe('at the end', () => {
+  test('a gateway that is stopped lets its requests go: one whose body comes, one whose broker is silent', async () => {
+    const world = new World();
+    const port = await freePort();
+    const broker = await world.broker({ id: 'silent' });
+    const gateway = await world.gateway({ brokers: [broker], settings: settings(port) });
+    assert.ok((await post(port, 'publish', { channel: 'demo:a', data: 1 })).result);
+    broker.kill('SIGSTOP');
+    const body = '{"channel":"demo:a","data":2}';
+    const head = `POST /api/publish HTTP/1.1\r\nHost: a\r\nX-API-Key: ${KEYS.all}\r\nContent-Length: ${body.length}\r\n\r\n`;
+    const open = [raw(port, head), raw(port, head + body)];
+    await until('both are there', async () => await metric(gateway, 'callboard_http_api_connections') === 2);
+    assert.deepEqual(await gateway.stop(), { code: 0, signal: null });
+    await Promise.all(open);
+    await world.close();
+  });
+});
+
 describe('without a broker', () => {
   test('publish and reads are answered in time, with what is known', async () => {
     const world = new World();

@@ -75,7 +75,8 @@ static inline uint8_t engine_publication_flags(const struct namespace_options *o
                       (options->delta_publish ? WIRE_PUBLICATION_DELTA : 0));
 }
 
-/* Why a publication could not be encoded below `limit` bytes: no frame carries it, or memory is out (which may pass). */
+/* Why a publication could not be encoded below `limit` bytes: no frame carries it, or memory is out (which may pass).
+ */
 enum engine_outcome engine_not_encoded(const struct engine_append *request, size_t limit);
 
 /* ---- reading ---- */

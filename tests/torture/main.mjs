@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { kindsFor, schedule } from './schedule.mjs';
+import { FAULTS, kindsFor, schedule } from './schedule.mjs';
 import { Run } from './run_schedule.mjs';
 import { Sampler } from './sampler.mjs';
 import { Summary } from './summary.mjs';
@@ -18,19 +18,21 @@ const HELP = `cbtorture [OPTION…]
   --minutes M       end after so many minutes, whatever is left
   --first N         begin with schedule N: to see one again
   --faults KIND,…   only these
+  --without KIND,…  not these
   --list            what there is to break in each world
   --keep FOLDER     keep the history and logs of every schedule there, not only of those with findings`;
 
 const { values: options } = parseArgs({
   options: {
     seed: { type: 'string' }, world: { type: 'string' }, schedules: { type: 'string', default: '4' }, seconds: { type: 'string', default: '7' },
-    rounds: { type: 'string', default: '1' }, minutes: { type: 'string', default: '600' }, first: { type: 'string', default: '1' }, faults: { type: 'string' }, list: { type: 'boolean' },
+    rounds: { type: 'string', default: '1' }, minutes: { type: 'string', default: '600' }, first: { type: 'string', default: '1' }, faults: { type: 'string' }, without: { type: 'string' }, list: { type: 'boolean' },
     keep: { type: 'string' }, help: { type: 'boolean' },
   },
 });
 const seed = Number(options.seed ?? Math.floor(Math.random() * 1e6));
 const seconds = Number(options.seconds);
-const wanted = options.faults?.split(',');
+const unwanted = options.without?.split(',') ?? [];
+const wanted = (options.faults?.split(',') ?? Object.keys(FAULTS)).filter((kind) => !unwanted.includes(kind));
 const worldNames = options.world?.split(',') ?? Object.keys(WORLDS);
 const deadline = performance.now() + Number(options.minutes) * 60000;
 const note = (text) => console.log(`${process.uptime().toFixed(1).padStart(7)} ${text}`);

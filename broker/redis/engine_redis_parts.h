@@ -330,6 +330,11 @@ void redis_partition_pump(struct redis_partition *self);
 void redis_queue_push(struct redis_partition *self, struct redis_item *item);
 /* The batch did not happen: its items wait again, before the others; those that nobody waits for go. Takes it. */
 void redis_queue_take_back(struct redis_partition *self, struct redis_batch **batch_p);
+/* The same where it did not happen on this server, but may have on one that this one knows nothing of. */
+void redis_queue_take_back_unsure(struct redis_partition *self, struct redis_batch **batch_p);
+/* Another server, which knows our batches up to last_number: what may be there by one of them, and could be there
+ * twice, is answered ENGINE_UNKNOWN instead of being sent again. */
+void redis_queue_drop_maybe_there(struct redis_partition *self, uint32_t last_number);
 /* A batch of what waits longest, no longer in the queue. */
 struct redis_batch *redis_queue_gather(struct redis_partition *self);
 /* Everything that waits is answered alike: what is wrong does not pass by itself. */

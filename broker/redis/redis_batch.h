@@ -32,6 +32,7 @@ struct redis_item {
     uint64_t payload_hash;
     struct redis_item_version *version; /* NULL: none */
     size_t cost;                        /* of the queue's bound */
+    uint32_t maybe_number;              /* of the first batch that had it and was taken back unsure; 0: none */
     bool is_told;                       /* its events and its completion are through */
 };
 

@@ -188,7 +188,7 @@ static void survive(struct redis_partition *self, struct redis_gated *gated, uin
         batch = batch_of(gated);
         if (batch->number > last_number) {
             unhold(self, gated);
-            redis_queue_take_back(self, &batch);
+            redis_queue_take_back_unsure(self, &batch);
         }
         break;
     case REDIS_GATED_MESSAGE:

@@ -241,7 +241,7 @@ static void take_back_waiting(struct redis_partition *self, uint32_t last_number
         } else {
             batch_order_let_go(&self->order, &batch->ordered.entry);
         }
-        redis_queue_take_back(self, &batch);
+        redis_queue_take_back_unsure(self, &batch);
     }
 }
 
@@ -250,11 +250,12 @@ static void take_introduction(struct redis_partition *self, const struct introdu
     memcpy(self->reign, introduction->reign, sizeof self->reign);
     self->was_cut = false;
     if (self->batch != NULL && !self->batch->is_sent && self->batch->number > introduction->last_number) {
-        redis_queue_take_back(self, &self->batch);
+        redis_queue_take_back_unsure(self, &self->batch);
     }
     if (is_other) {
         take_back_waiting(self, introduction->last_number);
         redis_gate_reopen(self, introduction->last_number);
+        redis_queue_drop_maybe_there(self, introduction->last_number);
     }
 }
 

@@ -42,6 +42,16 @@ static bool is_over(const struct redis_item *item) {
     return item->is_told || (item->kind != REDIS_PRESENCE && item->request == NULL);
 }
 
+void redis_queue_take_back_unsure(struct redis_partition *self, struct redis_batch **batch_p) {
+    struct redis_batch *batch = *batch_p;
+    for (uint32_t i = 0; i < batch->n_items; i++) {
+        if (batch->items[i]->maybe_number == 0) {
+            batch->items[i]->maybe_number = batch->number;
+        }
+    }
+    redis_queue_take_back(self, batch_p);
+}
+
 void redis_queue_take_back(struct redis_partition *self, struct redis_batch **batch_p) {
     struct redis_batch *batch = *batch_p;
     for (uint32_t i = batch->n_items; i > 0; i--) {
@@ -72,6 +82,9 @@ void redis_queue_answer(struct redis_partition *self, struct redis_item *item, e
     if (request == NULL) {
         return;
     }
+    if (item->maybe_number != 0) {
+        outcome = ENGINE_UNKNOWN; /* whatever this sending came to, an earlier one may come back with its server */
+    }
     metric_count(self->engine->metrics, outcome == ENGINE_UNKNOWN ? REDIS_METRIC_UNKNOWN : REDIS_METRIC_REFUSED);
     item->request = NULL; /* first: the callee may free it */
     request->on_done(request, outcome);
@@ -81,6 +94,28 @@ static void refuse(struct redis_partition *self, struct redis_item *item, enum e
     self->lost_presence = self->lost_presence || item->kind == REDIS_PRESENCE;
     redis_queue_answer(self, item, outcome);
     redis_item_destroy(&item, self->engine->channels);
+}
+
+/* Sent again, it would be there twice; under a key or a version Redis sees to that. */
+static bool may_be_there(const struct redis_item *item, uint32_t last_number) {
+    return item->maybe_number != 0 && item->maybe_number <= last_number && item->request != NULL && item->key == NULL &&
+           item->version == NULL;
+}
+
+void redis_queue_drop_maybe_there(struct redis_partition *self, uint32_t last_number) {
+    struct list_link dropped;
+    list_init(&dropped);
+    list_for_each_safe (link, &self->queue) {
+        if (may_be_there(list_entry(link, struct redis_item, link), last_number)) {
+            list_remove(link);
+            list_push_back(&dropped, link);
+        }
+    }
+    while (!list_is_empty(&dropped)) {
+        struct redis_item *item = list_entry(list_pop_front(&dropped), struct redis_item, link);
+        discharge(self, item);
+        refuse(self, item, ENGINE_UNKNOWN);
+    }
 }
 
 void redis_queue_refuse(struct redis_partition *self, enum engine_outcome outcome) {
@@ -98,6 +133,7 @@ void redis_queue_refuse(struct redis_partition *self, enum engine_outcome outcom
 
 bool redis_queue_passes_live(const struct redis_partition *self, const struct redis_item *item) {
     return self->away_since_ms != 0 && clock_monotonic_ms() - self->away_since_ms >= REDIS_FALLBACK_MS &&
+           item->maybe_number == 0 &&
            (item->kind == REDIS_PLAIN ||
             (item->kind == REDIS_POSITIONED && item->options->on_engine_down == ENGINE_DOWN_MEMORY &&
              item->version == NULL)); /* whether that is news, only Redis knows */

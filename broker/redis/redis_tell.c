@@ -148,11 +148,7 @@ void redis_tell_confirmed_batch(struct redis_partition *self, struct redis_batch
 void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch_p, enum engine_outcome outcome) {
     struct redis_batch *batch = *batch_p;
     for (uint32_t i = 0; i < batch->n_items; i++) {
-        if (batch->items[i]->request != NULL) {
-            metric_count(self->engine->metrics,
-                         outcome == ENGINE_UNKNOWN ? REDIS_METRIC_UNKNOWN : REDIS_METRIC_REFUSED);
-        }
-        complete(batch->items[i], outcome);
+        redis_queue_answer(self, batch->items[i], outcome);
     }
     redis_batch_destroy(batch_p, self->engine->channels);
 }

@@ -68,6 +68,8 @@ SCENARIO_SOURCES = {
                                      "while (last_number == UINT32_MAX && (batch ="),
     "topic-taken-back-forgotten": ("broker/redis/redis_node.c", "    want_topics(self);\n", ""),
     "sentinel-of-yesterday-believed": ("broker/redis/topology/redis_sentinel_answer.c", "2 * count_agreeing(answers, n, up) <= n", "n == 0"),
+    "sent-where-it-may-be-there": ("broker/redis/redis_queue.c", "item->maybe_number <= last_number &&",
+                                   "last_number == UINT32_MAX &&"),
 }
 SCENARIOS = {
     "reign-unchecked": ("local function fence(", "not find(call('INFO', 'replication'), mark, 1, true)", "false"),

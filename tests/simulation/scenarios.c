@@ -337,6 +337,38 @@ static void result_of_another_reign_is_no_ack_either_way(void) {
     result_of_another_reign(1, 0);
 }
 
+/* A publication whose answer was lost is sent again on the next primary, which has never seen it; the one after that is
+ * of the first one's line, and has it. It is not sent a third time: it stands there once, and its publisher is told
+ * that nobody knows. */
+static void batch_known_to_the_primary_after_the_next(void) {
+    begin(WORLD_SAFE, 3, 1);
+    int session = join(0, 0);
+    publish_many(0, 9);
+    server(1)->link_cut_us = sim_now_us() + 10 * SECOND;
+    sim_network_path(0, 0)->down_closed_us = sim_now_us() + 50 * MS;
+    int publication = publish(0, 0);
+    pass(20);
+    expect(!world_is_done(publication));
+    expect(model_offset(server(2)) == model_offset(server(0)));
+    sim_network_cut_server(0); /* the answer is lost */
+    model_kill(server(0));
+    model_promote(server(1));
+    checker_note_reign();
+    sim_network_point(0, 1);
+    pass(300);
+    expect(!world_is_done(publication));
+    model_kill(server(1));
+    model_promote(server(2));
+    checker_note_reign();
+    sim_network_point(0, 2);
+    model_restart(server(0), MODEL_KEEPS_ALL, 0);
+    model_follow(server(0), server(2));
+    pass(3000);
+    expect(world_is_done(publication) && world_result(publication)->outcome == PUBLISH_UNKNOWN);
+    expect(is_at(session, 10));
+    end();
+}
+
 /* Nobody publishes, and the partition's numbers show nothing: its subscribers hear of it all the same, within 2 s. */
 static void one_key_deleted(enum world_durability durability, int servers) {
     begin(durability, servers, 2);
@@ -381,6 +413,7 @@ static const struct scenario scenarios[] = {
     {"broker_drained_under_load", broker_drained_under_load},
     {"redis_away_and_memory_on", redis_away_and_memory_on},
     {"result_of_another_reign_is_no_ack", result_of_another_reign_is_no_ack},
+    {"batch_known_to_the_primary_after_the_next", batch_known_to_the_primary_after_the_next},
     {"result_of_another_reign_is_no_ack_either_way", result_of_another_reign_is_no_ack_either_way},
     {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
     {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},

@@ -73,7 +73,7 @@ bool token_until_parse(const char *text, int64_t *ret_s) {
 /* A secret for HS*, a file for the others, and never both. */
 static void verify_key(int algorithm, const char *secret, const char *file, const char *section, const char *prefix,
                        config_errors_t *errors) {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE + 32]; /* the section and a key of it */
     const char *name = token_algorithm_choices[algorithm];
     bool is_symmetric = token_algorithm_is_symmetric((enum token_algorithm) algorithm);
     if (secret[0] != '\0' && file[0] != '\0') {

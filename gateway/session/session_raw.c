@@ -81,6 +81,9 @@ static void ask_last(session_t *self) {
         return;
     }
     struct permission_subject subject = session_subject(self, options->channel);
+    /* What it asks for is the beginning of a subscription that follows at once. */
+    subject.subscribed =
+        self->raw->is_subscription_token || permission_subscribe(rules, options->channel, subject.user) == ERROR_NONE;
     enum error_code error = permission_history(rules, &subject);
     if (error != ERROR_NONE) {
         session_reply_error(self, BEGIN_ID, error);

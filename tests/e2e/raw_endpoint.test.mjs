@@ -74,6 +74,16 @@ test('{"type":"ping"} is answered {"type":"pong"}, and told nobody', async () =>
   two.terminate();
 });
 
+/* As the quick start's namespace has it: who subscribes may read. */
+test('last=N is for whom the namespace lets read as a subscriber, too', async () => {
+  const client = await world.connected(appliance, { user: 'ann' });
+  for (const n of [1, 2, 3]) await client.publish('short:last', n);
+  const last = await open('short:last', '&last=2');
+  assert.deepEqual(await texts(last, 2), ['2', '3']);
+  last.terminate();
+  client.disconnect();
+});
+
 test('?since goes on behind an offset, ?last brings so many first; nothing falls between and nothing comes twice', async () => {
   const writer = await live('demo:replay', '&mode=write&envelope=1', undefined).catch(() => null) ?? await open('demo:replay', '&mode=write');
   for (let i = 1; i <= 10; i += 1) writer.send(JSON.stringify({ i }));

@@ -71,6 +71,7 @@ namespaces:
   - name: short
     allow_subscribe_for_client: true
     allow_publish_for_client: true
+    allow_history_for_subscriber: true
     history_size: 3
     history_ttl: 10m
     force_recovery: true

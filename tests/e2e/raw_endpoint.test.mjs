@@ -93,7 +93,7 @@ test('?since goes on behind an offset, ?last brings so many first; nothing falls
   const offsets = probe.messages.map((each) => JSON.parse(each)).filter(({ data }) => data !== undefined).map(({ offset }) => offset);
   assert.deepEqual(offsets, offsets.map((_, i) => offsets[0] + i), 'oldest first, without holes');
   const top = offsets.at(-1);
-  assert.equal(position.offset, top);
+  assert.ok(position.offset <= top, 'where it stood when it came: some of the ten may have been on their way');
 
   const last = await open('demo:replay', '&last=3');
   const since = await open('demo:replay', `&since=${top - 5}&epoch=${position.epoch}`);

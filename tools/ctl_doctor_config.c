@@ -95,6 +95,7 @@ static void ignore_error(void *context, unsigned line, unsigned column, const ch
 static enum doctor_program program_of_file(struct span text) {
     const struct config_yaml_errors errors = {ignore_error, NULL};
     struct sides sides = {false, false};
+    bool is_apart = false;
     auto_destroy(config_node_destroy) config_node_t *root = config_yaml_read(text, &errors);
     for (size_t i = 0; root != NULL && i < root->n_children; i++) {
         const char *name = root->children[i]->name == NULL ? "" : root->children[i]->name;
@@ -102,8 +103,10 @@ static enum doctor_program program_of_file(struct span text) {
         bool is_gateways = table_has_section(&gateway_config_table, name);
         sides.has_broker = sides.has_broker || (is_brokers && !is_gateways);
         sides.has_gateway = sides.has_gateway || (is_gateways && !is_brokers);
+        is_apart = is_apart || strcmp(name, "brokers") == 0 || strcmp(name, "gateway") == 0;
     }
-    return program_of(&sides);
+    /* Where clients come in, but no word of brokers elsewhere: the quick start's file is such a one. */
+    return sides.has_gateway && !is_apart ? DOCTOR_APPLIANCE : program_of(&sides);
 }
 
 /* Is it CALLBOARD_HTTP_PORT of http.port, or that with _FILE behind it? */

@@ -140,6 +140,25 @@ static void a_whole_appliance_on_a_sound_redis_is_ready(void **state) {
     remove_folder(&folder);
 }
 
+/* Its settings say nothing of a broker: that is in the same program, and not to be reached at an address. */
+static void the_file_of_the_quick_start_is_an_appliances(void **state) {
+    (void) state;
+    struct folder folder;
+    struct doctor_run run;
+    int internal = free_port();
+    make_folder(&folder);
+    write_file(&folder, "secret", 0600, "%s", SECRET);
+    const char *config = write_file(&folder, "callboard.yaml", 0644,
+                                    "http: {address: 127.0.0.1, port: %d}\ninternal: {port: %d}\n"
+                                    "drain: {delay: 0, window: 1s}\n"
+                                    "token: {secret_file: secret, audience: a, issuer: i}\n",
+                                    free_port(), internal);
+    doctor_run(&run, doctor_program, NULL, NULL, arguments("--config", config));
+    assert_int_equal(doctor_run_count(&run, "port.broker", "error"), 0);
+    doctor_run_finish(&run);
+    remove_folder(&folder);
+}
+
 static void settings_that_wait_for_a_reload_are_told(void **state) {
     (void) state;
     struct folder folder;
@@ -474,6 +493,7 @@ static void the_text_ends_with_a_verdict(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_appliance_on_a_sound_redis_is_ready),
+        cmocka_unit_test(the_file_of_the_quick_start_is_an_appliances),
         cmocka_unit_test(settings_that_wait_for_a_reload_are_told),
         cmocka_unit_test(a_gateway_that_is_nearly_full_is_told),
         cmocka_unit_test(nothing_running_is_found_out_in_one_run),

@@ -234,7 +234,7 @@ static void on_connect_arrived(void *context, uint64_t tries) {
         return;
     }
     if (path->up_closed_us > sim_now_us() || path->down_closed_us > sim_now_us()) {
-        sim_after(SECOND << (tries < 3 ? tries : 3), on_connect_arrived, connection, tries + 1);
+        sim_after((uint64_t) SECOND << (tries < 3 ? tries : 3), on_connect_arrived, connection, tries + 1);
         return;
     }
     connection->client = model_accept(connection->server, connection);

@@ -122,7 +122,7 @@ static void lose(struct bench_client *self, struct bench_connection *connection)
     bench_count(was_up ? &self->part->counts.disconnects : &self->part->counts.connect_failures, 1);
     release(self, connection);
     connection->failures = was_up ? 0 : connection->failures + 1;
-    uint32_t delay_ms = RETRY_MS << (connection->failures > 5 ? 5 : connection->failures);
+    uint32_t delay_ms = (uint32_t) RETRY_MS << (connection->failures > 5 ? 5 : connection->failures);
     delay_ms = delay_ms > RETRY_MAX_MS ? RETRY_MAX_MS : delay_ms;
     connection->again_ns = self->now_ns + (delay_ms / 2 + random_below(delay_ms / 2 + 1)) * UINT64_C(1000000);
     self->n_waiting++;

@@ -63,8 +63,8 @@ static void good_settings_are_taken(void **state) {
         "redis: {url: 'redis+sentinel://a,b,c/master', sentinel_user: u, sentinel_password: p}",
         "redis: {url: 'redis+cluster://a:7000,b:7001'}",
         "redis: {url: 'rediss://user@h'}",
-        "redis: {url: 'rediss+cluster://h', tls_ca_file: a, tls_certificate_file: c, tls_key_file: k, "
-        "tls_server_name: redis.example}",
+        ("redis: {url: 'rediss+cluster://h', tls_ca_file: a, tls_certificate_file: c, tls_key_file: k, "
+         "tls_server_name: redis.example}"),
         "redis: {url: 'unix:///run/redis.sock'}",
     };
     for (size_t i = 0; i < N_OF(files); i++) {

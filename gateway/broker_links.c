@@ -20,6 +20,9 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <string.h>
+
+enum { SHARDS_A_WORD = 64 };
 
 /* What we know of one address beside its directory entry. */
 struct broker_link {
@@ -27,7 +30,8 @@ struct broker_link {
     struct broker_entry *entry;
     uplink_t *uplink;
     uint8_t mode;
-    bool degraded;
+    bool stands_in; /* it said memory, and that this is not as it should be: until its next WELCOME */
+    uint64_t degraded[UPLINK_SHARDS_MAX / SHARDS_A_WORD]; /* a bit for each shard, from its last beat */
     char *parked_for; /* the broker id because of which it was parked; NULL: it was not */
 };
 
@@ -163,6 +167,28 @@ static enum uplink_judgement judge_beside(broker_links_t *self, const struct bro
     return UPLINK_WANTED;
 }
 
+static void note_shard(struct broker_link *link, uint16_t shard, bool degraded) {
+    uint64_t bit = UINT64_C(1) << shard % SHARDS_A_WORD;
+    uint64_t *word = &link->degraded[shard / SHARDS_A_WORD];
+    *word = degraded ? *word | bit : *word & ~bit;
+}
+
+/* WELCOME speaks for every shard, until each says it for itself. */
+static void note_all_degraded(struct broker_link *link, const struct wire_welcome *welcome) {
+    memset(link->degraded, 0, sizeof(link->degraded));
+    for (uint16_t shard = 0; shard < welcome->shards; shard++) {
+        note_shard(link, shard, welcome->degraded != 0);
+    }
+}
+
+static bool is_degraded(const struct broker_link *link) {
+    uint64_t any = link->stands_in;
+    for (size_t i = 0; i < UPLINK_SHARDS_MAX / SHARDS_A_WORD; i++) {
+        any |= link->degraded[i];
+    }
+    return any != 0;
+}
+
 static enum uplink_judgement on_welcome(void *context, uplink_t *uplink, const struct wire_welcome *welcome) {
     broker_links_t *self = context;
     struct broker_link *link = uplink_owner_data(uplink);
@@ -188,7 +214,8 @@ static enum uplink_judgement on_welcome(void *context, uplink_t *uplink, const s
         uplink_park(other->uplink);
     }
     link->mode = welcome->mode;
-    link->degraded = welcome->degraded != 0;
+    link->stands_in = welcome->mode == WIRE_MODE_MEMORY && welcome->degraded != 0;
+    note_all_degraded(link, welcome);
     broker_directory_set_partitions(self->directory, welcome->partitions);
     broker_directory_set_live(self->directory, link->entry, welcome->broker_id, welcome->boot_nonce);
     return UPLINK_WANTED;
@@ -265,13 +292,13 @@ static bool on_drain(broker_links_t *self, uplink_t *uplink, const struct wire_f
     return true;
 }
 
-static bool note_degraded(uplink_t *uplink, const struct wire_frame *frame) {
+static bool note_degraded(uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
     struct broker_link *link = uplink_owner_data(uplink);
     struct wire_beat_answer answer;
-    if (!wire_decode_beat_answer(frame->body, &answer)) {
+    if (shard >= UPLINK_SHARDS_MAX || !wire_decode_beat_answer(frame->body, &answer)) {
         return false;
     }
-    link->degraded = answer.degraded != 0;
+    note_shard(link, shard, answer.degraded != 0);
     return true;
 }
 
@@ -305,7 +332,7 @@ static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const stru
     case WIRE_RESYNC:
         return pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
     case WIRE_BEAT_ANSWER:
-        return note_degraded(uplink, frame) && pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
+        return note_degraded(uplink, shard, frame) && pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
     case WIRE_PUBLISHED:
     case WIRE_RESULT:
         return pass_on(self, BROKER_LISTENER_REQUESTS, uplink, shard, frame);
@@ -408,7 +435,7 @@ void broker_links_summary(const broker_links_t *self, struct broker_summary *ret
                                            .totals_known = self->totals_known};
     list_for_each (at, broker_directory_entries(self->directory)) {
         const struct broker_entry *entry = list_entry(at, struct broker_entry, link);
-        ret_summary->engine_degraded |= entry->live && ((const struct broker_link *) entry->uplink)->degraded;
+        ret_summary->engine_degraded |= entry->live && is_degraded(entry->uplink);
     }
 }
 

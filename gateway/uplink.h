@@ -20,6 +20,8 @@
 
 typedef struct uplink uplink_t;
 
+enum { UPLINK_SHARDS_MAX = 1024 }; /* a WELCOME with more is malformed */
+
 enum uplink_judgement {
     UPLINK_WANTED,
     UPLINK_MODE_REFUSED, /* two brokers, and one of them keeps its data in memory */

@@ -7,7 +7,7 @@
 #include "base/partition.h"
 #include "gateway/uplink_parts.h"
 
-enum { SHARDS_MAX = 1024, REFUSED_DELAY_MS = 5000 };
+enum { REFUSED_DELAY_MS = 5000 };
 
 static void die_of_bad_frame(uplink_t *self, const char *what) {
     uplink_tell_reset(self, WIRE_RESET_BAD_FRAME, what);
@@ -50,7 +50,7 @@ static void become_live(uplink_t *self, const struct wire_welcome *welcome) {
 
 static bool welcome_is_sound(const struct wire_welcome *welcome) {
     return welcome->version >= WIRE_VERSION_MIN && welcome->version <= WIRE_VERSION && welcome->shards > 0 &&
-           welcome->shards <= SHARDS_MAX && partition_count_is_valid(welcome->partitions) &&
+           welcome->shards <= UPLINK_SHARDS_MAX && partition_count_is_valid(welcome->partitions) &&
            welcome->broker_id.size > 0 && memchr(welcome->broker_id.data, 0, welcome->broker_id.size) == NULL &&
            (welcome->mode == WIRE_MODE_MEMORY || welcome->mode == WIRE_MODE_REDIS);
 }

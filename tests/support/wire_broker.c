@@ -28,7 +28,8 @@ struct wire_broker {
     size_t routing_id_size;
     uint64_t link_epoch;
     wire_lane_t *lanes[SHARDS_MAX];
-    bool greets, beats, acks, degraded;
+    bool greets, beats, acks;
+    uint32_t degraded; /* a bit for each shard */
     uint32_t top_handle;
     uint64_t top_offset;
     unsigned n_hellos;
@@ -67,6 +68,7 @@ static void greet(wire_broker_t *self, uint64_t link_epoch) {
                                                            .shards = self->settings.shards,
                                                            .partitions = self->settings.partitions,
                                                            .mode = (uint8_t) self->settings.mode,
+                                                           .degraded = self->degraded != 0,
                                                            .heartbeat_ms = 500,
                                                            .credit_frames = credit,
                                                            .credit_bytes = WIRE_CREDIT_BYTES});
@@ -111,7 +113,7 @@ static void answer_beat(wire_broker_t *self, uint16_t shard, const struct wire_f
     }
     wire_batch_begin(&self->own);
     wire_encode_beat_answer(&self->own, &(struct wire_beat_answer){.sent_us = beat.sent_us,
-                                                                   .degraded = self->degraded,
+                                                                   .degraded = (self->degraded >> shard & 1U) != 0,
                                                                    .n_tops = tops.size > 0,
                                                                    .tops = span_of(bytes, tops.size)});
     buffer_finish(&tops);
@@ -289,8 +291,8 @@ void wire_broker_set_acking(wire_broker_t *self, bool on) {
     self->acks = on;
 }
 
-void wire_broker_set_degraded(wire_broker_t *self, bool degraded) {
-    self->degraded = degraded;
+void wire_broker_set_degraded(wire_broker_t *self, uint16_t shard, bool degraded) {
+    self->degraded = (self->degraded & ~(UINT32_C(1) << shard)) | (uint32_t) degraded << shard;
 }
 
 void wire_broker_set_tops(wire_broker_t *self, uint32_t handle, uint64_t offset) {

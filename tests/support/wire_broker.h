@@ -35,7 +35,8 @@ void wire_broker_set_beating(wire_broker_t *self, bool on);
 void wire_broker_set_acking(wire_broker_t *self, bool on);
 /* Told in the next beat answers of shard 0. */
 void wire_broker_set_tops(wire_broker_t *self, uint32_t handle, uint64_t offset);
-void wire_broker_set_degraded(wire_broker_t *self, bool degraded);
+/* WELCOME says it of all shards where one is; beats say it of their shard. */
+void wire_broker_set_degraded(wire_broker_t *self, uint16_t shard, bool degraded);
 
 /* Receives what is there, turns the loop once. */
 void wire_broker_poll(wire_broker_t *self);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { DEADLINE_MS = 20000 };
+enum { DEADLINE_MS = 20000, BEATS = 4 /* two of each shard */ };
 
 static struct gateway_bench bench;
 static wire_broker_t *brokers[2];
@@ -518,11 +518,44 @@ static void commands_totals_and_degradation_are_taken_from_the_broker(void **sta
     assert_string_equal(bench.command_user, "42");
     wire_encode_totals(wire_broker_batch(brokers[0]), &(struct wire_totals){.gateways = 3, .connections = 100});
     wire_broker_send(brokers[0], 0, 1);
-    wire_broker_set_degraded(brokers[0], true);
+    wire_broker_set_degraded(brokers[0], 0, true);
     struct broker_summary summary;
     AWAIT((broker_requests_summary(bench.requests, &summary), summary.totals_known && summary.engine_degraded));
     assert_int_equal(summary.totals.gateways, 3);
     assert_int_equal(summary.brokers_known, 1);
+}
+
+static bool is_degraded(void) {
+    struct broker_summary summary;
+    broker_requests_summary(bench.requests, &summary);
+    return summary.engine_degraded;
+}
+
+static void a_broker_is_degraded_while_one_of_its_shards_is(void **state) {
+    (void) state;
+    start_with_one_broker();
+    wire_broker_set_degraded(brokers[0], 1, true);
+    AWAIT(is_degraded());
+    unsigned before = wire_broker_beats(brokers[0]);
+    AWAIT((assert_true(is_degraded()), wire_broker_beats(brokers[0]) >= before + BEATS));
+    wire_broker_set_degraded(brokers[0], 1, false);
+    AWAIT(!is_degraded());
+}
+
+/* Its shards come back to Redis one after another, then the broker greets anew: until then nobody is told "ok, from
+ * memory". */
+static void memory_that_stands_in_is_degraded_until_the_next_welcome(void **state) {
+    (void) state;
+    brokers[0] = new_broker("inproc://a", "broker-a", WIRE_MODE_MEMORY, 0);
+    wire_broker_set_degraded(brokers[0], 0, true);
+    gateway_bench_add_endpoint(&bench, "inproc://a");
+    gateway_bench_start(&bench);
+    wire_broker_await_link(brokers[0]);
+    AWAIT(is_degraded());
+    wire_broker_set_degraded(brokers[0], 0, false);
+    unsigned before = wire_broker_beats(brokers[0]);
+    AWAIT(wire_broker_beats(brokers[0]) >= before + BEATS);
+    assert_true(is_degraded());
 }
 
 static void beats_renew_the_lease_on_one_lane_and_tell_of_draining(void **state) {
@@ -592,6 +625,8 @@ int main(void) {
         REQUEST_TEST(out_of_credit_to_the_deadline_ends_with_111),
         REQUEST_TEST(a_cancelled_request_is_not_answered),
         REQUEST_TEST(commands_totals_and_degradation_are_taken_from_the_broker),
+        REQUEST_TEST(a_broker_is_degraded_while_one_of_its_shards_is),
+        REQUEST_TEST(memory_that_stands_in_is_degraded_until_the_next_welcome),
         REQUEST_TEST(beats_renew_the_lease_on_one_lane_and_tell_of_draining),
         REQUEST_TEST(closing_ends_every_request),
         REQUEST_TEST(endpoints_off_this_machine_need_keys),

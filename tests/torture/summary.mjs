@@ -2,6 +2,8 @@
 
 const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received', 'lagging'];
 
+const FINDINGS_SHOWN = 10;
+
 const spread = (list) => {
   const known = list.filter((ms) => ms !== null).sort((a, b) => a - b);
   if (known.length === 0) return 'none';
@@ -63,8 +65,18 @@ export class Summary {
     console.log(NAMES.map((name) => `${name} ${this.sums[name]}`).join(', '));
     console.log(`longest silent window ${at(this.silent)}; latest behind the first ${at(this.behind)}; largest program ${Math.round(this.rss / 1048576)} MiB`);
     this.printTimes();
+    this.printVerdict();
+  }
+
+  /* The findings once more: who reads only the end of a long output has what it takes to see them again. */
+  printVerdict() {
+    if (this.passed()) {
+      console.log('PASS');
+      return;
+    }
     for (const failure of this.failures) console.log(`FAIL: ${failure}`);
-    console.log(this.passed() ? 'PASS' : `FAIL: ${this.findings.length} findings in ${new Set(this.findings.map((each) => `${each.world} ${each.number}`)).size} schedules`);
+    for (const { world, number, rule, ch, what } of this.findings.slice(0, FINDINGS_SHOWN)) console.log(`FAIL: ${world} ${number} ${rule} ${ch}: ${what}`);
+    console.log(`FAIL: ${this.findings.length} findings in ${new Set(this.findings.map((each) => `${each.world} ${each.number}`)).size} schedules`);
   }
 
   /* Of faults in the middle of others only the number: their times are those of all of them. */

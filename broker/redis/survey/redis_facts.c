@@ -52,6 +52,7 @@ static const struct place info_places[] = {
     WORD("redis_version", version),
     WORD("valkey_version", valkey_version),
     WORD("redis_mode", mode),
+    WORD("server_mode", mode), /* Valkey 8 and later */
     WORD("role", role),
     WORD("master_replid", master_replid),
     WORD("master_link_status", master_link),

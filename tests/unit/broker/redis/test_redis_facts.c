@@ -57,6 +57,17 @@ static void info_is_read_line_by_line(void **state) {
     assert_false(facts.backlog_bytes.is_known);
 }
 
+static void valkey_has_names_of_its_own(void **state) {
+    (void) state;
+    struct redis_facts facts = {0};
+    struct redis_reply reply = string_of(
+        "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:cluster\r\n");
+    redis_facts_take_info(&facts, &reply);
+    assert_string_equal(facts.version.text, "7.2.4");
+    assert_string_equal(facts.valkey_version.text, "9.1.2");
+    assert_string_equal(facts.mode.text, "cluster");
+}
+
 static void min_replicas_show_in_info_too(void **state) {
     (void) state;
     struct redis_facts facts = {0};
@@ -186,6 +197,7 @@ static void a_role_without_info_says_nothing_of_replicas(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(info_is_read_line_by_line),
+        cmocka_unit_test(valkey_has_names_of_its_own),
         cmocka_unit_test(min_replicas_show_in_info_too),
         cmocka_unit_test(strange_values_stay_unknown),
         cmocka_unit_test(errors_leave_everything_unknown),

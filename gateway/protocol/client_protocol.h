@@ -62,6 +62,7 @@ struct client_publish {
     struct span channel;
     struct span data;
     int64_t type;
+    struct span key; /* of idempotency; empty: none */
 };
 struct client_history {
     struct span channel;

@@ -63,6 +63,7 @@ static const struct field publish_fields[] = {
     FIELD("channel", FIELD_STRING, publish.channel),
     FIELD("data", FIELD_RAW, publish.data),
     FIELD("type", FIELD_I32, publish.type),
+    FIELD("idempotency_key", FIELD_STRING, publish.key),
     {NULL, 0, FIELD_RAW, 0},
 };
 static const struct field history_fields[] = {

@@ -189,7 +189,8 @@ static bool read_publish(struct span bytes, struct buffer *scratch, struct clien
     if (request == NULL) {
         return false;
     }
-    *ret = (struct client_publish){span_of_text(request->channel), span_of_bytes(request->data), request->type};
+    *ret = (struct client_publish){span_of_text(request->channel), span_of_bytes(request->data), request->type,
+                                   span_of_text(request->idempotency_key)};
     return true;
 }
 

@@ -253,8 +253,8 @@ ${redis ? `redis:\n  url: ${redis.url}\n` : ''}${NAMESPACES}${settings}`);
     return program;
   }
 
-  async gateway({ brokers, settings = '', args = [], env = {}, waits = true, program: name = 'gateway/callboard-gateway' }) {
-    const port = await freePort();
+  async gateway({ brokers, settings = '', port, args = [], env = {}, waits = true, program: name = 'gateway/callboard-gateway' }) {
+    port ??= await freePort();
     const internal = await freePort();
     const file = this.write(`gateway-${port}.yaml`, `
 gateway:

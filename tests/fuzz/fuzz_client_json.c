@@ -69,6 +69,7 @@ static void examine(const struct client_command *command, struct span message, c
     case CLIENT_COMMAND_PUBLISH:
         require_text(command->body.publish.channel, message, scratch);
         require_payload(command->body.publish.data, message);
+        require_text(command->body.publish.key, message, scratch);
         return;
     case CLIENT_COMMAND_HISTORY:
         require_text(command->body.history.channel, message, scratch);

@@ -62,6 +62,7 @@ static void examine(const struct client_command *command, const struct buffer *s
     case CLIENT_COMMAND_PUBLISH:
         require_text(command->body.publish.channel, scratch);
         require_bytes(command->body.publish.data, scratch);
+        require_text(command->body.publish.key, scratch);
         return;
     case CLIENT_COMMAND_HISTORY:
         require_text(command->body.history.channel, scratch);

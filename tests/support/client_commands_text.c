@@ -97,6 +97,7 @@ static void tell_command(struct buffer *out, const struct client_command *comman
         tell_span(out, "channel", command->body.publish.channel);
         tell_span(out, "data", command->body.publish.data);
         tell_number(out, "type", command->body.publish.type);
+        tell_span(out, "idempotency_key", command->body.publish.key);
         return;
     case CLIENT_COMMAND_HISTORY:
         tell_history(out, &command->body.history);

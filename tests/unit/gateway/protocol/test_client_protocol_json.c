@@ -54,6 +54,8 @@ static const struct {
     {"{\"id\":4,\"publish\":{\"channel\":\"news\",\"data\":{\"a\":2}}}", "4 publish channel=news data={\"a\":2}"},
     {"{\"id\":4,\"publish\":{\"channel\":\"m\",\"data\":null,\"type\":1,\"key\":\"k\",\"removed\":true}}",
      "4 publish channel=m data=null type=1"},
+    {"{\"id\":4,\"publish\":{\"channel\":\"c\",\"data\":1,\"idempotency_key\":\"a\\u0062\"}}",
+     "4 publish channel=c data=1 idempotency_key=ab"},
     {"{\"id\":5,\"history\":{\"channel\":\"news\",\"limit\":2,\"since\":{\"offset\":6,\"epoch\":\"kxYz\"}}}",
      "5 history channel=news limit=2 since epoch=kxYz offset=6"},
     {"{\"id\":5,\"history\":{\"channel\":\"news\",\"limit\":-1,\"reverse\":true,\"since\":null}}",

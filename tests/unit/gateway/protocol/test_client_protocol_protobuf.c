@@ -89,12 +89,13 @@ static void test_a_payload_is_any_bytes(void **state) {
     struct wire_publication publication = {.flags = WIRE_PUBLICATION_BINARY, .data = {bytes, sizeof bytes}};
     codec->encode_push_publication(&out, &(struct client_channel){SPAN_LITERAL("c"), 0}, &publication, NULL, NULL);
     assert_hex("0d 220b 120163 2206 220400ff0a22");
-    append_hex(&message, "0d 0801 3a09 0a0163 120400ff0a22");
+    append_hex(&message, "11 0801 3a0d 0a0163 120400ff0a22 a206016b");
     struct cursor cursor = cursor_of(buffer_span(&message));
     struct buffer scratch = BUFFER_EMPTY;
     struct client_command command;
     assert_int_equal(codec->decode_next(&cursor, &scratch, &command), CLIENT_DECODE_OK);
     assert_true(span_equal(command.body.publish.data, span_of(bytes, sizeof bytes)));
+    assert_true(span_equal(command.body.publish.key, SPAN_LITERAL("k")));
     buffer_finish(&scratch);
     buffer_finish(&message);
 }

@@ -164,6 +164,7 @@ struct broker_call {
     char channel[256];
     char data[1024];
     char info[512];
+    char key[512];
     bool has_since;
     struct position since;
     uint32_t limit;
@@ -184,8 +185,12 @@ static inline struct broker_call *note_call(struct broker_request *request, cons
 void broker_publish(broker_requests_t *self, struct broker_request *request,
                     const struct broker_publication *publication) {
     (void) self;
-    assert_int_equal(publication->key.size + publication->tags.size + publication->flags + publication->version, 0);
+    assert_int_equal(publication->tags.size + publication->flags + publication->version, 0);
     struct broker_call *call = note_call(request, "publish", publication->channel);
+    assert_true(publication->key.size < sizeof call->key);
+    if (publication->key.size > 0) {
+        memcpy(call->key, publication->key.data, publication->key.size);
+    }
     memcpy(call->data, publication->data.data, publication->data.size);
     tell_info(call->info, sizeof call->info, publication->info);
 }

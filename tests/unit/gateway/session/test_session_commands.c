@@ -35,6 +35,34 @@ static void test_a_publication_is_answered_as_the_broker_answered(void **state) 
     assert_written("{\"id\":5,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
 }
 
+static void test_an_idempotency_key_counts_among_its_users_alone(void **state) {
+    (void) state;
+    connect_user();
+    receive("{\"id\":4,\"publish\":{\"channel\":\"news\",\"data\":1,\"idempotency_key\":\"a:\\u0062\"}}");
+    assert_string_equal(last_call()->key, "client:2:42:a:b");
+    answer_fine(last_call());
+    assert_written("{\"id\":4,\"publish\":{}}\n");
+    receive("{\"id\":5,\"publish\":{\"channel\":\"news\",\"data\":1,\"idempotency_key\":\"\"}}");
+    assert_string_equal(last_call()->key, "");
+    answer(last_call(), &(struct broker_answer){.error = ERROR_KEY_REUSED});
+    assert_written(ERROR_REPLY("5", "121", "idempotency key was used with another payload"));
+}
+
+static void test_an_idempotency_key_is_bounded(void **state) {
+    (void) state;
+    char message[512];
+    connect_user();
+    snprintf(message, sizeof message,
+             "{\"id\":4,\"publish\":{\"channel\":\"news\",\"data\":1,\"idempotency_key\":\"%0256d\"}}", 1);
+    receive(message);
+    assert_written(BAD("4"));
+    assert_int_equal(n_broker_calls, 0);
+    snprintf(message, sizeof message,
+             "{\"id\":5,\"publish\":{\"channel\":\"news\",\"data\":1,\"idempotency_key\":\"%0255d\"}}", 1);
+    receive(message);
+    assert_int_equal(n_broker_calls, 1);
+}
+
 static void test_publications_that_are_refused(void **state) {
     (void) state;
     static const struct {
@@ -325,6 +353,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         session_test(test_a_publication_goes_out_byte_for_byte_with_its_publishers_info),
         session_test(test_a_publication_is_answered_as_the_broker_answered),
+        session_test(test_an_idempotency_key_counts_among_its_users_alone),
+        session_test(test_an_idempotency_key_is_bounded),
         session_test(test_publications_that_are_refused),
         session_test(test_subscribers_may_publish_where_that_is_allowed),
         session_test(test_the_anonymous_publish_only_where_that_is_allowed),

@@ -91,6 +91,13 @@ static struct epoch read_epoch(struct cursor *cursor) {
 /* clang-format on */
 WIRE_FRAMES(WIRE_CODE)
 
+bool wire_mark_skippable(struct buffer *batch, size_t start, bool encoded) {
+    if (encoded) {
+        batch->data[start + 1] |= WIRE_FRAME_SKIP;
+    }
+    return encoded;
+}
+
 const char *wire_kind_name(uint8_t kind) {
     switch (kind) {
 #define WIRE_NAME(NAME, suffix, number, direction)                                                                     \

@@ -64,7 +64,10 @@ enum { WIRE_FRAME_SKIP = 1 };
     X(COMMAND, command, 26, "down")                                                               \
     X(TOTALS, totals, 27, "down")                                                                 \
     X(DRAIN, drain, 28, "down")                                                                   \
-    X(RESET, reset, 29, "both")
+    X(RESET, reset, 29, "both")                                                                   \
+    X(EMULATE, emulate, 30, "up")                                                                 \
+    X(DELIVER, deliver, 31, "down")                                                               \
+    X(DELIVERED, delivered, 32, "up")
 
 enum wire_kind {
 #define WIRE_KIND_MEMBER(NAME, name, kind, direction) WIRE_##NAME = kind,
@@ -144,6 +147,14 @@ enum wire_kind {
 /* The link is of no use any more: start anew with HELLO and a new link epoch. reason: enum wire_reset_reason. */
 #define WIRE_FIELDS_reset(F) F(u16, reason) F(bytes, message)
 
+/* A message of a client whose stream another gateway's worker has (a POST to /emulation). Answered by RESULT (n: 1
+ * delivered, 0 no such gateway worker, or it has no such session) or ERROR. The three are written with WIRE_FRAME_SKIP:
+ * who does not know them yet leaves the asker to its deadline. */
+#define WIRE_FIELDS_emulate(F) F(u32, request) F(u32, worker) F(bytes, node) F(bytes, session) F(bytes, data)
+/* The same to the worker that has it. origin and request come back in DELIVERED; the broker keeps nothing. */
+#define WIRE_FIELDS_deliver(F) F(u32, origin) F(u32, request) F(bytes, session) F(bytes, data)
+#define WIRE_FIELDS_delivered(F) F(u32, origin) F(u32, request) F(u8, found)
+
 enum wire_mode { WIRE_MODE_MEMORY = 1, WIRE_MODE_REDIS = 2 };
 enum { WIRE_SUBSCRIBE_SINCE = 1, WIRE_SUBSCRIBE_OWN = 2 /* the worker's own position: evidence, and paged */ };
 enum {
@@ -197,6 +208,10 @@ enum wire_reset_reason {
     /* False: truncated, trailing bytes, or a length that does not fit. */                                             \
     bool wire_decode_##suffix(struct span body, struct wire_##suffix *ret_frame);
 WIRE_FRAMES(WIRE_DEFINE)
+
+/* The frame that was encoded at this place of the buffer gets WIRE_FRAME_SKIP. Returns `encoded`; false: there is none.
+ */
+bool wire_mark_skippable(struct buffer *batch, size_t start, bool encoded);
 
 /* For logs and docs; "unknown" for a number that is none. */
 const char *wire_kind_name(uint8_t kind);

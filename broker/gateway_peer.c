@@ -174,9 +174,13 @@ bool gateway_peer_is_broken(const gateway_peer_t *self) {
     return self->broken;
 }
 
+bool gateway_peer_admits(const gateway_peer_t *self, size_t bytes) {
+    return self->batch.size + bytes + RESERVE_BYTES <= WIRE_BATCH_MAX &&
+           has_credit_for(self, 1 + RESERVE_FRAMES, bytes + RESERVE_BYTES);
+}
+
 bool gateway_peer_has_room(const gateway_peer_t *self, size_t bytes) {
-    return bytes <= SMALL_REPLY || (self->batch.size + bytes + RESERVE_BYTES <= WIRE_BATCH_MAX &&
-                                    has_credit_for(self, 1 + RESERVE_FRAMES, bytes + RESERVE_BYTES));
+    return bytes <= SMALL_REPLY || gateway_peer_admits(self, bytes);
 }
 
 bool gateway_peer_push(gateway_peer_t *self, struct subscription *subscription, struct span publication) {

@@ -52,6 +52,8 @@ struct buffer *gateway_peer_batch(gateway_peer_t *self);
 void gateway_peer_added(gateway_peer_t *self, bool encoded);
 /* Is there credit for a reply with so many bytes of publications? */
 bool gateway_peer_has_room(const gateway_peer_t *self, size_t bytes);
+/* Is there credit for a frame of this size that nobody on that side asked for, small or not? */
+bool gateway_peer_admits(const gateway_peer_t *self, size_t bytes);
 /* The hot path: one copy into the open batch. False: no credit, nothing was taken; the caller lags the subscription. */
 bool gateway_peer_push(gateway_peer_t *self, struct subscription *subscription, struct span publication);
 /* JOIN or LEAVE; false as above (it is lost: presence can be read). */

@@ -67,13 +67,14 @@ void shard_destroy(shard_t **self_p);
 actor_t *shard_actor(const shard_t *self);
 
 /* ---- for the switchboard ---- */
+enum { GATEWAY_ID_MAX = 255 };
 struct shard_peer {
     uint32_t number;
     uint64_t link_epoch;
     uint16_t version;
     uint32_t worker;
     uint64_t boot_nonce;
-    struct span gateway_id; /* copied */
+    struct span gateway_id; /* copied; up to GATEWAY_ID_MAX */
 };
 void shard_post_peer_joined(shard_t *self, const struct shard_peer *peer);
 void shard_post_peer_left(shard_t *self, uint32_t number);

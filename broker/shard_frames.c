@@ -311,6 +311,10 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
         return on_beat(self, peer, frame->body);
     case WIRE_RESET:
         return on_reset(self, peer, frame->body);
+    case WIRE_EMULATE:
+        return shard_on_emulate(self, peer, frame->body);
+    case WIRE_DELIVERED:
+        return shard_on_delivered(self, frame->body);
     default: /* a number from outside, not an enum: HELLO elsewhere, frames that only brokers send, unknown ones */
         return handle_unknown(self, frame);
     }

@@ -13,10 +13,19 @@
 
 #include <uthash.h>
 
+/* Of a gateway's worker, zeroed behind the id: the key as a whole. */
+struct shard_peer_name {
+    uint32_t worker;
+    uint32_t size;
+    char gateway_id[GATEWAY_ID_MAX];
+};
+
 struct shard_peer_entry {
     UT_hash_handle by_number;
+    UT_hash_handle by_name;
     uint32_t number;
     gateway_peer_t *peer;
+    struct shard_peer_name name;
 };
 
 struct shard {
@@ -28,6 +37,7 @@ struct shard {
     channel_set_t *channels;
     gateway_leases_t *leases;
     struct shard_peer_entry *peers;
+    struct shard_peer_entry *peers_by_name;
     struct list_link dirty; /* peers to be flushed at the end of the turn */
     struct list_link operations;
     struct quota operations_quota;
@@ -69,6 +79,8 @@ void shard_drop_message(void *context, struct actor_message *message);
 
 /* shard_peers.c */
 gateway_peer_t *shard_find_peer(const struct shard *self, uint32_t number);
+/* The link of that gateway's worker; NULL: it has none here. */
+gateway_peer_t *shard_find_worker(const struct shard *self, struct span gateway_id, uint32_t worker);
 void shard_add_peer(struct shard *self, const struct shard_peer *model);
 void shard_remove_peer(struct shard *self, uint32_t number);
 void shard_drop_peer(struct shard *self, struct shard_peer_entry *entry);
@@ -87,6 +99,10 @@ void shard_keep_own_lease(struct shard *self, uint64_t now_ms);
 
 /* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */
 bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct wire_frame *frame, bool overload);
+
+/* shard_emulation.c: handlers of such frames; false: malformed. */
+bool shard_on_emulate(struct shard *self, gateway_peer_t *peer, struct span body);
+bool shard_on_delivered(struct shard *self, struct span body);
 
 /* shard_memory.c */
 void shard_guard_memory(struct shard *self, uint64_t now_ms); /* with every tick */

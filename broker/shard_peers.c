@@ -20,6 +20,48 @@ gateway_peer_t *shard_find_peer(const struct shard *self, uint32_t number) {
     return entry == NULL ? NULL : entry->peer;
 }
 
+/* False: no gateway's id is that long. */
+static bool make_name(struct span gateway_id, uint32_t worker, struct shard_peer_name *ret_name) {
+    memset(ret_name, 0, sizeof *ret_name);
+    if (gateway_id.size == 0 || gateway_id.size > sizeof ret_name->gateway_id) {
+        return false;
+    }
+    ret_name->worker = worker;
+    ret_name->size = (uint32_t) gateway_id.size;
+    memcpy(ret_name->gateway_id, gateway_id.data, gateway_id.size);
+    return true;
+}
+
+static struct shard_peer_entry *find_named(const struct shard *self, const struct shard_peer_name *name) {
+    struct shard_peer_entry *entry = NULL;
+    HASH_FIND(by_name, self->peers_by_name, name, sizeof *name, entry);
+    return entry;
+}
+
+gateway_peer_t *shard_find_worker(const struct shard *self, struct span gateway_id, uint32_t worker) {
+    struct shard_peer_name name;
+    const struct shard_peer_entry *entry = make_name(gateway_id, worker, &name) ? find_named(self, &name) : NULL;
+    return entry == NULL ? NULL : entry->peer;
+}
+
+/* The newest link of a worker has its name. */
+static void name_entry(struct shard *self, struct shard_peer_entry *entry, const struct shard_peer *model) {
+    if (!make_name(model->gateway_id, model->worker, &entry->name)) {
+        return;
+    }
+    struct shard_peer_entry *old = find_named(self, &entry->name);
+    if (old != NULL) {
+        HASH_DELETE(by_name, self->peers_by_name, old);
+    }
+    HASH_ADD(by_name, self->peers_by_name, name, sizeof entry->name, entry);
+}
+
+static void unname_entry(struct shard *self, struct shard_peer_entry *entry) {
+    if (find_named(self, &entry->name) == entry) {
+        HASH_DELETE(by_name, self->peers_by_name, entry);
+    }
+}
+
 static enum shard_metric metric_of_reset(enum wire_reset_reason reason) {
     switch (reason) {
     case WIRE_RESET_HOLE:
@@ -72,6 +114,7 @@ void shard_add_peer(struct shard *self, const struct shard_peer *model) {
                                                                   .context = self,
                                                                   .dirty = &self->dirty});
     HASH_ADD(by_number, self->peers, number, sizeof entry->number, entry);
+    name_entry(self, entry, model);
     metric_change(self->metrics, SHARD_PEERS, 1);
 }
 
@@ -83,6 +126,7 @@ void shard_drop_peer(struct shard *self, struct shard_peer_entry *entry) {
     }
     gateway_peer_destroy(&entry->peer);
     HASH_DELETE(by_number, self->peers, entry);
+    unname_entry(self, entry);
     memory_free(entry);
     metric_change(self->metrics, SHARD_PEERS, -1);
 }

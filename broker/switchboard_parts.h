@@ -10,7 +10,7 @@
 
 #include <uthash.h>
 
-enum { ROUTING_ID_MAX = 255, GATEWAY_ID_MAX = 255, SWITCHBOARD_ENDPOINT_MAX = 256 };
+enum { ROUTING_ID_MAX = 255, SWITCHBOARD_ENDPOINT_MAX = 256 };
 
 enum switchboard_metric {
     SWITCHBOARD_PEERS,

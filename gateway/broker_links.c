@@ -335,6 +335,7 @@ static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const stru
         return note_degraded(uplink, shard, frame) && pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
     case WIRE_PUBLISHED:
     case WIRE_RESULT:
+    case WIRE_DELIVER:
         return pass_on(self, BROKER_LISTENER_REQUESTS, uplink, shard, frame);
     case WIRE_ERROR:
         return pass_on_error(self, uplink, shard, frame);

@@ -3,7 +3,8 @@
  *            no link, or no credit            batch handed to ZeroMQ
  *   asked ─▶ waiting ────────────▶ unsent ─────────────────▶ sent ──answer──▶ done
  *     └───────────────────────────▶ │                          │
- *                                    link lost: definite 100    link lost, deadline: 120 (publish, call), 100 (reads)
+ *                                    link lost: definite 100    link lost, deadline: 120 (publish, call, emulate), 100
+ * (reads)
  *
  * A waiting request is a copy of its encoded frame; it goes as soon as a link takes it, in order within a lane.
  * Failure modes: too large 124; more waiting than the bound 111 at once; still waiting at the deadline 111 (brokers are
@@ -32,6 +33,8 @@ struct broker_requests {
     broker_links_t *links;
     timer_wheel_t *wheel;
     metric_values_t *metrics;
+    bool (*on_emulated)(void *context, struct span session, struct span data);
+    void *context; /* of on_emulated */
     uint32_t timeout_ms;
     uint32_t last_id;
     struct key_table pending;              /* id → request, until it is done or finished */
@@ -55,6 +58,7 @@ struct broker_requests {
     X(HISTORY_REMOVE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history_remove\"") \
     X(PRESENCE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"presence\"")       \
     X(CALL, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"call\"")               \
+    X(EMULATE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"emulate\"")         \
     X(UNKNOWN, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"unknown_outcome\"") \
     X(LINK, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"no_broker\"") \
     X(BUSY, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"busy\"") \
@@ -135,8 +139,8 @@ static void on_finishing(struct broker_deferred *deferred) {
 
 /* The link or the patience ended while it may have been under way. */
 static enum error_code error_when_cut_off(const struct broker_request *request) {
-    bool has_effect =
-        request->kind == WIRE_PUBLISH || request->kind == WIRE_CALL || request->kind == WIRE_HISTORY_REMOVE;
+    bool has_effect = request->kind == WIRE_PUBLISH || request->kind == WIRE_CALL ||
+                      request->kind == WIRE_HISTORY_REMOVE || request->kind == WIRE_EMULATE;
     return has_effect ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
 }
 
@@ -345,6 +349,15 @@ void broker_call(broker_requests_t *self, struct broker_request *request, struct
     ask(self, request, channel, encoded);
 }
 
+void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,
+                    struct span session, struct span data) {
+    begin(self, request, WIRE_EMULATE, METRIC_EMULATE);
+    const struct wire_emulate frame = {
+        .request = request->id, .worker = worker, .node = node, .session = session, .data = data};
+    bool encoded = wire_encode_emulate(&self->scratch, &frame);
+    ask(self, request, node, wire_mark_skippable(&self->scratch, 0, encoded));
+}
+
 /* ---- what the links tell ---- */
 
 /* NULL: it has ended before. */
@@ -412,11 +425,27 @@ static bool on_error(broker_requests_t *self, uplink_t *uplink, struct span body
     return true;
 }
 
+/* As many answers as the credit that we gave for the questions: none is asked of the lane. */
+static bool on_deliver(broker_requests_t *self, uplink_t *uplink, uint16_t shard, struct span body) {
+    struct wire_deliver frame;
+    if (!wire_decode_deliver(body, &frame)) {
+        return false;
+    }
+    struct wire_delivered delivered = {.origin = frame.origin, .request = frame.request};
+    delivered.found = self->on_emulated != NULL && self->on_emulated(self->context, frame.session, frame.data);
+    struct buffer *batch = uplink_batch(uplink, shard);
+    size_t start = batch->size;
+    uplink_frame_added(uplink, shard, wire_mark_skippable(batch, start, wire_encode_delivered(batch, &delivered)));
+    return true;
+}
+
 static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
     broker_requests_t *self = context;
-    (void) shard;
     if (frame->kind == WIRE_PUBLISHED) {
         return on_published(self, uplink, frame->body);
+    }
+    if (frame->kind == WIRE_DELIVER) {
+        return on_deliver(self, uplink, shard, frame->body);
     }
     return frame->kind == WIRE_RESULT ? on_result(self, uplink, frame->body) : on_error(self, uplink, frame->body);
 }
@@ -485,6 +514,8 @@ broker_requests_t *broker_requests_new(const struct broker_requests_settings *se
                                        size_t error_size) {
     broker_requests_t *self = memory_alloc_zero(sizeof *self);
     self->wheel = settings->wheel;
+    self->on_emulated = settings->on_emulated;
+    self->context = settings->context;
     self->timeout_ms =
         settings->config->request_timeout_ms > 0 ? (uint32_t) settings->config->request_timeout_ms : 2000;
     self->metrics = metric_values_new(settings->metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);

@@ -36,6 +36,9 @@ struct broker_requests_settings {
     void *context;
     /* A broker asks for something to be done to sessions. Borrowed for the call. */
     void (*on_command)(void *context, const struct wire_command *command);
+    /* A message of a client whose stream this worker has came in at another gateway. False: there is no such session.
+     * NULL: this one has no streams. */
+    bool (*on_emulated)(void *context, struct span session, struct span data);
     /* The brokers' mode is another than before; 0: none is alive. */
     void (*on_mode_change)(void *context, enum wire_mode mode);
     /* Called a few times a second. */
@@ -59,8 +62,9 @@ struct broker_answer {
     struct position position; /* publish, history */
     bool duplicate;
     bool suppressed; /* publish: the version was no news, position is where the channel stands */
-    uint32_t n;      /* history: publications; presence: entries; presence_stats: clients */
-    uint32_t m;      /* presence_stats: users */
+    uint32_t n; /* history: publications; presence: entries; presence_stats: clients; emulate: 1 delivered, 0 not there
+                 */
+    uint32_t m; /* presence_stats: users */
     struct span
         bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
 };
@@ -109,6 +113,10 @@ void broker_presence(broker_requests_t *self, struct broker_request *request, st
 void broker_presence_stats(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_call(broker_requests_t *self, struct broker_request *request, struct span method, struct span channel,
                  struct span info, struct span data);
+
+/* To the worker of gateway `node` that has this session. */
+void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,
+                    struct span session, struct span data);
 
 /* What /ready, /ws/stats and /health/redis need. */
 struct broker_summary {

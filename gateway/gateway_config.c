@@ -236,6 +236,9 @@ static const struct config_key keys[] = {
     KEY("client.streams_max", CONFIG_INT, streams_max, RANGE(0, 32768), .default_text = "1024",
         .help = "Streams over HTTP (http.sse, http.http_stream) of one worker; one more is answered 503. Each keeps 4 "
                 "KiB for its request's headers as long as it lives."),
+    KEY("client.emulations_max", CONFIG_INT, emulations_max, RELOADABLE, RANGE(0, 4096), .default_text = "64",
+        .help = "Messages of such clients (POSTs to http.emulation_path) that came to one worker, while another "
+                "gateway has the stream, and that wait for its word; one more is answered 503. 0: none is passed on."),
     KEY("client.handshakes_per_source", CONFIG_INT, handshakes_per_source, RELOADABLE, RANGE(0, 1000000),
         .default_text = "0",
         .help =

@@ -75,6 +75,7 @@ struct gateway_config {
     int64_t history_limit_max;      /* client.history_limit_max, 300 */
     int64_t connections_max;       /* client.connections_max, a process: 503 at accept; 0 = 65536 or descriptors - 64 */
     int64_t streams_max;           /* client.streams_max, a worker: 503 */
+    int64_t emulations_max;        /* client.emulations_max, a worker: 503 */
     int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     int64_t connections_per_source;          /* client.connections_per_source, open at once; 0 = off */
     int64_t connections_per_user;            /* client.connections_per_user, of this gateway; 0 = off: 3504 */

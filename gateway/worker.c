@@ -262,6 +262,11 @@ static bool forward_post(void *context, const struct emulation_post *post) {
     return is_taken;
 }
 
+static bool on_emulated(void *context, struct span session, struct span data) {
+    worker_t *self = context;
+    return http_streams_emulate(self->streams, session, data);
+}
+
 static void emulate(worker_t *self, const struct emulate_message *emulate) {
     struct emulated_message *answer = memory_alloc_zero(sizeof(*answer));
     answer->message.kind = MESSAGE_EMULATED;
@@ -365,6 +370,7 @@ static bool start_brokers(worker_t *self, char *ret_error, size_t error_size) {
         .config_hash = namespace_set_hash(settings->namespaces),
         .context = self,
         .on_command = on_broker_command,
+        .on_emulated = on_emulated,
         .on_mode_change = on_mode_change,
         .figures = read_process_figures,
     };
@@ -396,6 +402,7 @@ static void start_streams(worker_t *self) {
         .worker = self->options.index,
         .n_workers = self->options.n_workers,
         .node = self->options.settings.config->id,
+        .brokers = self->brokers,
         .forward = forward_post,
         .context = self,
     };

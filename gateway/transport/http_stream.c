@@ -35,7 +35,11 @@ enum { PRESENCE_CHECK_MS = 1000, END_TIMEOUT_MS = 5000, SCRATCH_KEPT_BYTES = 256
 
 #define REFUSED      "callboard_http_stream_refused_total", "Requests to stream paths that were refused.", METRIC_COUNTER
 #define OPEN_STREAMS "callboard_http_streams", "Open streams, in place of WebSockets.", METRIC_GAUGE
-#define OPENED       "callboard_http_streams_opened_total", "Streams that were opened.", METRIC_COUNTER
+#define FORWARDED    "callboard_emulation_forwarded_total", "POSTs whose session somebody else has.", METRIC_COUNTER
+#define FORWARD_FAILED                                                                                                 \
+    "callboard_emulation_forward_failed_total", "POSTs whose session somebody else has, answered 503 or 504.",         \
+        METRIC_COUNTER
+#define OPENED "callboard_http_streams_opened_total", "Streams that were opened.", METRIC_COUNTER
 
 const struct metric_description http_stream_metric_table[HTTP_STREAM_METRICS] = {
     [HTTP_STREAM_METRIC_STREAMS_SSE] = {OPEN_STREAMS, "transport=\"sse\""},
@@ -44,8 +48,10 @@ const struct metric_description http_stream_metric_table[HTTP_STREAM_METRICS] = 
     [HTTP_STREAM_METRIC_OPENED_HTTP] = {OPENED, "transport=\"http_stream\""},
     [HTTP_STREAM_METRIC_POSTS] = {"callboard_emulation_posts_total", "Messages of clients that came as POSTs.",
                                   METRIC_COUNTER, NULL},
-    [HTTP_STREAM_METRIC_POSTS_FORWARDED] = {"callboard_emulation_forwarded_total",
-                                            "POSTs whose session another worker has.", METRIC_COUNTER, NULL},
+    [HTTP_STREAM_METRIC_POSTS_TO_WORKER] = {FORWARDED, "to=\"worker\""},
+    [HTTP_STREAM_METRIC_POSTS_TO_GATEWAY] = {FORWARDED, "to=\"gateway\""},
+    [HTTP_STREAM_METRIC_POSTS_NOT_SENT] = {FORWARD_FAILED, "reason=\"not_sent\""},
+    [HTTP_STREAM_METRIC_POSTS_UNKNOWN] = {FORWARD_FAILED, "reason=\"no_answer\""},
     [HTTP_STREAM_METRIC_REFUSED_METHOD] = {REFUSED, "reason=\"method\""},
     [HTTP_STREAM_METRIC_REFUSED_ORIGIN] = {REFUSED, "reason=\"origin\""},
     [HTTP_STREAM_METRIC_REFUSED_BODY] = {REFUSED, "reason=\"body\""},
@@ -188,6 +194,8 @@ static void on_timer(struct timer_entry *entry) {
         }
         break;
     case HTTP_STREAM_WAITING:
+        emulation_on_deadline(self);
+        break;
     case HTTP_STREAM_ENDING:
         http_stream_cut_off(self);
         break;
@@ -388,9 +396,7 @@ void http_stream_on_closed(http_stream_t **self_p) {
         metric_change(service->options.metrics,
                       is_sse(self) ? HTTP_STREAM_METRIC_STREAMS_SSE : HTTP_STREAM_METRIC_STREAMS_HTTP, -1);
     }
-    if (self->ticket != 0) {
-        key_table_take(&service->waiting, self->ticket);
-    }
+    emulation_forget(self);
     self->state = HTTP_STREAM_ENDING;
     session_on_closed(&self->session);
     buffer_finish(&self->body);

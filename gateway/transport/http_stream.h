@@ -5,6 +5,7 @@
  *   POST /connection/sse                ├───────────────▶ session ───▶
  *   POST /connection/http_stream        ┘                     lines of JSON, or protobuf with lengths
  *   POST /emulation {session, node, data} ───▶ the worker of that session ───▶ session_on_message, 204
+ *                                              (of that gateway, by way of a broker)
  *
  * A stream is a transport like a WebSocket; `session` of its connect reply is a secret of 128 bits that names worker
  * and stream, and who holds it may send as that client. Thread: the worker's. */
@@ -13,6 +14,7 @@
 
 #include "base/metrics.h"
 #include "base/timer_wheel.h"
+#include "gateway/broker_requests.h"
 #include "gateway/gateway_config.h"
 #include "gateway/session/session.h"
 #include "gateway/transport/transport.h"
@@ -36,7 +38,8 @@ struct http_streams_options {
     metric_values_t *metrics; /* of http_stream_metric_table */
     uint32_t worker;          /* index of this one */
     uint32_t n_workers;
-    const char *node; /* the gateway's id */
+    const char *node;           /* the gateway's id */
+    broker_requests_t *brokers; /* the way to the other gateways; outlives the service */
     /* Hands it to that worker. False: not now (503). */
     bool (*forward)(void *context, const struct emulation_post *post);
     void *context;
@@ -72,7 +75,10 @@ enum http_stream_metric {
     HTTP_STREAM_METRIC_OPENED_SSE,
     HTTP_STREAM_METRIC_OPENED_HTTP,
     HTTP_STREAM_METRIC_POSTS,
-    HTTP_STREAM_METRIC_POSTS_FORWARDED,
+    HTTP_STREAM_METRIC_POSTS_TO_WORKER,
+    HTTP_STREAM_METRIC_POSTS_TO_GATEWAY,
+    HTTP_STREAM_METRIC_POSTS_NOT_SENT,
+    HTTP_STREAM_METRIC_POSTS_UNKNOWN,
     HTTP_STREAM_METRIC_REFUSED_METHOD,
     HTTP_STREAM_METRIC_REFUSED_ORIGIN,
     HTTP_STREAM_METRIC_REFUSED_BODY,

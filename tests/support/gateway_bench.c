@@ -55,6 +55,12 @@ static void on_mode_change(void *context, enum wire_mode mode) {
     self->n_mode_changes++;
 }
 
+static bool on_emulated(void *context, struct span session, struct span data) {
+    struct gateway_bench *self = context;
+    self->n_emulated_bytes += data.size;
+    return span_equal_text(session, "00-here");
+}
+
 static void figures(void *context, struct broker_beat_figures *ret_figures) {
     *ret_figures = ((struct gateway_bench *) context)->figures;
 }
@@ -71,6 +77,7 @@ void gateway_bench_start(struct gateway_bench *self) {
                                                                             .config_hash = 7,
                                                                             .context = self,
                                                                             .on_command = on_command,
+                                                                            .on_emulated = on_emulated,
                                                                             .on_mode_change = on_mode_change,
                                                                             .figures = figures},
                                          error, sizeof error);

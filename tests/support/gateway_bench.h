@@ -16,7 +16,8 @@ struct gateway_bench {
     struct gateway_config config;
     char *endpoints[GATEWAY_BENCH_ENDPOINTS_MAX];
     broker_requests_t *requests;
-    enum wire_mode mode; /* the last on_mode_change */
+    enum wire_mode mode;     /* the last on_mode_change */
+    size_t n_emulated_bytes; /* in messages for session "00-here", the only one, or any other */
     unsigned n_mode_changes;
     unsigned n_commands;
     char command_user[64];

@@ -348,6 +348,66 @@ static void an_unknown_frame_is_skipped_where_it_says_so(void **state) {
     AWAIT(wire_broker_reset_reason(brokers[0]) == WIRE_RESET_BAD_FRAME);
 }
 
+static void a_message_for_a_stream_elsewhere_is_asked_of_the_broker(void **state) {
+    (void) state;
+    start_with_one_broker();
+    for (uint32_t found = 0; found < 2; found++) {
+        struct asked asked = fresh();
+        broker_emulate(bench.requests, &asked.request, SPAN_LITERAL("gateway-2"), 3, SPAN_LITERAL("03-x"),
+                       SPAN_LITERAL("{}"));
+        uint16_t shard;
+        struct wire_frame frame = wire_broker_expect(brokers[0], WIRE_EMULATE, &shard);
+        struct wire_emulate emulate;
+        assert_int_equal(frame.flags, WIRE_FRAME_SKIP); /* a broker of before does not mind */
+        assert_true(wire_decode_emulate(frame.body, &emulate));
+        assert_int_equal(emulate.worker, 3);
+        assert_true(span_equal_text(emulate.node, "gateway-2"));
+        assert_true(span_equal_text(emulate.session, "03-x"));
+        assert_true(span_equal_text(emulate.data, "{}"));
+        wire_encode_result(wire_broker_batch(brokers[0]),
+                           &(struct wire_result){.request = emulate.request, .of = WIRE_EMULATE, .n = found});
+        wire_broker_send(brokers[0], shard, 1);
+        AWAIT(asked.n_done == 1);
+        assert_int_equal(asked.answer.error, ERROR_NONE);
+        assert_int_equal(asked.answer.n, found);
+    }
+}
+
+static void a_message_for_a_stream_elsewhere_without_an_answer_may_have_arrived(void **state) {
+    (void) state;
+    bench.config.request_timeout_ms = 200;
+    start_with_one_broker();
+    struct asked asked = fresh();
+    broker_emulate(bench.requests, &asked.request, SPAN_LITERAL("gateway-2"), 3, SPAN_LITERAL("03-x"),
+                   SPAN_LITERAL("{}"));
+    wire_broker_expect(brokers[0], WIRE_EMULATE, NULL);
+    AWAIT(asked.n_done == 1);
+    assert_int_equal(asked.answer.error, ERROR_OUTCOME_UNKNOWN);
+}
+
+static void a_message_from_elsewhere_is_delivered_and_answered(void **state) {
+    (void) state;
+    start_with_one_broker();
+    static const char *const sessions[] = {"00-gone", "00-here"};
+    for (uint32_t i = 0; i < 2; i++) {
+        wire_encode_deliver(wire_broker_batch(brokers[0]), &(struct wire_deliver){.origin = 70 + i,
+                                                                                  .request = 5,
+                                                                                  .session = span_of_text(sessions[i]),
+                                                                                  .data = SPAN_LITERAL("12345")});
+        wire_broker_send(brokers[0], 1, 1);
+        uint16_t shard;
+        struct wire_frame frame = wire_broker_expect(brokers[0], WIRE_DELIVERED, &shard);
+        struct wire_delivered delivered;
+        assert_true(wire_decode_delivered(frame.body, &delivered));
+        assert_int_equal(shard, 1);
+        assert_int_equal(frame.flags, WIRE_FRAME_SKIP);
+        assert_int_equal(delivered.origin, 70 + i);
+        assert_int_equal(delivered.request, 5);
+        assert_int_equal(delivered.found, i);
+    }
+    assert_int_equal(bench.n_emulated_bytes, 10);
+}
+
 static void a_second_broker_beside_one_in_memory_is_refused(void **state) {
     (void) state;
     brokers[0] = new_broker("inproc://a", "broker-a", WIRE_MODE_MEMORY, 0);
@@ -617,6 +677,9 @@ int main(void) {
         REQUEST_TEST(a_hole_in_the_batches_resets_the_link),
         REQUEST_TEST(a_frame_that_does_not_belong_here_resets_the_link),
         REQUEST_TEST(an_unknown_frame_is_skipped_where_it_says_so),
+        REQUEST_TEST(a_message_for_a_stream_elsewhere_is_asked_of_the_broker),
+        REQUEST_TEST(a_message_for_a_stream_elsewhere_without_an_answer_may_have_arrived),
+        REQUEST_TEST(a_message_from_elsewhere_is_delivered_and_answered),
         REQUEST_TEST(a_second_broker_beside_one_in_memory_is_refused),
         REQUEST_TEST(two_brokers_share_the_channels_and_the_survivor_takes_all),
         REQUEST_TEST(a_draining_broker_gets_no_new_requests),

@@ -10,21 +10,29 @@ void feed_occur_plainly(struct feed *feed, enum subscription_event_kind kind) {
     feed_occur(feed, &(struct subscription_event){.kind = kind}, SPAN_EMPTY, 0);
 }
 
-/* Whether the broker stands before the other for this channel. */
-static uint64_t weight(const struct feed *feed, int broker) {
-    return (feed->rank >> (8 * broker)) & 0xff;
+static uint64_t weight(uint64_t rank, int broker) {
+    return (rank >> (8 * broker)) & 0xff;
 }
 
-struct lane *feed_first_lane(const struct feed *feed) {
-    struct gateway *gateway = &gateway_world.gateways[feed->gateway];
+struct lane *gateway_first_lane(struct gateway *gateway, uint64_t rank) {
     struct lane *first = NULL;
     for (int i = 0; i < brokers_count(); i++) {
         struct lane *lane = &gateway->lanes[i];
-        if (lane->is_up && !lane->is_draining && (first == NULL || weight(feed, i) > weight(feed, first->broker))) {
+        if (lane->is_up && !lane->is_draining && (first == NULL || weight(rank, i) > weight(rank, first->broker))) {
             first = lane;
         }
     }
     return first;
+}
+
+struct lane *feed_first_lane(const struct feed *feed) {
+    return gateway_first_lane(&gateway_world.gateways[feed->gateway], feed->rank);
+}
+
+int gateway_first_broker(int gateway, const char *channel) {
+    int number = checker_find_channel(span_of_text(channel));
+    const struct lane *lane = feed_first_lane(&gateway_world.gateways[gateway].feeds[number]);
+    return lane == NULL ? -1 : lane->broker;
 }
 
 static bool is_member(const struct feed *feed, int session) {
@@ -111,6 +119,7 @@ static void join(struct feed *feed, int session, bool recovered, const struct po
         }
     }
     checker_join_ended(session);
+    member_show(feed, session);
 }
 
 static bool admit_now(struct feed *feed, int session) {
@@ -204,6 +213,7 @@ static void tell_lost(struct feed *feed, bool by_broker) {
             continue;
         }
         checker_lost(i, by_broker, &feed->machine.at);
+        member_hide(feed, i);
         feed->members[i].is_here = false;
         struct comeback *comeback = sim_alloc(sizeof *comeback);
         *comeback = (struct comeback){feed->gateway, i, feed->channel};
@@ -217,7 +227,7 @@ static bool is_unused(const struct feed *feed) {
             return false;
         }
     }
-    return true;
+    return !members_owe_clears(feed);
 }
 
 /* ---- actions ---- */
@@ -255,8 +265,12 @@ static void set_timers(struct feed *feed, unsigned actions) {
 
 void feed_occur(struct feed *feed, const struct subscription_event *event, struct span publications, uint32_t n) {
     uint64_t before = feed->machine.at.offset;
-    bool was_live = feed->machine.state == SUBSCRIPTION_LIVE;
+    enum subscription_state state_before = feed->machine.state;
+    bool was_live = state_before == SUBSCRIPTION_LIVE;
     unsigned actions = subscription_step(&feed->machine, event);
+    if (feed->machine.state == SUBSCRIPTION_LIVE && !was_live) {
+        members_renew(feed, state_before == SUBSCRIPTION_MOVING);
+    }
     if ((actions & SUBSCRIPTION_DO_UNSUBSCRIBE) != 0 && feed->handle != 0 && feed->lane->is_up) {
         struct wire_unsubscribe frame = {.handle = feed->handle};
         lane_frame_added(feed->lane, wire_encode_unsubscribe(lane_batch(feed->lane), &frame));
@@ -301,15 +315,20 @@ void feed_occur(struct feed *feed, const struct subscription_event *event, struc
     }
 }
 
+static void set_member(struct feed *feed, int session, bool waits) {
+    feed->members[session].is_here = waits;
+    feed->members[session].waits = waits;
+}
+
 void gateway_join(int gateway, int session, const char *channel) {
     struct feed *feed = &gateway_world.gateways[gateway].feeds[checker_find_channel(span_of_text(channel))];
-    if (is_member(feed, session) || checker_is_joined(session)) {
+    if (is_member(feed, session) || checker_is_joined(session) || gateway_world.gateways[gateway].is_dead) {
         return;
     }
     for (int i = 0; i < gateway_world.n; i++) {
-        gateway_world.gateways[i].feeds[feed->channel].members[session] = (struct member){false, false};
+        set_member(&gateway_world.gateways[i].feeds[feed->channel], session, false);
     }
-    feed->members[session] = (struct member){true, true};
+    set_member(feed, session, true);
     feed_occur_plainly(feed, SUBSCRIPTION_WANTED);
     if (needs_broker(feed, session)) {
         feed_occur_plainly(feed, SUBSCRIPTION_LATE);
@@ -321,7 +340,8 @@ void gateway_leave(int gateway, int session, const char *channel) {
     if (!is_member(feed, session)) {
         return;
     }
-    feed->members[session] = (struct member){false, false};
+    member_hide(feed, session);
+    set_member(feed, session, false);
     checker_left(session);
     if (is_unused(feed)) {
         feed_occur_plainly(feed, SUBSCRIPTION_EMPTIED);

@@ -133,6 +133,18 @@ static void on_lagging(struct lane *lane, struct span body) {
     }
 }
 
+static void on_member(struct lane *lane, const struct wire_frame *frame) {
+    struct wire_join join = {.handle = 0};
+    struct wire_leave leave = {.handle = 0};
+    bool has_joined = frame->kind == WIRE_JOIN;
+    check(has_joined ? wire_decode_join(frame->body, &join) : wire_decode_leave(frame->body, &leave),
+          "a malformed JOIN or LEAVE");
+    struct feed *feed = find_handle(lane, has_joined ? join.handle : leave.handle);
+    if (feed != NULL) {
+        members_on_told(feed, has_joined, has_joined ? join.info : leave.info);
+    }
+}
+
 static void on_frame(struct lane *lane, const struct wire_frame *frame) {
     switch (frame->kind) {
     case WIRE_PUSH:
@@ -153,7 +165,17 @@ static void on_frame(struct lane *lane, const struct wire_frame *frame) {
     case WIRE_LAGGING:
         on_lagging(lane, frame->body);
         break;
-    default: /* a number of the wire: presence, totals, answers to beats are not followed here */
+    case WIRE_JOIN:
+    case WIRE_LEAVE:
+        on_member(lane, frame);
+        break;
+    case WIRE_RESYNC:
+        members_on_resync(lane, frame->body);
+        break;
+    case WIRE_RESULT:
+        members_on_result(lane, frame->body);
+        break;
+    default: /* a number of the wire: totals, answers to beats are not followed here */
         break;
     }
 }

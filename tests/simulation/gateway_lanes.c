@@ -87,7 +87,9 @@ static void on_beat(void *context, uint64_t link_epoch) {
     if (!lane->is_up || lane->link_epoch != link_epoch) {
         return;
     }
-    struct wire_beat beat = {.sent_us = sim_now_us(), .flags = WIRE_BEAT_RENEW_LEASE};
+    struct gateway *gateway = gateway_of(lane);
+    bool renews = gateway_first_lane(gateway, gateway->rank) == lane;
+    struct wire_beat beat = {.sent_us = sim_now_us(), .flags = (uint8_t) (renews ? WIRE_BEAT_RENEW_LEASE : 0)};
     lane_frame_added(lane, wire_encode_beat(lane_batch(lane), &beat));
     sim_after(BEAT_US, on_beat, lane, link_epoch);
 }
@@ -108,7 +110,7 @@ static void use(struct lane *lane) {
 static void on_link(void *context, uint64_t ignored) {
     (void) ignored;
     struct lane *lane = context;
-    if (lane->is_up) {
+    if (lane->is_up || gateway_of(lane)->is_dead) {
         return;
     }
     if (!broker_is_up(lane->broker) || sim_now_us() < lane->closed_us) {
@@ -202,6 +204,22 @@ void gateways_reset(int broker, uint32_t peer) {
         if (lane->is_up && lane->number == peer) {
             sim_after(sim_between(20, 500), on_cut, lane, lane->link_epoch);
         }
+    }
+}
+
+void lanes_end(struct gateway *gateway) {
+    for (int i = 0; i < brokers_count(); i++) {
+        struct lane *lane = &gateway->lanes[i];
+        if (lane->is_up) {
+            broker_peer_left(lane->broker, lane->number);
+            lane_cut(lane);
+        }
+    }
+}
+
+void lanes_begin(struct gateway *gateway) {
+    for (int i = 0; i < brokers_count(); i++) {
+        sim_after(sim_between(1 * MS, 20 * MS), on_link, &gateway->lanes[i], 0);
     }
 }
 

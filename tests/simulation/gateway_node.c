@@ -14,6 +14,7 @@ void gateways_begin(int n) {
         struct gateway *gateway = &gateway_world.gateways[i];
         snprintf(gateway->id, sizeof gateway->id, "gateway-%d", i);
         gateway->boot_nonce = random_u64();
+        gateway->rank = sim_random();
         for (int j = 0; j < BROKERS_MAX; j++) {
             gateway->lanes[j] = (struct lane){.gateway = i, .broker = j};
         }
@@ -26,6 +27,47 @@ void gateways_begin(int n) {
                 (struct feed){.gateway = i, .channel = j, .rank = sim_chance(20) ? sim_random() : rank};
         }
     }
+}
+
+/* Its sessions see their connection end, its publishers' answers are lost, its brokers see the links end. */
+void gateway_kill(int number) {
+    struct gateway *gateway = &gateway_world.gateways[number];
+    sim_trace(gateway->id, "dies");
+    gateway->is_dead = true;
+    for (int i = 0; i < checker_channels(); i++) {
+        struct feed *feed = &gateway->feeds[i];
+        for (int j = 0; j < checker_sessions(); j++) {
+            if (feed->members[j].is_here && !feed->members[j].waits) {
+                checker_left(j);
+            }
+            feed->members[j] = (struct member){.shows = feed->members[j].shows};
+        }
+        feed->machine = (struct subscription){.state = SUBSCRIPTION_NONE};
+        feed->handle = 0;
+        feed->request = 0;
+        feed->is_starved = false;
+        feed->grace_is_set = false;
+        feed->retry_number++;
+    }
+    lanes_end(gateway);
+}
+
+void gateway_start(int number) {
+    struct gateway *gateway = &gateway_world.gateways[number];
+    sim_trace(gateway->id, "starts");
+    gateway->is_dead = false;
+    gateway->boot_nonce = random_u64();
+    lanes_begin(gateway);
+}
+
+bool gateway_is_dead(int number) {
+    return gateway_world.gateways[number].is_dead;
+}
+
+int gateway_lease_broker(int number) {
+    struct gateway *gateway = &gateway_world.gateways[number];
+    const struct lane *lane = gateway_first_lane(gateway, gateway->rank);
+    return lane == NULL ? -1 : lane->broker;
 }
 
 void gateways_end(void) {

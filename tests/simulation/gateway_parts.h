@@ -1,7 +1,8 @@
 /* What the files of a simulated gateway share; nobody else includes this.
  *
  *   gateway_feeds.c   subscriptions and their sessions      gateway_frames.c  what brokers say, and publications
- *   gateway_lanes.c   links to brokers, batches on the way  gateway_node.c    life */
+ *   gateway_lanes.c   links to brokers, batches on the way  gateway_members.c presence
+ *   gateway_node.c    life, death */
 #ifndef CALLBOARD_TESTS_SIMULATION_GATEWAY_PARTS_H
 #define CALLBOARD_TESTS_SIMULATION_GATEWAY_PARTS_H
 
@@ -37,6 +38,18 @@ struct lane {
 struct member {
     bool is_here; /* joined or waiting */
     bool waits;
+    bool shows;      /* is to be present while it has joined */
+    bool is_shown;   /* it is; its broker was told, or will be with the next handle */
+    bool owes_clear; /* has left while there was no handle to say so over */
+    uint32_t client; /* as whom it is or was shown */
+};
+
+/* Who is in a channel, asked of one broker; one question at a time. */
+struct question {
+    uint32_t request; /* 0: none is out */
+    bool is_answered;
+    bool has_ghost;    /* a session is there as two clients */
+    uint64_t sessions; /* a bit each */
 };
 
 struct feed {
@@ -70,6 +83,10 @@ struct gateway {
     struct lane lanes[BROKERS_MAX];
     struct feed feeds[CHANNELS_MAX];
     struct pending pending[PENDING_MAX];
+    bool is_dead;
+    uint64_t rank; /* decides which broker keeps its lease */
+    struct member_news news[SESSIONS_MAX];
+    struct question question;
     uint32_t last_handle;
     uint32_t last_request;
 };
@@ -78,6 +95,7 @@ struct gateway_world {
     struct gateway gateways[GATEWAYS_MAX];
     int n;
     uint32_t last_number;
+    uint32_t last_client;
 };
 extern struct gateway_world gateway_world;
 
@@ -100,14 +118,31 @@ void lane_plan_flush(struct lane *lane);
 struct buffer *lane_batch(struct lane *lane);
 void lane_frame_added(struct lane *lane, bool encoded);
 void lane_cut(struct lane *lane);
+/* All of a gateway that dies, and that starts. */
+void lanes_end(struct gateway *gateway);
+void lanes_begin(struct gateway *gateway);
 
 /* ---- gateway_feeds.c ---- */
 void feed_occur(struct feed *feed, const struct subscription_event *event, struct span publications, uint32_t n);
 void feed_occur_plainly(struct feed *feed, enum subscription_event_kind kind);
 struct lane *feed_first_lane(const struct feed *feed);
+/* The broker that is there and ranks first. */
+struct lane *gateway_first_lane(struct gateway *gateway, uint64_t rank);
 void feed_ask(struct feed *feed);
 
 /* ---- gateway_frames.c ---- */
 void pending_finish(struct pending *pending, const struct publish_result *result);
+
+/* ---- gateway_members.c ---- */
+/* Says that it is there, where it shows and has joined. */
+void member_show(struct feed *feed, int session);
+void member_hide(struct feed *feed, int session);
+/* Somebody's leaving could not be told yet: the subscription stays until it can. */
+bool members_owe_clears(const struct feed *feed);
+/* The subscription is live again; is_anew: over a new handle, so everyone is told again. */
+void members_renew(struct feed *feed, bool is_anew);
+void members_on_resync(struct lane *lane, struct span body);
+void members_on_told(struct feed *feed, bool has_joined, struct span info);
+void members_on_result(struct lane *lane, struct span body);
 
 #endif

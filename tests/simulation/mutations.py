@@ -66,8 +66,15 @@ COMPARED = {"forgotten-key-not-told"}
 SCENARIO_SOURCES = {
     "result-of-another-reign-kept": ("broker/redis/redis_partition.c", "while (redis_gate_is_needed(self->engine) && (batch =",
                                      "while (last_number == UINT32_MAX && (batch ="),
+    "message-behind-own-batch-dropped": ("broker/redis/redis_tell.c", "!list_is_empty(&self->gate));", "false);"),
     "topic-taken-back-forgotten": ("broker/redis/redis_node.c", "    want_topics(self);\n", ""),
     "sentinel-of-yesterday-believed": ("broker/redis/topology/redis_sentinel_answer.c", "2 * count_agreeing(answers, n, up) <= n", "n == 0"),
+    "lease-not-followed": ("broker/shard_events.c", "        shard_resync(peer, NULL, 0);", "        (void) peer;"),
+    "lease-number-not-compared": ("broker/gateway_leases.c", "(number == 0 || number == live)", "(number == 0 || live > 0)"),
+    "ghosts-not-swept": ("broker/channel_presence.c",
+                         "self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), client);", "(void) client;"),
+    "members-not-asked-for-after-opening": ("broker/shard.c", "shard_resync(entry->peer, self->doubtful, self->n_doubtful);",
+                                            "(void) entry;"),
     "sent-where-it-may-be-there": ("broker/redis/redis_queue.c", "item->maybe_number <= last_number &&",
                                    "last_number == UINT32_MAX &&"),
 }

@@ -80,10 +80,14 @@ struct model_server *server(int number) {
     return &model_world.servers[number];
 }
 
-void cut_replication(void) {
+void cut_replication_for(uint64_t ms) {
     for (int i = 0; i < model_world.n; i++) {
-        server(i)->link_cut_us = sim_now_us() + 3 * SECOND;
+        server(i)->link_cut_us = sim_now_us() + ms * MS;
     }
+}
+
+void cut_replication(void) {
+    cut_replication_for(3000);
 }
 
 void fail_over(int to) {

@@ -27,7 +27,8 @@ bool is_at(int session, uint64_t offset);
 struct position position_of(int session);
 
 struct model_server *server(int number);
-void cut_replication(void);
+void cut_replication(void); /* for 3 s */
+void cut_replication_for(uint64_t ms);
 void fail_over(int to);
 
 #define expect(condition)                                                                                              \

@@ -2,6 +2,7 @@
  * lost answer means for publishers and subscribers of fast and of safe channels. The checker watches all of them; what
  * is asserted here beside is the story. `scenarios [NAME [--trace]]`; with --patch as simulate. */
 #include "tests/simulation/scenario_stage.h"
+#include "tests/simulation/scenarios_presence.h"
 #include "tests/simulation/scenarios_routing.h"
 
 #include "base/check.h"
@@ -369,6 +370,30 @@ static void batch_known_to_the_primary_after_the_next(void) {
     end();
 }
 
+/* An own batch waits for its confirmation so long that its channel is held no more when another broker's message of it
+ * comes. The message waits behind the batch all the same: else the channel, held again for a retry, begins with the
+ * batch, and a subscriber is answered from there though more was acked. */
+static void message_behind_an_own_batch_that_waits(void) {
+    begin(WORLD_SAFE, 3, 2);
+    int owner = gateway_first_broker(0, world_channel(0));
+    publish_many(1, 3); /* the partition is open, the channel was never touched */
+    cut_replication_for(6500);
+    int first = world_publish(0, 0, owner, true, 1);
+    pass(5500);
+    expect(world_is_done(first) && world_result(first)->outcome == PUBLISH_UNKNOWN);
+    int second = publish(0, 1 - owner);
+    pass(500);
+    world_publish_again(first);
+    pass(700);
+    expect(is_ok(first) && world_result(first)->position.offset == 1);
+    expect(is_ok(second) && world_result(second)->position.offset == 2);
+    int session = checker_add_session(0);
+    world_join(session, 0);
+    pass(50);
+    expect(is_at(session, 2));
+    end();
+}
+
 /* Nobody publishes, and the partition's numbers show nothing: its subscribers hear of it all the same, within 2 s. */
 static void one_key_deleted(enum world_durability durability, int servers) {
     begin(durability, servers, 2);
@@ -415,8 +440,14 @@ static const struct scenario scenarios[] = {
     {"result_of_another_reign_is_no_ack", result_of_another_reign_is_no_ack},
     {"batch_known_to_the_primary_after_the_next", batch_known_to_the_primary_after_the_next},
     {"result_of_another_reign_is_no_ack_either_way", result_of_another_reign_is_no_ack_either_way},
+    {"message_behind_an_own_batch_that_waits", message_behind_an_own_batch_that_waits},
     {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
     {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},
+    {"gateway_cut_from_one_broker", gateway_cut_from_one_broker},
+    {"gateway_cut_from_all_brokers", gateway_cut_from_all_brokers},
+    {"ghosts_of_a_gateway_that_died", ghosts_of_a_gateway_that_died},
+    {"ghosts_of_a_gateway_that_came_back", ghosts_of_a_gateway_that_came_back},
+    {"members_after_redis_forgot_them", members_after_redis_forgot_them},
     {"option_changed_half_rolled_out", option_changed_half_rolled_out},
     {"promotion_told_to_one_broker_first", promotion_told_to_one_broker_first},
     {"sentinel_of_yesterday", sentinel_of_yesterday},

@@ -257,6 +257,14 @@ int world_publish(int channel, int gateway, int broker, bool is_keyed, unsigned 
     return self->id;
 }
 
+void world_publish_again(int publication) {
+    struct publisher *self = world.publishers[publication];
+    check(self->is_done && self->is_keyed, "only under its key");
+    self->is_done = false;
+    self->tries_left = 1;
+    try_to_publish(self, 0);
+}
+
 bool world_is_done(int publication) {
     return world.publishers[publication]->is_done;
 }
@@ -312,6 +320,11 @@ void world_heal(void) {
         sim_network_point(i, world_primary(0)->index);
     }
     model_topology_heal();
+    for (int i = 0; i < gateways_count(); i++) {
+        if (gateway_is_dead(i)) {
+            gateway_start(i);
+        }
+    }
     for (int i = 0; i < brokers_count(); i++) {
         if (!broker_is_up(i)) {
             broker_start(i);
@@ -345,6 +358,17 @@ void world_delete_meta(int channel) {
     snprintf(name, sizeof name, "%s", meta->name);
     checker_note_loss(channel);
     model_run(world_primary(group_of(world_channel(channel))), 2, (const char *const[]){"DEL", name}, NULL);
+}
+
+void world_delete_members(int channel) {
+    const struct model_key *hash = find_key(":h:", world_channel(channel));
+    check(hash != NULL, "nobody is in %s", world_channel(channel));
+    char members[128];
+    char opening[128];
+    snprintf(members, sizeof members, "%s", hash->name);
+    snprintf(opening, sizeof opening, "%.*s:p", (int) (strchr(members, '}') - members) + 1, members);
+    checker_note_loss(-1);
+    model_run(world_primary(group_of(world_channel(channel))), 3, (const char *const[]){"DEL", members, opening}, NULL);
 }
 
 /* Where a channel stands in Redis; false: it was never touched. */

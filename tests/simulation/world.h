@@ -44,6 +44,8 @@ bool world_may_promote(const struct model_server *server);
 void world_fail_over(struct model_server *to, uint64_t late_us);
 /* The channel's meta key goes, alone. */
 void world_delete_meta(int channel);
+/* Its members go, with what its partition was opened under. */
+void world_delete_members(int channel);
 /* What brokers are started with; to be changed for broker_set. */
 struct broker_settings world_settings(void);
 /* 0 and 1 lie in one partition, 2 in another. */
@@ -52,6 +54,8 @@ const char *world_channel(int number);
 /* ---- work ---- */
 /* A publisher begins: `tries` attempts, later ones under the same key. Returns the publication's number. */
 int world_publish(int channel, int gateway, int broker, bool is_keyed, unsigned tries);
+/* Its publisher, who has his last answer, tries once more. */
+void world_publish_again(int publication);
 bool world_is_done(int publication); /* its publisher has its last answer */
 /* Its last answer. */
 const struct publish_result *world_result(int publication);

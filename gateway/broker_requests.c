@@ -8,7 +8,8 @@
  *
  * A waiting request is a copy of its encoded frame; it goes as soon as a link takes it, in order within a lane.
  * Failure modes: too large 124; more waiting than the bound 111 at once; still waiting at the deadline 111 (brokers are
- * there, no credit) or 100 (none is alive); an answer that comes after the end is dropped and counted. A request whose
+ * there, no credit) or 100 (none is alive); what was sent is given up a moment after the deadline that the broker was
+ * told; an answer that comes after the end is dropped and counted. A request whose
  * batch is open at its deadline counts as sent: it may still go. */
 #include "gateway/broker_requests.h"
 
@@ -18,6 +19,10 @@
 #include "base/memory.h"
 #include "gateway/broker_links.h"
 #include "gateway/key_table.h"
+
+/* A broker that refuses something at its deadline looks at deadlines now and then, and its answer travels: a definite
+ * no that is under way is worth more than "unknown". */
+enum { ANSWER_GRACE_MS = 250 };
 
 enum { WAITING_MAX = 4096, UNSENT_LISTS = 16, BLOCKED_LANES_MAX = 64 };
 #define WAITING_BYTES_MAX ((size_t) 16 << 20)
@@ -155,6 +160,11 @@ static void on_deadline(struct timer_entry *timer) {
     broker_requests_t *self = request->requests;
     if (request->waiting != NULL) {
         finish_later(self, request, some_broker_is_alive(self) ? ERROR_TOO_MANY_REQUESTS : ERROR_INTERNAL);
+        return;
+    }
+    if (!request->is_overdue) {
+        request->is_overdue = true;
+        timer_wheel_set(self->wheel, timer, clock_monotonic_ms() + ANSWER_GRACE_MS);
         return;
     }
     finish_later(self, request, error_when_cut_off(request));

@@ -80,8 +80,9 @@ struct broker_request {
     struct timer_entry timer;
     struct list_link link;
     enum error_code early_error;
-    bool sent;    /* handed to ZeroMQ: from then on it may have happened */
-    uint8_t kind; /* of its frame */
+    bool sent;       /* handed to ZeroMQ: from then on it may have happened */
+    bool is_overdue; /* the deadline is over; its answer may be on its way */
+    uint8_t kind;    /* of its frame */
     broker_requests_t *requests;
     struct waiting_frame *waiting;
     uint64_t started_us;

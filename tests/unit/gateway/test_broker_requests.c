@@ -276,6 +276,25 @@ static void an_unanswered_publish_ends_unknown_and_an_unanswered_read_with_100(v
     assert_int_equal(write.n_done, 1);
 }
 
+/* A broker refuses at the deadline it was told: its answer cannot come before that. */
+static void a_definite_no_at_the_deadline_is_not_turned_into_unknown(void **state) {
+    (void) state;
+    bench.config.request_timeout_ms = 100;
+    start_with_one_broker();
+    struct asked asked = fresh();
+    publish(&asked, "news", "1");
+    uint16_t shard;
+    uint32_t id = expect_publish(brokers[0], &shard).request;
+    uint64_t told_at_ms = clock_monotonic_ms() + 130;
+    AWAIT(clock_monotonic_ms() >= told_at_ms);
+    assert_int_equal(asked.n_done, 0);
+    wire_encode_error(wire_broker_batch(brokers[0]),
+                      &(struct wire_error){.request = id, .code = ERROR_INTERNAL, .flags = WIRE_ERROR_TEMPORARY});
+    wire_broker_send(brokers[0], shard, 1);
+    AWAIT(asked.n_done == 1);
+    assert_int_equal(asked.answer.error, ERROR_INTERNAL);
+}
+
 static void a_lost_link_ends_what_was_sent_as_unknown(void **state) {
     (void) state;
     bench.config.request_timeout_ms = DEADLINE_MS;
@@ -671,6 +690,7 @@ int main(void) {
         REQUEST_TEST(more_than_the_bound_of_waiting_requests_are_refused_but_not_inside_the_call),
         REQUEST_TEST(too_large_a_publication_is_refused),
         REQUEST_TEST(an_unanswered_publish_ends_unknown_and_an_unanswered_read_with_100),
+        REQUEST_TEST(a_definite_no_at_the_deadline_is_not_turned_into_unknown),
         REQUEST_TEST(a_lost_link_ends_what_was_sent_as_unknown),
         REQUEST_TEST(after_a_reset_the_worker_says_hello_anew),
         REQUEST_TEST(a_shard_that_answers_no_beats_loses_the_link),

@@ -229,8 +229,9 @@ static void encode_item(const struct redis_item *item, struct buffer *out) {
         redis_request_bytes(out, buffer_span(&item->member));
         return;
     }
-    const uint8_t version = REDIS_ENTRY_VERSION;
-    const struct span parts[] = {span_of(&version, 1), payload_span(item->publication)};
+    uint8_t head[REDIS_ENTRY_HEAD_SIZE];
+    redis_entry_head(payload_span(item->publication), head);
+    const struct span parts[] = {span_of(head, sizeof head), payload_span(item->publication)};
     redis_request_parts(out, parts, 2);
     if (item->key != NULL) {
         redis_request_bytes(out, span_of(&item->payload_hash, sizeof item->payload_hash));

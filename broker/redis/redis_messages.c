@@ -3,6 +3,8 @@
 
 #include "base/wire.h"
 
+#include <xxhash.h>
+
 static struct epoch read_epoch(struct cursor *cursor) {
     struct span text = cursor_bytes(cursor, EPOCH_LENGTH);
     if (text.size == 0 || text.data[0] == '\0') {
@@ -100,8 +102,10 @@ static bool read_channels(struct cursor *cursor, struct redis_topic_message *mes
     return true;
 }
 
+/* Bytes that changed in Redis may still read as a publication: the hash tells. */
 static struct span read_publication(struct cursor *cursor) {
     uint8_t version = cursor_u8(cursor);
+    uint64_t hash = cursor_u64(cursor);
     const uint8_t *start = cursor->at;
     size_t left = cursor->left;
     struct wire_publication publication;
@@ -109,7 +113,13 @@ static struct span read_publication(struct cursor *cursor) {
         cursor->failed = true;
         return SPAN_EMPTY;
     }
-    return span_of(start, left - cursor->left);
+    size_t size = left - cursor->left;
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION /* a fuzzer cannot find a hash, and shall see what is behind it */
+    cursor->failed = cursor->failed || XXH64(start, size, 0) != hash;
+#else
+    (void) hash;
+#endif
+    return span_of(start, size);
 }
 
 static void read_member(struct cursor *cursor, struct redis_topic_item *item) {
@@ -198,6 +208,14 @@ bool redis_member_append(struct buffer *out, const struct redis_member *member) 
     return member->gateway_id.size <= UINT8_MAX && buffer_append_u8(out, (uint8_t) member->gateway_id.size) &&
            buffer_append_span(out, member->gateway_id) && buffer_append_u64(out, member->lease_number) &&
            buffer_append_span(out, member->info);
+}
+
+void redis_entry_head(struct span publication, uint8_t ret_head[REDIS_ENTRY_HEAD_SIZE]) {
+    uint64_t hash = XXH64(publication.data, publication.size, 0);
+    ret_head[0] = REDIS_ENTRY_VERSION;
+    for (unsigned i = 1; i < REDIS_ENTRY_HEAD_SIZE; i++, hash >>= 8) {
+        ret_head[i] = (uint8_t) hash;
+    }
 }
 
 bool redis_entry_parse(struct span entry, struct span *ret_publication) {

@@ -13,7 +13,8 @@ enum {
     REDIS_REIGN_LENGTH = 40,
     REDIS_BATCH_CHANNELS_MAX = 255,
     REDIS_BATCH_ITEMS_MAX = 1024,
-    REDIS_ENTRY_VERSION = 1, /* of a stored publication: first byte of stream entries and items */
+    REDIS_ENTRY_VERSION = 2,   /* of a stored publication: first byte of stream entries and items */
+    REDIS_ENTRY_HEAD_SIZE = 9, /* the version, then XXH64 (seed 0) of the publication behind it */
     REDIS_TOPIC_VERSION = 1,
 };
 
@@ -101,7 +102,9 @@ struct redis_member {
 bool redis_member_parse(struct span value, struct redis_member *ret_member);
 bool redis_member_append(struct buffer *out, const struct redis_member *member);
 
-/* The publication inside a stored entry (behind the version byte); false: not ours. */
+/* What stands before an encoded publication (its offset still 0) in a stream entry and in a topic's item. */
+void redis_entry_head(struct span publication, uint8_t ret_head[REDIS_ENTRY_HEAD_SIZE]);
+/* The publication inside a stored entry; false: not ours, or not as it was written. */
 bool redis_entry_parse(struct span entry, struct span *ret_publication);
 
 #endif

@@ -423,7 +423,7 @@ static void encode_load(const struct redis_read *self, struct buffer *head) {
     buffer_append_u32(head, (uint32_t) request->options->history_size);
     buffer_append_u64(head, positive(request->options->history_meta_ttl_ms));
     buffer_append_u32(head, request->limit);
-    /* Redis counts its version byte too. */
+    /* Redis counts what stands before each, too. */
     buffer_append_u64(head, request->bytes_limit == 0 ? bytes_max : request->bytes_limit);
     buffer_append_u64(head, wanted_from(request));
     buffer_append_u8(head, request->reverse);

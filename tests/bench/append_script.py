@@ -17,7 +17,7 @@ import time
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "broker/redis/scripts"
 TAG, BOOT, GENERATION = "cb:{0}", b"b:ABCDEFGHIJKL", b"G" * 16
-PUBLICATION = b"\1" + b"\0" * 24 + b"x" * 128
+PUBLICATION = b"\2" + b"\0" * 8 + b"\0" * 24 + b"x" * 128
 CHANNELS, PIPELINE, CALLS, RUNS = 1000, 20, 5000, 5
 
 

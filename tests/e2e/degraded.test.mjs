@@ -124,6 +124,36 @@ test('the file system under the log of Redis is full: publishes are refused for 
   client.disconnect();
 });
 
+/* Streams take no changes: it is written anew, with one bit other than it was, which leaves the JSON sound. */
+const FLIP = `local all = redis.call('XRANGE', KEYS[1], '-', '+')
+redis.call('DEL', KEYS[1])
+for i, entry in ipairs(all) do redis.call('XADD', KEYS[1], entry[1], 'p', i == 2 and string.gsub(entry[2][2], 'right', 'rigit') or entry[2][2]) end`;
+
+test('an entry that changed in Redis is nobody\'s publication: who recovers over it is told', async () => {
+  const channel = 'demo:flipped';
+  const settings = `redis:\n  url: ${redis.url}\n`;
+  const before = await world.broker({ id: 'before', settings });
+  const itsGateway = await world.gateway({ brokers: [before] });
+  const client = await world.connected(itsGateway);
+  for (const i of [1, 2, 3]) await client.publish(channel, { i, is: 'right' });
+  const { epoch } = await client.history(channel, { limit: 0 });
+  const keys = redis.cli('keys', `*:s:${channel}`).trim().split('\n');
+  assert.equal(keys.length, 1);
+  redis.cli('eval', FLIP, '1', keys[0]);
+  await before.stop(); /* its memory still has what was published */
+  await world.broker({ id: 'after', settings, port: before.port });
+  const recovered = async (offset) => {
+    const subscription = await subscribed(client, channel, { since: { offset, epoch } });
+    const { wasRecovering, recovered: is } = subscription.events.find((event) => event.name === 'subscribed');
+    assert.ok(wasRecovering);
+    client.removeSubscription(subscription);
+    return [is, subscription.got.map((p) => p.data.i)];
+  };
+  assert.deepEqual(await recovered(2), [true, [3]], 'behind it all is well');
+  assert.deepEqual((await recovered(1))[0], false);
+  client.disconnect();
+});
+
 test('a Redis that is too old is refused, with what to do about it', async () => {
   const relay = net.createServer((near) => {
     const far = net.connect(redis.port, '127.0.0.1');

@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 #include "base/partition.h"
+#include "base/wire.h"
+#include "broker/redis/redis_messages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -429,16 +431,18 @@ static void complain(void) {
     }
 }
 
-/* The publication in a stream entry: version byte, then the wire's: offset u64, time i64, flags u8, data sized. */
+/* The number that the publication in a stream entry carries. */
 static int id_at(void *context, uint64_t offset) {
     const struct model_key *stream = context;
     for (size_t i = 0; stream != NULL && i < stream->n; i++) {
         if (stream->entries[i].ms == offset && stream->entries[i].n > 0) {
-            struct cursor cursor = cursor_of(stream->entries[i].fields[0].value);
-            cursor_bytes(&cursor, 18);
-            struct span data = cursor_sized(&cursor);
+            struct span encoded;
+            struct wire_publication publication;
+            check(redis_entry_parse(stream->entries[i].fields[0].value, &encoded), "an entry is not as it was written");
+            struct cursor cursor = cursor_of(encoded);
+            check(wire_read_publication(&cursor, &publication), "a malformed publication");
             char text[16];
-            snprintf(text, sizeof text, "%.*s", (int) data.size, (const char *) data.data);
+            snprintf(text, sizeof text, "%.*s", (int) publication.data.size, (const char *) publication.data.data);
             return atoi(text);
         }
     }

@@ -8,7 +8,7 @@
 --       item: which channel), marks Hc0 (empty, or a byte an item: 1 = keyed, 2 = versioned, 3 = both)
 --       channel: kind B; 1 positioned: durability c1, known epoch c16, known top I8, size Bc0, the next offset as text
 --       (where the known top is right) Bc0, ttl in ms I8, meta ttl in ms I8, name Bc0; 2 plain, 3 presence: name Bc0
---       item: a version byte and a publication; presence: what B (1 set, 2 set silently, 3 clear), client Bc0, value I4c0
+--       item: a version byte, a hash of 8 bytes and a publication; presence: what B (1 set, 2 set silently, 3 clear), client Bc0, value I4c0
 -- Reply one string: 'R' NEWREIGN, 'B' BEHIND, 'S' STALE (nothing was done), or 'O' and the results:
 --       flags B (1: seq is this batch's own), seq I8, channels B, a channel: epoch c16, first new offset I8;
 --       then what is not plain: item I2 (from 1), what B: 1 duplicate (epoch c16, offset I8), 2 KEY_REUSED, 3 CORRUPT,

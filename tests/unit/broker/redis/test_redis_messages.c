@@ -11,8 +11,13 @@
 static const char epoch_a[] = "aaaaaaaaaaaaaaaa";
 
 static void append_publication(struct buffer *out, const char *data) {
-    buffer_append_u8(out, REDIS_ENTRY_VERSION);
-    wire_append_publication(out, &(struct wire_publication){.time_ms = 5, .data = span_of_text(data)});
+    struct buffer publication = BUFFER_EMPTY;
+    uint8_t head[REDIS_ENTRY_HEAD_SIZE];
+    wire_append_publication(&publication, &(struct wire_publication){.time_ms = 5, .data = span_of_text(data)});
+    redis_entry_head(buffer_span(&publication), head);
+    buffer_append(out, head, sizeof head);
+    buffer_append_span(out, buffer_span(&publication));
+    buffer_finish(&publication);
 }
 
 static void append_channel(struct buffer *out, uint8_t kind, const char *name, const char *epoch, uint64_t first) {
@@ -233,7 +238,7 @@ static void results_cut_anywhere_end_without_harm(void **state) {
     buffer_finish(&bytes);
 }
 
-static void an_entry_is_a_version_and_exactly_one_publication(void **state) {
+static void an_entry_is_a_version_a_hash_and_exactly_one_publication(void **state) {
     (void) state;
     struct buffer bytes = BUFFER_EMPTY;
     struct span publication;
@@ -247,6 +252,21 @@ static void an_entry_is_a_version_and_exactly_one_publication(void **state) {
     buffer_finish(&bytes);
 }
 
+/* However well it still reads: {"k":"backend-1"} may not become {"k":"backend-q"} in Redis. */
+static void an_entry_with_any_bit_flipped_is_none(void **state) {
+    (void) state;
+    struct buffer bytes = BUFFER_EMPTY;
+    struct span publication;
+    append_publication(&bytes, "{\"k\":\"backend-1\"}");
+    for (size_t bit = 0; bit < 8 * bytes.size; bit++) {
+        bytes.data[bit / 8] ^= (uint8_t) (1U << bit % 8);
+        assert_false(redis_entry_parse(buffer_span(&bytes), &publication));
+        bytes.data[bit / 8] ^= (uint8_t) (1U << bit % 8);
+    }
+    assert_true(redis_entry_parse(buffer_span(&bytes), &publication));
+    buffer_finish(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_topic_message_tells_its_items_in_order),
@@ -257,7 +277,8 @@ int main(void) {
         cmocka_unit_test(another_version_is_refused),
         cmocka_unit_test(results_name_the_places_and_what_is_not_plain),
         cmocka_unit_test(results_cut_anywhere_end_without_harm),
-        cmocka_unit_test(an_entry_is_a_version_and_exactly_one_publication),
+        cmocka_unit_test(an_entry_is_a_version_a_hash_and_exactly_one_publication),
+        cmocka_unit_test(an_entry_with_any_bit_flipped_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -232,6 +232,19 @@ const struct namespace_options *namespace_set_find(const namespace_set_t *self, 
     return NULL;
 }
 
+bool namespace_set_lacks(const namespace_set_t *self, const namespace_set_t *other) {
+    size_t at = 0; /* both are sorted */
+    for (size_t i = 0; i < other->n; i++) {
+        while (at < self->n && strcmp(self->sorted[at]->name, other->sorted[i]->name) < 0) {
+            at++;
+        }
+        if (at == self->n || strcmp(self->sorted[at]->name, other->sorted[i]->name) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tell_twin(const struct config_section_list *list, const struct namespace_options *twin,
                       const struct namespace_options *first, const char *prefix, config_errors_t *errors) {
     struct buffer path = BUFFER_EMPTY;

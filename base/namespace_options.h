@@ -66,6 +66,8 @@ void namespace_set_destroy(namespace_set_t **self_p);
 /* The options for a channel; NULL: no such namespace (error 102), or no entry with an empty name for a channel without
  * one. */
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel);
+/* Has `other` a name that this one has not? */
+bool namespace_set_lacks(const namespace_set_t *self, const namespace_set_t *other);
 /* Reports duplicate and invalid names. */
 void namespace_set_verify(const struct config_section_list *list, const char *prefix, config_errors_t *errors);
 /* The same for two processes whose namespaces behave alike. */

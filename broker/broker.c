@@ -304,6 +304,7 @@ void broker_reload(broker_t *self, const struct broker_config *config) {
     self->old_namespaces = self->later_namespaces;
     self->later_namespaces = namespace_set_new(&config->namespaces);
     self->reload++;
+    switchboard_set_config_hash(self->switchboard, namespace_set_hash(self->later_namespaces));
     backend_api_reload(self->backend_api, self->later_namespaces);
     for (uint32_t i = 0; i < self->n_shards; i++) {
         shard_post_reload(self->shards[i], self->later_namespaces, self->reload);

@@ -326,6 +326,7 @@ static void finish(switchboard_t *self) {
 switchboard_t *switchboard_new(const struct switchboard_options *options) {
     switchboard_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
+    atomic_init(&self->config_hash, options->config_hash);
     self->metrics = metric_values_new(options->metrics, switchboard_metric_rows, SWITCHBOARD_METRICS_COUNT);
     return self;
 }
@@ -350,6 +351,10 @@ void switchboard_destroy(switchboard_t **self_p) {
     }
     finish(self);
     *self_p = NULL;
+}
+
+void switchboard_set_config_hash(switchboard_t *self, uint64_t hash) {
+    atomic_store(&self->config_hash, hash);
 }
 
 void switchboard_read_figures(const switchboard_t *self, struct switchboard_figures *ret_figures) {

@@ -43,6 +43,9 @@ void switchboard_post_reset(void *context, uint32_t peer, enum wire_reset_reason
 /* DRAIN to all peers, now and to those that come later. */
 void switchboard_post_drain(switchboard_t *self, uint32_t within_ms);
 
+/* The namespaces are other ones since a reload: for the next HELLO. Any thread. */
+void switchboard_set_config_hash(switchboard_t *self, uint64_t hash);
+
 struct switchboard_figures {
     uint64_t peers;
     uint64_t stalled_ms;

@@ -73,6 +73,7 @@ struct switchboard {
     uint32_t drain_within_ms;
     char endpoint[SWITCHBOARD_ENDPOINT_MAX];
     atomic_uint_fast64_t seen_peers;
+    atomic_uint_fast64_t config_hash; /* of options at first */
 };
 
 /* switchboard_peers.c */

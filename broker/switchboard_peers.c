@@ -175,7 +175,7 @@ static void send_welcome(switchboard_t *self, struct switchboard_peer *peer) {
                                    .heartbeat_ms = (uint32_t) config->heartbeat_ms,
                                    .credit_frames = WIRE_CREDIT_FRAMES,
                                    .credit_bytes = WIRE_CREDIT_BYTES,
-                                   .config_hash = self->options.config_hash};
+                                   .config_hash = atomic_load(&self->config_hash)};
     struct buffer batch = BUFFER_EMPTY;
     wire_batch_begin(&batch);
     wire_encode_welcome(&batch, &welcome);
@@ -276,9 +276,10 @@ static void add_peer(switchboard_t *self, const struct routing_id *routing, uint
     metric_change(self->metrics, SWITCHBOARD_PEERS, 1);
     atomic_store(&self->seen_peers, HASH_CNT(by_number, self->by_number));
     log_link("gateway_linked", peer, "hello");
-    if (hello->config_hash != 0 && hello->config_hash != self->options.config_hash) {
+    uint64_t ours = atomic_load(&self->config_hash);
+    if (hello->config_hash != 0 && hello->config_hash != ours) {
         log_warning("config_differs", log_span("gateway", hello->gateway_id), log_u64("theirs", hello->config_hash),
-                    log_u64("ours", self->options.config_hash));
+                    log_u64("ours", ours));
     }
     tell_shards(self, peer);
     send_welcome(self, peer);

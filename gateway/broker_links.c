@@ -421,6 +421,10 @@ bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struc
     return true;
 }
 
+void broker_links_set_config_hash(broker_links_t *self, uint64_t hash) {
+    self->settings.config_hash = hash;
+}
+
 void broker_links_reset_all(broker_links_t *self) {
     list_for_each (at, broker_directory_entries(self->directory)) {
         uplink_reset(((struct broker_link *) list_entry(at, struct broker_entry, link)->uplink)->uplink,
@@ -479,7 +483,7 @@ static void on_added(void *context, struct broker_entry *entry) {
         .gateway_id = self->gateway_id,
         .worker = self->settings.worker,
         .boot_nonce = self->settings.boot_nonce,
-        .config_hash = self->settings.config_hash,
+        .config_hash = &self->settings.config_hash,
         .heartbeat_ms = self->heartbeat_ms,
         .heartbeat_timeout_ms = self->heartbeat_timeout_ms,
         .callbacks = &self->uplink_callbacks,

@@ -585,6 +585,10 @@ void broker_requests_set_draining(broker_requests_t *self, bool draining) {
     broker_links_set_draining(self->links, draining);
 }
 
+void broker_requests_set_config_hash(broker_requests_t *self, uint64_t hash) {
+    broker_links_set_config_hash(self->links, hash);
+}
+
 void broker_requests_summary(const broker_requests_t *self, struct broker_summary *ret_summary) {
     broker_links_summary(self->links, ret_summary);
 }

@@ -56,6 +56,8 @@ void broker_requests_close(broker_requests_t **self_p, void (*on_closed)(void *c
 struct broker_links *broker_requests_links(broker_requests_t *self);
 /* Told to the brokers in the heartbeats. */
 void broker_requests_set_draining(broker_requests_t *self, bool draining);
+/* The namespaces are other ones since a reload. */
+void broker_requests_set_config_hash(broker_requests_t *self, uint64_t hash);
 
 struct broker_answer {
     enum error_code error;    /* ERROR_NONE: fine. OUTCOME_UNKNOWN where it may have happened */

@@ -228,8 +228,13 @@ static uint64_t memory_max(const struct gateway_config *config) {
 static struct worker_settings worker_settings(gateway_t *self, const struct gateway_config *config) {
     uint32_t most = connections_max(config);
     atomic_store(&self->connections_max, most);
-    return (struct worker_settings){config, self->namespaces,   self->tls,
-                                    most,   memory_max(config), serves_raw(self, config)};
+    return (struct worker_settings){.config = config,
+                                    .namespaces = self->namespaces,
+                                    .tls = self->tls,
+                                    .connections_max = most,
+                                    .memory_max = memory_max(config),
+                                    .outbox_bytes = (size_t) (memory_max(config) / OUTBOX_SHARE / self->n_wanted),
+                                    .raw_endpoint = serves_raw(self, config)};
 }
 
 static void apply_log(const struct gateway_config *config) {
@@ -308,7 +313,6 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         .token_context = self,
         .port = (int) self->config.http_port,
         .sockets_max = sockets_max(),
-        .outbox_bytes = (size_t) (memory_max(&self->config) / OUTBOX_SHARE / self->n_wanted),
         .boot_nonce = random_u64(),
         .zmq_context = self->options.zmq_context,
         .metrics = self->options.metrics,

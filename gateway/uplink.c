@@ -143,7 +143,7 @@ static void greet(uplink_t *self) {
                                                          .gateway_id = span_of_text(self->settings.gateway_id),
                                                          .worker = self->settings.worker,
                                                          .boot_nonce = self->settings.boot_nonce,
-                                                         .config_hash = self->settings.config_hash});
+                                                         .config_hash = *self->settings.config_hash});
     uplink_seal_for_switchboard(self);
     switch (uplink_send(self, buffer_span(&self->scrap))) {
     case UPLINK_SENT:

@@ -57,7 +57,7 @@ struct uplink_settings {
     const char *gateway_id;        /* borrowed as long as the uplink */
     uint32_t worker;
     uint64_t boot_nonce;
-    uint64_t config_hash;
+    const uint64_t *config_hash; /* read at each HELLO: a reload makes another one; borrowed as long as the uplink */
     uint32_t heartbeat_ms;
     uint32_t heartbeat_timeout_ms;
     const struct uplink_callbacks *callbacks; /* borrowed as long as the uplink */

@@ -43,7 +43,7 @@ static void become_live(uplink_t *self, const struct wire_welcome *welcome) {
     open_lanes(self, welcome);
     log_info("broker_linked", log_text("endpoint", self->endpoint), log_span("broker", welcome->broker_id),
              log_u64("shards", welcome->shards),
-             log_bool("same_config", welcome->config_hash == self->settings.config_hash));
+             log_bool("same_config", welcome->config_hash == *self->settings.config_hash));
     self->settings.callbacks->on_live(self->settings.context, self);
     start_beating(self, welcome);
 }

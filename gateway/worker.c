@@ -232,6 +232,7 @@ static void on_flush(void *context) {
 static void use_settings(worker_t *self, const struct worker_settings *settings) {
     self->sessions.config = settings->config;
     self->sessions.namespaces = settings->namespaces;
+    self->sessions.outbox_budget.limit = settings->outbox_bytes;
     self->websockets.config = settings->config;
     self->websockets.connections_max = settings->connections_max;
     self->memory_max = settings->memory_max;
@@ -240,6 +241,16 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
     http_api_configure(self->http_api, settings->config, settings->namespaces);
+}
+
+/* Between two messages nobody walks the hub, so subscriptions may end here. */
+static void reload(worker_t *self, const struct worker_settings *settings) {
+    bool lacks_some = namespace_set_lacks(settings->namespaces, self->sessions.namespaces);
+    use_settings(self, settings);
+    broker_requests_set_config_hash(self->brokers, namespace_set_hash(settings->namespaces));
+    if (lacks_some) {
+        session_end_unserved(&self->sessions);
+    }
 }
 
 /* --- messages of clients whose POST came to another worker than their stream --- */
@@ -296,9 +307,9 @@ static void on_message(void *context, struct actor_message *message) {
     worker_t *self = context;
     switch ((enum worker_message) message->kind) {
     case MESSAGE_RELOAD: {
-        struct reload_message *reload = (struct reload_message *) message;
-        use_settings(self, &reload->settings);
-        uv_sem_post(reload->taken);
+        struct reload_message *request = (struct reload_message *) message;
+        reload(self, &request->settings);
+        uv_sem_post(request->taken);
         break;
     }
     case MESSAGE_TRUST:
@@ -380,7 +391,7 @@ static bool start_brokers(worker_t *self, char *ret_error, size_t error_size) {
 
 static void start_sessions(worker_t *self) {
     session_environment_init(&self->sessions, websocket_frame_message);
-    quota_init(&self->sessions.outbox_budget, self->options.outbox_bytes, NULL);
+    quota_init(&self->sessions.outbox_budget, self->options.settings.outbox_bytes, NULL);
     self->session_metrics = metric_values_new(self->options.metrics, session_metric_table, session_metric_count);
     self->sessions.metrics = self->session_metrics;
     self->sessions.user_limits = self->options.user_limits;

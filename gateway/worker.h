@@ -21,6 +21,7 @@ struct worker_settings {
     const tls_credentials_t *tls; /* NULL: no TLS; then never any */
     uint32_t connections_max;     /* of the process */
     uint64_t memory_max;          /* of the process */
+    size_t outbox_bytes;          /* of all sessions of this worker; 0 = no bound of its own */
     bool raw_endpoint;            /* is served */
 };
 
@@ -32,7 +33,6 @@ struct worker_options {
     uint32_t index;
     int port;             /* 0: a free one, see worker_port */
     uint32_t sockets_max; /* of the process */
-    size_t outbox_bytes;  /* of all sessions of this worker; 0 = no bound of its own */
     uint64_t boot_nonce;  /* one for the process */
     void *zmq_context;
     metrics_t *metrics;

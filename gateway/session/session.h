@@ -112,6 +112,10 @@ size_t session_shed_slowest(struct session_environment *environment);
  * token is. Not while the hub walks its members. */
 void session_end_revoked(struct session_environment *environment);
 
+/* The namespaces are other ones: ends the subscriptions to channels that have none any more (session_reload.c). Not
+ * while the hub walks its members. */
+void session_end_unserved(struct session_environment *environment);
+
 /* The frame function is missing here, it comes with session_environment_init. */
 extern const struct hub_callbacks session_hub_callbacks;
 

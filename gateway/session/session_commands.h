@@ -166,6 +166,8 @@ void session_stand_in_presence(struct subscription *subscription);
 void session_drop_subscription(struct subscription **subscription_p);
 /* Tells the client by an unsubscribe push, and drops. */
 void session_end_subscription(struct subscription **subscription_p, uint32_t code, const char *reason);
+/* One that is joining, and will not: an error reply where the client asked, else 3004; it may be gone then. */
+void session_fail_joining(struct subscription *subscription, enum error_code code);
 /* Both tell the new info to channels in whose presence it stands. */
 void session_set_chan_info(struct subscription *subscription, struct span chan_info);
 void session_renew_presence(session_t *self); /* the session's own info has changed */
@@ -267,6 +269,7 @@ enum session_metric {
     SESSION_METRIC_DEFERRED,
     SESSION_METRIC_SUBSCRIPTIONS_LOST,
     SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,
+    SESSION_METRIC_SUBSCRIPTIONS_UNSERVED,
 #define SESSION_METRIC_DISCONNECT(name, code, reason) SESSION_METRIC_DISCONNECT_##name,
     DISCONNECT_CODES(SESSION_METRIC_DISCONNECT)
 #undef SESSION_METRIC_DISCONNECT

@@ -43,6 +43,9 @@ const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_SUBSCRIPTIONS_EXPIRED] = {"callboard_client_subscriptions_ended_total",
                                               "Subscriptions ended by the gateway.", METRIC_COUNTER,
                                               "reason=\"subscription expired\""},
+    [SESSION_METRIC_SUBSCRIPTIONS_UNSERVED] = {"callboard_client_subscriptions_ended_total",
+                                               "Subscriptions ended by the gateway.", METRIC_COUNTER,
+                                               "reason=\"namespace removed\""},
     ERROR_CODES(ERROR_ROW) DISCONNECT_CODES(DISCONNECT_ROW)};
 const size_t session_metric_count = SESSION_METRICS;
 

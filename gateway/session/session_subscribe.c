@@ -57,7 +57,9 @@ void session_end_subscription(struct subscription **subscription_p, uint32_t cod
     session_end_reply(self);
     session_drop_subscription(subscription_p);
     if (self->raw != NULL) { /* the subscription was all there was */
-        session_disconnect(self, code == UNSUBSCRIBED_EXPIRED ? DISCONNECT_SUB_EXPIRED : DISCONNECT_INSUFFICIENT_STATE);
+        session_disconnect(self, code == UNSUBSCRIBED_EXPIRED     ? DISCONNECT_SUB_EXPIRED
+                                 : code == UNSUBSCRIBED_BY_SERVER ? DISCONNECT_PERMISSION_DENIED
+                                                                  : DISCONNECT_INSUFFICIENT_STATE);
     }
 }
 
@@ -227,13 +229,16 @@ static void on_joined(struct hub_member *member, const struct hub_joined *joined
     }
 }
 
-static void on_join_failed(struct hub_member *member, enum error_code code) {
-    struct subscription *subscription = member->owner;
+void session_fail_joining(struct subscription *subscription, enum error_code code) {
     if (subscription->is_server_side) {
         session_disconnect(subscription->session, DISCONNECT_SERVER_ERROR);
     } else {
         fail(subscription, code);
     }
+}
+
+static void on_join_failed(struct hub_member *member, enum error_code code) {
+    session_fail_joining(member->owner, code);
 }
 
 static void deliver(struct hub_member *member, payload_t *framed) {

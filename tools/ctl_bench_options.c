@@ -36,6 +36,7 @@ static const struct number_option numbers[] = {
     {"publishers", PLACE(publishers), 0, 1000},
     {"in-flight", PLACE(in_flight), 1, 100000},
     {"size", PLACE(size), BENCH_SIZE_MIN, BENCH_SIZE_MAX},
+    {"storm", PLACE(missed), 1, 1000},
 };
 static const struct number_option durations[] = {
     /* in the unit that the plan has, given as ms or µs */
@@ -49,6 +50,8 @@ enum { N_NUMBERS = sizeof numbers / sizeof numbers[0], N_DURATIONS = sizeof dura
 enum {
     URL,
     RAW,
+    NCHAN,
+    STORM_TO,
     RATE,
     CHURN,
     PREFIX,
@@ -69,6 +72,8 @@ enum {
 static const struct option others[N_OTHERS] = {
     [URL] = {"url", required_argument, NULL, 0},
     [RAW] = {"raw", no_argument, NULL, 0},
+    [NCHAN] = {"nchan", no_argument, NULL, 0},
+    [STORM_TO] = {"storm-to", required_argument, NULL, 0},
     [RATE] = {"rate", required_argument, NULL, 0},
     [CHURN] = {"churn", required_argument, NULL, 0},
     [PREFIX] = {"channel-prefix", required_argument, NULL, 0},
@@ -173,6 +178,16 @@ static int read_url(struct bench_plan *plan, const char *text) {
     return CTL_DONE;
 }
 
+/* One more target, which nobody goes to at first. */
+static int read_storm_target(struct bench_plan *plan, const char *text) {
+    int outcome = read_url(plan, text);
+    if (outcome == CTL_DONE) {
+        plan->storm_target = plan->targets[--plan->n_targets];
+        plan->has_storm_target = true;
+    }
+    return outcome;
+}
+
 static int read_pid(struct bench_options *self, char *text) {
     char *equals = strchr(text, '=');
     uint64_t pid;
@@ -239,14 +254,19 @@ static int read_assertions(struct bench_options *self, const char *text) {
     return CTL_DONE;
 }
 
-static int read_other(struct bench_options *self, int which, char *text, bool *raw) {
+static int read_other(struct bench_options *self, int which, char *text, enum bench_protocol_kind *spoken) {
     struct bench_plan *plan = &self->plan;
     switch (which) {
     case URL:
         return read_url(plan, text);
     case RAW:
-        *raw = true;
+        *spoken = BENCH_RAW;
         return CTL_DONE;
+    case NCHAN:
+        *spoken = BENCH_NCHAN;
+        return CTL_DONE;
+    case STORM_TO:
+        return read_storm_target(plan, text);
     case RATE:
         return read_rate(plan, text);
     case CHURN:
@@ -289,23 +309,49 @@ static int read_other(struct bench_options *self, int which, char *text, bool *r
     }
 }
 
+/* Who misses something has to go, and to say where it was. */
+static int judge_storm(const struct bench_plan *plan) {
+    if (plan->missed == 0) {
+        return plan->has_storm_target ? ctl_usage_error("bench", "--storm-to needs --storm") : CTL_DONE;
+    }
+    if (!bench_protocol_of(plan->protocol)->can_resume) {
+        return ctl_usage_error("bench", "--storm: %s has no positions to come back with",
+                               bench_protocol_of(plan->protocol)->name);
+    }
+    if (plan->churn != BENCH_NO_CHURN) {
+        return ctl_usage_error("bench", "--storm and --churn are two things");
+    }
+    if (plan->channels == 0 || plan->publishers == 0 || (uint64_t) plan->channels * plan->publishers >= plan->users) {
+        return ctl_usage_error("bench", "--storm: somebody publishes and stays, the others go and come back: it needs "
+                                        "channels and publishers, and more users than publishers");
+    }
+    return CTL_DONE;
+}
+
+static void put_default_path(struct bench_target *target, bool is_raw) {
+    if (target->path[0] == '\0') {
+        snprintf(target->path, sizeof target->path, "%s", is_raw ? "/ws/" : "/connection/websocket");
+    }
+}
+
 /* What was not given, and what does not go together. */
-static int complete(struct bench_options *self, rlim_t descriptors, bool raw) {
+static int complete(struct bench_options *self, rlim_t descriptors, enum bench_protocol_kind spoken) {
     struct bench_plan *plan = &self->plan;
     const char *secret = getenv("CALLBOARD_TOKEN_SECRET");
     if (plan->n_targets == 0) {
         char url[] = "ws://127.0.0.1:8000";
         read_url(plan, url);
     }
-    plan->protocol = raw && plan->protocol == BENCH_CENTRIFUGE ? BENCH_RAW : plan->protocol;
+    plan->protocol = plan->protocol == BENCH_CENTRIFUGE ? spoken : plan->protocol;
     bool on_loopback = true;
     for (unsigned i = 0; i < plan->n_targets; i++) {
         struct bench_target *target = &plan->targets[i];
         on_loopback = on_loopback && ntohl(target->address.sin_addr.s_addr) >> 24 == 127;
-        if (target->path[0] == '\0') {
-            snprintf(target->path, sizeof target->path, "%s", raw ? "/ws/" : "/connection/websocket");
-        }
+        put_default_path(target, spoken != BENCH_CENTRIFUGE);
     }
+    put_default_path(&plan->storm_target, spoken != BENCH_CENTRIFUGE);
+    on_loopback =
+        on_loopback && (!plan->has_storm_target || ntohl(plan->storm_target.address.sin_addr.s_addr) >> 24 == 127);
     plan->sources = on_loopback ? plan->sources : 0;
     unsigned needed = (unsigned) (plan->users / (descriptors - SPARE_DESCRIPTORS) + 1);
     plan->processes = plan->processes < needed ? needed : plan->processes;
@@ -333,7 +379,7 @@ static int complete(struct bench_options *self, rlim_t descriptors, bool raw) {
                                "are %llu of them",
                                plan->channels, plan->publishers, (unsigned long long) bench_subscriptions(plan));
     }
-    return CTL_DONE;
+    return judge_storm(plan);
 }
 
 static void put_defaults(struct bench_options *self) {
@@ -370,7 +416,7 @@ int bench_options_read(int argc, char **argv, rlim_t descriptors, struct bench_o
     }
     memcpy(&known[N_NUMBERS + N_DURATIONS], others, sizeof others);
     put_defaults(ret);
-    bool raw = false;
+    enum bench_protocol_kind spoken = BENCH_CENTRIFUGE;
     int place;
     for (int option; (option = getopt_long(argc, argv, "", known, &place)) != -1;) {
         if (option != 0) {
@@ -379,7 +425,7 @@ int bench_options_read(int argc, char **argv, rlim_t descriptors, struct bench_o
         int outcome = place < N_NUMBERS ? read_number(&ret->plan, &numbers[place], optarg)
                       : place < N_NUMBERS + N_DURATIONS
                           ? read_duration(&ret->plan, &durations[place - N_NUMBERS], optarg)
-                          : read_other(ret, place - N_NUMBERS - N_DURATIONS, optarg, &raw);
+                          : read_other(ret, place - N_NUMBERS - N_DURATIONS, optarg, &spoken);
         if (outcome != CTL_DONE || ret->help) {
             return outcome;
         }
@@ -387,7 +433,7 @@ int bench_options_read(int argc, char **argv, rlim_t descriptors, struct bench_o
     if (optind != argc) {
         return ctl_usage_error("bench", "takes options only, not '%s'; see callboardctl bench --help", argv[optind]);
     }
-    return complete(ret, descriptors, raw);
+    return complete(ret, descriptors, spoken);
 }
 
 void bench_options_finish(struct bench_options *self) {

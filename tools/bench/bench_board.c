@@ -58,3 +58,10 @@ void bench_board_connect(const struct bench_board *self, unsigned n_workers, str
         latency_histogram_add(ret, &self->workers[i].connect);
     }
 }
+
+void bench_board_caught_up(const struct bench_board *self, unsigned n_workers, struct latency_histogram *ret) {
+    *ret = (struct latency_histogram){.count = 0};
+    for (unsigned i = 0; i < n_workers; i++) {
+        latency_histogram_add(ret, &self->workers[i].caught_up);
+    }
+}

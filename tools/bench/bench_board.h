@@ -16,7 +16,16 @@
 
 #include <stdatomic.h>
 
-enum bench_phase { BENCH_CONNECT, BENCH_RUN, BENCH_DRAIN, BENCH_END };
+enum bench_phase {
+    BENCH_CONNECT,
+    BENCH_STORM_PRIME, /* bench_storm.h, instead of RUN and DRAIN */
+    BENCH_STORM_CUT,
+    BENCH_STORM_MISS,
+    BENCH_STORM_BACK,
+    BENCH_RUN,
+    BENCH_DRAIN,
+    BENCH_END
+};
 enum { BENCH_REASON_SIZE = 256 };
 
 typedef _Atomic uint64_t bench_counter;
@@ -34,7 +43,10 @@ typedef _Atomic uint64_t bench_counter;
     X(doubled)                                                                                                         \
     X(out_of_order)                                                                                                    \
     X(foreign) /* stamped by another run */                                                                            \
-    X(behind_ns)
+    X(behind_ns)                                                                                                       \
+    X(cut)         /* storm: users whose connection was ended */                                                       \
+    X(caught_up)   /* … that came back and have all they missed */                                                   \
+    X(staying_due) /* … deliveries of what the others miss to those who stay */
 
 struct bench_counts {
 #define X(name) bench_counter name;
@@ -46,7 +58,9 @@ struct bench_worker_part {
     _Alignas(4096) struct bench_counts counts;
     struct latency_histogram delivery;
     struct latency_histogram connect;
-    atomic_bool finished; /* published all it had to */
+    struct latency_histogram caught_up; /* storm: from start_ns to the last that a user missed */
+    _Atomic int reached;                /* storm: the last phase that this worker is through with */
+    atomic_bool finished;               /* published all it had to */
     atomic_bool has_reason;
     char reason[BENCH_REASON_SIZE]; /* the first thing that went wrong, for the report */
 };
@@ -78,5 +92,6 @@ static inline uint64_t bench_read(const bench_counter *counter) {
 void bench_board_sum(const struct bench_board *self, unsigned n_workers, struct bench_counts *ret);
 void bench_board_delivery(const struct bench_board *self, unsigned n_workers, struct latency_histogram *ret);
 void bench_board_connect(const struct bench_board *self, unsigned n_workers, struct latency_histogram *ret);
+void bench_board_caught_up(const struct bench_board *self, unsigned n_workers, struct latency_histogram *ret);
 
 #endif

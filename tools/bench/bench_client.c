@@ -112,6 +112,11 @@ void bench_connection_cut(struct bench_client *self, struct bench_connection *co
     self->n_waiting++;
 }
 
+void bench_connection_park(struct bench_client *self, struct bench_connection *connection) {
+    release(self, connection);
+    connection->is_parked = true;
+}
+
 /* Unasked: counted, and tried again later. */
 static void lose(struct bench_client *self, struct bench_connection *connection) {
     bool was_up = connection->phase == BENCH_READY;
@@ -151,8 +156,13 @@ static bool bind_source(const struct bench_client *self, const struct bench_conn
     return bind(connection->fd, (const struct sockaddr *) &source, sizeof source) == 0;
 }
 
+const struct bench_target *bench_target_of(const struct bench_client *self, const struct bench_connection *connection) {
+    const struct bench_plan *plan = self->plan;
+    return connection->has_moved ? &plan->storm_target : &plan->targets[connection->user % plan->n_targets];
+}
+
 void bench_connection_start(struct bench_client *self, struct bench_connection *connection) {
-    const struct bench_target *target = &self->plan->targets[connection->user % self->plan->n_targets];
+    const struct bench_target *target = bench_target_of(self, connection);
     int one = 1;
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     connection->phase = BENCH_CONNECTING;
@@ -298,6 +308,14 @@ unsigned bench_subscription_of(const struct bench_client *self, const struct ben
     return j < self->plan->subscriptions_per_user ? j : self->plan->subscriptions_per_user;
 }
 
+/* Of a storm: one thing less that this user misses. */
+static void catch_up(struct bench_client *self, struct bench_connection *connection) {
+    if (connection->missed_left > 0 && --connection->missed_left == 0) {
+        latency_histogram_record(&self->part->caught_up, self->now_ns - bench_read(&self->board->start_ns));
+        bench_count(&self->part->counts.caught_up, 1);
+    }
+}
+
 bool bench_client_delivery(struct bench_client *self, struct bench_connection *connection,
                            const struct bench_stamp *stamp) {
     const struct bench_plan *plan = self->plan;
@@ -321,8 +339,24 @@ bool bench_client_delivery(struct bench_client *self, struct bench_connection *c
     }
     bench_count(&counts->delivered, 1);
     bench_count(&self->came[channel], 1);
+    catch_up(self, connection);
     latency_histogram_record(&self->part->delivery, self->now_ns > stamp->sent_ns ? self->now_ns - stamp->sent_ns : 0);
     return true;
+}
+
+void bench_publisher_send(struct bench_client *self, struct bench_publisher *publisher, unsigned count) {
+    if (publisher->connection->phase != BENCH_READY) {
+        return;
+    }
+    struct bench_stamp stamp = {.run = self->plan->run,
+                                .publisher = publisher->number,
+                                .number = publisher->sent + 1,
+                                .sent_ns = bench_now_ns()};
+    buffer_clear(&self->batch);
+    self->protocol->append_publications(self, publisher, &self->batch, stamp, count);
+    publisher->sent += count;
+    atomic_fetch_add_explicit(&self->board->sent[publisher->number], count, memory_order_relaxed);
+    bench_connection_send(self, publisher->connection, self->batch.data, self->batch.size);
 }
 
 void bench_append_channel(const struct bench_client *self, struct buffer *out, unsigned channel) {

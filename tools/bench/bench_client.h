@@ -22,8 +22,11 @@ struct bench_connection {
     unsigned replies_left;    /* the protocol's */
     unsigned first_publisher; /* in client->publishers */
     unsigned n_publishers;
-    unsigned failures; /* in a row */
+    unsigned failures;    /* in a row */
+    unsigned missed_left; /* storm: what has not come yet */
     bool was_ready;
+    bool is_parked; /* storm: cut, and waits for the others */
+    bool has_moved; /* storm: came back at plan->storm_target */
     uint64_t began_ns;
     uint64_t again_ns;
     uint64_t next_id;
@@ -66,6 +69,7 @@ struct bench_client {
     struct bench_publisher *publishers;
     unsigned n_publishers;
     struct buffer scratch; /* what is being written */
+    struct buffer batch;   /* publications that are being written */
 };
 
 bool bench_client_init(struct bench_client *self, const struct bench_plan *plan, const struct bench_protocol *protocol,
@@ -79,7 +83,13 @@ void bench_client_sweep(struct bench_client *self);
 /* Ends a ready connection at once, as a churn that resets does. */
 void bench_connection_cut(struct bench_client *self, struct bench_connection *connection);
 
+/* Ends a ready connection by a reset; nothing brings it back but bench_connection_start. */
+void bench_connection_park(struct bench_client *self, struct bench_connection *connection);
+/* `count` of this publisher's, in one send; none where its connection is not up. */
+void bench_publisher_send(struct bench_client *self, struct bench_publisher *publisher, unsigned count);
+
 /* The protocols'. */
+const struct bench_target *bench_target_of(const struct bench_client *self, const struct bench_connection *connection);
 void bench_connection_send(struct bench_client *self, struct bench_connection *connection, const void *data,
                            size_t size);
 /* Greeting done. */

@@ -1,7 +1,9 @@
 /* One loop that looks every few milliseconds. It does no work that the workers could wait for.
  *
  *   connect ──all up, or time out──▶ settle ──▶ run ──its time is over──▶ drain ──all that is due came, or time out──▶
- * end figures: before            connected                                                                       end */
+ * end figures: before            connected, run                                                                 end
+ *
+ * A storm has its own steps instead of run and drain (bench_storm.h); "run" is then looked at before the return. */
 #include "tools/bench/bench_conductor.h"
 
 #include "tools/bench/bench_worker.h"
@@ -29,7 +31,8 @@ struct conductor {
     bool failed;
     uint64_t began_ns;
     uint64_t next_second_ns;
-    uint64_t run_start_ns; /* 0: not yet */
+    uint64_t run_start_ns;     /* 0: not yet */
+    uint64_t delivered_before; /* the run, or a storm's return */
     uint64_t last_delivered;
     uint64_t last_second_ns;
     struct latency_histogram earlier; /* at the last sample */
@@ -260,6 +263,73 @@ static void run_and_drain(struct conductor *self) {
     self->result->run_s = (double) (bench_now_ns() - start_ns) / 1e9;
 }
 
+static void take_reason(struct conductor *self) {
+    for (unsigned i = 0; i < self->plan->processes && self->result->reason[0] == '\0'; i++) {
+        struct bench_worker_part *part = &self->board->workers[i];
+        if (atomic_load_explicit(&part->has_reason, memory_order_acquire)) {
+            memcpy(self->result->reason, part->reason, sizeof part->reason);
+            self->result->reason[sizeof part->reason - 1] = '\0';
+        }
+    }
+}
+
+/* Till every worker is through with it, and so much was delivered in all. */
+static bool reach(struct conductor *self, enum bench_phase phase, uint64_t delivered) {
+    uint64_t end_ns = bench_now_ns() + self->plan->connect_ms * 1000000;
+    struct bench_counts counts;
+    atomic_store_explicit(&self->board->phase, phase, memory_order_release);
+    for (bool all = false; !all && look(self);) {
+        all = true;
+        for (unsigned i = 0; i < self->plan->processes; i++) {
+            all = all && atomic_load_explicit(&self->board->workers[i].reached, memory_order_acquire) == (int) phase;
+        }
+        bench_board_sum(self->board, self->plan->processes, &counts);
+        all = all && bench_read(&counts.delivered) >= delivered;
+        if (!all && bench_now_ns() > end_ns) {
+            take_reason(self);
+            fail(self, phase == BENCH_STORM_PRIME
+                           ? "storm: not everybody got a first publication (--connect-timeout)"
+                           : "storm: what is to be missed was not published (--connect-timeout)");
+        }
+    }
+    return !self->failed && !interrupted;
+}
+
+static void return_all(struct conductor *self) {
+    struct bench_counts counts;
+    uint64_t start_ns = bench_now_ns() + 20000000;
+    uint64_t end_ns = start_ns + self->plan->connect_ms * 1000000;
+    bench_board_sum(self->board, self->plan->processes, &counts);
+    self->delivered_before = bench_read(&counts.delivered);
+    self->run_start_ns = start_ns;
+    self->next_second_ns = start_ns + SECOND_NS;
+    self->last_second_ns = start_ns;
+    self->last_delivered = self->delivered_before;
+    atomic_store_explicit(&self->board->start_ns, start_ns, memory_order_release);
+    atomic_store_explicit(&self->board->phase, BENCH_STORM_BACK, memory_order_release);
+    do {
+        bench_board_sum(self->board, self->plan->processes, &counts);
+    } while (bench_read(&counts.caught_up) < bench_read(&counts.cut) && bench_now_ns() < end_ns && look(self));
+    self->result->run_s = (double) (bench_now_ns() - start_ns) / 1e9;
+}
+
+static void storm(struct conductor *self) {
+    const struct bench_plan *plan = self->plan;
+    struct bench_counts counts;
+    if (!reach(self, BENCH_STORM_PRIME, plan->publishers * bench_subscriptions(plan)) ||
+        !reach(self, BENCH_STORM_CUT, 0)) {
+        return;
+    }
+    bench_board_sum(self->board, plan->processes, &counts);
+    uint64_t to_those_who_stay = bench_read(&counts.delivered) + bench_read(&counts.staying_due);
+    if (!reach(self, BENCH_STORM_MISS, to_those_who_stay)) {
+        return;
+    }
+    wait_ms(self, plan->settle_ms); /* the server is through with who went */
+    look_at_all(self, offsetof(struct bench_process, run));
+    return_all(self);
+}
+
 static double share(double part, double all) {
     return all > 0 ? 100 * part / all : NAN;
 }
@@ -281,7 +351,7 @@ static void put_processes(const struct conductor *self, double *figures) {
     double grown = 0;
     for (unsigned i = 0; i < self->result->n_processes; i++) {
         const struct bench_process *process = &self->result->processes[i];
-        cpu += process->end.cpu_s - process->connected.cpu_s;
+        cpu += process->end.cpu_s - process->run.cpu_s;
         connect += process->connected.cpu_s - process->before.cpu_s;
         pss += process->end.pss_bytes;
         grown += process->connected.pss_bytes - process->before.pss_bytes;
@@ -291,8 +361,8 @@ static void put_processes(const struct conductor *self, double *figures) {
     figures[BENCH_FIGURE_CPU_CONNECT] = any ? connect : NAN;
     figures[BENCH_FIGURE_PSS] = any ? pss : NAN;
     figures[BENCH_FIGURE_PSS_PER_USER] = any ? grown / self->plan->users : NAN;
-    figures[BENCH_FIGURE_CPU_PER_MILLION] =
-        any && figures[BENCH_FIGURE_DELIVERIES] > 0 ? cpu / figures[BENCH_FIGURE_DELIVERIES] * 1e6 : NAN;
+    double delivered = figures[BENCH_FIGURE_DELIVERIES] - (double) self->delivered_before;
+    figures[BENCH_FIGURE_CPU_PER_MILLION] = any && delivered > 0 ? cpu / delivered * 1e6 : NAN;
 }
 
 static void put_counts(const struct conductor *self, uint64_t connected, double *figures) {
@@ -318,7 +388,7 @@ static void put_counts(const struct conductor *self, uint64_t connected, double 
     figures[BENCH_FIGURE_LOST] = due > delivered ? due - delivered : 0;
     figures[BENCH_FIGURE_DOUBLED] = (double) bench_read(&counts->doubled);
     figures[BENCH_FIGURE_OUT_OF_ORDER] = (double) bench_read(&counts->out_of_order);
-    figures[BENCH_FIGURE_RATE] = delivered / self->result->run_s;
+    figures[BENCH_FIGURE_RATE] = (delivered - (double) self->delivered_before) / self->result->run_s;
     figures[BENCH_FIGURE_CONNECT_RATE] =
         is_churn ? connects / self->result->run_s : (double) connected / self->result->connect_s;
     double behind_ns = 0;
@@ -328,14 +398,18 @@ static void put_counts(const struct conductor *self, uint64_t connected, double 
     figures[BENCH_FIGURE_BEHIND] = behind_ns / 1e6;
 }
 
-static void take_reason(struct conductor *self) {
-    for (unsigned i = 0; i < self->plan->processes && self->result->reason[0] == '\0'; i++) {
-        struct bench_worker_part *part = &self->board->workers[i];
-        if (atomic_load_explicit(&part->has_reason, memory_order_acquire)) {
-            memcpy(self->result->reason, part->reason, sizeof part->reason);
-            self->result->reason[sizeof part->reason - 1] = '\0';
+static void put_storm(const struct conductor *self, double *figures) {
+    const struct bench_counts *counts = &self->result->counts;
+    if (self->plan->missed == 0) {
+        for (int i = BENCH_FIGURE_STORM_USERS; i <= BENCH_FIGURE_CAUGHT_UP_MAX; i++) {
+            figures[i] = NAN;
         }
+        return;
     }
+    figures[BENCH_FIGURE_STORM_USERS] = (double) bench_read(&counts->cut);
+    figures[BENCH_FIGURE_CAUGHT_UP] = share((double) bench_read(&counts->caught_up), (double) bench_read(&counts->cut));
+    figures[BENCH_FIGURE_SUCCESS] = fmin(figures[BENCH_FIGURE_SUCCESS], figures[BENCH_FIGURE_CAUGHT_UP]);
+    put_histogram(figures, &self->result->caught_up, BENCH_FIGURE_CAUGHT_UP_P50, false);
 }
 
 static void conduct(struct conductor *self) {
@@ -350,6 +424,7 @@ static void conduct(struct conductor *self) {
     }
     uint64_t connected = connected_now(self);
     look_at_all(self, offsetof(struct bench_process, connected));
+    look_at_all(self, offsetof(struct bench_process, run));
     double tool_before = tool_cpu(self);
     uint64_t commands_before = 0;
     uint64_t commands_after = 0;
@@ -357,7 +432,7 @@ static void conduct(struct conductor *self) {
     bool redis_after = false;
     ask_redis(self, &commands_before, &redis_before);
     if (!self->failed && !interrupted) {
-        run_and_drain(self);
+        self->plan->missed > 0 ? storm(self) : run_and_drain(self);
     }
     look_at_all(self, offsetof(struct bench_process, end));
     ask_redis(self, &commands_after, &redis_after);
@@ -366,9 +441,11 @@ static void conduct(struct conductor *self) {
     bench_board_sum(self->board, self->plan->processes, &result->counts);
     bench_board_delivery(self->board, self->plan->processes, &result->delivery);
     bench_board_connect(self->board, self->plan->processes, &result->connect);
+    bench_board_caught_up(self->board, self->plan->processes, &result->caught_up);
     put_counts(self, connected, result->figures);
     put_histogram(result->figures, &result->delivery, BENCH_FIGURE_P50, true);
     put_histogram(result->figures, &result->connect, BENCH_FIGURE_CONNECT_P50, false);
+    put_storm(self, result->figures);
     put_processes(self, result->figures);
     result->figures[BENCH_FIGURE_REDIS_RATE] =
         redis_before && redis_after ? (double) (commands_after - commands_before) / result->run_s : NAN;

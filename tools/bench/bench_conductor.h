@@ -19,7 +19,8 @@ struct bench_process {
     char name[PROCESS_NAME_SIZE];
     int pid;
     struct bench_process_sample before;    /* the first connection */
-    struct bench_process_sample connected; /* before the first publication */
+    struct bench_process_sample connected; /* when all were connected */
+    struct bench_process_sample run;       /* before the first publication, or before a storm's return */
     struct bench_process_sample end;
 };
 
@@ -37,6 +38,7 @@ struct bench_result {
     struct bench_counts counts;
     struct latency_histogram delivery;
     struct latency_histogram connect;
+    struct latency_histogram caught_up;
     struct bench_process processes[BENCH_PROCESSES_MAX];
     unsigned n_processes;
     struct bench_sample samples[BENCH_SAMPLES_MAX];

@@ -32,10 +32,17 @@ enum bench_unit { BENCH_PERCENT, BENCH_MS, BENCH_COUNT, BENCH_PER_SECOND, BENCH_
     X(LOST, "lost", BENCH_COUNT, "deliveries that were due and did not come")                                          \
     X(DOUBLED, "doubled", BENCH_COUNT, "deliveries that came again")                                                   \
     X(OUT_OF_ORDER, "out_of_order", BENCH_COUNT, "deliveries that came after a later one of their publisher")          \
+    X(STORM_USERS, "storm_users", BENCH_COUNT, "storm: users that were cut off at once")                               \
+    X(CAUGHT_UP, "caught_up", BENCH_PERCENT, "… that came back and got all they missed")                               \
+    X(CAUGHT_UP_P50, "caught_up_p50", BENCH_MS, "… from all users' return to a user's last missed publication")        \
+    X(CAUGHT_UP_P95, "caught_up_p95", BENCH_MS, "… 95 of 100")                                                         \
+    X(CAUGHT_UP_P99, "caught_up_p99", BENCH_MS, "… 99 of 100")                                                         \
+    X(CAUGHT_UP_MAX, "caught_up_max", BENCH_MS, "… until all have caught up")                                          \
     X(RATE, "rate", BENCH_PER_SECOND, "deliveries a second")                                                           \
     X(CONNECT_RATE, "connect_rate", BENCH_PER_SECOND, "connections a second while connecting")                         \
     X(BEHIND, "behind", BENCH_MS, "how far the publishers fell behind their rate at most")                             \
-    X(CPU, "cpu", BENCH_SECONDS, "CPU of the named processes from the first publication to the last delivery")         \
+    X(CPU, "cpu", BENCH_SECONDS,                                                                                       \
+      "CPU of the named processes from the first publication (storm: the return) to the last delivery")                \
     X(CPU_PER_MILLION, "cpu_per_million", BENCH_SECONDS, "… for each million deliveries")                              \
     X(CPU_CONNECT, "cpu_connect", BENCH_SECONDS, "CPU of the named processes while users connected")                   \
     X(PSS, "pss", BENCH_BYTES, "memory of the named processes at the end")                                             \

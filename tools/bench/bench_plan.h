@@ -13,7 +13,7 @@
 
 #include <netinet/in.h>
 
-enum bench_protocol_kind { BENCH_CENTRIFUGE, BENCH_RAW, BENCH_MQTT, BENCH_NATS };
+enum bench_protocol_kind { BENCH_CENTRIFUGE, BENCH_RAW, BENCH_NCHAN, BENCH_MQTT, BENCH_NATS };
 enum bench_churn { BENCH_NO_CHURN, BENCH_CHURN_CLOSE, BENCH_CHURN_RESET };
 
 enum { BENCH_TARGETS_MAX = 16, BENCH_PATH_MAX = 256, BENCH_SIZE_MIN = 66, BENCH_SIZE_MAX = 60000 };
@@ -28,6 +28,8 @@ struct bench_plan {
     enum bench_protocol_kind protocol;
     struct bench_target targets[BENCH_TARGETS_MAX];
     unsigned n_targets;
+    struct bench_target storm_target; /* where those of a storm come back */
+    bool has_storm_target;
     unsigned users;
     unsigned processes;
     unsigned sources;    /* addresses 127.0.0.2 …; 0: the kernel's choice */
@@ -39,6 +41,7 @@ struct bench_plan {
     unsigned in_flight;  /* rate 0: publications ahead of the slowest subscriber of the channel */
     uint64_t pause_us;   /* rate 0: wait so long when all in flight came back */
     unsigned size;       /* of a payload */
+    unsigned missed;     /* publications of each publisher that the users of a storm miss; 0: no storm */
     uint64_t duration_ms;
     uint64_t drain_ms;
     uint64_t settle_ms;

@@ -9,6 +9,7 @@ struct bench_protocol {
     const char *name;
     bool is_websocket;
     bool many_channels; /* a connection may subscribe to more than one */
+    bool can_resume;    /* a user that comes back says where it was */
     /* TCP is up: says the first word, as far as it is the client's. */
     void (*greet)(struct bench_client *client, struct bench_connection *connection);
     /* What came, with what was left over before; returns how much was used. It may end the connection. */
@@ -22,6 +23,7 @@ struct bench_protocol {
 
 extern const struct bench_protocol bench_protocol_centrifuge;
 extern const struct bench_protocol bench_protocol_raw;
+extern const struct bench_protocol bench_protocol_nchan;
 extern const struct bench_protocol bench_protocol_mqtt;
 extern const struct bench_protocol bench_protocol_nats;
 const struct bench_protocol *bench_protocol_of(enum bench_protocol_kind kind);

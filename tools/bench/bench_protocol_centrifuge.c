@@ -12,8 +12,7 @@
 enum { SUBSCRIBE_ID = 2, PUBLISH_ID = 100000 };
 
 static void greet(struct bench_client *client, struct bench_connection *connection) {
-    const char *path = client->plan->targets[connection->user % client->plan->n_targets].path;
-    bench_websocket_greet(client, connection, span_of_text(path));
+    bench_websocket_greet(client, connection, span_of_text(bench_target_of(client, connection)->path), "");
 }
 
 static struct bench_position *position_of(struct bench_client *client, const struct bench_connection *connection,
@@ -201,6 +200,7 @@ const struct bench_protocol bench_protocol_centrifuge = {
     .name = "centrifuge",
     .is_websocket = true,
     .many_channels = true,
+    .can_resume = true,
     .greet = greet,
     .read = read_input,
     .append_publications = append_publications,

@@ -23,8 +23,7 @@ static void append_processes(struct buffer *out, const struct bench_result *resu
     for (unsigned i = 0; i < result->n_processes; i++) {
         const struct bench_process *process = &result->processes[i];
         buffer_append_format(out, "  %s (%d): CPU %.3f s connecting, %.3f s running", process->name, process->pid,
-                             process->connected.cpu_s - process->before.cpu_s,
-                             process->end.cpu_s - process->connected.cpu_s);
+                             process->connected.cpu_s - process->before.cpu_s, process->end.cpu_s - process->run.cpu_s);
         if (isnan(process->end.pss_bytes)) {
             buffer_append_text(out, "; its memory cannot be read (run bench as root)\n");
         } else {
@@ -38,7 +37,9 @@ static void append_processes(struct buffer *out, const struct bench_result *resu
 void bench_report_text(struct buffer *out, const struct bench_plan *plan, const struct bench_result *result) {
     buffer_append_format(out, "%u users (%s), %u channels x %u publishers, ", plan->users,
                          bench_protocol_of(plan->protocol)->name, plan->channels, plan->publishers);
-    if (plan->rate > 0) {
+    if (plan->missed > 0) {
+        buffer_append_format(out, "a storm that misses %u of each, ", plan->missed);
+    } else if (plan->rate > 0) {
         buffer_append_format(out, "%g/s each, ", plan->rate);
     } else {
         buffer_append_format(out, "%u in flight each, ", plan->in_flight);
@@ -80,6 +81,7 @@ static void append_plan_json(struct buffer *out, const struct bench_plan *plan) 
     append_member(out, "rate", plan->rate);
     append_member(out, "in_flight", plan->in_flight);
     append_member(out, "size", plan->size);
+    append_member(out, "missed", plan->missed);
     append_member(out, "duration_ms", (double) plan->duration_ms);
     buffer_append_char(out, '}');
 }
@@ -89,7 +91,7 @@ static void append_process_json(struct buffer *out, const struct bench_process *
     append_text_member(out, "name", process->name);
     append_member(out, "pid", process->pid);
     append_member(out, "cpu_connect_s", process->connected.cpu_s - process->before.cpu_s);
-    append_member(out, "cpu_s", process->end.cpu_s - process->connected.cpu_s);
+    append_member(out, "cpu_s", process->end.cpu_s - process->run.cpu_s);
     append_member(out, "pss_before", process->before.pss_bytes);
     append_member(out, "pss_connected", process->connected.pss_bytes);
     append_member(out, "pss_end", process->end.pss_bytes);

@@ -5,14 +5,15 @@ enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10, LONG_MAX_SIZE = 1 << 22 };
 
 static const char ACCEPT[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="; /* to the key below */
 
-void bench_websocket_greet(struct bench_client *client, struct bench_connection *connection, struct span path) {
+void bench_websocket_greet(struct bench_client *client, struct bench_connection *connection, struct span path,
+                           const char *headers) {
     struct buffer request = BUFFER_EMPTY;
     buffer_append_text(&request, "GET ");
     buffer_append_span(&request, path);
     buffer_append_format(&request,
                          " HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                         client->plan->targets[connection->user % client->plan->n_targets].host);
+                         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                         bench_target_of(client, connection)->host, headers);
     bench_connection_send(client, connection, request.data, request.size);
     buffer_finish(&request);
 }

@@ -11,8 +11,10 @@ struct bench_websocket_handlers {
     void (*message)(struct bench_client *client, struct bench_connection *connection, const uint8_t *text, size_t size);
 };
 
-/* GET path (followed by what the caller appended to it), asking for the upgrade. */
-void bench_websocket_greet(struct bench_client *client, struct bench_connection *connection, struct span path);
+/* GET path (followed by what the caller appended to it), asking for the upgrade; `headers` are more of them, each with
+ * its line end. */
+void bench_websocket_greet(struct bench_client *client, struct bench_connection *connection, struct span path,
+                           const char *headers);
 size_t bench_websocket_read(struct bench_client *client, struct bench_connection *connection,
                             const struct bench_websocket_handlers *handlers, const uint8_t *data, size_t size);
 /* Appends a text frame's head for a payload of `size`, or the whole frame. */

@@ -7,6 +7,7 @@
 #include "tools/bench/bench_worker.h"
 
 #include "tools/bench/bench_protocol.h"
+#include "tools/bench/bench_storm.h"
 
 #include <sys/epoll.h>
 #include <time.h>
@@ -18,12 +19,13 @@ struct bench_loop {
     unsigned next_user; /* whose first attempt comes next */
     uint64_t next_publication;
     uint64_t next_sweep_ns;
-    struct buffer out;
+    struct bench_storm storm;
 };
 
 const struct bench_protocol *bench_protocol_of(enum bench_protocol_kind kind) {
     static const struct bench_protocol *const protocols[] = {[BENCH_CENTRIFUGE] = &bench_protocol_centrifuge,
                                                              [BENCH_RAW] = &bench_protocol_raw,
+                                                             [BENCH_NCHAN] = &bench_protocol_nchan,
                                                              [BENCH_MQTT] = &bench_protocol_mqtt,
                                                              [BENCH_NATS] = &bench_protocol_nats};
     return protocols[kind];
@@ -36,23 +38,6 @@ static void start_users(struct bench_loop *self) {
     while (self->next_user < client->n_users && client->n_handshaking < at_a_time) {
         bench_connection_start(client, &client->connections[self->next_user++]);
     }
-}
-
-/* `count` of this publisher's, in one send. */
-static void publish(struct bench_loop *self, struct bench_publisher *publisher, unsigned count) {
-    struct bench_client *client = &self->client;
-    if (publisher->connection->phase != BENCH_READY) {
-        return;
-    }
-    struct bench_stamp stamp = {.run = client->plan->run,
-                                .publisher = publisher->number,
-                                .number = publisher->sent + 1,
-                                .sent_ns = bench_now_ns()};
-    buffer_clear(&self->out);
-    client->protocol->append_publications(client, publisher, &self->out, stamp, count);
-    publisher->sent += count;
-    atomic_fetch_add_explicit(&client->board->sent[publisher->number], count, memory_order_relaxed);
-    bench_connection_send(client, publisher->connection, self->out.data, self->out.size);
 }
 
 static void finish(struct bench_client *client) {
@@ -76,7 +61,7 @@ static uint64_t publish_at_rate(struct bench_loop *self, uint64_t start_ns, uint
         if (client->now_ns - due > bench_read(&client->part->counts.behind_ns)) {
             atomic_store_explicit(&client->part->counts.behind_ns, client->now_ns - due, memory_order_relaxed);
         }
-        publish(self, &client->publishers[self->next_publication++ % client->n_publishers], 1);
+        bench_publisher_send(client, &client->publishers[self->next_publication++ % client->n_publishers], 1);
     }
 }
 
@@ -106,7 +91,7 @@ static uint64_t publish_in_flight(struct bench_loop *self) {
         }
         unsigned at_once = plan->in_flight < AT_ONCE ? plan->in_flight : AT_ONCE;
         for (; room >= at_once; room -= at_once) {
-            publish(self, publisher, at_once);
+            bench_publisher_send(client, publisher, at_once);
             publisher->next_ns = 0;
         }
     }
@@ -182,6 +167,6 @@ int bench_worker_run(const struct bench_plan *plan, struct bench_board *board, u
         if (phase != BENCH_CONNECT || plan->churn == BENCH_NO_CHURN) {
             start_users(&self);
         }
-        serve(&self, publish_due(&self));
+        serve(&self, plan->missed > 0 ? bench_storm_turn(&self.storm, &self.client, phase) : publish_due(&self));
     }
 }

@@ -9,9 +9,10 @@ const SILENCE_MS = 40000;
 const ANSWER_MS = 8000;
 
 export class Reader {
-  /* urls: one gateway, or several: then a random one each time. churn: mean time between its own disconnects in ms, or 0. */
-  constructor({ sid, urls, channels, churn, random, say }) {
-    Object.assign(this, { sid, urls, channels, churn, random, say });
+  /* urls: one gateway, or several: then a random one each time. churn: mean time between its own disconnects in ms, or 0. more: what
+   * others than this one (guest.mjs) have to know before they begin. */
+  constructor({ sid, urls, channels, churn = 0, random, say, ...more }) {
+    Object.assign(this, { sid, urls, channels, churn, random, say, ...more });
     this.positions = new Map();
     this.trouble = [];
     this.stopped = false;
@@ -21,8 +22,17 @@ export class Reader {
   async live() {
     while (!this.stopped) {
       await this.session();
-      if (!this.stopped) await sleep(50 + this.random() * 300);
+      if (!this.stopped) await sleep(this.pause());
     }
+  }
+
+  /* Until it comes back, in ms. */
+  pause() {
+    return 50 + this.random() * 300;
+  }
+
+  newToken() {
+    return token(this.sid);
   }
 
   session() {
@@ -43,18 +53,23 @@ export class Reader {
       const leave = this.churn ? setTimeout(() => this.leave(socket, 'churn'), this.churn * (0.3 + 1.4 * this.random())) : undefined;
       socket.on('open', () => {
         socket.opened = true;
-        this.command({ connect: { token: token(this.sid) } });
+        this.command({ connect: { token: this.newToken() } });
       });
       socket.on('message', (data) => {
         heard = Date.now();
         for (const line of data.toString().split('\n')) if (line) this.take(JSON.parse(line));
       });
       socket.on('error', () => {});
+      socket.on('unexpected-response', (request, response) => {
+        this.onRefused(response);
+        socket.terminate();
+      });
       socket.on('close', (code) => {
         clearInterval(watch);
         clearTimeout(leave);
         if (this.socket === socket) this.socket = null;
         if (socket.opened) this.say('disc', { sid: this.sid, code, why: socket.why });
+        this.onClosed(code);
         resolve();
       });
     });
@@ -78,13 +93,32 @@ export class Reader {
 
   take(message) {
     if (message.push) return this.onPush(message.push);
-    if (message.id === undefined) return this.socket.send('{}');
+    if (message.id === undefined) return this.onPing();
     const asked = this.waiting.get(message.id);
     this.waiting.delete(message.id);
-    if (asked?.connect && message.connect) return this.channels.forEach((ch) => this.subscribe(ch));
+    if (asked?.connect && message.connect) return this.onConnected(message.connect);
+    if (asked && this.onAnswer(asked, message)) return undefined;
     if (!asked?.subscribe || !message.subscribe) return this.onError(asked, message);
     return this.onSubscribed(asked, message.subscribe);
   }
+
+  onPing() {
+    this.socket.send('{}');
+  }
+
+  onConnected() {
+    this.channels.forEach((ch) => this.subscribe(ch));
+  }
+
+  /* What only others ask for: true if it was that. */
+  onAnswer() {
+    return false;
+  }
+
+  onClosed() {}
+
+  /* Its handshake was answered as any other request. */
+  onRefused() {}
 
   onError(asked, message) {
     this.trouble.push(JSON.stringify(message.error ?? message));

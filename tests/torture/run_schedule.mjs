@@ -4,12 +4,18 @@ import { sleep, until } from '../e2e/support.mjs';
 import { judge } from './checker/checker.mjs';
 import { FAULT_KINDS } from './checker/fault_kinds.mjs';
 import { Dice } from './dice.mjs';
+import { Guest } from './guest.mjs';
 import { backendPublisher, hashOf, publishOnce, sdkPublisher, token } from './publishers.mjs';
 import { Reader } from './reader.mjs';
 import { FAULTS } from './schedule.mjs';
 
 const CANARY_MS = 20000;
 const CHANNELS_EACH = { 1: 16, 2: 8 };
+const PATIENCE_MS = 30000; // beyond its time, for what is promised: late is judged, never is given up
+const TICK_MS = 20;
+const STALL_MS = 100;
+
+const isTemporary = ({ code, temporary }) => temporary || code === 100 || code < 100; // those below are the SDK's own
 
 export class Run {
   constructor({ world, number, plan, seconds, seed, note, sampler }) {
@@ -26,10 +32,12 @@ export class Run {
   async go() {
     this.world.say = this.say;
     this.sampler.say = this.say;
+    const stalls = this.watchStalls();
     await this.world.settle?.(); // and know who is primary
     const primaries = [...this.world.primaries()];
     const from = Number(process.hrtime.bigint());
     const readers = this.startReaders();
+    this.readers = readers;
     await until('all are subscribed', () => readers.every((each) => each.positions.size === this.channels.length), 20000);
     const publishers = this.startPublishers();
     const began = performance.now();
@@ -44,7 +52,18 @@ export class Run {
     const final = await this.readHistories();
     await this.caughtUp(readers, final);
     await Promise.all(readers.map((each) => each.stop()));
+    clearInterval(stalls);
     return this.judged(final, readers);
+  }
+
+  /* A machine that is short of time lets us wait: how long is written down, for nobody else is to blame. */
+  watchStalls() {
+    let last = performance.now();
+    return setInterval(() => {
+      const late = performance.now() - last - TICK_MS;
+      last = performance.now();
+      if (late > STALL_MS) this.say('stall', { who: 'torture', ms: late });
+    }, TICK_MS);
   }
 
   /* On a machine that is short of time Sentinels and cluster nodes may take one of theirs for dead, and fail over. That was a fault, too. */
@@ -103,20 +122,49 @@ export class Run {
       free();
       return;
     }
+    const guests = `guest-${this.number}-${i}.`;
     const ch = FAULTS[kind].channel ? this.channels[fault.seed % this.channels.length] : undefined;
-    const name = { kind, target, id: `${this.number}/${i}`, ...(ch ? { ch } : {}) };
+    const name = { kind, target, id: `${this.number}/${i}`, ...(ch ? { ch } : {}), ...(FAULTS[kind].brings ? { guests } : {}) };
     this.say('nemesis', { edge: 'begin', ...name });
     this.note(`${kind} ${ch ?? target}, ${fault.ms} ms`);
     const burst = (load) => this.burst({ ...load, prefix: `burst-${this.number}-${i}`, seed: fault.seed });
     const struck = () => this.say('nemesis', { edge: 'strike', ...name });
-    const ctx = { world: this.world, say: this.say, channels: this.channels, burst, struck };
+    const there = [];
+    const ctx = {
+      world: this.world, say: this.say, channels: this.channels, readers: this.readers, events: this.events, number: this.number, burst, struck,
+      guests: (n, more) => this.invite(guests, n, more, there),
+      inTime: (what, ms, probe) => this.inTime(`${name.id}: ${what}`, ms, probe),
+    };
     try {
       await FAULTS[kind].run(ctx, { ...fault, at: FAULTS[kind].wide ? at : at % 2, ch, dice: new Dice(fault.seed) });
     } catch (error) {
       this.say('broken', { what: `${kind} ${target}: ${error.stack}` });
     }
+    await Promise.all(there.map((guest) => guest.goAway()));
     this.say('nemesis', { edge: 'end', ...name });
     free();
+  }
+
+  /* n clients that a fault brings along; they go when it ends. more: as it is, or (k) → for each one. of: another class than Guest. */
+  invite(prefix, n, more, there) {
+    const list = Array.from({ length: n }, (_, k) => {
+      const { of: Kind = Guest, ...options } = more instanceof Function ? more(k) : more;
+      return new Kind({ sid: `${prefix}${there.length + k}`, urls: this.world.urls(), channels: this.channels, random: () => this.dice.next(), say: this.say, ...options });
+    });
+    there.push(...list);
+    return list;
+  }
+
+  /* Waits until it is so, and writes down that it was promised, within how long, and when it came. */
+  async inTime(what, ms, probe) {
+    const id = `${what} ${this.promises = (this.promises ?? 0) + 1}`;
+    this.say('promise', { id, what, ms });
+    for (const end = performance.now() + ms + PATIENCE_MS; performance.now() < end; await sleep(TICK_MS)) {
+      if (!await probe()) continue;
+      this.say('kept', { id });
+      return true;
+    }
+    return false;
   }
 
   /* One publication on every channel through each gateway, however many tries it takes. */
@@ -147,13 +195,24 @@ export class Run {
     const final = new Map();
     for (const ch of this.channels) {
       try {
-        final.set(ch, await this.readHistory(client, ch));
+        final.set(ch, await this.patiently(ch, () => this.readHistory(client, ch)));
       } catch (error) {
         if (!this.isDamaged(ch)) this.say('broken', { what: `history of ${ch}: ${error.code} ${error.message}` });
       }
     }
     client.disconnect();
     return final;
+  }
+
+  /* What is temporary is asked again. */
+  async patiently(ch, ask) {
+    for (const end = performance.now() + CANARY_MS; ; await sleep(200)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isTemporary(error) || this.isDamaged(ch) || performance.now() > end) throw error;
+      }
+    }
   }
 
   /* An entry that cannot be read may make the history unreadable. */

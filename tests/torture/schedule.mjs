@@ -1,5 +1,6 @@
 /* A schedule: a few faults at given times, some of them in pairs, all told by (seed, world, number). */
 import { Dice } from './dice.mjs';
+import { CLIENT_FAULTS } from './faults/clients.mjs';
 import { DISK_AND_CLOCK_FAULTS } from './faults/disk_and_clock.mjs';
 import { LINK_FAULTS } from './faults/links.mjs';
 import { NETWORK_FAULTS } from './faults/network.mjs';
@@ -7,7 +8,8 @@ import { PROCESS_FAULTS } from './faults/processes.mjs';
 import { REDIS_FAULTS } from './faults/redis_server.mjs';
 import { TOPOLOGY_FAULTS } from './faults/topology.mjs';
 
-export const FAULTS = { ...PROCESS_FAULTS, ...REDIS_FAULTS, ...TOPOLOGY_FAULTS, ...LINK_FAULTS, ...NETWORK_FAULTS, ...DISK_AND_CLOCK_FAULTS };
+const SERVER_FAULTS = { ...PROCESS_FAULTS, ...REDIS_FAULTS, ...TOPOLOGY_FAULTS, ...LINK_FAULTS, ...NETWORK_FAULTS, ...DISK_AND_CLOCK_FAULTS };
+export const FAULTS = { ...SERVER_FAULTS, ...CLIENT_FAULTS };
 
 const textSeed = (text) => [...text].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7);
 
@@ -28,11 +30,8 @@ function pickKind(dice, kinds) {
   return kinds.find((name) => (pick -= FAULTS[name].weight) <= 0) ?? kinds[0];
 }
 
-/* [{kind, at, target, start, ms, seed}], by start, in ms from the beginning. The next one begins within the one before in half of all
- * cases: a pair. Nothing is broken twice at a time. */
-export function schedule({ seed, world, number, seconds, wanted }) {
-  const dice = diceFor(seed, world, number);
-  const kinds = kindsFor(world, wanted);
+/* One after another; the next one begins within the one before in half of all cases: a pair. Nothing is broken twice at a time. */
+function drawServerFaults(dice, kinds, seconds) {
   const list = [];
   for (let start = dice.between(100, 600); start < seconds * 1000 - 1500;) {
     const kind = pickKind(dice, kinds);
@@ -44,4 +43,26 @@ export function schedule({ seed, world, number, seconds, wanted }) {
     start += dice.chance(0.5) ? ms * dice.between(0.1, 0.8) : ms + dice.between(300, 2000);
   }
   return list;
+}
+
+/* Two at most, whatever else is about: most of them take longer than others do. */
+function drawClientFaults(dice, kinds, seconds) {
+  const list = [];
+  for (let n = dice.pick([0, 1, 1, 2]); list.length < n;) {
+    const [kind, at] = [pickKind(dice, kinds), dice.below(6)];
+    list.push({ kind, at, target: FAULTS[kind].target(at % 2, at), start: Math.round(dice.between(100, seconds * 500)), ms: Math.round(dice.between(300, 3500)), seed: dice.below(1e9) });
+  }
+  return list;
+}
+
+/* [{kind, at, target, start, ms, seed}], start in ms from the beginning. Faults of clients are drawn by dice of their own, and stand behind
+ * the others: which of them there are changes nothing in what a seed means for the others. */
+export function schedule({ seed, world, number, seconds, wanted }) {
+  const kinds = kindsFor(world, wanted);
+  const isOfClients = (kind) => kind in CLIENT_FAULTS;
+  const [ofServers, ofClients] = [kinds.filter((kind) => !isOfClients(kind)), kinds.filter(isOfClients)];
+  return [
+    ...(ofServers.length > 0 ? drawServerFaults(diceFor(seed, world, number), ofServers, seconds) : []),
+    ...(ofClients.length > 0 ? drawClientFaults(diceFor(seed + 0.5, world, number), ofClients, seconds) : []),
+  ];
 }

@@ -10,6 +10,7 @@
 import { checkBounds } from './rules_bounds.mjs';
 import { epochOrder, epochs, faults, publications, sightings, stretches, withDefaults } from './history.mjs';
 import { measureFaults } from './measure.mjs';
+import { checkAdmission, checkExpired, checkPromises, checkRevoked } from './rules_clients.mjs';
 import { checkMatrix } from './rules_matrix.mjs';
 import { checkOnce, checkRealTime, checkSightings } from './rules_order.mjs';
 import { checkAcked, checkSteps } from './rules_subscribers.mjs';
@@ -41,6 +42,10 @@ export function judge(history) {
   checkBounds(run);
   checkConfirmed(run);
   checkMatrix(run);
+  checkPromises(run);
+  checkAdmission(run);
+  checkRevoked(run);
+  checkExpired(run);
   const count = (type) => events.filter((event) => event.type === type).length;
   Object.assign(run.figures, {
     failovers: run.faults.filter((fault) => fault.reigns > 0).length,

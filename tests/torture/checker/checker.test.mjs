@@ -52,6 +52,15 @@ class History {
     return this.add('nemesis', { edge: 'begin', kind, ...fields }).add('nemesis', { edge: 'end', kind, ...fields });
   }
 
+  /* A fault of clients that is going on: its guest is let in. */
+  guest(kind, fields = {}) {
+    return this.add('nemesis', { edge: 'begin', kind, guests: 'guest-1.' }).add('open', { sid: 'guest-1.0', user: 'guest', ...fields });
+  }
+
+  promised(ms, took) {
+    return this.add('promise', { id: 'p', what: 'it is closed', ms }).add('kept', { id: 'p' }, took);
+  }
+
   /* Both are told, and subscribe in epoch F at the top. */
   newEpoch(off, epoch = 'F') {
     for (const sid of ['a', 'b']) this.add('lost', { sid, code: 2500 }).add('sub_ok', { sid, epoch, off, recovered: false, n: 0 });
@@ -195,6 +204,33 @@ const PLANTED = [
   ['an answer that no fault gives', 'matrix', (h) => { h.fault('redis-stop').add('pub_invoke', { key: 'n', try: 1 }).add('pub_no', { key: 'n', try: 1, code: 103 }); }],
   ['a connection that ends by a fault of Redis', 'matrix', (h) => { h.fault('redis-stop').add('disc', { sid: 'a', code: 1006 }); }],
 
+  ['a client that reads nothing and is closed too late', 'C12', (h) => { h.guest('slow-reader').promised(5000, 5100); }],
+  ['a client that reads nothing and is never closed', 'C12', (h) => { h.guest('slow-reader').add('promise', { id: 'p', what: 'it is closed', ms: 5000 }); }],
+  ['a storm that takes too long, beside another fault of clients', 'C12', (h) => { h.fault('token-expiry').guest('reconnect-storm').promised(30000, 31000); }],
+  ['clients beside that wait for a slow one', 'C9', (h) => {
+    h.guest('slow-reader').add('nemesis', { edge: 'end', kind: 'slow-reader' }, 5000).publish('k7', 7).both('E', 7, 'k7');
+  }],
+  ['a subscriber that reads and is long behind one that stopped reading', 'C9', (h) => {
+    h.guest('slow-reader').add('stops', { sid: 'a' }).publish('k7', 7).both('E', 7, 'k7');
+    nth(h.events, { type: 'recv', sid: 'b', off: 7 }, 0).at += 4000 * MS;
+  }],
+  ['a connection of somebody else that a slow one ends', 'matrix', (h) => { h.guest('slow-reader').add('disc', { sid: 'a', code: 3008 }); }],
+  ['a guest that is closed by a code of another fault', 'matrix', (h) => { h.guest('token-expiry').add('disc', { sid: 'guest-1.0', code: 3008 }); }],
+  ['a storm that ends connections', 'matrix', (h) => { h.guest('reconnect-storm').add('disc', { sid: 'guest-1.0', code: 3012 }); }],
+  ['a guest that is let in after it was revoked', 'C13', (h) => { h.add('revoked', { user: 'guest' }).add('disc', { sid: 'x', why: 'over' }, 2000).guest('token-revoked'); }],
+  ['a revoked user that is told something', 'C13', (h) => {
+    h.guest('token-revoked').add('sub_ok', { sid: 'guest-1.0', epoch: 'E', off: 5, recovered: false, n: 0 }).add('revoked', { user: 'guest' });
+    h.add('recv', { sid: 'guest-1.0', epoch: 'E', off: 6, key: 'k6' }, 2500);
+  }],
+  ['a token that ends before its time', 'C13', (h) => {
+    h.guest('token-expiry').add('expires', { sid: 'guest-1.0', at_ns: h.now + 3000 * MS }).add('disc', { sid: 'guest-1.0', code: 3005 }, 2000);
+  }],
+  ['a token renewed in time that ends all the same', 'C13', (h) => {
+    h.guest('token-expiry').add('expires', { sid: 'guest-1.0', at_ns: h.now + 1000 * MS, renews: true }).add('disc', { sid: 'guest-1.0', code: 3005 }, 2000);
+  }],
+  ['a handshake refused without a time to come back', 'C13', (h) => { h.guest('reconnect-storm').add('refused', { sid: 'guest-1.0', status: 503 }); }],
+  ['a handshake refused by another status', 'C13', (h) => { h.guest('reconnect-storm').add('refused', { sid: 'guest-1.0', status: 500, retry: '3' }); }],
+
   ['an ack while nothing could confirm it', 'C11', (h) => {
     h.before({ type: 'pub_invoke', key: 'k4' }, { type: 'unconfirmable', edge: 'begin' });
   }, { durability: 'safe' }],
@@ -243,6 +279,28 @@ const PERMITTED = [
   ['a failover of a safe channel that nobody notices', (h) => { h.fault('primary-kill').publish('k7', 7).both('E', 7, 'k7'); }, { durability: 'safe' }],
   ['a connection that ends with its gateway', (h) => { h.fault('gateway-kill').add('disc', { sid: 'a', code: 1006 }); }],
   ['an entry that was damaged', (h) => { h.fault('entry-flipped', { ch: 'c' }); h.final.get('c').entries.splice(2, 1); }],
+  ['a client that is closed late because a fault was in the way', (h) => { h.fault('gateway-kill').guest('slow-reader').promised(5000, 9000); }],
+  ['the same because nothing ran', (h) => {
+    h.guest('slow-reader').promised(5000, 5900);
+    h.events.push({ at: h.now, type: 'stall', who: 'torture', ms: 1000 });
+  }],
+  ['a client that reads nothing and gets late what waited', (h) => {
+    h.guest('slow-reader').add('stops', { sid: 'b' }).publish('k7', 7).both('E', 7, 'k7').add('disc', { sid: 'x', why: 'over' }, 1500).publish('k8', 8).both('E', 8, 'k8');
+    nth(h.events, { type: 'recv', sid: 'b', off: 7 }, 0).at = h.now + 1400 * MS;
+    nth(h.events, { type: 'recv', sid: 'b', off: 8 }, 0).at = h.now + 1500 * MS;
+  }],
+  ['guests that end as their fault says', (h) => { h.guest('token-revoked').add('disc', { sid: 'guest-1.0', code: 3500 }); }],
+  ['a guest that ends with its gateway', (h) => { h.guest('token-revoked').fault('gateway-kill').add('disc', { sid: 'guest-1.0', code: 1006 }); }],
+  ['a guest that is gone before the end', (h) => {
+    h.guest('slow-reader').add('sub_ok', { sid: 'guest-1.0', epoch: 'E', off: 5, recovered: false, n: 0 }).add('left', { sid: 'guest-1.0' });
+  }],
+  ['a silence that is ours', (h) => {
+    h.add('disc', { sid: 'x', why: 'over' }, 2500).publish('k7', 7).both('E', 7, 'k7');
+    h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 1000 });
+  }],
+  ['a token that ends early while clocks jump', (h) => {
+    h.fault('clock-jump').guest('token-expiry').add('expires', { sid: 'guest-1.0', at_ns: h.now + 3000 * MS }).add('disc', { sid: 'guest-1.0', code: 3005 }, 2000);
+  }],
   ['a silence in a fault', (h) => { h.add('nemesis', { edge: 'begin', kind: 'redis-stop' }).add('nemesis', { edge: 'end', kind: 'redis-stop' }, 5000).publish('k7', 7).both('E', 7, 'k7'); }],
 ];
 

@@ -8,13 +8,17 @@
  *   forgets   what expires may expire too early: entries of a history, idempotency keys
  *   splits    publishers go on at a primary that is none any more: what they send to a fast channel there is lost, and told
  *   cuts      connections of clients may end by it
+ *   closes    codes with which those of the clients that it brought may
+ *   mild      it excuses nothing else: nobody but those clients has to wait by it
+ *   clock     what our programs take the time of day for
  *   recovers  ms after its end until everything is served again
  *
  * A kind that is not listed here permits nothing. */
 
 const RECOVERS_MS = 8000;
 
-const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, forgets: false, splits: false, cuts: false, recovers: RECOVERS_MS, ...more });
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, forgets: false, splits: false, cuts: false, closes: [], mild: false, recovers: RECOVERS_MS, ...more });
+const ofClients = (matrix, closes, more = {}) => kind(matrix, { closes, mild: true, recovers: 0, ...more });
 
 export const FAULT_KINDS = {
   'gateway-kill': kind('F1', { cuts: true }),
@@ -68,7 +72,7 @@ export const FAULT_KINDS = {
   'net-link': kind('F12'),
   'net-broker': kind('F12'),
   'net-redis': kind('F13'),
-  'clock-jump': kind('F17'),
+  'clock-jump': kind('F17', { clock: true }),
   'redis-clock-near': kind('F18'),
   'redis-clock-far': kind('F18', { tells: true, damages: true, forgets: true }),
   'sentinel-clock': kind('F18'),
@@ -80,6 +84,11 @@ export const FAULT_KINDS = {
   'broker-no-memory': kind('F25', { cuts: true }),
   'entry-flipped': kind('F26', { tells: true, damages: true }),
   'fd-limit': kind('F28', { cuts: true }),
+  'slow-reader': ofClients('F14', [3008, 1006]),
+  'reconnect-storm': ofClients('F16', []),
+  'client-half-open': ofClients('F27', [3012, 1006]),
+  'token-expiry': ofClients('F22', [3005]),
+  'token-revoked': ofClients('F23', [3500]),
 };
 
 const NOTHING = kind('-', { recovers: 0 });

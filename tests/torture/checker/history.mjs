@@ -13,6 +13,14 @@
  *   sign {who, what}                            a program of ours said that something is wrong: in its log, or by its health
  *   unconfirmable {edge: begin | end, scope?}   no replica can confirm anything, as whoever made it so has seen; all: Redis answers nothing
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
+ *   stall {who, ms}                             whoever should have run waited for a processor until now
+ *   promise {id, what, ms}, kept {id}           what has to be so within a time, and that it is
+ *   open {sid, user, client}                    a guest (a client that a fault brought) was let in
+ *   stops {sid}                                 it stops reading what it is sent, until it subscribes again
+ *   refused {sid, status, retry}                its handshake was answered so
+ *   expires {sid, at_ns, renews}                the token that it has shown ends then; renews: it asks for another one before
+ *   revoked {user}
+ *   left {sid}                                  it is gone, and does not come back
  *   sample {who, pid, rss, fds, gauges, lagging}   memory in bytes, descriptors, queues of a program; what it has counted since its start
  *
  * All carry `at`, nanoseconds of one monotonic clock. */
@@ -46,7 +54,7 @@ export function faults(events) {
     if (event.type !== 'nemesis') continue;
     const id = event.id ?? `${event.kind} ${event.target ?? ''}`;
     if (event.edge === 'begin') {
-      const fault = { kind: event.kind, target: event.target, ch: event.ch, begin: event.at, end: Infinity, ...faultKind(event.kind) };
+      const fault = { kind: event.kind, target: event.target, ch: event.ch, guests: event.guests, begin: event.at, end: Infinity, ...faultKind(event.kind) };
       open.set(id, fault);
       list.push(fault);
     } else if (event.edge === 'strike') {

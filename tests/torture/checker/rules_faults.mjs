@@ -5,14 +5,20 @@ const FLIGHT_NS = 10000 * MS; // so long a publication may be on its way to a br
 const GRACE_NS = 10000 * MS; // how long a gateway looks for a channel's broker before it tells
 
 /* What faults permit on a channel of a durability: fast forgets with each reign, safe only where the data are wiped. */
-export function permissions({ faults, durability }) {
+export function permissions({ events, faults, durability }) {
+  const stalls = events.filter((event) => event.type === 'stall');
   const touches = (fault, ch) => fault.ch === undefined || fault.ch === ch;
   const changes = (fault, ch) => {
     if (!touches(fault, ch)) return 0;
     return (fault.wipes ? 1 : 0) + (durability(ch) === 'safe' ? 0 : fault.reigns);
   };
   const effect = (fault) => fault.end + fault.recovers * MS;
+  const around = (from, to) => faults.filter((fault) => fault.begin <= to && effect(fault) >= from);
+  const stalled = (from, to) => stalls.reduce((sum, { at, ms }) => sum + (at >= from && at - ms * MS <= to ? ms * MS : 0), 0);
   return {
+    around,
+    stalled,
+    allowance: (from, to) => spent(around(from, to)) + stalled(from, to),
     epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
     mayLose: (ch, invoked) => faults.some((fault) => changes(fault, ch) > 0 && effect(fault) >= invoked),
     mayForget: (pub) => faults.some((fault) => fault.forgets && fault.begin <= pub.last + FLIGHT_NS && effect(fault) >= pub.invoked),
@@ -20,7 +26,6 @@ export function permissions({ faults, durability }) {
     mayBeDamaged: (ch) => faults.some((fault) => fault.damages && touches(fault, ch)),
     mayTell: (ch, at) => faults.some((fault) => fault.begin <= at && touches(fault, ch)
       && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)),
-    around: (from, to) => faults.filter((fault) => fault.begin <= to && effect(fault) >= from),
   };
 }
 
@@ -38,10 +43,10 @@ export function checkEpochs({ events, epochs, order, durability, add, epochsBy, 
   }
 }
 
-const spent = (faults) => faults.reduce((sum, fault) => sum + (fault.end - fault.begin) + fault.recovers * MS, 0);
+const spent = (faults) => faults.reduce((sum, fault) => sum + (fault.mild ? 0 : fault.end - fault.begin + fault.recovers * MS), 0);
 
 /* C9: no channel is silent for longer than the faults at that time may make it. */
-export function checkSilence({ events, bounds, add, around, figures }) {
+export function checkSilence({ events, bounds, add, allowance, figures }) {
   const heard = new Map();
   for (const event of events) {
     if (event.type !== 'recv') continue;
@@ -50,14 +55,17 @@ export function checkSilence({ events, bounds, add, around, figures }) {
     if (last === undefined) continue;
     const silent = event.at - last;
     if (silent > figures.silent.ns) figures.silent = { ns: silent, ch: event.ch };
-    if (silent > bounds.quiet * MS && silent > bounds.quiet * MS + spent(around(last, event.at))) {
+    if (silent > bounds.quiet * MS && silent > bounds.quiet * MS + allowance(last, event.at)) {
       add('C9', event.ch, `silent for ${Math.round(silent / MS)} ms`);
     }
   }
 }
 
 /* C9: who is subscribed gets a publication soon after the first one does. */
-export function checkLag({ stretches, bounds, add, around, figures }) {
+export function checkLag({ events, stretches, bounds, add, allowance, figures }) {
+  const stopped = new Map();
+  for (const event of events) if (event.type === 'stops') stopped.set(event.sid, [...(stopped.get(event.sid) ?? []), event.at]);
+  const reads = ({ sid, at }, since) => !stopped.get(sid)?.some((stop) => stop >= since && stop <= at);
   const first = new Map();
   const where = (receipt) => `${receipt.ch} ${receipt.epoch} ${receipt.off}`;
   for (const { receipts } of stretches.all) {
@@ -70,8 +78,9 @@ export function checkLag({ stretches, bounds, add, around, figures }) {
       while (at + 1 < begun.length && begun[at + 1].after <= i) at += 1;
       const from = Math.max(first.get(where(receipt)), begun[at].at);
       const behind = receipt.at - from;
+      if (!reads(receipt, begun[at].at)) return;
       if (behind > figures.behind.ns) figures.behind = { ns: behind, ch: receipt.ch, sid: receipt.sid };
-      if (behind > bounds.quiet * MS && behind > bounds.quiet * MS + spent(around(from, receipt.at))) {
+      if (behind > bounds.quiet * MS && behind > bounds.quiet * MS + allowance(from, receipt.at)) {
         add('C9', receipt.ch, `${receipt.sid} got ${receipt.off} ${Math.round(behind / MS)} ms after another did`);
       }
     });
@@ -95,6 +104,7 @@ export function checkHealed({ events, faults, add }) {
 export function checkEnd({ events, stretches, final, add }) {
   for (const event of events) if (event.type === 'canary_late') add('C9', event.ch, event.what);
   const sids = new Set(events.filter((event) => event.type === 'sub_ok').map((event) => event.sid));
+  for (const event of events) if (event.type === 'left') sids.delete(event.sid);
   for (const [ch, { epoch, off }] of final) {
     for (const sid of sids) {
       const stretch = stretches.live.get(`${sid} ${ch}`);

@@ -5,12 +5,19 @@
 const TEMPORARY = new Set([undefined, 100, 111, 113, 120]);
 const OWN = new Set(['churn', 'over']);
 
-export function checkMatrix({ events, add, around }) {
+/* A client that a fault brought ends as that fault says; by another one as everybody may. */
+const mayEnd = (fault, { sid, code }) => (fault.guests && sid.startsWith(fault.guests) ? fault.closes.includes(code) : fault.cuts);
+
+/* What a client is closed for that says nothing, or reads nothing: here it was we who had no time to. code → [within ms, waited ms] */
+const FOR_OUR_LATENESS = new Map([[3012, [8000, 1000]], [3008, [2000, 300]]]);
+const isOurs = ({ at, code }, stalled) => FOR_OUR_LATENESS.has(code) && stalled(at - FOR_OUR_LATENESS.get(code)[0] * 1e6, at) > FOR_OUR_LATENESS.get(code)[1] * 1e6;
+
+export function checkMatrix({ events, add, around, stalled }) {
   for (const event of events) {
     if ((event.type === 'pub_no' || event.type === 'pub_unknown') && event.code >= 100 && !TEMPORARY.has(event.code) && event.code !== 121) {
       add('matrix', event.ch, `${event.key} was answered ${event.code} ${event.message ?? ''}`);
     }
     if (event.type !== 'disc' || OWN.has(event.why)) continue;
-    if (!around(event.at, event.at).some((fault) => fault.cuts)) add('matrix', '*', `${event.sid} lost its connection (${event.why ?? event.code}), and no fault of a gateway was about`);
+    if (!around(event.at, event.at).some((fault) => mayEnd(fault, event)) && !isOurs(event, stalled)) add('matrix', '*', `${event.sid} lost its connection (${event.why ?? event.code}), and no fault of a gateway was about`);
   }
 }

@@ -40,6 +40,13 @@ async function during(sets, port, ms) {
   for (const set of sets) nft('delete', 'element', 'inet', 'torture', set, `{ ${port} }`);
 }
 
+/* Whatever comes from these ports or goes to them is dropped, until it is undone. */
+export function packetsOf(ports) {
+  const each = (word) => { for (const set of ['to', 'from']) nft(word, 'element', 'inet', 'torture', set, `{ ${ports.join(', ')} }`); };
+  each('add');
+  return () => each('delete');
+}
+
 const WAYS = [['to'], ['from'], ['to', 'from'], ['lossy']];
 
 /* One way, the other, both, or a third of all. */

@@ -21,6 +21,23 @@ const NAMESPACE = (name, more) => `  - name: ${name}
     force_positioning: true
 ${more}`;
 
+const CROWD = `  - name: crowd
+    allow_subscribe_for_client: true
+    allow_presence_for_subscriber: true
+    presence: true
+`;
+
+/* Of clients' connections: short enough for a schedule, long enough for a busy machine; what faults/ and the judge wait for. */
+export const CLIENT_MS = { ping: 4000, pong: 3000, stall: 3000, expiry: 2000 };
+const CLIENT = `client:
+  commands_per_second: 1000000
+  handshakes_per_second: 60
+  ping_interval: ${CLIENT_MS.ping}ms
+  pong_timeout: ${CLIENT_MS.pong}ms
+  write_stall: ${CLIENT_MS.stall}ms
+  expired_close_delay: ${CLIENT_MS.expiry}ms
+`;
+
 const SETTLE_MS = 40000;
 
 export const BROKER = 'broker/callboard-broker';
@@ -49,7 +66,7 @@ export class TortureWorld {
   }
 
   settings() {
-    return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('');
+    return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('') + CROWD;
   }
 
   /* Whether this world's programs run with a wall clock that can be moved (libfaketime); what counts time keeps the real one. */
@@ -105,14 +122,20 @@ export class TortureWorld {
       const links = [];
       for (const broker of this.brokers) links.push(await new FaultProxy(broker.port).listen(await freePort()));
       this.links.push(links);
-      const settings = `${this.settings()}client:\n  commands_per_second: 1000000\n`;
-      this.gateways.push(await this.kit.gateway({ brokers: links, settings, env: this.env, program: this.programFor(GATEWAY, g) }));
+      const settings = this.settings() + CLIENT;
+      this.gateways.push(await this.kit.gateway({ brokers: links, settings, env: this.env, args: this.gatewayArguments(), program: this.programFor(GATEWAY, g) }));
     }
     return this;
   }
 
   brokerArguments() {
     return [];
+  }
+
+  /* All gateways look at one list of who is locked out. */
+  gatewayArguments() {
+    this.revocations ??= this.kit.write('revocations', '');
+    return ['--set', `token.revocation_file=${this.revocations}`];
   }
 
   urls() {
@@ -126,7 +149,7 @@ export class TortureWorld {
     const role = list === this.brokers ? BROKER : GATEWAY;
     const isNext = (old.name === next(role)) !== otherRelease;
     await until(`${role} ${at} is back`, async () => {
-      const program = this.kit.start(isNext ? next(role) : role, ['--config', old.file, ...(role === BROKER ? this.brokerArguments() : [])], this.env);
+      const program = this.kit.start(isNext ? next(role) : role, ['--config', old.file, ...(role === BROKER ? this.brokerArguments() : this.gatewayArguments())], this.env);
       const { file, port, internal, router, pull, id, url } = old;
       list[at] = Object.assign(program, { file, port, internal, router, pull, id, url });
       return this.isReady(program);

@@ -51,6 +51,8 @@ struct family {
 struct metrics {
     pthread_mutex_t mutex; /* guards everything but the cells of living values */
     struct list_link families;
+    const struct metric_alias *aliases;
+    size_t n_aliases;
 };
 
 struct metric_values {
@@ -110,6 +112,7 @@ static struct family *family_new(metrics_t *self, const struct metric_descriptio
     family->n_rows = n_rows;
     family->first_cells = memory_alloc_array(n_rows, sizeof *family->first_cells);
     for (size_t i = 0; i < n_rows; i++) {
+        check(table[i].type != METRIC_SUMMARY, "%s: nobody counts a summary", table[i].name);
         family->first_cells[i] = family->n_cells;
         family->n_cells += cells_of(table[i].type);
     }
@@ -334,6 +337,8 @@ static const char *type_name(enum metric_type type) {
         return "gauge";
     case METRIC_HISTOGRAM:
         return "histogram";
+    case METRIC_SUMMARY:
+        return "summary";
     }
     unreachable("metric type %d", (int) type);
 }
@@ -358,9 +363,10 @@ static void append_head(struct buffer *out, const struct metric_description *des
 }
 
 /* name + suffix, the labels with `le` among them where given, and a space. */
-static void append_series(struct buffer *out, const struct row *row, const char *suffix, const char *le) {
-    const char *labels = labels_of(row);
-    buffer_append_text(out, row->description->name);
+static void append_series(struct buffer *out, const struct metric_description *description, const char *suffix,
+                          const char *le) {
+    const char *labels = description->labels == NULL ? "" : description->labels;
+    buffer_append_text(out, description->name);
     buffer_append_text(out, suffix);
     if (labels[0] != '\0' || le != NULL) {
         buffer_append_char(out, '{');
@@ -373,38 +379,104 @@ static void append_series(struct buffer *out, const struct row *row, const char 
     buffer_append_char(out, ' ');
 }
 
-static void append_histogram(struct buffer *out, const struct row *rows, size_t n) {
+static void append_sum_and_count(struct buffer *out, const struct metric_description *description,
+                                 const struct row *rows, size_t n) {
+    uint64_t sum_us = gather(rows, n, HISTOGRAM_SUM);
+    append_series(out, description, "_sum", NULL);
+    buffer_append_format(out, "%llu.%06u\n", (unsigned long long) (sum_us / 1000000), (unsigned) (sum_us % 1000000));
+    append_series(out, description, "_count", NULL);
+    buffer_append_u64_decimal(out, gather_observations(rows, n));
+}
+
+static void append_buckets(struct buffer *out, const struct metric_description *description, const struct row *rows,
+                           size_t n) {
     uint64_t count = 0;
     for (size_t bucket = 0; bucket <= N_BOUNDS; bucket++) {
         count += gather(rows, n, bucket);
-        append_series(out, rows, "_bucket", bucket < N_BOUNDS ? bounds[bucket].seconds : "+Inf");
+        append_series(out, description, "_bucket", bucket < N_BOUNDS ? bounds[bucket].seconds : "+Inf");
         buffer_append_u64_decimal(out, count);
         buffer_append_char(out, '\n');
     }
-    uint64_t sum_us = gather(rows, n, HISTOGRAM_SUM);
-    append_series(out, rows, "_sum", NULL);
-    buffer_append_format(out, "%llu.%06u\n", (unsigned long long) (sum_us / 1000000), (unsigned) (sum_us % 1000000));
-    append_series(out, rows, "_count", NULL);
-    buffer_append_u64_decimal(out, count);
-    buffer_append_char(out, '\n');
 }
 
-static void append_rows(struct buffer *out, const struct row *rows, size_t n) {
-    switch (rows->description->type) {
+/* `n` rows as the one series that is described. */
+static void append_rows(struct buffer *out, const struct metric_description *description, const struct row *rows,
+                        size_t n) {
+    switch (description->type) {
     case METRIC_COUNTER:
-        append_series(out, rows, "", NULL);
+        append_series(out, description, "", NULL);
         buffer_append_u64_decimal(out, gather(rows, n, 0));
         break;
     case METRIC_GAUGE:
     case METRIC_GAUGE_MAX:
-        append_series(out, rows, "", NULL);
+        append_series(out, description, "", NULL);
         buffer_append_i64_decimal(out, (int64_t) gather(rows, n, 0));
         break;
     case METRIC_HISTOGRAM:
-        append_histogram(out, rows, n);
-        return;
+        append_buckets(out, description, rows, n);
+        append_sum_and_count(out, description, rows, n);
+        break;
+    case METRIC_SUMMARY:
+        append_sum_and_count(out, description, rows, n);
+        break;
     }
     buffer_append_char(out, '\n');
+}
+
+/* ---- aliases ---- */
+
+static bool is_source(const struct metric_alias *alias, const struct row *row) {
+    return strcmp(alias->source, row->description->name) == 0 &&
+           (alias->source_labels == NULL || strcmp(alias->source_labels, labels_of(row)) == 0);
+}
+
+/* The rows stand together, for they are sorted. Returns how many; 0: nobody counts them. */
+static size_t find_sources(const struct metric_alias *alias, const struct row *rows, size_t n, size_t *ret_first) {
+    size_t first = 0;
+    while (first < n && !is_source(alias, &rows[first])) {
+        first++;
+    }
+    size_t end = first;
+    while (end < n && is_source(alias, &rows[end])) {
+        end++;
+    }
+    *ret_first = first;
+    return end - first;
+}
+
+/* A count stays a count; the type that is told may be less than what is there, never more. */
+static void check_alias(const struct metric_alias *alias, enum metric_type counted) {
+    bool has_buckets = counted == METRIC_HISTOGRAM;
+    bool wants_them = alias->type == METRIC_HISTOGRAM || alias->type == METRIC_SUMMARY;
+    check(has_buckets == wants_them && (counted == METRIC_COUNTER) == (alias->type == METRIC_COUNTER),
+          "%s is of another type than %s", alias->name, alias->source);
+}
+
+static void append_aliases(struct buffer *out, const metrics_t *self, const struct row *rows, size_t n) {
+    const char *head = "";
+    for (size_t i = 0; i < self->n_aliases; i++) {
+        const struct metric_alias *alias = &self->aliases[i];
+        const struct metric_description description = {alias->name, alias->help, alias->type, alias->labels};
+        size_t first;
+        size_t n_sources = find_sources(alias, rows, n, &first);
+        if (n_sources == 0) {
+            continue;
+        }
+        check_alias(alias, rows[first].description->type);
+        if (strcmp(head, alias->name) != 0) {
+            append_head(out, &description);
+            head = alias->name;
+        }
+        append_rows(out, &description, rows + first, n_sources);
+    }
+}
+
+void metrics_set_aliases(metrics_t *self, const struct metric_alias *table, size_t n_rows) {
+    pthread_mutex_lock(&self->mutex);
+    check(self->aliases == NULL || self->aliases == table, "a registry has one table of aliases");
+    self->aliases = table;
+    self->n_aliases = n_rows;
+    pthread_mutex_unlock(&self->mutex);
 }
 
 bool metrics_render(metrics_t *self, struct buffer *out) {
@@ -416,8 +488,9 @@ bool metrics_render(metrics_t *self, struct buffer *out) {
             append_head(out, rows[i].description);
         }
         same = count_same(rows + i, n - i);
-        append_rows(out, rows + i, same);
+        append_rows(out, rows[i].description, rows + i, same);
     }
+    append_aliases(out, self, rows, n);
     memory_free(rows);
     pthread_mutex_unlock(&self->mutex);
     return !out->overflow;

@@ -14,6 +14,7 @@ enum metric_type {
     METRIC_GAUGE,     /* summed over threads */
     METRIC_GAUGE_MAX, /* the largest over threads */
     METRIC_HISTOGRAM, /* of µs, rendered in seconds; bounds 50 µs … 10 s in a 1-2.5-5 row */
+    METRIC_SUMMARY,   /* of an alias only: sum and count of a histogram, without quantiles */
 };
 
 struct metric_description {
@@ -21,6 +22,16 @@ struct metric_description {
     const char *help;
     enum metric_type type;
     const char *labels; /* constant, e.g. reason="slow",kind="json"; NULL for none. Rows of one name stand together. */
+};
+
+/* A series under another name: what others' dashboards ask for. Costs nothing but at a scrape. */
+struct metric_alias {
+    const char *name;
+    const char *help;
+    enum metric_type type;
+    const char *labels;        /* NULL for none */
+    const char *source;        /* the name of rows that are counted; none of them registered: the alias is left out */
+    const char *source_labels; /* NULL: all of that name, summed */
 };
 
 typedef struct metrics metrics_t;             /* a process's registry */
@@ -35,6 +46,9 @@ metric_values_t *metric_values_new(metrics_t *registry, const struct metric_desc
 /* Counters and histograms of a thread that ends stay in the sums; gauges go. */
 void metric_values_destroy(metric_values_t **self_p);
 
+/* Rendered behind everything else, in this order; rows of one name stand together. One table a registry. */
+void metrics_set_aliases(metrics_t *self, const struct metric_alias *table, size_t n_rows);
+
 void metric_add(metric_values_t *self, size_t row, uint64_t amount); /* counters */
 static inline void metric_count(metric_values_t *self, size_t row) {
     metric_add(self, row, 1);
@@ -46,7 +60,7 @@ void metric_observe_us(metric_values_t *self, size_t row, uint64_t us); /* histo
 /* Sum (or max) over threads of the row named so, with these labels (NULL: without); of a histogram the number of
  * observations; 0 when there is none. */
 int64_t metrics_read(metrics_t *self, const char *name, const char *labels);
-/* Appends the whole text, names in order, HELP and TYPE once each. False: over the buffer's limit. */
+/* Appends the whole text, names in order, then the aliases, HELP and TYPE once each. False: over the buffer's limit. */
 bool metrics_render(metrics_t *self, struct buffer *out);
 
 #endif

@@ -21,13 +21,15 @@
 
 enum { CONFIG_FILE_MAX = 256 * 1024, LOG_WATCH_MS = 1000 };
 
-enum log_metric { METRIC_LOG_LOST, METRIC_LOG_SUPPRESSED, LOG_METRICS };
+enum program_metric { METRIC_LOG_LOST, METRIC_LOG_SUPPRESSED, METRIC_BUILD, PROGRAM_METRICS };
 
-static const struct metric_description log_metric_table[LOG_METRICS] = {
+static const struct metric_description program_metric_table[PROGRAM_METRICS] = {
     [METRIC_LOG_LOST] = {"callboard_log_lost_total", "Lines of the log that stderr did not take.", METRIC_COUNTER,
                          NULL},
     [METRIC_LOG_SUPPRESSED] = {"callboard_log_suppressed_total", "Lines of the log that log.rate kept back.",
                                METRIC_COUNTER, NULL},
+    [METRIC_BUILD] = {"callboard_build_info", "1, with the program's version.", METRIC_GAUGE,
+                      "version=\"" CALLBOARD_VERSION "\""},
 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
@@ -55,8 +57,8 @@ struct program {
     uv_loop_t loop;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
     uv_timer_t log_watch;
-    metric_values_t *log_metrics; /* NULL: none */
-    uint64_t log_counted[LOG_METRICS];
+    metric_values_t *own_metrics;       /* NULL: none */
+    uint64_t log_counted[METRIC_BUILD]; /* of the rows before */
 };
 
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
@@ -361,9 +363,9 @@ void program_reload_refused(program_t *self, const char *reason) {
 
 /* ---- the log's housekeeping ---- */
 
-static void count_log(program_t *self, enum log_metric row, uint64_t total) {
-    if (self->log_metrics != NULL) {
-        metric_add(self->log_metrics, row, total - self->log_counted[row]);
+static void count_log(program_t *self, enum program_metric row, uint64_t total) {
+    if (self->own_metrics != NULL) {
+        metric_add(self->own_metrics, row, total - self->log_counted[row]);
         self->log_counted[row] = total;
     }
 }
@@ -380,9 +382,12 @@ static void on_log_watch(uv_timer_t *timer) {
 
 void program_set_metrics(program_t *self, metrics_t *metrics) {
     watch_log(self);
-    metric_values_destroy(&self->log_metrics);
-    self->log_metrics = metrics == NULL ? NULL : metric_values_new(metrics, log_metric_table, LOG_METRICS);
+    metric_values_destroy(&self->own_metrics);
+    self->own_metrics = metrics == NULL ? NULL : metric_values_new(metrics, program_metric_table, PROGRAM_METRICS);
     watch_log(self);
+    if (self->own_metrics != NULL) {
+        metric_set(self->own_metrics, METRIC_BUILD, 1);
+    }
 }
 
 /* ---- running ---- */

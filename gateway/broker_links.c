@@ -60,7 +60,7 @@ struct broker_links {
     void *closed_context;
 };
 
-enum links_metric { METRIC_KNOWN, METRIC_ALIVE, METRIC_MOVED, METRIC_REFUSED, METRIC_COMMANDS };
+enum links_metric { METRIC_KNOWN, METRIC_ALIVE, METRIC_MOVED, METRIC_REFUSED, METRIC_COMMANDS, METRIC_GATEWAYS };
 static const struct metric_description metric_table[] = {
     {"callboard_gateway_brokers_known", "Broker addresses that the configured endpoints stand for.", METRIC_GAUGE_MAX,
      NULL},
@@ -72,6 +72,7 @@ static const struct metric_description metric_table[] = {
      METRIC_COUNTER, NULL},
     {"callboard_gateway_commands_total", "Commands from brokers: disconnect, unsubscribe, subscribe, refresh.",
      METRIC_COUNTER, NULL},
+    {"callboard_gateway_gateways", "Gateways of the cluster, as the brokers tell it.", METRIC_GAUGE_MAX, NULL},
 };
 
 /* ---- deferring ---- */
@@ -277,6 +278,7 @@ static bool on_totals(broker_links_t *self, const struct wire_frame *frame) {
         return false;
     }
     self->totals_known = true;
+    metric_set(self->metrics, METRIC_GATEWAYS, (int64_t) self->totals.gateways);
     return true;
 }
 

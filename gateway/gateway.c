@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "gateway/centrifugo_metrics.h"
 #include "gateway/session/user_limits.h"
 #include "gateway/token/jwks.h"
 #include "gateway/token/token_keeper.h"
@@ -353,6 +354,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->endpoints.read_status = read_status;
     self->endpoints.context = self;
     self->endpoints.metrics = options->metrics;
+    metrics_set_aliases(options->metrics, centrifugo_metric_table, centrifugo_metric_count);
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
     self->sources = source_limits_new(SOURCES_IDLE_MAX);
     self->user_limits = user_limits_new();

@@ -26,7 +26,16 @@ static void count_error(const http_api_call_t *self, enum error_code code) {
 
 /* ---- commands ---- */
 
+static void count_seconds(const http_api_call_t *self, const struct http_api_method *method, uint64_t started_us) {
+    metric_observe_us(self->service->metrics,
+                      HTTP_API_METRIC_SECONDS_PUBLISH + (method->metric - HTTP_API_METRIC_COMMANDS_PUBLISH),
+                      clock_monotonic_us() - started_us);
+}
+
 static void command_done(struct http_api_command *command) {
+    if (command->started_us != 0) {
+        count_seconds(command->call, command->method, command->started_us);
+    }
     command->call->n_done++;
 }
 
@@ -45,6 +54,7 @@ static bool may_start(struct http_api_command *command, struct http_api_refusal 
         return false;
     }
     metric_count(self->service->metrics, command->method->metric);
+    command->started_us = clock_monotonic_us();
     if (!http_api_key_allows_method(self->key, command->method->name)) {
         http_api_refuse(refusal, ERROR_PERMISSION_DENIED,
                         "the key \"%s\" is not for %s; http_api.keys names its methods", http_api_key_name(self->key),
@@ -71,6 +81,9 @@ static void finish(http_api_call_t *self) {
     self->is_done = true;
     timer_wheel_cancel(self->service->wheel, &self->deadline);
     metric_observe_us(self->service->metrics, HTTP_API_METRIC_SECONDS, clock_monotonic_us() - self->started_us);
+    if (self->is_batch) {
+        count_seconds(self, self->method, self->started_us);
+    }
     self->on_done(self->context);
 }
 

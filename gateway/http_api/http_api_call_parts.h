@@ -26,6 +26,7 @@ struct http_api_command {
     enum error_code error; /* of the command as a whole */
     char *message;
     struct epoch since_epoch; /* that history asked for */
+    uint64_t started_us;      /* 0: not begun */
     uint32_t n_parts;
     uint32_t n_open;
     struct http_api_part *parts;

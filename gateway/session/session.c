@@ -194,6 +194,7 @@ struct session_request *session_request_new(session_t *self, uint32_t id,
     request->broker.on_done = on_done;
     request->session = self;
     request->id = id;
+    request->begun = self->environment->begun;
     list_push_back(&self->requests, &request->link);
     self->n_in_flight++;
     return request;
@@ -203,6 +204,7 @@ void session_request_finish(struct session_request **request_p) {
     struct session_request *request = *request_p;
     *request_p = NULL;
     list_remove(&request->link);
+    session_count_done(request->session, request->begun);
     session_command_done(request->session);
     memory_free(request);
 }

@@ -26,6 +26,12 @@ typedef struct session session_t;
 typedef struct user_count user_count_t;
 typedef struct user_limits user_limits_t;
 
+/* A command that is handled: what it is, and since when, in the low bits of the clock: an hour is enough. */
+struct session_begun {
+    uint32_t at_us;
+    uint8_t kind; /* enum client_command_kind */
+};
+
 /* What the sessions of one worker share. The worker fills the first part after session_environment_init; config, keys
  * and namespaces may be replaced between turns (reload), the old ones may then go. */
 struct session_environment {
@@ -59,9 +65,10 @@ struct session_environment {
     struct list_link dirty;
     user_count_t *user_count;
     tag_filter_set_t *tag_filters;
-    struct buffer decoded;    /* scratch of the decoder, per command */
-    struct buffer replies;    /* those of the message that is being handled */
-    const session_t *handled; /* whose message that is */
+    struct buffer decoded;      /* scratch of the decoder, per command */
+    struct buffer replies;      /* those of the message that is being handled */
+    const session_t *handled;   /* whose message that is */
+    struct session_begun begun; /* the last command */
     struct buffer gathered;
     payload_t *pings[CLIENT_ENCODINGS]; /* framed once, sent to everybody */
 };

@@ -73,6 +73,7 @@ struct subscription {
     uint64_t from_offset; /* what the client asked to recover from */
     uint32_t command_id;  /* of the subscribe command, while joining */
     uint32_t channel_hash;
+    uint32_t begun_us; /* when its command came, while joining */
     bool is_joining : 1;
     bool is_server_side : 1;
     bool positioned : 1;
@@ -90,6 +91,7 @@ struct session_request {
     struct list_link link; /* in the session's */
     session_t *session;
     uint32_t id;
+    struct session_begun begun;
     struct epoch since_epoch; /* history */
 };
 
@@ -262,6 +264,9 @@ enum session_metric {
     SESSION_METRIC_TAG_FILTERS,
     SESSION_METRIC_COMMANDS,
     SESSION_METRIC_COMMAND_LAST = SESSION_METRIC_COMMANDS + CLIENT_COMMAND_SUB_REFRESH,
+    SESSION_METRIC_SECONDS, /* of each command, as above */
+    SESSION_METRIC_SECONDS_LAST = SESSION_METRIC_SECONDS + CLIENT_COMMAND_SUB_REFRESH,
+    SESSION_METRIC_USERS,
 #define SESSION_METRIC_ERROR(name, code, reason, message, temporary, definite) SESSION_METRIC_ERROR_##name,
     ERROR_CODES(SESSION_METRIC_ERROR)
 #undef SESSION_METRIC_ERROR
@@ -276,6 +281,8 @@ enum session_metric {
         SESSION_METRICS,
 };
 void session_count_error(const session_t *self, enum error_code code);
+/* The command that began so is answered; nothing is counted once the session is gone. */
+void session_count_done(const session_t *self, struct session_begun begun);
 void session_count_disconnect(const session_t *self, enum disconnect_code code);
 void session_count(const session_t *self, enum session_metric row);
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount);

@@ -126,6 +126,17 @@ static bool take_rate(session_t *self, const struct client_command *command) {
     return false;
 }
 
+/* What then is in flight is counted when it is done. */
+static void handle(session_t *self, const struct client_command *command) {
+    uint32_t n_before = self->n_in_flight;
+    struct session_begun begun = {(uint32_t) clock_monotonic_us(), (uint8_t) command->kind};
+    self->environment->begun = begun;
+    commands[command->kind].handle(self, command);
+    if (self->n_in_flight <= n_before) {
+        session_count_done(self, begun);
+    }
+}
+
 static void dispatch(session_t *self, const struct client_command *command) {
     session_count(self, (enum session_metric)(SESSION_METRIC_COMMANDS + (unsigned) command->kind));
     if (self->state == SESSION_NEW && command->kind != CLIENT_COMMAND_CONNECT) {
@@ -133,7 +144,7 @@ static void dispatch(session_t *self, const struct client_command *command) {
         return;
     }
     if (take_rate(self, command)) {
-        commands[command->kind].handle(self, command);
+        handle(self, command);
     }
 }
 

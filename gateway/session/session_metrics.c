@@ -1,9 +1,14 @@
 /* What sessions count, described where it is counted. Without metric values (tests) nothing is. */
 #include "gateway/session/session_commands.h"
 
+#include "base/clock.h"
+
 #define COMMAND_ROW(kind, label)                                                                                       \
     [SESSION_METRIC_COMMANDS + (kind)] = {"callboard_client_commands_total", "Commands received from clients.",        \
                                           METRIC_COUNTER, "command=\"" label "\""}
+#define SECONDS_ROW(kind, label)                                                                                       \
+    [SESSION_METRIC_SECONDS + (kind)] = {"callboard_client_command_seconds", "Time from a command to its answer.",     \
+                                         METRIC_HISTOGRAM, "command=\"" label "\""}
 #define DISCONNECT_ROW(name, code, reason)                                                                             \
     [SESSION_METRIC_DISCONNECT_##name] = {"callboard_client_disconnects_total", "Connections closed by the gateway.",  \
                                           METRIC_COUNTER, "code=\"" #code "\",reason=\"" reason "\""},
@@ -33,6 +38,22 @@ const struct metric_description session_metric_table[] = {
     COMMAND_ROW(CLIENT_COMMAND_SEND, "send"),
     COMMAND_ROW(CLIENT_COMMAND_REFRESH, "refresh"),
     COMMAND_ROW(CLIENT_COMMAND_SUB_REFRESH, "sub_refresh"),
+    SECONDS_ROW(CLIENT_COMMAND_PONG, "pong"),
+    SECONDS_ROW(CLIENT_COMMAND_CONNECT, "connect"),
+    SECONDS_ROW(CLIENT_COMMAND_PING, "ping"),
+    SECONDS_ROW(CLIENT_COMMAND_SUBSCRIBE, "subscribe"),
+    SECONDS_ROW(CLIENT_COMMAND_UNSUBSCRIBE, "unsubscribe"),
+    SECONDS_ROW(CLIENT_COMMAND_PUBLISH, "publish"),
+    SECONDS_ROW(CLIENT_COMMAND_PRESENCE, "presence"),
+    SECONDS_ROW(CLIENT_COMMAND_PRESENCE_STATS, "presence_stats"),
+    SECONDS_ROW(CLIENT_COMMAND_HISTORY, "history"),
+    SECONDS_ROW(CLIENT_COMMAND_RPC, "rpc"),
+    SECONDS_ROW(CLIENT_COMMAND_SEND, "send"),
+    SECONDS_ROW(CLIENT_COMMAND_REFRESH, "refresh"),
+    SECONDS_ROW(CLIENT_COMMAND_SUB_REFRESH, "sub_refresh"),
+    [SESSION_METRIC_USERS] = {"callboard_client_users",
+                              "Different users; who has connections on two workers is counted on both.", METRIC_GAUGE,
+                              NULL},
     [SESSION_METRIC_RATE_LIMITED] = {"callboard_client_rate_limited_total",
                                      "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
@@ -55,6 +76,13 @@ void session_count(const session_t *self, enum session_metric row) {
     }
 }
 
+void session_count_done(const session_t *self, struct session_begun begun) {
+    if (self->environment->metrics != NULL && !self->is_released) {
+        metric_observe_us(self->environment->metrics, SESSION_METRIC_SECONDS + (size_t) begun.kind,
+                          (uint32_t) clock_monotonic_us() - begun.at_us);
+    }
+}
+
 void session_count_change(const session_t *self, enum session_metric row, int64_t amount) {
     if (self->environment->metrics != NULL) {
         metric_change(self->environment->metrics, row, amount);
@@ -63,6 +91,7 @@ void session_count_change(const session_t *self, enum session_metric row, int64_
 
 void session_environment_show(const struct session_environment *self) {
     if (self->metrics != NULL) {
+        metric_set(self->metrics, SESSION_METRIC_USERS, self->users);
         metric_set(self->metrics, SESSION_METRIC_OUTBOX_BYTES, (int64_t) self->outbox_budget.used);
         metric_set(self->metrics, SESSION_METRIC_TAG_FILTERS, (int64_t) tag_filter_set_count(self->tag_filters));
     }

@@ -24,6 +24,7 @@
 /* While CONNECTING. */
 struct session_connecting {
     uint32_t command_id;
+    struct session_begun begun;
     int64_t expire_at_s;
     struct buffer subs; /* results of those that have joined, as the codec writes them */
     uint32_t n_joining;
@@ -200,6 +201,9 @@ static void finish_connecting(session_t *self) {
     self->connecting = NULL;
     self->state = SESSION_CONNECTED;
     session_reply_connected(self, connecting->command_id, connecting->expire_at_s, buffer_span(&connecting->subs));
+    if (self->environment->handled != self) { /* else its handler counts it */
+        session_count_done(self, connecting->begun);
+    }
     buffer_finish(&connecting->subs);
     memory_free(connecting);
     list_for_each (link, &self->subscriptions) {
@@ -238,6 +242,7 @@ enum error_code session_connect_channels(session_t *self, uint32_t command_id, i
     self->state = SESSION_CONNECTING;
     self->connecting = memory_alloc_zero(sizeof *self->connecting);
     self->connecting->command_id = command_id;
+    self->connecting->begun = self->environment->begun;
     self->connecting->expire_at_s = expire_at_s;
     if (claims != NULL) {
         self->granted_set = session_granted_set(claims);

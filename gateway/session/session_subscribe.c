@@ -29,6 +29,15 @@ struct admission {
 
 /* ---- leaving ---- */
 
+/* A server-side one had no command of its own. */
+static void subscribe_done(const struct subscription *subscription) {
+    if (!subscription->is_server_side) {
+        session_count_done(subscription->session,
+                           (struct session_begun){subscription->begun_us, CLIENT_COMMAND_SUBSCRIBE});
+    }
+    session_command_done(subscription->session);
+}
+
 void session_drop_subscription(struct subscription **subscription_p) {
     struct subscription *subscription = *subscription_p;
     *subscription_p = NULL;
@@ -41,7 +50,7 @@ void session_drop_subscription(struct subscription **subscription_p) {
     list_remove(&subscription->link);
     self->n_subscriptions--;
     if (subscription->is_joining) {
-        session_command_done(self);
+        subscribe_done(subscription);
     }
     payload_unref(&subscription->info);
     payload_unref(&subscription->data);
@@ -223,7 +232,7 @@ static void on_joined(struct hub_member *member, const struct hub_joined *joined
         session_raw_subscribed(self);
     }
     payload_unref(&subscription->data);
-    session_command_done(self);
+    subscribe_done(subscription);
     if (subscription->expire_at_s != 0) {
         session_schedule_subscription_expiry(self);
     }
@@ -328,6 +337,7 @@ struct subscription *session_add_subscription(session_t *self, const struct clie
     struct subscription *subscription = memory_alloc_zero(sizeof *subscription);
     subscription->session = self;
     subscription->channel_hash = (uint32_t) XXH3_64bits(request->channel.data, request->channel.size);
+    subscription->begun_us = self->environment->begun.at_us;
     subscription->is_joining = true;
     subscription->positioned = features->positioned;
     subscription->recoverable = features->recoverable;

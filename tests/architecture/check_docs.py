@@ -118,14 +118,35 @@ def check_checks(write):
 
 
 def check_names():
-    """Metrics and log events that operations.md speaks of are counted and logged somewhere."""
+    """Metrics and log events that operations.md and metrics.md speak of are counted and logged somewhere."""
     page = (ROOT / "docs/operations.md").read_text()
     sources = "".join(path.read_text() for folder in ("base", "broker", "gateway") for path in (ROOT / folder).rglob("*.[ch]"))
     events = re.search(r"\| log event \|.*?\n\n", page + "\n\n", re.S).group(0)
-    names = [*re.findall(r"`(callboard_[a-z_]+)", page), *re.findall(r"^\| `([a-z_]+)` \|", events, re.M)]
+    figures = page + (ROOT / "docs/metrics.md").read_text()
+    names = [*re.findall(r"`(callboard_[a-z_]+[a-z])\b", figures), *re.findall(r"^\| `([a-z_]+)` \|", events, re.M)]
     for name in sorted(set(names)):
         if f'"{name}"' not in sources:
-            yield f"docs/operations.md: speaks of {name}, which is neither counted nor logged"
+            yield f"docs/operations.md or docs/metrics.md: speaks of {name}, which is neither counted nor logged"
+
+
+def check_aliases():
+    """docs/metrics.md lists the Centrifugo names that the gateway's table has, each with its type and where it comes from."""
+    page = (ROOT / "docs/metrics.md").read_text()
+    listed = {name: (type_, set(re.findall(r"`(callboard_[a-z_]+)`", is_)))
+              for name, type_, is_ in re.findall(r"^\| `(centrifugo_[a-z_]+)` \| (\w+) \| [^|]*\| ([^|]*)\|", page, re.M)}
+    source = (ROOT / "gateway/centrifugo_metrics.c").read_text()
+    heads = dict(re.findall(r'#define (\w+) +"(centrifugo_\w+"[^\n]*)', source))
+    names = dict(re.findall(r'#define (\w+) +"(callboard_\w+)"\n', source))
+    coded = {}
+    for row in re.findall(r"\{(?:[A-Z_]+|\"centrifugo_)[^\n]*\}", source.replace("METRIC_GAUGE_MAX", "METRIC_GAUGE")):
+        head = re.match(r"\{([A-Z_]+),", row)
+        row = '{"' + heads[head.group(1)] + row[head.end() - 1:] if head else row
+        name, type_ = re.match(r'\{"(\w+)", "[^"]*", METRIC_([A-Z]+)', row).groups()
+        sources = re.findall(r"callboard_\w+", row) or [names[word] for word in re.findall(r"\b[A-Z]+\b", row) if word in names]
+        coded.setdefault(name, (type_.lower(), set()))[1].update(sources)
+    for name in sorted(listed.keys() | coded.keys()):
+        if listed.get(name) != coded.get(name):
+            yield f"docs/metrics.md: {name} is {listed.get(name)} there and {coded.get(name)} in gateway/centrifugo_metrics.c"
 
 
 def settings():
@@ -213,6 +234,6 @@ def check_ports():
 
 if __name__ == "__main__":
     write = "--write" in sys.argv
-    found = [*check_tables(write), *check_checks(write), *check_names(), *check_bounds(), *check_security(), *check_links(), *check_ports()]
+    found = [*check_tables(write), *check_checks(write), *check_names(), *check_aliases(), *check_bounds(), *check_security(), *check_links(), *check_ports()]
     print("\n".join(found) if found else "docs: they say what the code says")
     sys.exit(1 if found else 0)

@@ -187,6 +187,55 @@ static void a_registry_that_nobody_uses_renders_nothing(void **state) {
     metrics_destroy(&registry);
 }
 
+static const struct metric_alias aliases[] = {
+    {"others_sent", "Sent.", METRIC_COUNTER, NULL, "callboard_sent_total", NULL},
+    {"others_sent_by", "By kind.", METRIC_COUNTER, "format=\"json\"", "callboard_sent_total", "kind=\"json\""},
+    {"others_sent_by", "By kind.", METRIC_COUNTER, "format=\"protobuf\"", "callboard_sent_total", "kind=\"binary\""},
+    {"others_absent", "Not counted.", METRIC_COUNTER, NULL, "nobody_counts_this", NULL},
+    {"others_open", "Open.", METRIC_GAUGE, NULL, "callboard_open", NULL},
+    {"others_seconds", "Sum and count.", METRIC_SUMMARY, "method=\"a\"", "callboard_duration_seconds", NULL},
+    {"others_seconds_histogram", "All.", METRIC_HISTOGRAM, "method=\"a\"", "callboard_duration_seconds", NULL},
+};
+
+static void aliases_show_the_same_figures_under_other_names(void **state) {
+    (void) state;
+    metrics_t *registry = metrics_new();
+    metrics_set_aliases(registry, aliases, sizeof aliases / sizeof aliases[0]);
+    metric_values_t *values = metric_values_new(registry, table, ROWS);
+    metric_values_t *others = metric_values_new(registry, other_table, 3);
+    metric_add(values, SENT_JSON, 1);
+    metric_add(values, SENT_BINARY, 2);
+    metric_add(others, 1, 10);
+    metric_set(values, OPEN, -4);
+    metric_observe_us(values, DURATION, 1500);
+    struct buffer buffer = BUFFER_EMPTY;
+    const char *text = render(registry, &buffer);
+    assert_non_null(strstr(text, "# HELP others_sent Sent.\n"
+                                 "# TYPE others_sent counter\n"
+                                 "others_sent 13\n"
+                                 "# HELP others_sent_by By kind.\n"
+                                 "# TYPE others_sent_by counter\n"
+                                 "others_sent_by{format=\"json\"} 11\n"
+                                 "others_sent_by{format=\"protobuf\"} 2\n"
+                                 "# HELP others_open Open.\n"
+                                 "# TYPE others_open gauge\n"
+                                 "others_open -4\n"
+                                 "# HELP others_seconds Sum and count.\n"
+                                 "# TYPE others_seconds summary\n"
+                                 "others_seconds_sum{method=\"a\"} 0.001500\n"
+                                 "others_seconds_count{method=\"a\"} 1\n"
+                                 "# HELP others_seconds_histogram All.\n"
+                                 "# TYPE others_seconds_histogram histogram\n"
+                                 "others_seconds_histogram_bucket{method=\"a\",le=\"0.00005\"} 0\n"));
+    assert_null(strstr(text, "others_absent"));
+    assert_int_equal(count_of(text, "others_seconds_histogram_bucket"), 18);
+    assert_int_equal(metrics_read(registry, "others_sent", NULL), 0);
+    buffer_finish(&buffer);
+    metric_values_destroy(&values);
+    metric_values_destroy(&others);
+    metrics_destroy(&registry);
+}
+
 struct counting {
     metrics_t *registry;
     atomic_bool stop;
@@ -274,12 +323,35 @@ static void give_one_name_two_types(void) {
     metric_values_new(registry, contradiction, 1);
 }
 
+static void count_a_summary(void) {
+    static const struct metric_description summary[] = {{"callboard_summary", "No.", METRIC_SUMMARY, NULL}};
+    metric_values_new(metrics_new(), summary, 1);
+}
+
+static void call_a_gauge_a_counter(void) {
+    static const struct metric_alias wrong[] = {{"others_open", "Open.", METRIC_COUNTER, NULL, "callboard_open", NULL}};
+    metrics_t *registry = metrics_new();
+    metrics_set_aliases(registry, wrong, 1);
+    metric_values_new(registry, table, ROWS);
+    struct buffer buffer = BUFFER_EMPTY;
+    metrics_render(registry, &buffer);
+}
+
+static void set_aliases_twice(void) {
+    metrics_t *registry = metrics_new();
+    metrics_set_aliases(registry, aliases, 2);
+    metrics_set_aliases(registry, aliases + 1, 1);
+}
+
 static void misuse_aborts(void **state) {
     (void) state;
     assert_true(aborts(count_a_gauge, NULL, 0));
     assert_true(aborts(count_a_row_too_far, NULL, 0));
     assert_true(aborts(destroy_the_registry_first, NULL, 0));
     assert_true(aborts(give_one_name_two_types, NULL, 0));
+    assert_true(aborts(count_a_summary, NULL, 0));
+    assert_true(aborts(call_a_gauge_a_counter, NULL, 0));
+    assert_true(aborts(set_aliases_twice, NULL, 0));
 }
 
 int main(void) {
@@ -289,6 +361,7 @@ int main(void) {
         cmocka_unit_test(counters_and_histograms_outlive_their_thread_and_gauges_do_not),
         cmocka_unit_test(the_text_has_names_in_order_with_one_head_each),
         cmocka_unit_test(histogram_buckets_are_cumulative_and_inclusive),
+        cmocka_unit_test(aliases_show_the_same_figures_under_other_names),
         cmocka_unit_test(a_text_over_the_limit_says_so),
         cmocka_unit_test(a_registry_that_nobody_uses_renders_nothing),
         cmocka_unit_test(threads_that_come_and_go_lose_no_count_and_no_sum_goes_back),

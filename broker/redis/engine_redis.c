@@ -192,7 +192,9 @@ static void push_presence(struct engine_redis *self, struct span channel, enum r
     buffer_append_span(&item->member, client);
     buffer_append_sized(&item->member, value);
     item->cost += item->member.size;
-    redis_queue_push(partition, item);
+    if (!redis_refused_follow(partition, item)) {
+        redis_queue_push(partition, item);
+    }
 }
 
 static void presence_set(engine_t *base, struct span channel, const struct engine_presence_entry *entry, bool silent) {
@@ -347,6 +349,9 @@ static bool is_due(const struct engine_redis *self, const struct redis_partition
 }
 
 static void tick_partition(struct engine_redis *self, struct redis_partition *partition, uint64_t now_ms) {
+    if (self->n_tick % REDIS_TICKS_SECOND == 0) {
+        redis_refused_second(partition);
+    }
     redis_queue_expire(partition, now_ms);
     redis_reads_expire(partition, now_ms);
     if (self->n_tick % REDIS_TICKS_SECOND == 0 && redis_partition_is_idle(partition, now_ms)) {

@@ -6,6 +6,7 @@
  *   redis_partition.c   state machine, order, the topic               redis_gate.c      what waits for its confirmation
  *   redis_appends.c     own batches, out and back                     redis_tell.c      applied → events, completions
  *   redis_queue.c       what waits to be sent, deadlines              redis_answers.c   what is answered without Redis
+ *   redis_refused.c     presence that Redis refused, to be tried again
  *   redis_renewals.c    epochs of channels that rest                  redis_figures.c   metrics
  *   redis_watch.c       are the servers set up soundly?               engine_redis_settings.c   the configuration
  *
@@ -131,6 +132,7 @@ struct redis_partition {
     struct batch_order order;
     struct list_link held;     /* channels */
     struct list_link queue;    /* items not yet in a batch */
+    struct list_link refused;  /* presence changes that Redis refused for now, and those behind them */
     uint64_t next_deadline_ms; /* no item of queue, batch or gate is due before */
     struct redis_batch *batch; /* the one in flight, or to be sent again */
     uint32_t last_number;
@@ -148,7 +150,7 @@ struct redis_partition {
     uint64_t hole_applied;              /* the last batch applied at that time: progress begins the wait anew */
     uint64_t used_ms;
     bool was_cut;       /* a link failed since the last hello: another server may answer at the same place */
-    bool lost_presence; /* a change could not be queued: ask for the whole set when open */
+    bool lost_presence; /* a change was given up: ask for the whole set when open */
     char topic[REDIS_TOPIC_MAX];
 };
 
@@ -335,6 +337,8 @@ void redis_queue_take_back_unsure(struct redis_partition *self, struct redis_bat
 /* Another server, which knows our batches up to last_number: what may be there by one of them, and could be there
  * twice, is answered ENGINE_UNKNOWN instead of being sent again. */
 void redis_queue_drop_maybe_there(struct redis_partition *self, uint32_t last_number);
+/* The item counts as queued from now on. */
+void redis_queue_charge(struct redis_partition *self, const struct redis_item *item);
 /* A batch of what waits longest, no longer in the queue. */
 struct redis_batch *redis_queue_gather(struct redis_partition *self);
 /* Everything that waits is answered alike: what is wrong does not pass by itself. */
@@ -347,6 +351,16 @@ void redis_queue_expire(struct redis_partition *self, uint64_t now_ms);
 bool redis_queue_passes_live(const struct redis_partition *self, const struct redis_item *item);
 /* Answers the item's request with other than ENGINE_OK, and counts it. */
 void redis_queue_answer(struct redis_partition *self, struct redis_item *item, enum engine_outcome outcome);
+
+/* ---- redis_refused.c ---- */
+/* Takes the presence changes out of a batch that Redis refused, and those that wait behind it. */
+void redis_refused_keep(struct redis_partition *self, struct redis_batch *batch);
+/* A presence change comes while others wait here: true, it waits behind them. */
+bool redis_refused_follow(struct redis_partition *self, struct redis_item *item);
+/* All are to be sent again. */
+void redis_refused_release(struct redis_partition *self);
+/* The same, once a second; asks for the whole set where something was given up. */
+void redis_refused_second(struct redis_partition *self);
 
 /* ---- redis_gate.c ---- */
 bool redis_gate_is_needed(const struct engine_redis *self);

@@ -145,6 +145,7 @@ static void on_batch_error(struct redis_partition *self, struct span text) {
         redis_routing_doubt(self->engine);
         return;
     case REDIS_ERROR_REFUSED:
+        redis_refused_keep(self, batch);
         break;
     case REDIS_ERROR_DENIED:
         outcome = ENGINE_DENIED;

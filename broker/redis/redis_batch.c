@@ -124,6 +124,15 @@ bool redis_batch_is_safe(const struct redis_batch *self) {
     return false;
 }
 
+bool redis_batch_has_presence(const struct redis_batch *self) {
+    for (uint32_t i = 0; i < self->n_channels; i++) {
+        if (self->kinds[i] == REDIS_PRESENCE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool redis_batch_keep_results(struct redis_batch *self, struct span bytes) {
     memory_free((void *) self->results_bytes.data);
     uint8_t *copy = memory_alloc(bytes.size + 1);

@@ -92,6 +92,7 @@ void redis_batch_destroy(struct redis_batch **self_p, redis_channels_t *channels
 /* Keeps a copy of the results behind the 'O'. False: malformed. */
 bool redis_batch_keep_results(struct redis_batch *self, struct span bytes);
 
+bool redis_batch_has_presence(const struct redis_batch *self);
 /* Is there an item of a safe channel? */
 bool redis_batch_is_safe(const struct redis_batch *self);
 static inline bool redis_batch_item_is_safe(const struct redis_batch *self, uint32_t item) {

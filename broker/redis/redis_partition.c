@@ -475,6 +475,7 @@ void redis_partition_init(struct redis_partition *self, struct engine_redis *eng
     snprintf(self->topic, sizeof self->topic, "%s:{%s}", engine->prefix, tag->text);
     list_init(&self->held);
     list_init(&self->queue);
+    list_init(&self->refused);
     list_init(&self->waiting);
     list_init(&self->reads);
     list_init(&self->of_node);
@@ -486,14 +487,16 @@ void redis_partition_init(struct redis_partition *self, struct engine_redis *eng
 
 bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms) {
     return self->state.phase != PARTITION_CLOSED && list_is_empty(&self->held) && list_is_empty(&self->queue) &&
-           list_is_empty(&self->reads) && list_is_empty(&self->waiting) && list_is_empty(&self->gate) &&
-           self->batch == NULL && self->order.n_held == 0 && now_ms - self->used_ms >= self->engine->topic_idle_ms;
+           list_is_empty(&self->refused) && list_is_empty(&self->reads) && list_is_empty(&self->waiting) &&
+           list_is_empty(&self->gate) && self->batch == NULL && self->order.n_held == 0 &&
+           now_ms - self->used_ms >= self->engine->topic_idle_ms;
 }
 
 void redis_partition_finish(struct redis_partition *self) {
     if (self->batch != NULL) {
         redis_tell_failure(self, &self->batch, ENGINE_CANCELLED);
     }
+    redis_refused_release(self);
     redis_queue_refuse(self, ENGINE_CANCELLED);
     redis_gate_finish(self);
     while (!list_is_empty(&self->waiting)) {

@@ -20,7 +20,7 @@ void redis_queue_note_deadline(struct redis_partition *self, uint64_t deadline_m
 
 /* ---- in and out ---- */
 
-static void charge(struct redis_partition *self, const struct redis_item *item) {
+void redis_queue_charge(struct redis_partition *self, const struct redis_item *item) {
     self->engine->queued_items++;
     self->engine->queued_bytes += item->cost;
     redis_queue_note_deadline(self, item->deadline_ms);
@@ -32,7 +32,7 @@ static void discharge(struct redis_partition *self, const struct redis_item *ite
 }
 
 void redis_queue_push(struct redis_partition *self, struct redis_item *item) {
-    charge(self, item);
+    redis_queue_charge(self, item);
     list_push_back(&self->queue, &item->link);
     redis_partition_mark_busy(self);
 }
@@ -57,7 +57,7 @@ void redis_queue_take_back(struct redis_partition *self, struct redis_batch **ba
     for (uint32_t i = batch->n_items; i > 0; i--) {
         struct redis_item *item = batch->items[i - 1];
         if (!is_over(item)) {
-            charge(self, item);
+            redis_queue_charge(self, item);
             list_push_front(&self->queue, &item->link);
             batch->items[i - 1] = NULL;
         }
@@ -176,6 +176,7 @@ static void expire_batch(struct redis_partition *self, uint64_t now_ms) {
     }
     /* Nobody waits for it, and whether it happened the partition's seq tells: not to be sent again. */
     if (!is_awaited && !batch->is_sent) {
+        self->lost_presence = self->lost_presence || redis_batch_has_presence(batch);
         self->batch = NULL;
         redis_batch_destroy(&batch, self->engine->channels);
         redis_partition_mark_busy(self);

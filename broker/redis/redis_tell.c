@@ -148,7 +148,9 @@ void redis_tell_confirmed_batch(struct redis_partition *self, struct redis_batch
 void redis_tell_failure(struct redis_partition *self, struct redis_batch **batch_p, enum engine_outcome outcome) {
     struct redis_batch *batch = *batch_p;
     for (uint32_t i = 0; i < batch->n_items; i++) {
-        redis_queue_answer(self, batch->items[i], outcome);
+        if (batch->items[i] != NULL) {
+            redis_queue_answer(self, batch->items[i], outcome);
+        }
     }
     redis_batch_destroy(batch_p, self->engine->channels);
 }

@@ -193,6 +193,14 @@ uint32_t wire_lane_in_flight_frames(const wire_lane_t *self) {
     return self->in_flight_frames;
 }
 
+uint32_t wire_lane_peer_frames(const wire_lane_t *self) {
+    return self->peer_credit_frames;
+}
+
+uint32_t wire_lane_peer_bytes(const wire_lane_t *self) {
+    return self->peer_credit_bytes;
+}
+
 uint64_t wire_lane_in_flight_bytes(const wire_lane_t *self) {
     return self->in_flight_bytes;
 }

@@ -42,6 +42,9 @@ void wire_lane_consumed(wire_lane_t *self, uint32_t n_frames, size_t bytes);
 bool wire_lane_ack_is_due(const wire_lane_t *self);
 uint32_t wire_lane_in_flight_frames(const wire_lane_t *self);
 uint64_t wire_lane_in_flight_bytes(const wire_lane_t *self);
+/* What the peer lets us have in flight, as its last header says. */
+uint32_t wire_lane_peer_frames(const wire_lane_t *self);
+uint32_t wire_lane_peer_bytes(const wire_lane_t *self);
 uint64_t wire_lane_link_epoch(const wire_lane_t *self);
 
 #endif

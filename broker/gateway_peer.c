@@ -5,7 +5,7 @@
  *   LAGGING ◀── to_tell ◀── no credit
  *
  * Failure modes: a peer that does not acknowledge lags (pushes) and then is broken (replies); it never makes memory
- * grow. LAGGING is told only when at least RESUME of the credit is free, so that a slow peer does not flap. */
+ * grow. LAGGING is told only when a good part of the credit is free, so that a slow peer does not flap. */
 #include "broker/gateway_peer.h"
 
 #include "base/check.h"
@@ -13,10 +13,9 @@
 
 enum {
     RESERVE_FRAMES = 256, /* of the credit, kept for control frames */
-    RESUME_FRAMES = 1024, /* free credit at which a lagging peer is told to come back */
+    RESUME_PART = 4,      /* of the credit is free when a lagging peer is told to come back */
 };
 #define RESERVE_BYTES ((size_t) 64 << 10)
-#define RESUME_BYTES  ((size_t) 2 << 20)
 #define SMALL_REPLY   ((size_t) 1024)
 
 struct gateway_peer {
@@ -222,7 +221,9 @@ void gateway_peer_forget_told(struct subscription *subscription) {
 }
 
 static void tell_lagging(gateway_peer_t *self) {
-    if (list_is_empty(&self->to_tell) || !has_credit_for(self, RESUME_FRAMES, RESUME_BYTES)) {
+    uint32_t frames = wire_lane_peer_frames(self->lane) / RESUME_PART;
+    uint32_t bytes = wire_lane_peer_bytes(self->lane) / RESUME_PART;
+    if (list_is_empty(&self->to_tell) || !has_credit_for(self, frames, bytes)) {
         return;
     }
     while (!list_is_empty(&self->to_tell) && has_credit_for(self, 1 + RESERVE_FRAMES, RESERVE_BYTES)) {

@@ -126,6 +126,10 @@ void checker_note_reign(void) {
     checker.reigns++;
 }
 
+bool checker_has_reigns(void) {
+    return checker.reigns > 0;
+}
+
 void checker_note_loss(int channel) {
     if (channel >= 0) {
         checker.channels[channel].losses++;

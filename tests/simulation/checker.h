@@ -27,6 +27,7 @@ bool checker_has_losses(int channel);
 /* ---- what happened to Redis ---- */
 /* A new reign: epochs of fast channels may change, once each. */
 void checker_note_reign(void);
+bool checker_has_reigns(void); /* there was any */
 /* Redis was made to forget, or told of another durability: any epoch may change, and what was acked may be gone. */
 void checker_note_loss(int channel); /* -1: all */
 /* The simulated Redis wrote this for a channel: its epoch, its top before the change, its top behind it. */

@@ -129,6 +129,10 @@ static void on_lagging(struct lane *lane, struct span body) {
     check(wire_decode_lagging(body, &lagging), "a malformed LAGGING");
     struct feed *feed = find_handle(lane, lagging.handle);
     if (feed != NULL) {
+        gateway_of(lane)->n_lagged++;
+        sim_trace(gateway_of(lane)->id, "is told by broker-%c: LAGGING in %s, where it stands at %llu",
+                  'a' + lane->broker, checker_channel_name(feed->channel),
+                  (unsigned long long) feed->machine.at.offset);
         feed_occur_plainly(feed, SUBSCRIPTION_LAGGED);
     }
 }
@@ -187,9 +191,10 @@ static void on_carried_down(void *context, uint64_t ignored) {
     if (!lane->is_up || lane->link_epoch != carried->link_epoch) {
         return;
     }
-    if (sim_now_us() < lane->closed_us || carried->order != lane->n_down_there) {
+    uint64_t open_us = lane->closed_us > lane->slow_us ? lane->closed_us : lane->slow_us;
+    if (sim_now_us() < open_us || carried->order != lane->n_down_there) {
         uint64_t later_us = sim_now_us() + 50;
-        sim_at(later_us < lane->closed_us ? lane->closed_us : later_us, on_carried_down, context, 0);
+        sim_at(later_us < open_us ? open_us : later_us, on_carried_down, context, 0);
         return;
     }
     lane->n_down_there++;

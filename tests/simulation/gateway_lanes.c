@@ -119,12 +119,13 @@ static void on_link(void *context, uint64_t ignored) {
     }
     const struct gateway *gateway = gateway_of(lane);
     lane->is_up = true;
+    lane->slow_us = 0;
     lane->is_draining = false;
     lane->link_epoch = random_u64();
     lane->number = ++gateway_world.last_number;
     lane->n_up = lane->n_up_there = 0;
     lane->n_down = lane->n_down_there = 0;
-    lane->wire = wire_lane_new(lane->link_epoch, 0, WIRE_CREDIT_FRAMES, WIRE_CREDIT_BYTES, WIRE_CREDIT_FRAMES,
+    lane->wire = wire_lane_new(lane->link_epoch, 0, gateway->credit_frames, WIRE_CREDIT_BYTES, WIRE_CREDIT_FRAMES,
                                WIRE_CREDIT_BYTES);
     wire_lane_speak(lane->wire, WIRE_VERSION);
     broker_peer_joined(lane->broker, lane->number, lane->link_epoch, span_of_text(gateway->id), gateway->boot_nonce);

@@ -15,6 +15,7 @@ void gateways_begin(int n) {
         snprintf(gateway->id, sizeof gateway->id, "gateway-%d", i);
         gateway->boot_nonce = random_u64();
         gateway->rank = sim_random();
+        gateway->credit_frames = WIRE_CREDIT_FRAMES;
         for (int j = 0; j < BROKERS_MAX; j++) {
             gateway->lanes[j] = (struct lane){.gateway = i, .broker = j};
         }
@@ -58,6 +59,22 @@ void gateway_start(int number) {
     gateway->is_dead = false;
     gateway->boot_nonce = random_u64();
     lanes_begin(gateway);
+}
+
+void gateway_set_credit(int number, unsigned frames) {
+    gateway_world.gateways[number].credit_frames = frames;
+}
+
+void gateway_slow(int number, uint64_t until_us) {
+    struct gateway *gateway = &gateway_world.gateways[number];
+    sim_trace(gateway->id, "takes nothing for %llu ms", (unsigned long long) ((until_us - sim_now_us()) / MS));
+    for (int i = 0; i < BROKERS_MAX; i++) {
+        gateway->lanes[i].slow_us = until_us;
+    }
+}
+
+unsigned gateway_lagged(int number) {
+    return gateway_world.gateways[number].n_lagged;
 }
 
 bool gateway_is_dead(int number) {

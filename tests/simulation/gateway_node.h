@@ -29,6 +29,13 @@ void gateway_partition(int gateway, int broker, uint64_t until_us);
 void gateway_kill(int gateway);
 void gateway_start(int gateway);
 bool gateway_is_dead(int gateway);
+/* It grants its brokers so many frames in flight, over links made from now on. A broker keeps 256 of them for what is
+ * no push: with a few more a slow gateway is soon out of credit. */
+void gateway_set_credit(int gateway, unsigned frames);
+/* It takes nothing that brokers send until then, and grants no new credit. */
+void gateway_slow(int gateway, uint64_t until_us);
+/* How often it was told LAGGING. */
+unsigned gateway_lagged(int gateway);
 
 /* ---- publishing ---- */
 enum publish_outcome { PUBLISH_OK, PUBLISH_NO, PUBLISH_UNKNOWN };

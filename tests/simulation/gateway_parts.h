@@ -29,6 +29,7 @@ struct lane {
     uint64_t up_last_us;
     uint64_t down_last_us;
     uint64_t closed_us; /* nothing passes before */
+    uint64_t slow_us;   /* what comes down is not taken before */
     uint64_t n_up;      /* sent on this link, and arrived */
     uint64_t n_up_there;
     uint64_t n_down;
@@ -84,7 +85,9 @@ struct gateway {
     struct feed feeds[CHANNELS_MAX];
     struct pending pending[PENDING_MAX];
     bool is_dead;
-    uint64_t rank; /* decides which broker keeps its lease */
+    uint32_t credit_frames; /* that it grants over links made from now on */
+    unsigned n_lagged;      /* times that it was told LAGGING */
+    uint64_t rank;          /* decides which broker keeps its lease */
     struct member_news news[SESSIONS_MAX];
     struct question question;
     uint32_t last_handle;

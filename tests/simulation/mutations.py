@@ -48,6 +48,10 @@ SOURCES = {
     "loss-not-told": ("broker/channel_state.c", "    act(actions, CHANNEL_TELL_LOST)->position = *position;\n", "", "fast"),
     "doubt-not-repeated-behind-gate": ("broker/redis/redis_gate.c", "        self->gate_doubt = next_ticket(self);\n    }\n}", "    }\n}", "mixed"),
     "loading-channels-not-compared": ("broker/redis/redis_tops.c", "(reason == TOPS_AFTER_HOLE || ", "(", "safe"),
+    "lagging-not-noted": ("broker/channel.c", "            lag(self, subscription);", "            (void) lag;", "fast"),
+    "lagging-not-told": ("broker/gateway_peer.c", "    if (list_is_empty(&self->to_tell) ||", "    if (self->n_frames < UINT32_MAX ||", "fast"),
+    "lagging-not-heard": ("gateway/channel_subscription.c", "    case SUBSCRIPTION_LAGGED:\n    case SUBSCRIPTION_BEHIND:\n",
+                          "    case SUBSCRIPTION_LAGGED:\n        return 0;\n    case SUBSCRIPTION_BEHIND:\n", "fast"),
     "forgotten-key-not-told": ("broker/redis/redis_tops.c", "return is_news && ", "return !is_news && ", "mixed"),
 }
 
@@ -71,6 +75,7 @@ SCENARIO_SOURCES = {
     "sentinel-of-yesterday-believed": ("broker/redis/topology/redis_sentinel_answer.c", "2 * count_agreeing(answers, n, up) <= n", "n == 0"),
     "lease-not-followed": ("broker/shard_events.c", "        shard_resync(peer, NULL, 0);", "        (void) peer;"),
     "lease-number-not-compared": ("broker/gateway_leases.c", "(number == 0 || number == live)", "(number == 0 || live > 0)"),
+    "refused-presence-given-up": ("broker/redis/redis_appends.c", "        redis_refused_keep(self, batch);\n", ""),
     "ghosts-not-swept": ("broker/channel_presence.c",
                          "self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), client);", "(void) client;"),
     "members-not-asked-for-after-opening": ("broker/shard.c", "shard_resync(entry->peer, self->doubtful, self->n_doubtful);",

@@ -33,27 +33,59 @@ enum fault_kind {
     FAULT_SCRIPTS_FORGOTTEN,
     FAULT_NEW_REPLID,
     FAULT_NO_REPLICAS,
+    FAULT_GATEWAY_KILLED,
+    FAULT_GATEWAY_SLOW,
     /* where Sentinels or nodes tell who is primary */
     FAULT_NO_NEWS,
     FAULT_VIEWER_CUT_OFF,
     FAULT_SLOTS_MOVE,
 };
-enum { FAULTS = FAULT_SLOTS_MOVE + 1, FAULTS_OF_NAMED = FAULT_NO_REPLICAS + 1 };
+enum { FAULTS = FAULT_SLOTS_MOVE + 1, FAULTS_OF_NAMED = FAULT_GATEWAY_SLOW + 1 };
 
-static const char *const names[FAULTS] = {"cut",           "cut-all",           "path-closed",  "slow-path",
-                                          "slow-topic",    "server-still",      "broker-still", "crash",
-                                          "drain",         "restart",           "failover",     "tail-lost",
-                                          "split-brain",   "demoted-promoted",  "flush",        "delete",
-                                          "full",          "disk-failed",       "busy",         "message-lost",
-                                          "overflow",      "gateway-off",       "clock",        "broker-clock",
-                                          "replica-still", "scripts-forgotten", "new-replid",   "no-replicas",
-                                          "no-news",       "viewer-off",        "slots-move"};
+static const char *const names[FAULTS] = {"cut",
+                                          "cut-all",
+                                          "path-closed",
+                                          "slow-path",
+                                          "slow-topic",
+                                          "server-still",
+                                          "broker-still",
+                                          "crash",
+                                          "drain",
+                                          "restart",
+                                          "failover",
+                                          "tail-lost",
+                                          "split-brain",
+                                          "demoted-promoted",
+                                          "flush",
+                                          "delete",
+                                          "full",
+                                          "disk-failed",
+                                          "busy",
+                                          "message-lost",
+                                          "overflow",
+                                          "gateway-off",
+                                          "clock",
+                                          "broker-clock",
+                                          "replica-still",
+                                          "scripts-forgotten",
+                                          "new-replid",
+                                          "no-replicas",
+                                          "gateway-killed",
+                                          "gateway-slow",
+                                          "no-news",
+                                          "viewer-off",
+                                          "slots-move"};
 
 static struct {
     char summary[512];
     uint64_t ends_us; /* faults that wait for something give up then */
     bool is_healed;
+    bool shows_presence;
 } nemesis;
+
+void nemesis_show_presence(void) {
+    nemesis.shows_presence = true;
+}
 
 const char *nemesis_summary(void) {
     return nemesis.summary;
@@ -82,6 +114,13 @@ static void stop_broker(void *context, uint64_t broker) {
     (void) context;
     broker_stop((int) broker);
     sim_after(sim_between(0, 2 * SECOND), start_broker, NULL, broker);
+}
+
+static void start_gateway(void *context, uint64_t gateway) {
+    (void) context;
+    if (gateway_is_dead((int) gateway)) {
+        gateway_start((int) gateway);
+    }
 }
 
 /* Only where what was confirmed survives it, or nothing was promised. */
@@ -353,6 +392,17 @@ static void strike(void *context, uint64_t kind) {
     case FAULT_GATEWAY_CUT_OFF:
         gateway_partition((int) sim_below((uint64_t) gateways_count()), broker, sim_now_us() + us);
         break;
+    case FAULT_GATEWAY_KILLED: {
+        uint64_t gateway = sim_below((uint64_t) gateways_count());
+        if (!gateway_is_dead((int) gateway)) {
+            gateway_kill((int) gateway);
+            sim_after(sim_chance(50) ? sim_below(100 * MS) : us, start_gateway, NULL, gateway);
+        }
+        break;
+    }
+    case FAULT_GATEWAY_SLOW:
+        gateway_slow((int) sim_below((uint64_t) gateways_count()), sim_now_us() + us);
+        break;
     case FAULT_SERVER_CLOCK:
         checker_note_loss(-1);
         primary->clock_ahead_ms += sim_chance(50) ? 3600000 : 100000;
@@ -421,6 +471,9 @@ static void plan_work(uint64_t us) {
     unsigned n_sessions = 4 + (unsigned) sim_below(5);
     for (unsigned i = 0; i < n_sessions; i++) {
         int session = checker_add_session((int) (i % (unsigned) checker_channels()));
+        if (nemesis.shows_presence && sim_chance(50)) {
+            gateway_show(0, session, checker_channel_name(checker_session_channel(session)));
+        }
         sim_after(sim_below(us / 4), move, NULL, (uint64_t) session);
         for (uint64_t j = sim_below(4); j > 0; j--) {
             sim_after(sim_between(us / 8, us), sim_chance(50) ? move : leave_for_a_while, NULL, (uint64_t) session);

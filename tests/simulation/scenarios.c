@@ -370,6 +370,53 @@ static void batch_known_to_the_primary_after_the_next(void) {
     end();
 }
 
+/* A gateway that takes nothing is out of credit; what is published then is not pushed to it, LAGGING is told when it
+ * takes again, and it asks from where it stands. Others notice nothing. Returns the slow one's session. */
+static int let_a_gateway_lag(int64_t history_size) {
+    const struct world_options options = {.servers = 1,
+                                          .brokers = 1,
+                                          .gateways = 2,
+                                          .durability = WORLD_FAST,
+                                          .disk = MODEL_DISK_EVERYSEC,
+                                          .history_size = history_size,
+                                          .topic_idle_ms = 60000,
+                                          .command_timeout_ms = 2000};
+    begin_with(&options);
+    gateway_kill(0);
+    gateway_set_credit(0, 264);
+    gateway_start(0);
+    pass(100);
+    int slow = join(0, 0);
+    int quick = join(0, 1);
+    world_publish(0, 1, -1, false, 1);
+    pass(300);
+    expect(is_at(slow, 1) && is_at(quick, 1));
+    gateway_slow(0, sim_now_us() + 2 * SECOND);
+    for (int i = 0; i < 40; i++) {
+        world_publish(0, 1, -1, false, 1);
+        pass(10);
+    }
+    pass(100);
+    expect(is_at(quick, 41) && is_at(slow, 1));
+    expect(gateway_lagged(0) == 0);
+    pass(2500);
+    expect(gateway_lagged(0) > 0 && gateway_lagged(1) == 0);
+    return slow;
+}
+
+static void slow_gateway_lags_and_heals(void) {
+    int slow = let_a_gateway_lag(100);
+    expect(is_at(slow, 41));
+    end();
+}
+
+/* What it missed is trimmed away: its sessions are told, and go on from the new top. */
+static void slow_gateway_lags_too_far(void) {
+    int slow = let_a_gateway_lag(6);
+    expect(is_at(slow, 41));
+    end();
+}
+
 /* An own batch waits for its confirmation so long that its channel is held no more when another broker's message of it
  * comes. The message waits behind the batch all the same: else the channel, held again for a retry, begins with the
  * batch, and a subscriber is answered from there though more was acked. */
@@ -440,6 +487,8 @@ static const struct scenario scenarios[] = {
     {"result_of_another_reign_is_no_ack", result_of_another_reign_is_no_ack},
     {"batch_known_to_the_primary_after_the_next", batch_known_to_the_primary_after_the_next},
     {"result_of_another_reign_is_no_ack_either_way", result_of_another_reign_is_no_ack_either_way},
+    {"slow_gateway_lags_and_heals", slow_gateway_lags_and_heals},
+    {"slow_gateway_lags_too_far", slow_gateway_lags_too_far},
     {"message_behind_an_own_batch_that_waits", message_behind_an_own_batch_that_waits},
     {"one_key_deleted_of_a_fast_channel", one_key_deleted_of_a_fast_channel},
     {"one_key_deleted_of_a_safe_channel", one_key_deleted_of_a_safe_channel},
@@ -448,6 +497,7 @@ static const struct scenario scenarios[] = {
     {"ghosts_of_a_gateway_that_died", ghosts_of_a_gateway_that_died},
     {"ghosts_of_a_gateway_that_came_back", ghosts_of_a_gateway_that_came_back},
     {"members_after_redis_forgot_them", members_after_redis_forgot_them},
+    {"members_while_redis_refuses", members_while_redis_refuses},
     {"option_changed_half_rolled_out", option_changed_half_rolled_out},
     {"promotion_told_to_one_broker_first", promotion_told_to_one_broker_first},
     {"sentinel_of_yesterday", sentinel_of_yesterday},

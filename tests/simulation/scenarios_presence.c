@@ -122,3 +122,26 @@ void members_after_redis_forgot_them(void) {
     expect(members_are(0));
     end();
 }
+
+/* Redis takes no writes for a while, though its leases live on: who comes and who leaves meanwhile is told to it as
+ * soon as it takes them, in that order. Nobody else would tell it again. */
+void members_while_redis_refuses(void) {
+    struct stage stage = begin_with_member(WORLD_FAST, 1);
+    int comes = checker_add_session(0);
+    int passes = checker_add_session(0);
+    gateway_show(HOME, comes, world_channel(0));
+    gateway_show(HOME, passes, world_channel(0));
+    server(0)->disk_failed = true;
+    world_leave(stage.member);
+    world_join(comes, HOME);
+    world_join(passes, HOME);
+    pass(1200);
+    world_leave(passes);
+    pass(800);
+    expect(has_news(&stage, 1, 0));
+    server(0)->disk_failed = false;
+    pass(1500);
+    expect(has_news(&stage, 1, 1));
+    expect(members_are(only(comes)));
+    end();
+}

@@ -7,5 +7,6 @@ void gateway_cut_from_all_brokers(void);
 void ghosts_of_a_gateway_that_died(void);
 void ghosts_of_a_gateway_that_came_back(void);
 void members_after_redis_forgot_them(void);
+void members_while_redis_refuses(void);
 
 #endif

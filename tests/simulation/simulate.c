@@ -1,5 +1,6 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
  *                          [--topology named|sentinel|cluster]
+ *                          [--presence]
  *                          [--servers N] [--brokers N] [--faults N] [--compared N] [--repeat]
  *                          [--patch WORDS PATTERN REPLACEMENT] [--transcript FILE --replid REPLID]
  *
@@ -60,6 +61,7 @@ static struct world_options options_of(const struct settings *settings, uint64_t
     struct world_options options = {.servers = 1 + (int) (bits % 3),
                                     .brokers = 1 + (int) ((bits >> 8) % 4 != 0),
                                     .gateways = 1 + (int) ((bits >> 12) % 2),
+                                    .gateway_credit = (bits >> 40) % 3 == 0 ? 260 + (unsigned) ((bits >> 44) % 24) : 0,
                                     .durability = WORLD_FAST,
                                     .disk = (enum model_disk)((bits >> 16) % 3),
                                     .is_sharded = (bits >> 20) % 2 == 0,
@@ -178,6 +180,8 @@ static bool take_settings(struct settings *settings, int argc, char **argv) {
             settings->trace = true;
         } else if (strcmp(argv[i], "--repeat") == 0) {
             settings->repeat = true;
+        } else if (strcmp(argv[i], "--presence") == 0) {
+            nemesis_show_presence();
         } else if (strcmp(argv[i], "--keep-going") == 0) {
             settings->keep_going = true;
         } else if (i + 1 >= argc || !take_setting(settings, argv[i], argv[i + 1])) {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { REST_US = 6 * SECOND, CANARY_US = 20 * SECOND };
+enum { REST_US = 6 * SECOND, CANARY_US = 20 * SECOND, MEMBERS_US = 12 * SECOND };
 
 struct publisher {
     int id;
@@ -134,6 +134,9 @@ void world_begin(uint64_t seed, bool trace, const struct world_options *options)
         }
     }
     gateways_begin(options->gateways);
+    for (int i = 0; i < options->gateways && options->gateway_credit > 0; i++) {
+        gateway_set_credit(i, options->gateway_credit);
+    }
     const struct broker_settings settings = world_settings();
     brokers_begin(options->brokers, &settings);
     for (int i = 0; i < options->brokers; i++) {
@@ -323,6 +326,7 @@ void world_heal(void) {
     }
     model_topology_heal();
     for (int i = 0; i < gateways_count(); i++) {
+        gateway_slow(i, sim_now_us());
         if (gateway_is_dead(i)) {
             gateway_start(i);
         }
@@ -461,6 +465,34 @@ static void judge_redis(void) {
     }
 }
 
+static bool knows_members(int channel, int broker) {
+    uint64_t shown = gateways_shown(world_channel(channel));
+    uint64_t found = 0;
+    if (!gateway_ask_members(0, broker, world_channel(channel))) {
+        return false;
+    }
+    sim_run_until(sim_now_us() + 20 * MS);
+    bool is_exact = gateway_members(0, &found) && found == shown;
+    return is_exact || (checker_has_reigns() && (found & shown) == shown);
+}
+
+/* Whatever broker is asked: who is there, once the grace of both is over. Nor is there a ghost, but where another reign
+ * began: what a failover took back may be that somebody left, which nobody tells again while his gateway lives. */
+static void judge_members(void) {
+    uint64_t until_us = sim_now_us() + MEMBERS_US;
+    for (int i = 0; i < checker_channels() * brokers_count() && sim_failure() == NULL; i++) {
+        int channel = i / brokers_count();
+        int broker = i % brokers_count();
+        while (!knows_members(channel, broker) && sim_failure() == NULL) {
+            sim_run_until(sim_now_us() + 200 * MS);
+            if (sim_now_us() > until_us) {
+                sim_fail("presence: broker-%c does not know who is in %s, or of a ghost too much", 'a' + broker,
+                         world_channel(channel));
+            }
+        }
+    }
+}
+
 void world_judge(void) {
     sim_run_until(sim_now_us() + REST_US);
     for (int i = 0; i < checker_sessions(); i++) {
@@ -492,4 +524,5 @@ void world_judge(void) {
         complain();
     }
     judge_redis();
+    judge_members();
 }

@@ -17,6 +17,7 @@ struct world_options {
     enum model_topology topology;
     int brokers;
     int gateways;
+    unsigned gateway_credit; /* frames; 0: as shipped */
     enum world_durability durability;
     enum model_disk disk;
     bool is_sharded; /* SSUBSCRIBE */
@@ -72,6 +73,8 @@ void world_judge(void);
 /* Plans the faults and the work of sim_seed() into the next `us`. */
 void nemesis_plan(uint64_t us, unsigned n_faults);
 void nemesis_heal(void);
+/* In all schedules to come half of the sessions are present in their channels. */
+void nemesis_show_presence(void);
 const char *nemesis_summary(void);
 
 #endif

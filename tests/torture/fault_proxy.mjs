@@ -9,6 +9,7 @@
  * sender sees a peer that does not take anything, as behind a black hole. */
 import net from 'node:net';
 import { parse } from './worlds/resp.mjs';
+import { MessageFilter } from './zmtp.mjs';
 
 const CRUMBS = 96; // of each chunk: so many bytes go one by one, the rest as it is
 
@@ -27,15 +28,22 @@ class Pipe {
     this.queue = [];
     this.free = 0;
     this.moving = false;
-    from.on('data', (bytes) => {
-      pair.observe(name, bytes);
-      this.queue.push({ bytes, due: performance.now() + proxy.rule(pair).delay });
+    if (proxy.ofMessages) this.messages = new MessageFilter();
+    from.on('data', (read) => {
+      pair.observe(name, read);
+      const bytes = this.messages?.pass(read, this.drops()) ?? read;
+      if (bytes.length > 0) this.queue.push({ bytes, due: performance.now() + proxy.rule(pair).delay });
       this.move();
     });
     from.on('end', () => {
       this.ended = true;
       this.move();
     });
+  }
+
+  drops() {
+    const { drops } = this.proxy.rule(this.pair);
+    return drops?.way === this.name ? drops.drops : null;
   }
 
   isStalled() {
@@ -154,9 +162,10 @@ class WaitTap {
 }
 
 export class FaultProxy {
-  /* onWait: told {count, need} of each answer to WAIT. */
-  constructor(target, onWait = null) {
+  /* onWait: told {count, need} of each answer to WAIT. ofMessages: what passes is ZeroMQ's, and single messages may be dropped. */
+  constructor(target, onWait = null, { ofMessages = false } = {}) {
     this.target = target;
+    this.ofMessages = ofMessages;
     this.onWait = onWait;
     this.pairs = new Set();
     this.rules = { client: this.harmless(), replication: this.harmless(), sentinel: this.harmless() };
@@ -165,7 +174,7 @@ export class FaultProxy {
   }
 
   harmless() {
-    return { stall: null, delay: 0, crumbs: false, refuse: false, rate: 0 };
+    return { stall: null, delay: 0, crumbs: false, refuse: false, rate: 0, drops: null };
   }
 
   listen(port) {
@@ -196,7 +205,8 @@ export class FaultProxy {
     this.ownerRules.set(owner, { ...this.harmless(), ...rule });
   }
 
-  /* rule: any of {stall: up | down | both, delay: ms, crumbs, refuse, rate: bytes a second}; heal() ends all of it. */
+  /* rule: any of {stall: up | down | both, delay: ms, crumbs, refuse, rate: bytes a second,
+   * drops: {way: up | down, drops: (bytes of a message) → boolean}}; heal() ends all of it. */
   set(rule, classes = ['client']) {
     for (const each of classes) Object.assign(this.rules[each], rule);
     for (const pair of this.pairs) {

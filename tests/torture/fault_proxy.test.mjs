@@ -4,6 +4,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { FaultProxy } from './fault_proxy.mjs';
 import { encode } from './worlds/resp.mjs';
+import { MessageFilter } from './zmtp.mjs';
 
 let server;
 let sockets;
@@ -179,3 +180,35 @@ test('the fault of a class ends and that of an owner goes on', async () => {
   await until(() => socket.got === '+OK\r\n');
   socket.destroy();
 });
+
+/* ---- messages of ZeroMQ ---- */
+
+const frame = (flags, body) => Buffer.concat([Buffer.from([flags, body.length]), body]);
+const long = (flags, body) => {
+  const head = Buffer.alloc(9);
+  head[0] = flags | 2;
+  head.writeBigUInt64BE(BigInt(body.length), 1);
+  return Buffer.concat([head, body]);
+};
+const greeting = Buffer.alloc(64, 7);
+const ready = frame(4, Buffer.from('READY'));
+const small = Buffer.concat([frame(1, Buffer.from('to')), frame(0, Buffer.from('beat'))]);
+const large = Buffer.concat([frame(1, Buffer.from('to')), long(0, Buffer.alloc(300, 1))]);
+
+const passed = (drops, size) => {
+  const filter = new MessageFilter();
+  const all = Buffer.concat([greeting, ready, small, large, small]);
+  const out = [];
+  for (let at = 0; at < all.length; at += size) out.push(filter.pass(all.subarray(at, at + size), drops));
+  return { bytes: Buffer.concat(out), dropped: filter.dropped };
+};
+
+for (const size of [1, 7, 1000]) {
+  test(`a filter of messages passes everything that it need not drop, in pieces of ${size} bytes`, () => {
+    assert.deepEqual(passed(null, size), { bytes: Buffer.concat([greeting, ready, small, large, small]), dropped: 0 });
+  });
+
+  test(`a filter of messages drops whole ones, in pieces of ${size} bytes`, () => {
+    assert.deepEqual(passed((bytes) => bytes > 200, size), { bytes: Buffer.concat([greeting, ready, small, small]), dropped: 1 });
+  });
+}

@@ -2,12 +2,12 @@
 import { makeToken } from '../e2e/support.mjs';
 import { Reader } from './reader.mjs';
 
-const NOW_NS = () => Number(process.hrtime.bigint());
+export const nowNs = () => Number(process.hrtime.bigint());
 const DAY_S = 86400;
 
 export const nowS = () => Date.now() / 1000;
 /* When a second of the wall clock is, on the clock of the events. */
-export const atSecond = (s) => NOW_NS() + (s * 1000 - Date.now()) * 1e6;
+export const atSecond = (s) => nowNs() + (s * 1000 - Date.now()) * 1e6;
 
 /* Beside what a Reader has:
  *

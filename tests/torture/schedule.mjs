@@ -1,6 +1,7 @@
 /* A schedule: a few faults at given times, some of them in pairs, all told by (seed, world, number). */
 import { Dice } from './dice.mjs';
 import { CLIENT_FAULTS } from './faults/clients.mjs';
+import { GATEWAY_FAULTS } from './faults/gateways.mjs';
 import { DISK_AND_CLOCK_FAULTS } from './faults/disk_and_clock.mjs';
 import { LINK_FAULTS } from './faults/links.mjs';
 import { NETWORK_FAULTS } from './faults/network.mjs';
@@ -9,7 +10,8 @@ import { REDIS_FAULTS } from './faults/redis_server.mjs';
 import { TOPOLOGY_FAULTS } from './faults/topology.mjs';
 
 const SERVER_FAULTS = { ...PROCESS_FAULTS, ...REDIS_FAULTS, ...TOPOLOGY_FAULTS, ...LINK_FAULTS, ...NETWORK_FAULTS, ...DISK_AND_CLOCK_FAULTS };
-export const FAULTS = { ...SERVER_FAULTS, ...CLIENT_FAULTS };
+const OTHER_FAULTS = { ...CLIENT_FAULTS, ...GATEWAY_FAULTS };
+export const FAULTS = { ...SERVER_FAULTS, ...OTHER_FAULTS };
 
 const textSeed = (text) => [...text].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), 7);
 
@@ -46,7 +48,7 @@ function drawServerFaults(dice, kinds, seconds) {
 }
 
 /* Two at most, whatever else is about: most of them take longer than others do. */
-function drawClientFaults(dice, kinds, seconds) {
+function drawOtherFaults(dice, kinds, seconds) {
   const list = [];
   for (let n = dice.pick([0, 1, 1, 2]); list.length < n;) {
     const [kind, at] = [pickKind(dice, kinds), dice.below(6)];
@@ -55,14 +57,14 @@ function drawClientFaults(dice, kinds, seconds) {
   return list;
 }
 
-/* [{kind, at, target, start, ms, seed}], start in ms from the beginning. Faults of clients are drawn by dice of their own, and stand behind
- * the others: which of them there are changes nothing in what a seed means for the others. */
+/* [{kind, at, target, start, ms, seed}], start in ms from the beginning. Faults of gateways with clients on them are drawn by dice of their own, and stand
+ * behind the others: which of them there are changes nothing in what a seed means for the others. */
 export function schedule({ seed, world, number, seconds, wanted }) {
   const kinds = kindsFor(world, wanted);
-  const isOfClients = (kind) => kind in CLIENT_FAULTS;
-  const [ofServers, ofClients] = [kinds.filter((kind) => !isOfClients(kind)), kinds.filter(isOfClients)];
+  const isOther = (kind) => kind in OTHER_FAULTS;
+  const [ofServers, others] = [kinds.filter((kind) => !isOther(kind)), kinds.filter(isOther)];
   return [
     ...(ofServers.length > 0 ? drawServerFaults(diceFor(seed, world, number), ofServers, seconds) : []),
-    ...(ofClients.length > 0 ? drawClientFaults(diceFor(seed + 0.5, world, number), ofClients, seconds) : []),
+    ...(others.length > 0 ? drawOtherFaults(diceFor(seed + 0.5, world, number), others, seconds) : []),
   ];
 }

@@ -1,6 +1,6 @@
 /* Adds up the figures of the schedules, and prints them in the end. */
 
-const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received', 'lagging'];
+const NAMES = ['failovers', 'acked', 'lostAndTold', 'lost', 'wrongRecovered', 'recovered', 'toldLost', 'unknown', 'refused', 'received', 'lagging', 'starved'];
 
 const FINDINGS_SHOWN = 10;
 

@@ -10,6 +10,7 @@
 import { checkBounds } from './rules_bounds.mjs';
 import { epochOrder, epochs, faults, publications, sightings, stretches, withDefaults } from './history.mjs';
 import { measureFaults } from './measure.mjs';
+import { checkDrains, checkPresence } from './rules_gateways.mjs';
 import { checkAdmission, checkExpired, checkPromises, checkRevoked } from './rules_clients.mjs';
 import { checkMatrix } from './rules_matrix.mjs';
 import { checkOnce, checkRealTime, checkSightings } from './rules_order.mjs';
@@ -29,23 +30,27 @@ export function judge(history) {
   run.stretches = stretches(events);
   run.seen = sightings(events, final);
   Object.assign(run, permissions(run));
+  run.figures.starved = run.isStarved ? 1 : 0;
+  const timed = run.isStarved ? { ...run, add() {} } : run; // who had no processor says nothing of times
   const at = checkSightings(run);
   checkOnce(run, at);
   checkRealTime(run);
   checkSteps(run);
   checkAcked(run);
   checkEpochs(run);
-  checkSilence(run);
-  checkLag(run);
-  checkHealed(run);
+  checkSilence(timed);
+  checkLag(timed);
+  checkHealed(timed);
   checkEnd(run);
   checkBounds(run);
   checkConfirmed(run);
   checkMatrix(run);
-  checkPromises(run);
+  checkPromises(timed);
   checkAdmission(run);
   checkRevoked(run);
   checkExpired(run);
+  checkPresence(timed);
+  checkDrains(timed);
   const count = (type) => events.filter((event) => event.type === type).length;
   Object.assign(run.figures, {
     failovers: run.faults.filter((fault) => fault.reigns > 0).length,

@@ -57,6 +57,21 @@ class History {
     return this.add('nemesis', { edge: 'begin', kind, guests: 'guest-1.' }).add('open', { sid: 'guest-1.0', user: 'guest', ...fields });
   }
 
+  member(edge) {
+    return this.add('member', { edge: 'in', sid: 'm', client: 'm' }).add('member', { edge, sid: 'm', client: 'm' });
+  }
+
+  presence(clients, ms, sid = 'w') {
+    return this.add('presence', { sid, asked: this.now + ms * MS - 1, clients }, ms);
+  }
+
+  /* Forty guests, each closed so many ms after the one before. */
+  drained(msOf) {
+    this.guest('gateway-drain').add('drain', { guests: 'guest-1.', ms: 1000 });
+    for (let i = 0; i < 40; i += 1) this.add('disc', { sid: `guest-1.${i}`, code: 3001 }, msOf(i));
+    return this;
+  }
+
   promised(ms, took) {
     return this.add('promise', { id: 'p', what: 'it is closed', ms }).add('kept', { id: 'p' }, took);
   }
@@ -231,6 +246,16 @@ const PLANTED = [
   ['a handshake refused without a time to come back', 'C13', (h) => { h.guest('reconnect-storm').add('refused', { sid: 'guest-1.0', status: 503 }); }],
   ['a handshake refused by another status', 'C13', (h) => { h.guest('reconnect-storm').add('refused', { sid: 'guest-1.0', status: 500, retry: '3' }); }],
 
+  ['a ghost in presence', 'C14', (h) => { h.member('out').presence(['x', 'm'], 6000); }],
+  ['a ghost of a gateway that was killed', 'C14', (h) => { h.guest('presence-kill').member('out').presence(['m'], 6000, 'guest-1.1'); }],
+  ['a member that is missing', 'C14', (h) => { h.member('in').presence(['m'], 1000).presence([], 3000).presence([], 3000); }],
+  ['a drain that closes everyone at once', 'C15', (h) => { h.drained(() => 1); }],
+  ['a drain that closes nearly everyone in the end', 'C15', (h) => { h.drained((i) => (i < 10 ? 10 : i === 10 ? 850 : 1)); }],
+  ['a drain that ends connections without a word', 'matrix', (h) => { h.guest('gateway-drain').add('disc', { sid: 'guest-1.0', code: 1006 }); }],
+  ['a thread that turns in circles', 'C10', (h) => { h.add('busy', { who: 'gateway 0', share: 0.95, before: 0.04 }); }],
+  ['connections that end when descriptors are out', 'matrix', (h) => { h.guest('fd-crowd').add('disc', { sid: 'a', code: 1006 }); }],
+  ['a loss told by a link that was cut for less than is waited', 'C8', (h) => { h.fault('gateway-apart').add('lost', { sid: 'b', code: 2500 }).comeBack('b', 6, 6); }],
+
   ['an ack while nothing could confirm it', 'C11', (h) => {
     h.before({ type: 'pub_invoke', key: 'k4' }, { type: 'unconfirmable', edge: 'begin' });
   }, { durability: 'safe' }],
@@ -294,6 +319,18 @@ const PERMITTED = [
   ['a guest that is gone before the end', (h) => {
     h.guest('slow-reader').add('sub_ok', { sid: 'guest-1.0', epoch: 'E', off: 5, recovered: false, n: 0 }).add('left', { sid: 'guest-1.0' });
   }],
+  ['a refusal that a busy machine has brought about', (h) => {
+    h.fault('redis-stop').add('pub_invoke', { key: 'n', try: 1 }, 30000).add('pub_no', { key: 'n', try: 1, code: 100 });
+    h.events.push({ at: h.now - 1000 * MS, type: 'stall', who: 'torture', ms: 900 });
+  }],
+  ['a loss told on a machine where nothing ran', (h) => {
+    h.add('lost', { sid: 'b', code: 2500 }, 8000).comeBack('b', 6, 6);
+    h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 7000 });
+  }],
+  ['times of which a starved run says nothing', (h) => {
+    h.guest('slow-reader').promised(5000, 16000);
+    h.events.push({ at: h.now, type: 'stall', who: 'torture', ms: 8000 });
+  }],
   ['a silence that is ours', (h) => {
     h.add('disc', { sid: 'x', why: 'over' }, 2500).publish('k7', 7).both('E', 7, 'k7');
     h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 1000 });
@@ -301,6 +338,11 @@ const PERMITTED = [
   ['a token that ends early while clocks jump', (h) => {
     h.fault('clock-jump').guest('token-expiry').add('expires', { sid: 'guest-1.0', at_ns: h.now + 3000 * MS }).add('disc', { sid: 'guest-1.0', code: 3005 }, 2000);
   }],
+  ['a member that is seen again in time', (h) => { h.member('in').presence([], 4000).presence(['m'], 500).presence([], 4000); }],
+  ['a ghost that goes in time', (h) => { h.member('out').presence(['m'], 4900).presence([], 1000); }],
+  ['a ghost while a broker was away', (h) => { h.member('out').fault('broker-kill').presence(['m'], 9000); }],
+  ['a drain that is spread', (h) => { h.drained(() => 24); }],
+  ['a thread that is as busy as before', (h) => { h.add('busy', { who: 'gateway 0', share: 0.7, before: 0.5 }); }],
   ['a silence in a fault', (h) => { h.add('nemesis', { edge: 'begin', kind: 'redis-stop' }).add('nemesis', { edge: 'end', kind: 'redis-stop' }, 5000).publish('k7', 7).both('E', 7, 'k7'); }],
 ];
 

@@ -89,6 +89,12 @@ export const FAULT_KINDS = {
   'client-half-open': ofClients('F27', [3012, 1006]),
   'token-expiry': ofClients('F22', [3005]),
   'token-revoked': ofClients('F23', [3500]),
+  'presence-kill': kind('F1', { cuts: true, closes: [1006] }),
+  'gateway-drain': kind('F2', { cuts: true, closes: [3001] }),
+  'namespace-gone': ofClients('F19', []),
+  'fd-crowd': ofClients('F28', []),
+  'gateway-apart': kind('F12'),
+  'link-holes': kind('F12'),
 };
 
 const NOTHING = kind('-', { recovers: 0 });

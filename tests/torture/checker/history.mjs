@@ -20,6 +20,10 @@
  *   refused {sid, status, retry}                its handshake was answered so
  *   expires {sid, at_ns, renews}                the token that it has shown ends then; renews: it asks for another one before
  *   revoked {user}
+ *   member {edge: in | out, sid, client, ch}    a guest stands in a channel's presence, as far as it knows
+ *   presence {sid, ch, asked, clients}          who is there, as was answered to a question of then
+ *   drain {guests, ms}                          the gateway of these closes everyone within that time from now on
+ *   busy {who, share, before}                   so much of the time the busiest thread of a program ran, out of descriptors, and before
  *   left {sid}                                  it is gone, and does not come back
  *   sample {who, pid, rss, fds, gauges, lagging}   memory in bytes, descriptors, queues of a program; what it has counted since its start
  *

@@ -2,6 +2,9 @@
 export function checkBounds({ events, bounds, add, figures }) {
   const say = (who, what, value, bound) => add('C10', '*', `${who}: ${what} is ${value}, the bound ${bound}`);
   const counted = new Map(); // program → what it had counted at first and at last
+  for (const { type, who, share, before } of events) {
+    if (type === 'busy' && share > 0.5 && share > 5 * before) add('C10', '*', `${who}: a thread turns in circles, ${Math.round(share * 100)} % of the time instead of ${Math.round(before * 100)}`);
+  }
   for (const { type, who, pid, rss, fds, gauges, lagging } of events) {
     if (type !== 'sample') continue;
     if (lagging !== undefined) counted.set(pid, { first: lagging, ...counted.get(pid), last: lagging });

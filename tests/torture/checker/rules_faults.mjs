@@ -3,6 +3,9 @@
 const MS = 1e6;
 const FLIGHT_NS = 10000 * MS; // so long a publication may be on its way to a broker that is held up
 const GRACE_NS = 10000 * MS; // how long a gateway looks for a channel's broker before it tells
+const HOLD_UP_NS = 5000 * MS; // a link that waited for one is back so much later
+const WAITED_NS = 500 * MS; // without a processor, for an answer that was temporary
+const STARVED = 0.3; // of a run without a processor: then it says nothing of times
 
 /* What faults permit on a channel of a durability: fast forgets with each reign, safe only where the data are wiped. */
 export function permissions({ events, faults, durability }) {
@@ -15,17 +18,19 @@ export function permissions({ events, faults, durability }) {
   const effect = (fault) => fault.end + fault.recovers * MS;
   const around = (from, to) => faults.filter((fault) => fault.begin <= to && effect(fault) >= from);
   const stalled = (from, to) => stalls.reduce((sum, { at, ms }) => sum + (at >= from && at - ms * MS <= to ? ms * MS : 0), 0);
+  const length = events.length > 0 ? events.at(-1).at - events[0].at : 0;
   return {
     around,
     stalled,
-    allowance: (from, to) => spent(around(from, to)) + stalled(from, to),
+    isStarved: stalled(-Infinity, Infinity) > length * STARVED,
+    allowance: (from, to, own) => spent(around(from, to).filter((fault) => fault !== own)) + stalled(from, to),
     epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
     mayLose: (ch, invoked) => faults.some((fault) => changes(fault, ch) > 0 && effect(fault) >= invoked),
     mayForget: (pub) => faults.some((fault) => fault.forgets && fault.begin <= pub.last + FLIGHT_NS && effect(fault) >= pub.invoked),
     maySplit: (pub) => durability(pub.ch) === 'fast' && faults.some((fault) => fault.splits && fault.begin <= pub.invoked && effect(fault) >= pub.invoked),
     mayBeDamaged: (ch) => faults.some((fault) => fault.damages && touches(fault, ch)),
     mayTell: (ch, at) => faults.some((fault) => fault.begin <= at && touches(fault, ch)
-      && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)),
+      && (changes(fault, ch) > 0 || fault.tells || fault.end - fault.begin > GRACE_NS)) || stalled(at - 2 * GRACE_NS, at) > GRACE_NS / 2,
   };
 }
 
@@ -88,7 +93,7 @@ export function checkLag({ events, stretches, bounds, add, allowance, figures })
 }
 
 /* C9: when the faults are over and have had their time, publishers are told ok. */
-export function checkHealed({ events, faults, add }) {
+export function checkHealed({ events, faults, add, stalled }) {
   if (faults.some((fault) => fault.end === Infinity)) return;
   const healed = Math.max(0, ...faults.map((fault) => fault.end + fault.recovers * MS));
   const sent = new Map();
@@ -96,7 +101,7 @@ export function checkHealed({ events, faults, add }) {
     if (event.type === 'pub_invoke') sent.set(`${event.key} ${event.try}`, event.at);
     if (event.type !== 'pub_no' && event.type !== 'pub_unknown') continue;
     const at = sent.get(`${event.key} ${event.try}`);
-    if (at > healed && event.code !== 121) add('C9', event.ch, `${event.key}: ${event.type} ${event.code ?? ''}, ${Math.round((at - healed) / MS)} ms after all was healed`);
+    if (at > healed && event.code !== 121 && stalled(at - HOLD_UP_NS, event.at) < WAITED_NS) add('C9', event.ch, `${event.key}: ${event.type} ${event.code ?? ''}, ${Math.round((at - healed) / MS)} ms after all was healed`);
   }
 }
 

@@ -16,7 +16,7 @@ const run = promisify(execFile);
 const list = (world, role) => (role === 'broker' ? world.brokers : world.gateways);
 
 /* Ends the program, waits, starts it again, as the other release if asked. On SIGTERM it has to end by itself, with 0. */
-async function restart({ world, say }, role, at, signal, ms, options) {
+export async function restart({ world, say }, role, at, signal, ms, options) {
   const programs = list(world, role);
   const exit = await programs[at].stop(signal, 30000);
   if (signal === 'SIGTERM' && exit.code !== 0) say('crash', { what: `${role} ${at} ended with ${JSON.stringify(exit)} on SIGTERM` });
@@ -80,7 +80,7 @@ async function reloads({ world }, { ms, dice }) {
 }
 
 /* So few descriptors that two more are left; then as many as before. */
-async function fewDescriptors(program, ms) {
+export async function fewDescriptors(program, ms) {
   const { pid } = program;
   const [, soft] = fs.readFileSync(`/proc/${pid}/limits`, 'utf8').match(/Max open files\s+(\d+)/);
   await run('prlimit', ['--pid', pid, `--nofile=${fs.readdirSync(`/proc/${pid}/fd`).length + 2}:`]);

@@ -21,10 +21,13 @@ const NAMESPACE = (name, more) => `  - name: ${name}
     force_positioning: true
 ${more}`;
 
-const CROWD = `  - name: crowd
+/* For faults that need something else of a channel: who is there; that it goes with its namespace. */
+const OTHERS = `  - name: crowd
     allow_subscribe_for_client: true
     allow_presence_for_subscriber: true
     presence: true
+  - name: leaving
+    allow_subscribe_for_client: true
 `;
 
 /* Of clients' connections: short enough for a schedule, long enough for a busy machine; what faults/ and the judge wait for. */
@@ -66,7 +69,7 @@ export class TortureWorld {
   }
 
   settings() {
-    return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('') + CROWD;
+    return this.durabilities.map((durability) => NAMESPACE(durability, `    durability: ${durability}\n`)).join('') + OTHERS;
   }
 
   /* Whether this world's programs run with a wall clock that can be moved (libfaketime); what counts time keeps the real one. */
@@ -120,7 +123,7 @@ export class TortureWorld {
     }
     for (let g = 0; g < 2; g += 1) {
       const links = [];
-      for (const broker of this.brokers) links.push(await new FaultProxy(broker.port).listen(await freePort()));
+      for (const broker of this.brokers) links.push(await new FaultProxy(broker.port, null, { ofMessages: true }).listen(await freePort()));
       this.links.push(links);
       const settings = this.settings() + CLIENT;
       this.gateways.push(await this.kit.gateway({ brokers: links, settings, env: this.env, args: this.gatewayArguments(), program: this.programFor(GATEWAY, g) }));

@@ -5,8 +5,9 @@
  * recovered at s is also the answer of those below s. What is left is asked next: after a refusal the middle of what is
  * left, so that the end of the history is found in a few steps.
  *
- * No broker is needed for: no since; since = W; a since of another epoch (it can only be "no" here, and "no" is never
- * wrong: the session starts from W); a channel without history. */
+ * No broker is needed for: no since; since = W; a channel without history. A since of another epoch is "no" for
+ * everyone by any answer, but not without one: a link that is half open leaves the hub in an epoch that is over, and
+ * who comes from the new one would be sent back. */
 #include "gateway/hub_internal.h"
 
 #include "base/check.h"
@@ -68,8 +69,12 @@ static void join_at_w(struct hub_channel *channel, struct hub_member *member, bo
                               .recovered = recovered && subscription->has_history});
 }
 
-/* What can be said without asking. */
-static bool admit_now(struct hub_channel *channel, struct hub_member *member) {
+static bool is_of_another_epoch(const struct position *since, const struct epoch *epoch) {
+    return !epoch_is_empty(&since->epoch) && !epoch_equal(&since->epoch, epoch);
+}
+
+/* What can be said without asking; `has_answer`: W is what the broker said just now. */
+static bool admit_now(struct hub_channel *channel, struct hub_member *member, bool has_answer) {
     const struct subscription *subscription = &channel->subscription;
     if (!subscription->has_history || !member->has_since) {
         join_at_w(channel, member, false);
@@ -79,7 +84,7 @@ static bool admit_now(struct hub_channel *channel, struct hub_member *member) {
         join_at_w(channel, member, true);
         return true;
     }
-    if (!epoch_is_empty(&member->since.epoch) && !epoch_equal(&member->since.epoch, &subscription->at.epoch)) {
+    if (has_answer && is_of_another_epoch(&member->since, &subscription->at.epoch)) {
         join_at_w(channel, member, false);
         return true;
     }
@@ -125,7 +130,7 @@ static void admit_by(struct hub_channel *channel, struct hub_member *member, con
 }
 
 static void note_outcome(struct hub_channel *channel, const struct hub_answer *answer) {
-    if (answer->has_since) {
+    if (answer->has_since && !is_of_another_epoch(&answer->since, &answer->position.epoch)) {
         channel->failed_since = answer->recovered ? 0 : answer->since.offset;
     }
 }
@@ -145,7 +150,7 @@ void hub_admit(struct hub_channel *channel, const struct hub_answer *answer) {
         struct hub_member *member = list_entry(now.next, struct hub_member, waiting);
         list_remove(&member->waiting);
         list_push_back(&channel->waiting, &member->waiting);
-        if (!admit_now(channel, member) && answer != NULL) {
+        if (!admit_now(channel, member, answer != NULL) && answer != NULL) {
             admit_by(channel, member, answer);
         }
     }

@@ -2,10 +2,11 @@
  * What was missed is recovered, what was written meanwhile is sent once (unsent.js), the list goes on where it was
  * (messages.js). Built on the published centrifuge SDK. Token and channel are kept for this tab, for a reload. */
 import { Messages, cell } from './messages.js';
-import { Unsent, publishOnce } from './unsent.js';
+import { Unsent, publishOnce, storageOf } from './unsent.js';
 
 const $ = (id) => document.getElementById(id);
 const SESSION = 'callboard.session';
+const session = storageOf('sessionStorage');
 
 let client = null;
 let subscription = null;
@@ -153,7 +154,7 @@ function userOf(jwt) {
 
 function remember() {
   const channel = subscription === null ? '' : subscription.channel;
-  sessionStorage.setItem(SESSION, JSON.stringify({ token, channel }));
+  session.setItem(SESSION, JSON.stringify({ token, channel }));
 }
 
 function connect(newToken) {
@@ -193,7 +194,7 @@ function disconnect() {
     subscription.unsubscribe();
   }
   client.disconnect();
-  sessionStorage.removeItem(SESSION);
+  session.removeItem(SESSION);
 }
 
 /* ---- subscription ---- */
@@ -305,7 +306,7 @@ $('publish-form').addEventListener('submit', (event) => {
 
 /* The quick start's link carries the token in the fragment, which never reaches the server; a reload goes on as before. */
 const fragment = new URLSearchParams(location.hash.slice(1));
-const before = JSON.parse(sessionStorage.getItem(SESSION) ?? 'null');
+const before = JSON.parse(session.getItem(SESSION) ?? 'null');
 if (fragment.has('token')) {
   $('token').value = fragment.get('token');
   history.replaceState(null, '', location.pathname);

@@ -19,6 +19,24 @@ const FOREIGN_MS = 2000; // another tab's turn to send what was written there
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 5000;
 
+/* localStorage or sessionStorage; where the browser withholds it, what is kept is kept until the page is closed. */
+export function storageOf(name) {
+  try {
+    return window[name];
+  } catch {
+    const items = new Map();
+    return {
+      get length() { return items.size; },
+      key: (i) => [...items.keys()][i] ?? null,
+      getItem: (key) => items.get(key) ?? null,
+      setItem: (key, value) => { items.set(key, value); },
+      removeItem: (key) => { items.delete(key); },
+    };
+  }
+}
+
+const storage = storageOf('localStorage');
+
 /* The SDK's publish has no argument for a key: this is that publish with one more field. */
 export async function publishOnce(client, channel, data, key) {
   await client._methodCall();
@@ -61,8 +79,8 @@ export class Unsent {
   /* Oldest first. */
   items() {
     const items = [];
-    for (let i = 0; i < localStorage.length; i += 1) {
-      const key = localStorage.key(i);
+    for (let i = 0; i < storage.length; i += 1) {
+      const key = storage.key(i);
       if (key.startsWith(PREFIX)) {
         const item = this.read(key);
         if (item !== null && item.owner === this.owner && item.channel === this.channel) {
@@ -75,7 +93,7 @@ export class Unsent {
 
   read(key) {
     try {
-      return JSON.parse(localStorage.getItem(key));
+      return JSON.parse(storage.getItem(key));
     } catch {
       return null; // not of our making
     }
@@ -83,7 +101,7 @@ export class Unsent {
 
   /* Throws when it cannot be kept: better not taken than lost. */
   write(item) {
-    localStorage.setItem(PREFIX + item.id, JSON.stringify(item));
+    storage.setItem(PREFIX + item.id, JSON.stringify(item));
     this.onChange();
   }
 
@@ -98,13 +116,13 @@ export class Unsent {
   }
 
   remove(id) {
-    localStorage.removeItem(PREFIX + id);
+    storage.removeItem(PREFIX + id);
     this.onChange();
   }
 
   /* It came back from the channel. */
   settle(id) {
-    if (localStorage.getItem(PREFIX + id) !== null) {
+    if (storage.getItem(PREFIX + id) !== null) {
       this.remove(id);
     }
   }
@@ -157,7 +175,7 @@ export class Unsent {
       this.remove(item.id);
       return true;
     } catch (error) {
-      if (localStorage.getItem(PREFIX + item.id) === null) {
+      if (storage.getItem(PREFIX + item.id) === null) {
         return true; // settled meanwhile
       }
       if (isForGood(error)) {

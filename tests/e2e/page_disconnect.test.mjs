@@ -234,6 +234,26 @@ test('one tab is cut off, the other is not: it sends what was written in the fir
   await context.close();
 });
 
+test('where the browser withholds storage, what is unsent is kept while the page is open', async () => {
+  const context = await newBrowser();
+  await context.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, { get() { throw new DOMException('withheld', 'SecurityError'); } });
+    }
+  });
+  const page = await openTab(context);
+  await killGateway();
+  await lost(page);
+  await say(page, 'in memory');
+  assert.deepEqual(await unsent(page), ['in memory']);
+  await restartGateway();
+  await shows(page, ['in memory']);
+  await nothingUnsent(page);
+  assert.deepEqual(await published(), ['in memory']);
+  assert.deepEqual(page.problems, []);
+  await context.close();
+});
+
 test('what the server refuses for good is kept for the writer to judge, and what follows is sent', async () => {
   const context = await newBrowser();
   const page = await openTab(context);

@@ -3,8 +3,8 @@
  * lws is woken if a connection is to be cut; the links flush their batches by themselves.
  *
  *   WAITING ──drain──▶ DELAY (serving, not ready) ──drain.delay──▶ CLOSING (no new ones; sessions close with 3001,
- *                                                     evenly over drain.window) ──nobody left, or the window is over──▶
- * DRAINED
+ *       evenly over drain.window) ──nobody left, or the window is over──▶ LEAVING (the last bytes, and the peers'
+ * answers to close frames) ──nobody left, or 5 s──▶ DONE
  *
  * The end, in the order of who uses whom: listener, HTTP API, WebSockets with their sessions, hub, links to the
  * brokers, timers. Failures at the start (port in use, keys unreadable) come back through the actor with their reason;
@@ -28,6 +28,7 @@ enum {
     WHEEL_TICK_MS = 20,
     FIGURES_INTERVAL_MS = 200,
     DRAIN_STEP_MS = 100,
+    LEAVE_MS = 5000,
     STOP_DEADLINE_MS = 30000,
 };
 
@@ -38,7 +39,7 @@ enum worker_message {
     MESSAGE_EMULATE,  /* a client's message that came to another worker */
     MESSAGE_EMULATED, /* what became of it, back to that worker */
 };
-enum drain_state { DRAIN_WAITING, DRAIN_DELAY, DRAIN_CLOSING, DRAIN_DONE };
+enum drain_state { DRAIN_WAITING, DRAIN_DELAY, DRAIN_CLOSING, DRAIN_LEAVING, DRAIN_DONE };
 
 struct reload_message {
     struct actor_message message;
@@ -93,7 +94,7 @@ struct worker {
     uint64_t figures_due_ms;
     enum drain_state drain;
     uint64_t drain_due_ms;  /* of the next step */
-    uint64_t drain_ends_ms; /* the window is over */
+    uint64_t drain_ends_ms; /* the window is over, or nobody is waited for any more */
 
     /* Seen by others: copied a few times a second, and read, under the mutex. Nothing waits long for it. */
     uv_mutex_t figures_mutex;
@@ -149,12 +150,21 @@ static uint32_t open_connections(const worker_t *self) {
     return self->websockets.connections + http_streams_count(self->streams);
 }
 
+/* Whatever came meanwhile goes, too: a request that was under way when the listener closed. */
+static void leave(worker_t *self, uint64_t now_ms) {
+    session_drain_some(&self->sessions, SIZE_MAX);
+    if (open_connections(self) == 0 || now_ms >= self->drain_ends_ms) {
+        self->drain = DRAIN_DONE;
+        publish_figures(self);
+    }
+}
+
 /* As many as make the rest go evenly over what is left of the window. */
 static void close_some(worker_t *self, uint64_t now_ms) {
     if (open_connections(self) == 0 || now_ms >= self->drain_ends_ms) {
-        session_drain_some(&self->sessions, SIZE_MAX);
-        self->drain = DRAIN_DONE;
-        publish_figures(self);
+        self->drain = DRAIN_LEAVING;
+        self->drain_ends_ms = now_ms + LEAVE_MS;
+        leave(self, now_ms);
         return;
     }
     uint64_t steps = (self->drain_ends_ms - now_ms + DRAIN_STEP_MS - 1) / DRAIN_STEP_MS;
@@ -172,6 +182,9 @@ static void advance_drain(worker_t *self, uint64_t now_ms) {
         break;
     case DRAIN_CLOSING:
         close_some(self, now_ms);
+        break;
+    case DRAIN_LEAVING:
+        leave(self, now_ms);
         break;
     case DRAIN_WAITING:
     case DRAIN_DONE:

@@ -377,6 +377,10 @@ int http_stream_on_body_end(http_stream_t *self) {
     if (self->is_post) {
         return emulation_deliver(self);
     }
+    if (self->service->is_draining) { /* since its headers came */
+        self->state = HTTP_STREAM_ENDING;
+        return refuse(self->service, self->wsi, 503, "Retry-After: 1\r\n", HTTP_STREAM_METRIC_REFUSED_DRAINING);
+    }
     int result = open_stream(self, buffer_span(&self->body));
     buffer_finish(&self->body);
     return result;

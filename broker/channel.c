@@ -3,11 +3,13 @@
  *   engine ──publication──▶ channel_on_publication ─▶ state ─▶ push: tail, then every live subscription's open batch
  *   SUBSCRIBE ─▶ channel_ask ─▶ state ─▶ load (paced by the set) ─▶ loaded ─▶ state ─▶ answers (channel_answer.c)
  *
- * A push is one copy into each gateway worker's batch; who has no credit for it is lagging from there on, alone.
- * Failure modes: see channel_state.c; beside them: at broker.tails_bytes the tail that was not used for longest is
- * given up, then recoveries read the engine; no room to keep publications beside a load makes another load. */
+ * A push is one copy into each gateway worker's batch; who has no credit for it is lagging from there on, alone. What
+ * has no position (no history, or it passed live) such a worker misses for good: that is counted and logged. Failure
+ * modes: see channel_state.c; beside them: at broker.tails_bytes the tail that was not used for longest is given up,
+ * then recoveries read the engine; no room to keep publications beside a load makes another load. */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/partition.h"
 #include "broker/channel_parts.h"
@@ -175,18 +177,29 @@ static void lag(struct channel *self, struct subscription *subscription) {
     metric(self, SHARD_LAGGING);
 }
 
-static void fan_out(struct channel *self, payload_t *publication) {
+/* It lags, and what has no position cannot be asked for later: that worker's subscribers never get it. */
+static void miss(struct channel *self, const struct subscription *subscription) {
+    metric(self, SHARD_MISSED);
+    log_warning("publication_missed", log_span("channel", channel_name(self)),
+                log_span("gateway", gateway_peer_gateway_id(subscription->peer)),
+                log_u64("worker", gateway_peer_worker(subscription->peer)),
+                log_text("reason", "it takes too slowly, and without history nothing can be recovered"));
+}
+
+static void fan_out(struct channel *self, payload_t *publication, bool has_position) {
     struct span bytes = payload_span(publication);
     uint64_t n = 0;
     list_for_each (link, &self->subscriptions) {
         struct subscription *subscription = list_entry(link, struct subscription, of_channel);
-        if (subscription->state != SUBSCRIPTION_LIVE) {
+        if (subscription->state == SUBSCRIPTION_LIVE && gateway_peer_push(subscription->peer, subscription, bytes)) {
+            n++;
             continue;
         }
-        if (gateway_peer_push(subscription->peer, subscription, bytes)) {
-            n++;
-        } else {
+        if (subscription->state == SUBSCRIPTION_LIVE) {
             lag(self, subscription);
+        }
+        if (!has_position && subscription->state == SUBSCRIPTION_LAGGING) {
+            miss(self, subscription);
         }
     }
     metric_add(self->set->options.metrics, SHARD_PUSHES, n);
@@ -204,7 +217,7 @@ static void push(struct channel *self, uint64_t offset, payload_t *publication) 
     if (!channel_tail_append(&self->tail, channel_tail_room(self), offset, publication)) {
         metric(self, SHARD_TAILS_REFUSED);
     }
-    fan_out(self, publication);
+    fan_out(self, publication, true);
 }
 
 void channel_tell_members(struct channel *self, bool joined, struct span info) {
@@ -283,7 +296,7 @@ static void act(struct channel *self, const struct channel_action *action, const
         push(self, event->position.offset, publication);
         break;
     case CHANNEL_PASS:
-        fan_out(self, publication);
+        fan_out(self, publication, false);
         break;
     case CHANNEL_KEEP:
         keep(self, event->position.offset, publication);

@@ -20,6 +20,10 @@ const struct metric_description shard_metric_rows[SHARD_METRICS_COUNT] = {
                       METRIC_COUNTER, NULL},
     [SHARD_LAGGING] = {"callboard_broker_lagging_total",
                        "Subscriptions that ran out of credit and recover by position.", METRIC_COUNTER, NULL},
+    [SHARD_MISSED] =
+        {"callboard_broker_publications_missed_total",
+         "Publications without a position that a lagging gateway worker did not get: nobody recovers them.",
+         METRIC_COUNTER, NULL},
     [SHARD_LOST] = {"callboard_broker_lost_total", "Times a channel told its subscribers that continuity is gone.",
                     METRIC_COUNTER, NULL},
     [SHARD_LOADS] = {"callboard_broker_loads_total", "Reads of a channel from the engine.", METRIC_COUNTER, NULL},

@@ -602,6 +602,49 @@ static void a_worker_out_of_credit_lags_and_comes_back_by_position(void **state)
     wire_client_destroy(&publisher);
 }
 
+/* How many pushes come until such a frame, or none for so long. */
+static unsigned drain_pushes(wire_client_t *client, int timeout_ms, uint8_t until) {
+    unsigned n = 0;
+    struct wire_received frame;
+    while (wire_client_receive(client, &frame, timeout_ms) && frame.kind != until) {
+        n += frame.kind == WIRE_PUSH;
+    }
+    return n;
+}
+
+static void what_a_lagging_worker_misses_without_history_is_counted_to_the_last(void **state) {
+    struct fixture *self = *state;
+    wire_client_t *publisher = new_client(self, "gateway-2", 0);
+    wire_client_link(publisher);
+    wire_client_link(self->client);
+    subscribe(self->client, "plain:a", 1);
+    wire_client_set_acking(self->client, false);
+    unsigned pushed = 0;
+    unsigned published = 0;
+    while (metrics_read(self->metrics, "callboard_broker_publications_missed_total", NULL) < 20) {
+        expect_published(publisher, wire_client_publish(publisher, "plain:a", "1"));
+        assert_true(++published < 10000);
+        if (published % 50 == 0) {
+            wire_client_beat(self->client, wire_client_shard_of(self->client, "plain:a")); /* not silent, only slow */
+        }
+        pushed += drain_pushes(self->client, 0, WIRE_LAGGING);
+    }
+    assert_int_equal(metrics_read(self->metrics, "callboard_broker_lagging_total", NULL), 1);
+    wire_client_set_acking(self->client, true);
+    pushed += drain_pushes(self->client, 10000, WIRE_LAGGING);
+    expect_published(publisher, wire_client_publish(publisher, "plain:a", "1"));
+    published++; /* it is missed, too: the worker has not asked yet */
+    uint32_t request = wire_client_subscribe(self->client, "plain:a", 1, NULL, true);
+    expect_subscribed(self->client, request);
+    expect_published(publisher, wire_client_publish(publisher, "plain:a", "1"));
+    published++;
+    wire_client_expect(self->client, WIRE_PUSH);
+    pushed++;
+    assert_int_equal(metrics_read(self->metrics, "callboard_broker_publications_missed_total", NULL), 21);
+    assert_int_equal(pushed + 21, published);
+    wire_client_destroy(&publisher);
+}
+
 /* ---- beats ---- */
 
 static void beats_are_answered_by_every_shard_with_changed_tops(void **state) {
@@ -964,6 +1007,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_subscription_between_two_pages_gets_no_pushes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_subscriber_joins_a_flow_without_gap_or_double, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_out_of_credit_lags_and_comes_back_by_position, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_lagging_worker_misses_without_history_is_counted_to_the_last, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(beats_are_answered_by_every_shard_with_changed_tops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(history_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(members_join_are_counted_and_leave, set_up, tear_down),

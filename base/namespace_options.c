@@ -84,7 +84,8 @@ static const struct config_key keys[] = {
      .help =
          "fossil: subscribers that ask for it get a publication as a patch of the one before, where that is shorter. "
          "Needs history."},
-    SWITCH(delta_publish, "Publications may be sent as patches; without it allowed_delta_types has nothing to send."),
+    SWITCH(delta_publish,
+           "All publications may be sent as patches. Without it those that backends publish with delta: true."),
     SWITCH(allow_tags_filter, "Subscribers may ask for a part of the publications, by their tags (else error 107)."),
     SWITCH(exclude_publisher, "Who publishes does not get its own publication back."),
     {.path = "flush_interval",

@@ -162,7 +162,7 @@ enum {
     WIRE_SUBSCRIBED_RECOVERED = 2, /* since was given, and publications carry since+1…offset (or up to `more`) */
     WIRE_SUBSCRIBED_MORE = 4,      /* own only: offset is where this page ends; SUBSCRIBE again from there */
 };
-enum { WIRE_PUBLISH_SKIP_HISTORY = 1 };
+enum { WIRE_PUBLISH_SKIP_HISTORY = 1, WIRE_PUBLISH_DELTA = 2 /* as WIRE_PUBLICATION_DELTA, for this one */ };
 enum { WIRE_VERSION_EPOCH_MAX = 64 /* bytes of PUBLISH's version epoch */ };
 enum {
     WIRE_PUBLISHED_DUPLICATE = 1,
@@ -266,7 +266,8 @@ struct wire_publication {
 };
 /* Set by the broker that takes the publication, where the namespace says publication_data_format: binary. JSON clients
  * then get `data` as a string of base64; without it the data is valid JSON and is embedded as it is. */
-/* DELTA: the namespace says delta_publish; subscribers that negotiated delta may get a patch of the one before it. */
+/* DELTA: the namespace says delta_publish, or its publisher delta; subscribers that negotiated delta may get a patch of
+ * the one before it. */
 enum { WIRE_PUBLICATION_BINARY = 1, WIRE_PUBLICATION_DELTA = 2 };
 enum { WIRE_PUBLICATION_OVERHEAD = 8 + 8 + 1 + 3 * 4 }; /* beside data, info and tags */
 bool wire_append_publication(struct buffer *out, const struct wire_publication *publication);

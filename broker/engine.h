@@ -51,6 +51,7 @@ struct engine_append {
     struct span info;  /* wire_client_info or empty */
     struct span tags;  /* wire_tags or empty */
     bool skip_history; /* no position, not stored */
+    bool delta;        /* may be sent as a patch, whatever the namespace's delta_publish; where patches are allowed */
     /* 0: none, else at most OFFSET_MAX, and only where it is stored. Where the channel's newest version is not below
      * it, and is of the same version epoch (an empty one is of every), nothing is stored and nobody is told:
      * `suppressed`. */
@@ -68,11 +69,12 @@ struct engine_append {
     void *engine_data;
 };
 
-/* Of the publication, as its namespace says. */
-static inline uint8_t engine_publication_flags(const struct namespace_options *options) {
+/* Of the publication, as its namespace and its publisher say. */
+static inline uint8_t engine_publication_flags(const struct engine_append *request) {
+    const struct namespace_options *options = request->options;
+    bool has_delta = options->delta_publish || (request->delta && namespace_allows_delta(options));
     bool is_binary = options->publication_data_format == PUBLICATION_BINARY;
-    return (uint8_t) ((is_binary ? WIRE_PUBLICATION_BINARY : 0) |
-                      (options->delta_publish ? WIRE_PUBLICATION_DELTA : 0));
+    return (uint8_t) ((is_binary ? WIRE_PUBLICATION_BINARY : 0) | (has_delta ? WIRE_PUBLICATION_DELTA : 0));
 }
 
 /* Why a publication could not be encoded below `limit` bytes: no frame carries it, or memory is out (which may pass).

@@ -104,6 +104,7 @@ static bool on_publish(struct shard *self, gateway_peer_t *peer, struct span bod
                                     .deadline_ms =
                                         frame.deadline_ms == 0 ? 0 : clock_monotonic_ms() + frame.deadline_ms,
                                     .skip_history = (frame.flags & WIRE_PUBLISH_SKIP_HISTORY) != 0,
+                                    .delta = (frame.flags & WIRE_PUBLISH_DELTA) != 0,
                                     .channel = frame.channel,
                                     .key = frame.key,
                                     .data = frame.data,

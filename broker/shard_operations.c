@@ -277,6 +277,7 @@ static void publish(struct shard *self, const struct shard_request *request, con
                                                       .info = request->info,
                                                       .tags = request->tags,
                                                       .skip_history = request->skip_history,
+                                                      .delta = request->delta,
                                                       .version = request->version,
                                                       .version_epoch = request->version_epoch,
                                                       .deadline_ms = shard_deadline_of(self, request),

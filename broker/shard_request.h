@@ -26,6 +26,7 @@ struct shard_request {
     uint64_t ticket;      /* echoed */
     uint64_t deadline_ms; /* monotonic */
     bool skip_history;
+    bool delta; /* PUBLISH: as engine_append's */
     bool has_since;
     bool reverse;
     uint32_t limit;  /* HISTORY: publications; PRESENCE: about so many members, 0: all of them */

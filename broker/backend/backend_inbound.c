@@ -23,6 +23,7 @@ static void fill_model(backend_api_t *self, const struct backend_request *reques
         .reply_kind = BACKEND_MESSAGE_REPLY,
         .deadline_ms = clock_monotonic_ms() + (uint64_t) self->options.config->publish_timeout_ms,
         .skip_history = params->skip_history,
+        .delta = params->delta,
         .has_since = params->has_since,
         .reverse = params->reverse,
         .limit = params->limit,

@@ -209,7 +209,7 @@ static void append_info(const struct backend_context *context, const struct back
 
 enum {
     PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY | BACKEND_PARAM_VERSION |
-                     BACKEND_PARAM_VERSION_EPOCH
+                     BACKEND_PARAM_VERSION_EPOCH | BACKEND_PARAM_DELTA
 };
 static const struct backend_method methods[] = {
     {"publish", BACKEND_BY_SHARD, BACKEND_PARAM_CHANNEL | PUBLISH_PARAMS, BACKEND_PARAM_CHANNEL, true,

@@ -161,6 +161,10 @@ static bool read_bool(struct params_reader *reader, const char *name, struct jso
     return true;
 }
 
+static bool read_delta(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_bool(reader, name, value, &reader->params->delta);
+}
+
 static bool read_skip_history(struct params_reader *reader, const char *name, struct json_value value) {
     return read_bool(reader, name, value, &reader->params->skip_history);
 }
@@ -234,6 +238,7 @@ static const struct {
     {"idempotency_key", BACKEND_PARAM_KEY, read_key},
     {"tags", BACKEND_PARAM_TAGS, read_tags},
     {"skip_history", BACKEND_PARAM_SKIP_HISTORY, read_skip_history},
+    {"delta", BACKEND_PARAM_DELTA, read_delta},
     {"since", BACKEND_PARAM_SINCE, read_since},
     {"limit", BACKEND_PARAM_LIMIT, read_limit},
     {"reverse", BACKEND_PARAM_REVERSE, read_reverse},

@@ -52,6 +52,7 @@ enum backend_param {
     BACKEND_PARAM_CURSOR = 1 << 8,
     BACKEND_PARAM_VERSION = 1 << 9,
     BACKEND_PARAM_VERSION_EPOCH = 1 << 10,
+    BACKEND_PARAM_DELTA = 1 << 11,
 };
 
 struct backend_params {
@@ -60,6 +61,7 @@ struct backend_params {
     struct span key;
     struct span tags; /* wire_tags */
     bool skip_history;
+    bool delta;
     bool has_since;
     struct position since;
     uint32_t limit; /* BACKEND_HISTORY_LIMIT_DEFAULT where none is given */

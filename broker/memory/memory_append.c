@@ -37,7 +37,7 @@ static void deliver_append(struct engine_memory *self, struct engine_memory_deli
 static payload_t *encode(struct engine_memory *self, const struct engine_append *request, uint64_t offset) {
     const struct wire_publication publication = {.offset = offset,
                                                  .time_ms = clock_wall_ms(),
-                                                 .flags = engine_publication_flags(request->options),
+                                                 .flags = engine_publication_flags(request),
                                                  .data = request->data,
                                                  .info = request->info,
                                                  .tags = request->tags};

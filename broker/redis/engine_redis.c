@@ -76,7 +76,7 @@ static void answer_append(void *request, enum engine_outcome outcome) {
 static payload_t *encode_publication(struct engine_redis *self, const struct engine_append *request,
                                      uint8_t **ret_bytes) {
     const struct wire_publication publication = {.time_ms = clock_wall_ms(),
-                                                 .flags = engine_publication_flags(request->options),
+                                                 .flags = engine_publication_flags(request),
                                                  .data = request->data,
                                                  .info = request->info,
                                                  .tags = request->tags};

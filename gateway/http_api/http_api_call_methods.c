@@ -52,9 +52,9 @@ static bool may_publish(const struct http_api_command *command, struct span chan
                         "memory is short (gateway.memory_max); nothing was done, try again later");
         return false;
     }
-    if (params->delta && !options->delta_publish) {
+    if (params->delta && !namespace_allows_delta(options)) {
         http_api_refuse(refusal, ERROR_NOT_AVAILABLE,
-                        "delta: patches are switched on by the namespace's delta_publish");
+                        "delta: nobody gets patches here; set the namespace's allowed_delta_types to fossil");
         return false;
     }
     return options->publication_data_format != PUBLICATION_JSON || is_json(params->data, refusal);
@@ -89,7 +89,8 @@ static void ask_publish(struct http_api_part *part, struct span channel, const s
         .data = params->data,
         .key = params->key,
         .tags = params->tags,
-        .flags = params->skip_history ? WIRE_PUBLISH_SKIP_HISTORY : 0,
+        .flags = (uint8_t) ((params->skip_history ? WIRE_PUBLISH_SKIP_HISTORY : 0) |
+                            (params->delta ? WIRE_PUBLISH_DELTA : 0)),
         .version = params->version,
         .version_epoch = params->version_epoch,
     };

@@ -14,7 +14,11 @@ const newKey = () => crypto.randomBytes(32).toString('base64url');
 const hash = (key) => crypto.createHash('sha256').update(key).digest('hex');
 const KEYS = { all: newKey(), next: newKey(), narrow: newKey(), slow: newKey() };
 
-const settings = (port, keys = KEYS, more = '') => `
+const settings = (port, keys = KEYS, more = '') => `  - name: patched
+    allow_subscribe_for_client: true
+    history_size: 10
+    history_ttl: 1m
+    allowed_delta_types: [fossil]
 http_api:
   port: ${port}
 ${more}  body_max: 64KiB
@@ -93,6 +97,21 @@ for (const engine of ['memory', 'redis']) {
       assert.deepEqual(result.publications.map((each) => each.data), [null, false, 0, '', [], { deep: { er: [] } }, { b: 64 }]);
       await failed(call('publish', { channel: name, b64data: Buffer.from([0xff, 0]).toString('base64') }), 107, /not JSON.*publication_data_format/);
       await failed(call('publish', { channel: name, b64data: 'not base64!' }), 107, /b64data/);
+    });
+
+    test('delta: true publishes what may be sent as a patch, for this publication alone', async () => {
+      const subscription = await subscribed(await world.connected(server), 'patched:x', { delta: 'fossil' });
+      const patches = () => metric(server, 'callboard_gateway_patches_total{used="true"}');
+      const before = await patches();
+      const text = (n) => ({ n, same: 'x'.repeat(200) });
+      for (const [n, delta] of [[1, true], [2, true], [3, false], [4, false], [5, true], [6, true]]) {
+        const method = n % 2 ? 'publish' : 'broadcast';
+        const to = n % 2 ? { channel: 'patched:x' } : { channels: ['patched:x'] };
+        assert.ok((await call(method, { ...to, data: text(n), delta })).result);
+      }
+      await until('all', () => subscription.got.length === 6);
+      assert.deepEqual(subscription.got.map(({ data }) => data), [1, 2, 3, 4, 5, 6].map(text));
+      assert.equal(await patches() - before, 2, 'the second and the sixth: they and those before them were published so');
     });
 
     test('a payload of several lines reaches clients as one', async () => {
@@ -223,7 +242,7 @@ for (const engine of ['memory', 'redis']) {
       await failed(call('publish', { channel: 'demo:a', data: 1, tags: { a: 1 } }), 107, /tags/);
       await failed(call('publish', { channel: 'demo:a', data: 1, skip_history: 'yes' }), 107, /skip_history/);
       await failed(call('publish', { channel: 'demo:a', data: 1, version: -1 }), 107, /version/);
-      await failed(call('publish', { channel: 'demo:a', data: 1, delta: true }), 108, /delta_publish/);
+      await failed(call('publish', { channel: 'demo:a', data: 1, delta: true }), 108, /allowed_delta_types/);
       await failed(call('publish', '{"channel":"demo:a","channel":"demo:b","data":1}'), 107, /twice/);
       await failed(call('publish', []), 107, /object/);
       await failed(call('history', { channel: 'demo:a', limit: '5' }), 107, /limit/);

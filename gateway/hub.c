@@ -44,6 +44,7 @@ static const struct metric_description metric_table[] = {
     [HUB_METRIC_PATCHES] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"true\""},
     [HUB_METRIC_PATCHES_NOT_WORTH_IT] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"false\""},
     [HUB_METRIC_PATCH_BYTES_SAVED] = {"callboard_gateway_patch_saved_bytes_total", "Bytes by which patches are shorter than their publications, summed over deliveries.", METRIC_COUNTER, NULL},
+    [HUB_METRIC_DEPARTURES_FORGOTTEN] = {"callboard_gateway_presence_departures_forgotten_total", "Sessions that left, which could not be told again to a broker that forgets it: too many left one channel in a moment.", METRIC_COUNTER, NULL},
 };
 /* clang-format on */
 
@@ -80,6 +81,7 @@ static struct hub_channel *channel_new(hub_t *self, struct span name, uint64_t h
     list_init(&channel->suspect);
     backoff_init(&channel->backoff, RETRY_FIRST_MS, RETRY_CAP_MS, RETRY_FLOOR_MS);
     hub_init_timers(channel);
+    hub_departures_init(channel);
     channel->same_hash = key_table_find(&self->channels, hash);
     if (channel->same_hash == NULL) {
         key_table_put(&self->channels, hash, channel);
@@ -116,8 +118,18 @@ void hub_retire_handle(struct hub_channel *channel) {
     list_remove(&channel->mover);
 }
 
+static void set_name_only(struct hub_channel *channel, bool is_name_only) {
+    if (channel->is_name_only == is_name_only) {
+        return;
+    }
+    channel->is_name_only = is_name_only;
+    channel->hub->n_channels += is_name_only ? (size_t) -1 : 1;
+    metric_change(channel->hub->metrics, HUB_METRIC_CHANNELS, is_name_only ? -1 : 1);
+}
+
 void hub_channel_free(struct hub_channel *channel) {
     hub_t *self = channel->hub;
+    bool is_name_only = channel->is_name_only;
     check(channel->n_members == 0 && channel->n_waiting == 0 && channel->fanning_out == 0, "a channel in use");
     hub_retire_handle(channel);
     unlink_from_table(self, channel);
@@ -128,11 +140,20 @@ void hub_channel_free(struct hub_channel *channel) {
     timer_wheel_cancel(self->wheel, &channel->grace);
     timer_wheel_cancel(self->wheel, &channel->patience);
     buffer_finish(&channel->clears);
+    hub_departures_finish(channel);
     hub_forget_delta_base(channel);
     memory_free(channel->members);
     memory_free(channel);
-    self->n_channels--;
-    metric_change(self->metrics, HUB_METRIC_CHANNELS, -1);
+    self->n_channels -= !is_name_only;
+    metric_change(self->metrics, HUB_METRIC_CHANNELS, is_name_only ? 0 : -1);
+}
+
+void hub_channel_let_go(struct hub_channel *channel) {
+    if (hub_departures_is_empty(channel) || channel->clears.size > 0) {
+        hub_channel_free(channel);
+    } else if (!channel->is_name_only) {
+        set_name_only(channel, true);
+    }
 }
 
 bool hub_is_unused(const struct hub_channel *channel) {
@@ -194,6 +215,7 @@ void hub_join(hub_t *self, struct span channel_name, const struct namespace_opti
     if (channel == NULL) {
         channel = channel_new(self, channel_name, hash);
     }
+    set_name_only(channel, false);
     member->channel = channel;
     member->state = HUB_MEMBER_WAITING;
     member->presence = NULL;
@@ -251,8 +273,11 @@ static void look_at_woken(hub_t *self) {
             if (channel->n_waiting > 0) {
                 hub_occur_plainly(channel, SUBSCRIPTION_WANTED);
             }
-        } else if (channel->clears.size == 0) { /* else it stays until they are told */
+        } else if (channel->clears.size == 0) {
             hub_occur_plainly(channel, SUBSCRIPTION_EMPTIED);
+        } else if (channel->subscription.state == SUBSCRIPTION_NONE) {
+            set_name_only(channel, false);
+            hub_occur_plainly(channel, SUBSCRIPTION_WANTED); /* it stays until they are told */
         }
     }
 }
@@ -283,6 +308,7 @@ hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wh
     list_init(&self->movers);
     list_init(&self->resync);
     list_init(&self->suspects);
+    list_init(&self->departed);
     list_init(&self->working.link);
     self->working.run = on_working;
     hub_listen(self);

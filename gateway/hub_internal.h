@@ -1,6 +1,7 @@
 /* What the hub's files share: hub.c (table, joining), hub_subscription.c (asking, events and their actions),
  * hub_frames.c (what brokers send), hub_links.c (links, credit), hub_fanout.c (encode once, deliver), hub_waiting.c
- * (whom an answer admits, whose since is asked next), hub_presence.c. Nobody else includes this. Thread: the worker's.
+ * (whom an answer admits, whose since is asked next), hub_presence.c, hub_departures.c. Nobody else includes this.
+ * Thread: the worker's.
  */
 #ifndef CALLBOARD_GATEWAY_HUB_INTERNAL_H
 #define CALLBOARD_GATEWAY_HUB_INTERNAL_H
@@ -35,6 +36,7 @@ enum hub_metric {
     HUB_METRIC_PATCHES,
     HUB_METRIC_PATCHES_NOT_WORTH_IT,
     HUB_METRIC_PATCH_BYTES_SAVED,
+    HUB_METRIC_DEPARTURES_FORGOTTEN,
 };
 
 struct hub {
@@ -56,11 +58,20 @@ struct hub {
     struct list_link movers;   /* another broker ranks first: they move while its credit lasts */
     struct list_link resync;   /* presence to be told again, while credit lasts */
     struct list_link suspects; /* a top above W was told */
+    struct list_link departed; /* channels that someone with presence left lately */
     struct broker_deferred working;
     struct buffer encoded; /* scratch: one message of one encoding */
     struct buffer slices;  /* scratch: where each publication of an answer starts */
     struct buffer patch;   /* scratch: of the publication that is fanned out */
     struct buffer patching;
+};
+
+/* Sized client infos of those whose clear was told lately: hub_departures.c. */
+struct hub_departures {
+    struct buffer recent;
+    struct buffer older;
+    struct list_link link; /* in the hub's `departed`, while there are any */
+    struct timer_entry age;
 };
 
 struct hub_channel {
@@ -95,6 +106,8 @@ struct hub_channel {
     uint32_t n_present;
     uint32_t resync_at;
     struct buffer clears; /* sized client infos to be cleared when there is a handle again */
+    struct hub_departures departures;
+    bool is_name_only; /* without sessions and subscription: it stays for its departures, and is not counted */
     /* memberships in the hub's lists, timers */
     struct list_link woken;
     struct list_link starved;
@@ -140,6 +153,8 @@ bool hub_is_unused(const struct hub_channel *channel);
 void hub_wake(struct hub_channel *channel);
 void hub_retire_handle(struct hub_channel *channel);
 void hub_channel_free(struct hub_channel *channel);
+/* Nobody uses it any more: gone, or only its name is left. */
+void hub_channel_let_go(struct hub_channel *channel);
 void hub_add_member(struct hub_channel *channel, struct hub_member *member);
 void hub_count(hub_t *self, enum hub_metric metric);
 void hub_work_later(hub_t *self);
@@ -179,6 +194,17 @@ void hub_fail_waiting(struct hub_channel *channel, enum error_code code);
 void hub_fail_impatient(struct hub_channel *channel, uint64_t now_ms);
 /* The since to ask for next; false: nobody who waits has one. */
 bool hub_pick_since(const struct hub_channel *channel, struct position *ret_since);
+
+/* ---- hub_departures.c ---- */
+void hub_departures_init(struct hub_channel *channel);
+void hub_departures_finish(struct hub_channel *channel);
+bool hub_departures_is_empty(const struct hub_channel *channel);
+/* A clear was told. */
+void hub_departures_note(struct hub_channel *channel, struct span client_info);
+/* The client sets its presence again: its clear may not be told again. */
+void hub_departures_is_back(struct hub_channel *channel, struct span client_info);
+/* Whoever was told may have forgotten: all clears again, now or over the next handle. */
+void hub_departures_tell_again(struct hub_channel *channel);
 
 /* ---- hub_presence.c ---- */
 /* The member leaves with its presence set. */

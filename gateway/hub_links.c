@@ -27,6 +27,12 @@ static void on_link_lost(void *context, uplink_t *uplink) {
             cut[n++] = channel;
         }
     }
+    list_for_each_safe (link, &self->departed) {
+        struct hub_channel *channel = list_entry(link, struct hub_channel, departures.link);
+        if (channel->handle == 0 || channel->uplink == uplink) {
+            hub_departures_tell_again(channel);
+        }
+    }
     qsort(cut, n, sizeof(struct hub_channel *), compare_members);
     for (size_t i = 0; i < n; i++) {
         hub_occur_plainly(cut[i], SUBSCRIPTION_CUT);

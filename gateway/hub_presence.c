@@ -2,7 +2,8 @@
  * a new handle at another broker, where it is told again silently and only as far as the lane's credit goes.
  *
  * Failure modes: no live handle when someone leaves: the clear is kept with the channel, which stays until it could be
- * told; else the entry would stand in the presence of the channel as long as this gateway lives. */
+ * told; else the entry would stand in the presence of the channel as long as this gateway lives. It was told, and is
+ * forgotten there: hub_departures.c. */
 #include "gateway/hub_internal.h"
 
 #include "base/partition.h"
@@ -47,7 +48,10 @@ void hub_presence_set(hub_t *self, struct hub_member *member, payload_t *client_
     if (channel == NULL || member->state != HUB_MEMBER_JOINED) {
         return;
     }
-    channel->n_present += member->presence == NULL;
+    if (member->presence == NULL) {
+        channel->n_present++;
+        hub_departures_is_back(channel, payload_span(client_info));
+    }
     payload_unref(&member->presence);
     member->presence = payload_ref(client_info);
     member->presence_join_leave = join_leave;
@@ -62,6 +66,7 @@ void hub_presence_drop(struct hub_channel *channel, struct hub_member *member) {
     }
     if (has_live_handle(channel)) {
         send_clear(channel, payload_span(member->presence));
+        hub_departures_note(channel, payload_span(member->presence));
     } else {
         buffer_append_sized(&channel->clears, payload_span(member->presence));
     }
@@ -82,7 +87,9 @@ void hub_presence_renew(struct hub_channel *channel, bool anew) {
     }
     struct cursor clears = cursor_of(buffer_span(&channel->clears));
     while (clears.left > 0 && !clears.failed) {
-        send_clear(channel, cursor_sized(&clears));
+        struct span client_info = cursor_sized(&clears);
+        send_clear(channel, client_info);
+        hub_departures_note(channel, client_info);
     }
     buffer_finish(&channel->clears);
     if (anew && channel->n_present > 0) {
@@ -132,6 +139,13 @@ bool hub_presence_on_resync(hub_t *self, const uplink_t *uplink, struct span bod
         return false;
     }
     uint32_t n_partitions = broker_links_partitions(self->links);
+    list_for_each_safe (link, &self->departed) {
+        struct hub_channel *channel = list_entry(link, struct hub_channel, departures.link);
+        bool is_elsewhere = channel->handle != 0 && channel->uplink != uplink;
+        if (!is_elsewhere && n_partitions > 0 && is_named(&resync, (uint32_t) (channel->hash & (n_partitions - 1)))) {
+            hub_departures_tell_again(channel);
+        }
+    }
     size_t place = 0;
     for (struct hub_channel *channel = key_table_each(&self->handles, &place); channel != NULL;
          channel = key_table_each(&self->handles, &place)) {

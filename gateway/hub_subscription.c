@@ -159,7 +159,7 @@ static void follow_up(struct hub_channel *channel) {
 
 static void release(struct hub_channel *channel) {
     if (hub_is_unused(channel)) {
-        hub_channel_free(channel);
+        hub_channel_let_go(channel);
     } else {
         hub_wake(channel); /* someone came back inside on_join_failed */
     }

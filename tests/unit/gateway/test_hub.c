@@ -909,6 +909,83 @@ static void presence_moves_silently_and_a_clear_without_a_link_is_not_forgotten(
     AWAIT(hub_channels(hub) == 0);
 }
 
+static void set_presence(struct viewer *viewer, const char *client) {
+    payload_t *info = client_info(client, "u1");
+    hub_presence_set(hub, &viewer->member, info, false);
+    payload_unref(&info);
+}
+
+/* The broker may have died with the clear in its hands; it would be a ghost for as long as this gateway lives. */
+static void who_left_just_before_its_broker_was_lost_is_cleared_again_at_the_next(void **state) {
+    (void) state;
+    static struct viewer viewer;
+    viewer = (struct viewer){.n_joined = 0};
+    start_with_one_broker();
+    uint32_t handle = make_live(&viewer);
+    set_presence(&viewer, "c1");
+    expect_presence_set(brokers[0], handle, 0);
+    hub_leave(hub, &viewer.member);
+    expect_presence_clear(brokers[0], handle);
+    expect_unsubscribe(brokers[0], handle);
+    AWAIT(hub_channels(hub) == 0);
+    lose_link(brokers[0]);
+    wire_broker_set_greeting(brokers[0], true);
+    struct wire_subscribe subscribe = expect_subscribe(brokers[0]);
+    answer(brokers[0], &subscribe, "e", 9, HISTORY);
+    expect_presence_clear(brokers[0], subscribe.handle);
+    expect_unsubscribe(brokers[0], subscribe.handle);
+    AWAIT(hub_channels(hub) == 0);
+}
+
+/* A failover may lose the newest changes of presence: then the broker asks. */
+static void who_left_lately_is_cleared_again_on_resync_but_not_who_came_back(void **state) {
+    (void) state;
+    static struct viewer stays, goes;
+    stays = goes = (struct viewer){.n_joined = 0};
+    start_with_one_broker();
+    uint32_t handle = make_live(&stays);
+    join(&goes, "news");
+    AWAIT(goes.n_joined == 1);
+    set_presence(&goes, "c1");
+    expect_presence_set(brokers[0], handle, 0);
+    hub_leave(hub, &goes.member);
+    expect_presence_clear(brokers[0], handle);
+    wire_encode_resync(wire_broker_batch(brokers[0]), &(struct wire_resync){.n = 0});
+    wire_broker_send(brokers[0], 0, 1);
+    expect_presence_clear(brokers[0], handle);
+    goes = (struct viewer){.n_joined = 0};
+    join(&goes, "news");
+    AWAIT(goes.n_joined == 1);
+    set_presence(&goes, "c1");
+    expect_presence_set(brokers[0], handle, 0);
+    wire_encode_resync(wire_broker_batch(brokers[0]), &(struct wire_resync){.n = 0});
+    wire_broker_send(brokers[0], 0, 1);
+    expect_presence_set(brokers[0], handle, WIRE_PRESENCE_RESYNC);
+    hub_leave(hub, &goes.member);
+    hub_leave(hub, &stays.member);
+}
+
+/* Longer than move_grace nobody needs it: the name goes, too. */
+static void who_left_long_ago_is_forgotten(void **state) {
+    (void) state;
+    static struct viewer viewer;
+    viewer = (struct viewer){.n_joined = 0};
+    bench.config.move_grace_ms = 50;
+    start_with_one_broker();
+    uint32_t handle = make_live(&viewer);
+    set_presence(&viewer, "c1");
+    expect_presence_set(brokers[0], handle, 0);
+    hub_leave(hub, &viewer.member);
+    expect_presence_clear(brokers[0], handle);
+    expect_unsubscribe(brokers[0], handle);
+    uint64_t forgotten_ms = clock_monotonic_ms() + 150;
+    AWAIT(clock_monotonic_ms() > forgotten_ms);
+    lose_link(brokers[0]);
+    wire_broker_set_greeting(brokers[0], true);
+    AWAIT(wire_broker_is_linked(brokers[0]));
+    assert_false(wire_broker_has_frame(brokers[0]));
+}
+
 static void joins_and_leaves_reach_only_those_who_want_them(void **state) {
     (void) state;
     static struct viewer wants, other;
@@ -1076,6 +1153,9 @@ int main(void) {
         HUB_TEST(many_channels_move_within_the_credit_and_none_is_forgotten),
         HUB_TEST(presence_is_set_told_again_on_resync_and_cleared_by_leaving),
         HUB_TEST(presence_moves_silently_and_a_clear_without_a_link_is_not_forgotten),
+        HUB_TEST(who_left_just_before_its_broker_was_lost_is_cleared_again_at_the_next),
+        HUB_TEST(who_left_lately_is_cleared_again_on_resync_but_not_who_came_back),
+        HUB_TEST(who_left_long_ago_is_forgotten),
         HUB_TEST(joins_and_leaves_reach_only_those_who_want_them),
         HUB_TEST(at_random_every_session_sees_steps_of_one_or_is_told),
     };

@@ -9,8 +9,9 @@
  * carries only ack and credit. See wire_lane.h. Lane 0xffff is the switchboard's own (HELLO and RESET up; WELCOME,
  * RESET and DRAIN down): it has neither numbers nor credit, its batches carry number 0 and their frames are handled all
  * the same. Bump WIRE_VERSION whenever a frame, a field or its meaning changes; a newer side may only write new forms
- * one release after it can read them. Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c). Thread: any (no
- * state). Decoded spans point into the batch. */
+ * one release after it can read them. The first release freezes version 1: until then it is what the sources say.
+ * Decoders take any bytes without harm (tests/fuzz/fuzz_wire.c). Thread: any (no state). Decoded spans point into the
+ * batch. */
 #ifndef CALLBOARD_BASE_WIRE_H
 #define CALLBOARD_BASE_WIRE_H
 
@@ -61,13 +62,14 @@ enum { WIRE_FRAME_SKIP = 1 };
     X(LAGGING, lagging, 23, "down")                                                               \
     X(LOST, lost, 24, "down")                                                                     \
     X(RESYNC, resync, 25, "down")                                                                 \
-    X(COMMAND, command, 26, "down")                                                               \
+    X(COMMAND, command, 26, "both")                                                               \
     X(TOTALS, totals, 27, "down")                                                                 \
     X(DRAIN, drain, 28, "down")                                                                   \
     X(RESET, reset, 29, "both")                                                                   \
     X(EMULATE, emulate, 30, "up")                                                                 \
     X(DELIVER, deliver, 31, "down")                                                               \
-    X(DELIVERED, delivered, 32, "up")
+    X(DELIVERED, delivered, 32, "up")                                                       \
+    X(COMMANDED, commanded, 33, "up")
 
 enum wire_kind {
 #define WIRE_KIND_MEMBER(NAME, name, kind, direction) WIRE_##NAME = kind,
@@ -138,9 +140,18 @@ enum wire_kind {
 #define WIRE_FIELDS_lost(F) F(u32, handle) F(epoch, epoch) F(u64, offset)
 /* Presence of these partitions (u32 each) again; n 0: of all. */
 #define WIRE_FIELDS_resync(F) F(u32, n) F(bytes, partitions)
-/* action: enum wire_command_action. user or client names whom. */
+/* Something to be done by every gateway worker. Up: a worker asks for it, and is answered by RESULT (n: sessions that it
+ * concerned or channels, m: workers, bytes) or ERROR. Down: the same frame under a request number of the shard's own,
+ * to every worker that is linked, the asking one too; each answers COMMANDED. action: enum wire_command_action.
+ * client may be empty: every session of the user. channel: UNSUBSCRIBE: empty is all; CHANNELS: the pattern. detail: the
+ * service's JSON object where the action needs more. limit: CHANNELS: most names of one worker. */
 #define WIRE_FIELDS_command(F)                                                                    \
-    F(u8, action) F(bytes, user) F(bytes, client) F(bytes, channel) F(u16, code) F(bytes, reason)
+    F(u32, request) F(u8, action) F(u32, deadline_ms) F(bytes, user) F(bytes, client)             \
+        F(bytes, channel) F(u16, code) F(bytes, reason) F(bytes, detail) F(u32, limit)
+/* n_workers: how many the gateway has, so that the shard knows whether all were asked. error: 0 or enum error_code.
+ * CHANNELS: n names, bytes = name sized and u32 sessions, each. */
+#define WIRE_FIELDS_commanded(F)                                                                  \
+    F(u32, request) F(u32, n_workers) F(u16, error) F(u32, n) F(bytes, bytes)
 #define WIRE_FIELDS_totals(F)                                                                     \
     F(u32, gateways) F(u32, brokers) F(u64, connections) F(u64, users) F(u64, alive) F(u64, dead)
 #define WIRE_FIELDS_drain(F) F(u32, within_ms)
@@ -176,7 +187,13 @@ enum {
     WIRE_BEAT_RENEW_LEASE = 1, /* keep my lease: on the lane of my id's partition; in mode memory on every lane */
     WIRE_BEAT_DRAINING = 2,
 };
-enum wire_command_action { WIRE_COMMAND_DISCONNECT = 1, WIRE_COMMAND_UNSUBSCRIBE = 2, WIRE_COMMAND_SUBSCRIBE = 3, WIRE_COMMAND_REFRESH = 4 };
+enum wire_command_action {
+    WIRE_COMMAND_DISCONNECT = 1,
+    WIRE_COMMAND_UNSUBSCRIBE = 2,
+    WIRE_COMMAND_SUBSCRIBE = 3,
+    WIRE_COMMAND_REFRESH = 4,
+    WIRE_COMMAND_CHANNELS = 5,
+};
 enum wire_reset_reason {
     WIRE_RESET_UNKNOWN_LINK = 1, /* no HELLO was seen for this link epoch */
     WIRE_RESET_HOLE = 2,

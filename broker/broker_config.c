@@ -55,6 +55,9 @@ static const struct config_key keys[] = {
         .help = "Messages waiting for one shard; at the bound publishers are told error 111."),
     KEY("broker.inbox_bytes", CONFIG_BYTES, inbox_bytes, RANGE(1 * MIB, 64 * GIB), .default_text = "64MiB",
         .help = "Bytes waiting for one shard; at the bound publishers are told error 111."),
+    KEY("broker.commands_max", CONFIG_INT, commands_max, RANGE(1, 100000), .default_text = "256",
+        .help = "Commands of services for sessions (disconnect and its like) of one shard that not every gateway has "
+                "confirmed yet; at the bound more are answered with error 111."),
     KEY("broker.tail_messages", CONFIG_INT, tail_messages_max, RANGE(0, 1000000), .default_text = "1024",
         .help = "Newest publications of a channel held in memory for those who come back; the oldest goes."),
     KEY("broker.tail_bytes", CONFIG_BYTES, tail_bytes_max, RANGE(0, 16 * GIB), .default_text = "4MiB",

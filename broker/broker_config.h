@@ -31,6 +31,7 @@ struct broker_config {
     int64_t drain_window_ms; /* drain.window, 5s */
     int64_t inbox_messages;  /* broker.inbox_messages, 65536 */
     int64_t inbox_bytes;     /* broker.inbox_bytes, 64MiB */
+    int64_t commands_max;    /* broker.commands_max, 256 */
     /* memory and tails */
     int64_t tail_messages_max;         /* broker.tail_messages, 1024 a channel */
     int64_t tail_bytes_max;            /* broker.tail_bytes, 4MiB a channel */

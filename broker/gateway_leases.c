@@ -95,6 +95,14 @@ uint64_t gateway_leases_number(const gateway_leases_t *self, struct span gateway
     return 0;
 }
 
+bool gateway_leases_each(const gateway_leases_t *self, size_t i, struct span *ret_gateway_id) {
+    if (i >= self->n) {
+        return false;
+    }
+    *ret_gateway_id = span_of(self->leases[i].gateway_id, self->leases[i].size);
+    return true;
+}
+
 bool gateway_leases_is_alive(const gateway_leases_t *self, struct span gateway_id, uint64_t number) {
     uint64_t live = gateway_leases_number(self, gateway_id);
     return !self->known || (live != 0 && (number == 0 || number == live));

@@ -21,6 +21,8 @@ bool gateway_leases_are_known(const gateway_leases_t *self);
 uint64_t gateway_leases_number(const gateway_leases_t *self, struct span gateway_id);
 /* Does an entry of this gateway under this number live? Number 0 was set before its lease was known. */
 bool gateway_leases_is_alive(const gateway_leases_t *self, struct span gateway_id, uint64_t number);
+/* The i-th gateway's id; false: there are no more. */
+bool gateway_leases_each(const gateway_leases_t *self, size_t i, struct span *ret_gateway_id);
 /* Gateways, brokers (this one at least) and what the gateways told of themselves. */
 struct wire_totals gateway_leases_totals(const gateway_leases_t *self);
 

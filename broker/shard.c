@@ -89,6 +89,7 @@ static void on_tick(uv_timer_t *timer) {
     uint64_t now_ms = clock_monotonic_ms();
     shard_keep_own_lease(self, now_ms);
     channel_set_tick(self->channels, now_ms);
+    shard_commands_tick(self, now_ms);
     shard_guard_memory(self, now_ms);
     follow_reload(self);
     shard_publish_figures(self);
@@ -145,6 +146,7 @@ static const struct actor_callbacks callbacks = {.on_start = on_start,
 static void finish(struct shard *self) {
     struct shard_peer_entry *entry = NULL;
     struct shard_peer_entry *next = NULL;
+    shard_commands_drop(self);
     HASH_ITER(by_number, self->peers, entry, next) {
         shard_drop_peer(self, entry);
     }
@@ -166,6 +168,7 @@ shard_t *shard_new(const struct shard_options *options, char *ret_error, size_t 
     self->doubtful = memory_alloc_array((size_t) options->config->partitions, sizeof *self->doubtful);
     list_init(&self->dirty);
     list_init(&self->operations);
+    list_init(&self->commands);
     quota_init(&self->operations_quota, 0, NULL);
     buffer_init(&self->scratch, 0);
     struct actor_limits limits = {(size_t) options->config->inbox_messages, (size_t) options->config->inbox_bytes};

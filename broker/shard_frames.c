@@ -308,6 +308,10 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
         return on_call(self, peer, frame->body);
     case WIRE_EVENT:
         return on_event(frame->body);
+    case WIRE_COMMAND:
+        return shard_on_command(self, peer, frame->body);
+    case WIRE_COMMANDED:
+        return shard_on_commanded(self, peer, frame->body);
     case WIRE_BEAT:
         return on_beat(self, peer, frame->body);
     case WIRE_RESET:

@@ -42,6 +42,9 @@ struct shard {
     struct list_link operations;
     struct quota operations_quota;
     uint32_t n_operations;
+    struct list_link commands; /* struct command_round, oldest first */
+    uint32_t n_commands;
+    uint32_t last_command;
     struct buffer scratch; /* bytes of an answer */
     uint32_t *doubtful;    /* partitions opened anew in this turn: RESYNC */
     uint32_t n_doubtful;
@@ -103,6 +106,13 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
 /* shard_emulation.c: handlers of such frames; false: malformed. */
 bool shard_on_emulate(struct shard *self, gateway_peer_t *peer, struct span body);
 bool shard_on_delivered(struct shard *self, struct span body);
+
+/* shard_commands.c; false: malformed. */
+bool shard_on_command(struct shard *self, gateway_peer_t *peer, struct span body);
+bool shard_on_commanded(struct shard *self, gateway_peer_t *peer, struct span body);
+void shard_commands_forget_peer(struct shard *self, uint32_t number); /* its link has ended; it is still found */
+void shard_commands_tick(struct shard *self, uint64_t now_ms);
+void shard_commands_drop(struct shard *self); /* nobody is answered */
 
 /* shard_memory.c */
 void shard_guard_memory(struct shard *self, uint64_t now_ms); /* with every tick */

@@ -134,6 +134,7 @@ void shard_drop_peer(struct shard *self, struct shard_peer_entry *entry) {
 void shard_remove_peer(struct shard *self, uint32_t number) {
     struct shard_peer_entry *entry = find_entry(self, number);
     if (entry != NULL) {
+        shard_commands_forget_peer(self, number);
         shard_drop_peer(self, entry);
     }
 }

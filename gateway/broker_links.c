@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHARDS_A_WORD = 64 };
+enum { SHARDS_A_WORD = 64, COMMANDED_OVERHEAD = 64 /* of the frame, beside its bytes */ };
 
 /* What we know of one address beside its directory entry. */
 struct broker_link {
@@ -70,7 +70,7 @@ static const struct metric_description metric_table[] = {
      METRIC_COUNTER, NULL},
     {"callboard_gateway_brokers_refused_total", "Brokers that were refused for their mode or partitions.",
      METRIC_COUNTER, NULL},
-    {"callboard_gateway_commands_total", "Commands from brokers: disconnect, unsubscribe, subscribe, refresh.",
+    {"callboard_gateway_commands_total", "Commands of services for sessions, as brokers pass them to each worker.",
      METRIC_COUNTER, NULL},
     {"callboard_gateway_gateways", "Gateways of the cluster, as the brokers tell it.", METRIC_GAUGE_MAX, NULL},
 };
@@ -263,13 +263,29 @@ static void on_lost(void *context, uplink_t *uplink) {
 
 /* ---- frames ---- */
 
-static bool on_command(broker_links_t *self, const struct wire_frame *frame) {
+/* Where credit is short, an answer with much in it goes without it: asking again costs less than a link. */
+static void confirm_command(uplink_t *uplink, uint16_t shard, struct wire_commanded *answer, struct span bytes) {
+    if (bytes.size > 0 && !uplink_admits(uplink, shard, COMMANDED_OVERHEAD + bytes.size)) {
+        answer->error = ERROR_TOO_MANY_REQUESTS;
+    } else {
+        answer->bytes = bytes;
+    }
+    bool encoded = wire_encode_commanded(uplink_batch(uplink, shard), answer);
+    uplink_frame_added(uplink, shard, encoded);
+}
+
+static bool on_command(broker_links_t *self, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
     struct wire_command command;
-    if (!wire_decode_command(frame->body, &command)) {
+    struct buffer bytes = BUFFER_EMPTY;
+    if (shard == WIRE_SHARD_SWITCHBOARD || !wire_decode_command(frame->body, &command)) {
         return false;
     }
+    struct wire_commanded answer = {.n_workers = 1};
     metric_count(self->metrics, METRIC_COMMANDS);
-    self->settings.on_command(self->settings.context, &command);
+    self->settings.on_command(self->settings.context, &command, &answer, &bytes);
+    answer.request = command.request;
+    confirm_command(uplink, shard, &answer, buffer_span(&bytes));
+    buffer_finish(&bytes);
     return true;
 }
 
@@ -342,7 +358,7 @@ static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const stru
     case WIRE_ERROR:
         return pass_on_error(self, uplink, shard, frame);
     case WIRE_COMMAND:
-        return on_command(self, frame);
+        return on_command(self, uplink, shard, frame);
     case WIRE_TOTALS:
         return on_totals(self, frame);
     case WIRE_DRAIN:

@@ -62,6 +62,7 @@ struct broker_requests {
     X(HISTORY, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history\"")         \
     X(HISTORY_REMOVE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history_remove\"") \
     X(PRESENCE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"presence\"")       \
+    X(COMMAND, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"command\"")         \
     X(CALL, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"call\"")               \
     X(EMULATE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"emulate\"")         \
     X(UNKNOWN, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"unknown_outcome\"") \
@@ -145,7 +146,8 @@ static void on_finishing(struct broker_deferred *deferred) {
 /* The link or the patience ended while it may have been under way. */
 static enum error_code error_when_cut_off(const struct broker_request *request) {
     bool has_effect = request->kind == WIRE_PUBLISH || request->kind == WIRE_CALL ||
-                      request->kind == WIRE_HISTORY_REMOVE || request->kind == WIRE_EMULATE;
+                      request->kind == WIRE_HISTORY_REMOVE || request->kind == WIRE_EMULATE ||
+                      (request->kind == WIRE_COMMAND && !request->only_reads);
     return has_effect ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
 }
 
@@ -366,6 +368,15 @@ void broker_emulate(broker_requests_t *self, struct broker_request *request, str
         .request = request->id, .worker = worker, .node = node, .session = session, .data = data};
     bool encoded = wire_encode_emulate(&self->scratch, &frame);
     ask(self, request, node, wire_mark_skippable(&self->scratch, 0, encoded));
+}
+
+void broker_command(broker_requests_t *self, struct broker_request *request, const struct wire_command *command) {
+    begin(self, request, WIRE_COMMAND, METRIC_COMMAND);
+    struct wire_command frame = *command;
+    frame.request = request->id;
+    frame.deadline_ms = self->timeout_ms;
+    request->only_reads = command->action == WIRE_COMMAND_CHANNELS;
+    ask(self, request, command->user, wire_encode_command(&self->scratch, &frame));
 }
 
 /* ---- what the links tell ---- */

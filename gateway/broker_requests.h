@@ -34,8 +34,10 @@ struct broker_requests_settings {
     uint64_t boot_nonce;  /* one for the process */
     uint64_t config_hash; /* namespace_set_hash: compared with the brokers' */
     void *context;
-    /* A broker asks for something to be done to sessions. Borrowed for the call. */
-    void (*on_command)(void *context, const struct wire_command *command);
+    /* A broker passes a service's command for sessions. Borrowed for the call. The answer but for its request is the
+     * callee's to fill; what it has to tell of `bytes` goes there. */
+    void (*on_command)(void *context, const struct wire_command *command, struct wire_commanded *ret_answer,
+                       struct buffer *bytes);
     /* A message of a client whose stream this worker has came in at another gateway. False: there is no such session.
      * NULL: this one has no streams. */
     bool (*on_emulated)(void *context, struct span session, struct span data);
@@ -64,9 +66,9 @@ struct broker_answer {
     struct position position; /* publish, history */
     bool duplicate;
     bool suppressed; /* publish: the version was no news, position is where the channel stands */
-    uint32_t n; /* history: publications; presence: entries; presence_stats: clients; emulate: 1 delivered, 0 not there
-                 */
-    uint32_t m; /* presence_stats: users */
+    uint32_t n; /* history: publications; presence: entries; presence_stats: clients; emulate: 1 delivered, 0 not there;
+                 * command: sessions, channels */
+    uint32_t m; /* presence_stats: users; command: gateway workers */
     struct span
         bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
 };
@@ -84,6 +86,7 @@ struct broker_request {
     enum error_code early_error;
     bool sent;       /* handed to ZeroMQ: from then on it may have happened */
     bool is_overdue; /* the deadline is over; its answer may be on its way */
+    bool only_reads; /* to be cut off is no unknown outcome */
     uint8_t kind;    /* of its frame */
     broker_requests_t *requests;
     struct waiting_frame *waiting;
@@ -120,6 +123,11 @@ void broker_call(broker_requests_t *self, struct broker_request *request, struct
 /* To the worker of gateway `node` that has this session. */
 void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,
                     struct span session, struct span data);
+
+/* To every gateway worker of the cluster, this one too; fine where all of them have carried it out. `command`: its
+ * request and deadline are filled in here. The way is that of a channel called as the user, so that two commands for
+ * one user keep their order. */
+void broker_command(broker_requests_t *self, struct broker_request *request, const struct wire_command *command);
 
 /* What /ready, /ws/stats and /health/redis need. */
 struct broker_summary {

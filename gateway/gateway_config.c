@@ -104,6 +104,10 @@ static const struct config_key keys[] = {
         .default_text = "256", .help = "Requests at once; one more is answered 503."),
     KEY("http_api.parts_max", CONFIG_INT, http_api_parts_max, RELOADABLE, RANGE(1, 10000), .default_text = "1000",
         .help = "Channels of a broadcast, commands of a batch, in one request; more are refused with error 106."),
+    KEY("http_api.channels_max", CONFIG_INT, http_api_channels_max, RELOADABLE, RANGE(1, 1000000),
+        .default_text = "10000",
+        .help = "Names that channels may bring from one worker of a gateway; more are refused with error 106. All of "
+                "them together must fit 1 MiB."),
     KEY("http_api.timeout", CONFIG_DURATION, http_api_timeout_ms, RELOADABLE, RANGE(100, 600 * SECOND),
         .default_text = "10s",
         .help = "How long a request may take, its body to arrive and then its answer to be there. What is open then is "

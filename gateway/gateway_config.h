@@ -47,6 +47,7 @@ struct gateway_config {
     int64_t http_api_answer_max;              /* http_api.answer_max: error 124 */
     int64_t http_api_connections_max;         /* http_api.connections_max: 503 */
     int64_t http_api_parts_max;               /* http_api.parts_max: error 106 */
+    int64_t http_api_channels_max;            /* http_api.channels_max: error 106 */
     int64_t http_api_timeout_ms;              /* http_api.timeout: errors 100, 120 */
     /* tokens */
     struct token_settings token;

@@ -11,6 +11,7 @@
  * and go, and channels that wait for credit, are hub_links.c. */
 #include "gateway/hub_internal.h"
 
+#include "base/channel_name.h"
 #include "base/check.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -254,6 +255,26 @@ void hub_leave(hub_t *self, struct hub_member *member) {
 
 struct span hub_member_channel(const struct hub_member *member) {
     return member->channel == NULL ? SPAN_EMPTY : hub_channel_name(member->channel);
+}
+
+bool hub_list_channels(const hub_t *self, struct span pattern, uint32_t n_max, struct buffer *out, uint32_t *ret_n) {
+    size_t place = 0;
+    *ret_n = 0;
+    for (const struct hub_channel *first = key_table_each(&self->channels, &place); first != NULL;
+         first = key_table_each(&self->channels, &place)) {
+        for (const struct hub_channel *channel = first; channel != NULL; channel = channel->same_hash) {
+            if (channel->n_members == 0 || !channel_name_matches(pattern, hub_channel_name(channel))) {
+                continue;
+            }
+            if (*ret_n == n_max || out->overflow) {
+                return false;
+            }
+            buffer_append_sized(out, hub_channel_name(channel));
+            buffer_append_u32(out, channel->n_members);
+            (*ret_n)++;
+        }
+    }
+    return !out->overflow;
 }
 
 size_t hub_channels(const hub_t *self) {

@@ -80,6 +80,9 @@ struct span hub_member_channel(const struct hub_member *member); /* its name */
 void hub_presence_set(hub_t *self, struct hub_member *member, payload_t *client_info, bool join_leave);
 void hub_presence_clear(hub_t *self, struct hub_member *member);
 
+/* Appends the channels with members whose name the pattern (channel_name_matches) fits: name sized, u32 members.
+ * False: there are more than n_max, or `out` is at its limit. */
+bool hub_list_channels(const hub_t *self, struct span pattern, uint32_t n_max, struct buffer *out, uint32_t *ret_n);
 size_t hub_channels(const hub_t *self);
 size_t hub_members(const hub_t *self);
 

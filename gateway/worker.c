@@ -30,6 +30,7 @@ enum {
     DRAIN_STEP_MS = 100,
     LEAVE_MS = 5000,
     STOP_DEADLINE_MS = 30000,
+    CHANNELS_BYTES_MAX = 1024 * 1024, /* names of one answer: the frame's own bound */
 };
 
 enum worker_message {
@@ -354,10 +355,25 @@ static void drop_message(void *context, struct actor_message *message) {
 
 /* --- what the links ask --- */
 
-static void on_broker_command(void *context, const struct wire_command *command) {
-    (void) context;
-    /* No broker of this version sends one: the backend API has no disconnect yet. */
-    log_warning("broker_command_unknown", log_u64("action", command->action));
+static void list_channels(worker_t *self, const struct wire_command *command, struct wire_commanded *ret_answer,
+                          struct buffer *bytes) {
+    bytes->limit = CHANNELS_BYTES_MAX;
+    if (!hub_list_channels(self->hub, command->channel, command->limit, bytes, &ret_answer->n)) {
+        ret_answer->error = ERROR_LIMIT_EXCEEDED;
+        buffer_finish(bytes);
+    }
+}
+
+/* Frames come between two turns of the hub: nobody walks its members. */
+static void on_broker_command(void *context, const struct wire_command *command, struct wire_commanded *ret_answer,
+                              struct buffer *bytes) {
+    worker_t *self = context;
+    ret_answer->n_workers = self->options.n_workers;
+    if (command->action == WIRE_COMMAND_CHANNELS) {
+        list_channels(self, command, ret_answer, bytes);
+    } else {
+        ret_answer->error = (uint16_t) session_carry_out(&self->sessions, command, &ret_answer->n);
+    }
 }
 
 static void on_mode_change(void *context, enum wire_mode mode) {

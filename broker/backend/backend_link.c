@@ -121,6 +121,27 @@ static void on_switchboard_frame(backend_link_t *self, const struct wire_frame *
     }
 }
 
+static struct buffer *open_batch(backend_link_t *self, uint32_t shard) {
+    struct lane *lane = &self->lanes[shard];
+    if (lane->n_frames == 0) {
+        wire_batch_begin(&lane->batch);
+    }
+    return &lane->batch;
+}
+
+/* A command for sessions, which it has none of: confirmed, so that nobody waits for it. */
+static void confirm_command(backend_link_t *self, uint16_t shard, struct span body) {
+    struct wire_command command;
+    struct wire_commanded answer = {.n_workers = 1};
+    if (!wire_decode_command(body, &command)) {
+        go_down(self, "malformed COMMAND");
+        return;
+    }
+    answer.request = command.request;
+    wire_encode_commanded(open_batch(self, shard), &answer);
+    backend_link_added(self, shard);
+}
+
 /* The batch's frames, in order; a frame's handler may bring the link down. */
 static void handle_frames(backend_link_t *self, const struct wire_batch_header *header, struct cursor frames,
                           size_t bytes) {
@@ -131,6 +152,8 @@ static void handle_frames(backend_link_t *self, const struct wire_batch_header *
         n++;
         if (header->shard == WIRE_SHARD_SWITCHBOARD) {
             on_switchboard_frame(self, &frame);
+        } else if (frame.kind == WIRE_COMMAND) {
+            confirm_command(self, header->shard, frame.body);
         } else {
             self->options.on_frame(self->options.context, &frame);
         }
@@ -219,11 +242,7 @@ struct buffer *backend_link_batch(backend_link_t *self, struct span channel, uin
         return NULL;
     }
     *ret_shard = partition_shard(partition_of(channel, self->n_partitions), self->n_partitions, self->n_shards);
-    struct lane *lane = &self->lanes[*ret_shard];
-    if (lane->n_frames == 0) {
-        wire_batch_begin(&lane->batch);
-    }
-    return &lane->batch;
+    return open_batch(self, *ret_shard);
 }
 
 void backend_link_added(backend_link_t *self, uint32_t shard) {

@@ -127,10 +127,18 @@ static enum error_code keep_result(struct http_api_part *part, const struct brok
     return ERROR_NONE;
 }
 
+static void explain_unknown(struct http_api_part *part) {
+    struct http_api_command *command = part->command;
+    if (part->error == ERROR_OUTCOME_UNKNOWN && command->method->help_unknown != NULL) {
+        command->message = memory_strdup(command->method->help_unknown);
+    }
+}
+
 static void on_part_done(struct broker_request *request, const struct broker_answer *answer) {
     struct http_api_part *part = list_entry(request, struct http_api_part, request);
     struct http_api_command *command = part->command;
     part_done(part, keep_result(part, answer));
+    explain_unknown(part);
     if (command->n_open == 0) {
         command_done(command);
         go_on(command->call);
@@ -181,6 +189,7 @@ static void cut_off_command(struct http_api_command *command) {
         if (command->parts[i].is_open) {
             part_done(&command->parts[i],
                       broker_request_give_up(command->call->service->brokers, &command->parts[i].request));
+            explain_unknown(&command->parts[i]);
         }
     }
     command_done(command);

@@ -9,8 +9,8 @@
 
 /* ---- judging ---- */
 
-static bool find_namespace(const struct http_api_command *command, struct span channel,
-                           const struct namespace_options **ret_options, struct http_api_refusal *refusal) {
+bool http_api_find_namespace(const struct http_api_command *command, struct span channel,
+                             const struct namespace_options **ret_options, struct http_api_refusal *refusal) {
     const http_api_call_t *call = command->call;
     if (!http_api_key_allows_channel(call->key, channel)) {
         http_api_refuse(refusal, ERROR_PERMISSION_DENIED,
@@ -44,7 +44,7 @@ static bool is_json(struct span data, struct http_api_refusal *refusal) {
 static bool may_publish(const struct http_api_command *command, struct span channel,
                         const struct http_api_params *params, struct http_api_refusal *refusal) {
     const struct namespace_options *options;
-    if (!find_namespace(command, channel, &options, refusal)) {
+    if (!http_api_find_namespace(command, channel, &options, refusal)) {
         return false;
     }
     if (*command->call->service->refuses_publications) {
@@ -70,14 +70,14 @@ static bool needs(bool has, const char *feature, const char *remedy, struct http
 static bool has_history(const struct http_api_command *command, const struct http_api_params *params,
                         struct http_api_refusal *refusal) {
     const struct namespace_options *options;
-    return find_namespace(command, params->channel, &options, refusal) &&
+    return http_api_find_namespace(command, params->channel, &options, refusal) &&
            needs(namespace_has_history(options), "history", "history_size and history_ttl", refusal);
 }
 
 static bool has_presence(const struct http_api_command *command, const struct http_api_params *params,
                          struct http_api_refusal *refusal) {
     const struct namespace_options *options;
-    return find_namespace(command, params->channel, &options, refusal) &&
+    return http_api_find_namespace(command, params->channel, &options, refusal) &&
            needs(options->presence, "presence", "presence: true", refusal);
 }
 
@@ -201,16 +201,6 @@ static bool start_info(struct http_api_command *command, const struct http_api_p
     return true;
 }
 
-static bool start_unavailable(struct http_api_command *command, const struct http_api_params *params,
-                              struct http_api_refusal *refusal) {
-    (void) params;
-    http_api_refuse(
-        refusal, ERROR_NOT_AVAILABLE,
-        "%s: the brokers of this version have no way to answer it; docs/http-api.md says what to use instead",
-        command->method->name);
-    return false;
-}
-
 /* ---- answering ---- */
 
 static void append_published(const struct http_api_command *command, const struct broker_answer *answer,
@@ -305,25 +295,36 @@ static void append_info(const struct http_api_command *command, const struct bro
 enum {
     PUBLISH = HTTP_API_DATA | HTTP_API_PUBLISHING,
     HISTORY = HTTP_API_CHANNEL | HTTP_API_SINCE | HTTP_API_PAGE,
+    SUBSCRIBE = HTTP_API_USER | HTTP_API_CHANNEL | HTTP_API_GRANT | HTTP_API_RECOVER | HTTP_API_EXPIRY,
+    UNSUBSCRIBE = HTTP_API_USER | HTTP_API_ANY_CHANNEL,
+    DISCONNECT = HTTP_API_USER | HTTP_API_DISCONNECT,
+    REFRESH = HTTP_API_USER | HTTP_API_EXPIRY | HTTP_API_GRANT,
 };
 
+#define PARTIAL "not every gateway has confirmed in time, and some may have done it; to repeat it is harmless"
+
 static const struct http_api_method methods[] = {
-    {"publish", HTTP_API_METRIC_COMMANDS_PUBLISH, HTTP_API_CHANNEL | PUBLISH, start_publish, append_published, false},
+    {"publish", HTTP_API_METRIC_COMMANDS_PUBLISH, HTTP_API_CHANNEL | PUBLISH, start_publish, append_published, false,
+     NULL},
     {"broadcast", HTTP_API_METRIC_COMMANDS_BROADCAST, HTTP_API_CHANNELS | PUBLISH, start_broadcast, append_published,
-     true},
-    {"subscribe", HTTP_API_METRIC_COMMANDS_SUBSCRIBE, 0, start_unavailable, append_nothing, false},
-    {"unsubscribe", HTTP_API_METRIC_COMMANDS_UNSUBSCRIBE, 0, start_unavailable, append_nothing, false},
-    {"disconnect", HTTP_API_METRIC_COMMANDS_DISCONNECT, 0, start_unavailable, append_nothing, false},
-    {"refresh", HTTP_API_METRIC_COMMANDS_REFRESH, 0, start_unavailable, append_nothing, false},
-    {"presence", HTTP_API_METRIC_COMMANDS_PRESENCE, HTTP_API_CHANNEL, start_presence, append_presence, false},
+     true, NULL},
+    {"subscribe", HTTP_API_METRIC_COMMANDS_SUBSCRIBE, SUBSCRIBE, http_api_start_subscribe, append_nothing, false,
+     PARTIAL},
+    {"unsubscribe", HTTP_API_METRIC_COMMANDS_UNSUBSCRIBE, UNSUBSCRIBE, http_api_start_unsubscribe, append_nothing,
+     false, PARTIAL},
+    {"disconnect", HTTP_API_METRIC_COMMANDS_DISCONNECT, DISCONNECT, http_api_start_disconnect, append_nothing, false,
+     PARTIAL},
+    {"refresh", HTTP_API_METRIC_COMMANDS_REFRESH, REFRESH, http_api_start_refresh, append_nothing, false, PARTIAL},
+    {"presence", HTTP_API_METRIC_COMMANDS_PRESENCE, HTTP_API_CHANNEL, start_presence, append_presence, false, NULL},
     {"presence_stats", HTTP_API_METRIC_COMMANDS_PRESENCE_STATS, HTTP_API_CHANNEL, start_presence_stats,
-     append_presence_stats, false},
-    {"history", HTTP_API_METRIC_COMMANDS_HISTORY, HISTORY, start_history, append_history, false},
+     append_presence_stats, false, NULL},
+    {"history", HTTP_API_METRIC_COMMANDS_HISTORY, HISTORY, start_history, append_history, false, NULL},
     {"history_remove", HTTP_API_METRIC_COMMANDS_HISTORY_REMOVE, HTTP_API_CHANNEL, start_history_remove, append_nothing,
-     false},
-    {"channels", HTTP_API_METRIC_COMMANDS_CHANNELS, 0, start_unavailable, append_nothing, false},
-    {"info", HTTP_API_METRIC_COMMANDS_INFO, 0, start_info, append_info, false},
-    {"batch", HTTP_API_METRIC_COMMANDS_BATCH, 0, NULL, NULL, false}, /* http_api_call.c makes its commands */
+     false, NULL},
+    {"channels", HTTP_API_METRIC_COMMANDS_CHANNELS, HTTP_API_PATTERN, http_api_start_channels, http_api_append_channels,
+     false, NULL},
+    {"info", HTTP_API_METRIC_COMMANDS_INFO, 0, start_info, append_info, false, NULL},
+    {"batch", HTTP_API_METRIC_COMMANDS_BATCH, 0, NULL, NULL, false, NULL}, /* http_api_call.c makes its commands */
 };
 
 const struct http_api_method *http_api_method_find(struct span name) {

@@ -1,5 +1,6 @@
-/* What http_api_call.c (the life of a call), http_api_call_methods.c (what each method asks and answers) and
- * http_api_call_metrics.c share; nobody else includes this. */
+/* What http_api_call.c (the life of a call), http_api_call_methods.c (what each method asks and answers),
+ * http_api_call_orders.c (the methods that go to every gateway) and http_api_call_metrics.c share; nobody else includes
+ * this. */
 #ifndef CALLBOARD_GATEWAY_HTTP_API_CALL_PARTS_H
 #define CALLBOARD_GATEWAY_HTTP_API_CALL_PARTS_H
 
@@ -41,7 +42,8 @@ struct http_api_method {
                   struct http_api_refusal *ret_refusal);
     /* Appends a part's result; `answer` is no error. */
     void (*append)(const struct http_api_command *command, const struct broker_answer *answer, struct buffer *out);
-    bool is_list; /* its parts' results are the elements of "responses" */
+    bool is_list;             /* its parts' results are the elements of "responses" */
+    const char *help_unknown; /* what error 120 means here; NULL: nothing more than usual */
 };
 
 struct http_api_call {
@@ -65,6 +67,24 @@ struct http_api_call {
     bool is_malformed; /* the body is no JSON: a status says so, in every mode of errors */
     uint64_t started_us;
 };
+
+/* http_api_call_orders.c: starts of the methods that go to every gateway, and the results of channels. */
+bool http_api_start_subscribe(struct http_api_command *command, const struct http_api_params *params,
+                              struct http_api_refusal *ret_refusal);
+bool http_api_start_unsubscribe(struct http_api_command *command, const struct http_api_params *params,
+                                struct http_api_refusal *ret_refusal);
+bool http_api_start_disconnect(struct http_api_command *command, const struct http_api_params *params,
+                               struct http_api_refusal *ret_refusal);
+bool http_api_start_refresh(struct http_api_command *command, const struct http_api_params *params,
+                            struct http_api_refusal *ret_refusal);
+bool http_api_start_channels(struct http_api_command *command, const struct http_api_params *params,
+                             struct http_api_refusal *ret_refusal);
+void http_api_append_channels(const struct http_api_command *command, const struct broker_answer *answer,
+                              struct buffer *out);
+
+/* http_api_call_methods.c: the channel's namespace, where the key is for the channel. False: refused. */
+bool http_api_find_namespace(const struct http_api_command *command, struct span channel,
+                             const struct namespace_options **ret_options, struct http_api_refusal *ret_refusal);
 
 /* Room for n parts, all open; false: over the bounds. */
 bool http_api_command_make_parts(struct http_api_command *command, uint32_t n, struct http_api_refusal *ret_refusal);

@@ -175,6 +175,119 @@ static bool read_reverse(struct reader *reader, struct json_value value) {
     return read_bool(reader, "reverse", value, &reader->params->reverse);
 }
 
+/* ---- of commands for sessions; what their detail carries is only judged ---- */
+
+static bool read_user(struct reader *reader, struct json_value value) {
+    return read_text(reader, "user", value, HTTP_API_USER_MAX, &reader->params->user);
+}
+
+static bool read_client(struct reader *reader, struct json_value value) {
+    return read_text(reader, "client", value, HTTP_API_USER_MAX, &reader->params->client);
+}
+
+static bool read_session(struct reader *reader, struct json_value value) {
+    struct span session;
+    if (!read_text(reader, "session", value, HTTP_API_USER_MAX, &session)) {
+        return false;
+    }
+    if (session.size > 0) {
+        http_api_refuse(reader->refusal, ERROR_NOT_AVAILABLE, "session: name the connection by client");
+    }
+    return session.size == 0;
+}
+
+static bool read_any_channel(struct reader *reader, struct json_value value) {
+    struct span text;
+    return (json_plain_string(value, &text) && text.size == 0) || read_channel(reader, value);
+}
+
+/* Codes below 3000 are the transport's, those from 5000 on nobody's. */
+static bool read_disconnect(struct reader *reader, struct json_value value) {
+    uint64_t code = 0;
+    struct json_value reason = json_member(value, "reason");
+    if (value.type != JSON_OBJECT) {
+        return refuse_type(reader->refusal, "disconnect", "an object with code and reason");
+    }
+    if (!json_to_u64(json_member(value, "code"), &code) || code < 3000 || code > 4999) {
+        return refuse_type(reader->refusal, "disconnect.code", "a whole number from 3000 to 4999");
+    }
+    reader->params->code = (uint16_t) code;
+    return reason.type == JSON_NONE ||
+           read_text(reader, "disconnect.reason", reason, HTTP_API_REASON_MAX, &reader->params->reason);
+}
+
+static bool read_whitelist(struct reader *reader, struct json_value value) {
+    struct json_iterator iterator = json_iterate(value);
+    struct json_value name;
+    struct json_value client;
+    struct span text;
+    if (value.type != JSON_ARRAY) {
+        return refuse_type(reader->refusal, "whitelist", "an array of client ids");
+    }
+    while (json_next(&iterator, &name, &client)) {
+        if (!json_plain_string(client, &text)) {
+            return refuse_type(reader->refusal, "whitelist", "an array of client ids");
+        }
+    }
+    return true;
+}
+
+static bool read_expired(struct reader *reader, struct json_value value) {
+    return read_bool(reader, "expired", value, &reader->params->is_expired);
+}
+
+static bool read_expire_at(struct reader *reader, struct json_value value) {
+    uint64_t at_s = 0;
+    if (!read_number(reader, "expire_at", value, &at_s)) {
+        return false;
+    }
+    reader->params->has_expiry = true;
+    reader->params->expire_at_s = (int64_t) at_s;
+    return true;
+}
+
+static bool read_info(struct reader *reader, struct json_value value) {
+    (void) value;
+    reader->params->has_info = true;
+    return true;
+}
+
+static bool read_grant_base64(struct reader *reader, struct json_value value) {
+    struct span plain;
+    struct buffer bytes = BUFFER_EMPTY;
+    bool is_base64 = json_plain_string(value, &plain) && base64_decode(&bytes, plain);
+    buffer_finish(&bytes);
+    reader->params->has_info = true;
+    return is_base64 || refuse_type(reader->refusal, "b64info or b64data",
+                                    "a string of base64 with its padding (RFC 4648, section 4)");
+}
+
+static bool read_grant_data(struct reader *reader, struct json_value value) {
+    (void) reader;
+    (void) value;
+    return true;
+}
+
+static bool read_override(struct reader *reader, struct json_value value) {
+    return value.type == JSON_OBJECT || refuse_type(reader->refusal, "override", "an object of options");
+}
+
+static bool read_recover_since(struct reader *reader, struct json_value value) {
+    return read_since(reader, value);
+}
+
+static bool read_pattern(struct reader *reader, struct json_value value) {
+    if (!read_text(reader, "pattern", value, CHANNEL_NAME_MAX, &reader->params->pattern)) {
+        return false;
+    }
+    for (size_t i = 0; i < reader->params->pattern.size; i++) {
+        if (strchr("{}?[]\\", reader->params->pattern.data[i]) != NULL) {
+            return refuse_type(reader->refusal, "pattern", "a channel's name in which * stands for anything");
+        }
+    }
+    return true;
+}
+
 static const struct {
     const char *name;
     unsigned param;
@@ -193,6 +306,21 @@ static const struct {
     {"since", HTTP_API_SINCE, read_since},
     {"limit", HTTP_API_PAGE, read_limit},
     {"reverse", HTTP_API_PAGE, read_reverse},
+    {"user", HTTP_API_USER, read_user},
+    {"client", HTTP_API_USER, read_client},
+    {"session", HTTP_API_USER, read_session},
+    {"channel", HTTP_API_ANY_CHANNEL, read_any_channel},
+    {"disconnect", HTTP_API_DISCONNECT, read_disconnect},
+    {"whitelist", HTTP_API_DISCONNECT, read_whitelist},
+    {"expired", HTTP_API_EXPIRY, read_expired},
+    {"expire_at", HTTP_API_EXPIRY, read_expire_at},
+    {"info", HTTP_API_GRANT, read_info},
+    {"b64info", HTTP_API_GRANT, read_grant_base64},
+    {"data", HTTP_API_GRANT, read_grant_data},
+    {"b64data", HTTP_API_GRANT, read_grant_base64},
+    {"override", HTTP_API_GRANT, read_override},
+    {"recover_since", HTTP_API_RECOVER, read_recover_since},
+    {"pattern", HTTP_API_PATTERN, read_pattern},
 };
 enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
 
@@ -237,12 +365,13 @@ static bool is_readable(struct json_value object, struct http_api_refusal *refus
 }
 
 static bool has_all(unsigned wanted, unsigned seen, struct http_api_refusal *refusal) {
-    unsigned missing = wanted & (HTTP_API_CHANNEL | HTTP_API_CHANNELS | HTTP_API_DATA) & ~seen;
+    unsigned missing = wanted & (HTTP_API_CHANNEL | HTTP_API_CHANNELS | HTTP_API_DATA | HTTP_API_ANY_CHANNEL) & ~seen;
     if (missing != 0) {
         http_api_refuse(refusal, ERROR_BAD_REQUEST, "%s is missing",
-                        (missing & HTTP_API_CHANNEL) != 0    ? "channel"
-                        : (missing & HTTP_API_CHANNELS) != 0 ? "channels"
-                                                             : "data (or b64data)");
+                        (missing & HTTP_API_CHANNEL) != 0       ? "channel"
+                        : (missing & HTTP_API_ANY_CHANNEL) != 0 ? "channel (\"\": all of them)"
+                        : (missing & HTTP_API_CHANNELS) != 0    ? "channels"
+                                                                : "data (or b64data)");
     }
     return missing == 0;
 }
@@ -268,6 +397,10 @@ bool http_api_params_read(struct json_value object, unsigned wanted, struct buff
         if (!read_member(&reader, wanted, name, value, &seen)) {
             return false;
         }
+    }
+    if ((wanted & HTTP_API_USER) != 0 && ret_params->user.size == 0) {
+        http_api_refuse(ret_refusal, ERROR_BAD_REQUEST, "user is missing, or empty: the anonymous are nobody's");
+        return false;
     }
     return has_all(wanted, seen, ret_refusal);
 }

@@ -14,7 +14,14 @@ enum http_api_param {
     HTTP_API_DATA = 1 << 2,       /* data or b64data */
     HTTP_API_PUBLISHING = 1 << 3, /* idempotency_key, tags, skip_history, delta, version, version_epoch */
     HTTP_API_SINCE = 1 << 4,
-    HTTP_API_PAGE = 1 << 5, /* limit, reverse */
+    HTTP_API_PAGE = 1 << 5,        /* limit, reverse */
+    HTTP_API_USER = 1 << 6,        /* user; and client, session, which may be missing */
+    HTTP_API_ANY_CHANNEL = 1 << 7, /* channel, which may be empty: all of them */
+    HTTP_API_DISCONNECT = 1 << 8,  /* disconnect {code, reason}, whitelist */
+    HTTP_API_EXPIRY = 1 << 9,      /* expired, expire_at */
+    HTTP_API_GRANT = 1 << 10,      /* info, b64info, data, b64data of a subscription or a connection, override */
+    HTTP_API_RECOVER = 1 << 11,    /* recover_since */
+    HTTP_API_PATTERN = 1 << 12,    /* pattern */
 };
 
 struct http_api_params {
@@ -32,6 +39,15 @@ struct http_api_params {
     struct position since;
     int64_t limit; /* negative: as many as may be; 0: only the position */
     bool reverse;
+    struct span user;
+    struct span client;  /* empty: each of the user's */
+    struct span pattern; /* of channels */
+    uint16_t code;       /* of disconnect */
+    struct span reason;
+    bool has_expiry;
+    bool is_expired;
+    int64_t expire_at_s;
+    bool has_info;
 };
 
 /* Why not: what, where, how to mend it. */
@@ -43,6 +59,7 @@ void http_api_refuse(struct http_api_refusal *self, enum error_code code, const 
     __attribute__((format(printf, 3, 4)));
 
 enum { HTTP_API_KEY_MAX = 255, HTTP_API_TAGS_MAX = 64, HTTP_API_TAG_MAX = 1024, HTTP_API_NAMES_MAX = 64 };
+enum { HTTP_API_USER_MAX = 1024, HTTP_API_REASON_MAX = 123 /* of a close frame */ };
 
 /* `wanted`: what the method knows; CHANNEL, CHANNELS and DATA among them must be there. `text` takes what is decoded:
  * cleared here, and kept until the command's frames are made. The spans point there and into the object. */

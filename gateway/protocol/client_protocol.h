@@ -178,7 +178,12 @@ struct client_codec {
                                     const struct client_delta *delta);
     void (*encode_push_presence)(struct buffer *out, const struct client_channel *channel, bool joined,
                                  const struct wire_client_info *info);
+    /* A server-side subscription that came while connected; of the result: recoverable, positioned, epoch, offset,
+     * data. */
+    void (*encode_push_subscribe)(struct buffer *out, struct span channel, const struct client_subscribed *result);
     void (*encode_push_unsubscribe)(struct buffer *out, struct span channel, uint32_t code, const char *reason);
+    /* The server gave the connection another time to live. */
+    void (*encode_push_refresh)(struct buffer *out, bool expires, uint32_t ttl_s);
     /* The last word of a stream over HTTP, where a WebSocket has its close frame. */
     void (*encode_push_disconnect)(struct buffer *out, uint32_t code, const char *reason);
 };

@@ -430,6 +430,23 @@ static void encode_push_unsubscribe(struct buffer *out, struct span channel, uin
     put(out, "}}}");
 }
 
+static void encode_push_subscribe(struct buffer *out, struct span channel, const struct client_subscribed *result) {
+    begin_push(out, channel);
+    put(out, ",\"subscribe\":");
+    put_subscribed(out, &(struct client_subscribed){.recoverable = result->recoverable,
+                                                    .positioned = result->positioned,
+                                                    .epoch = result->epoch,
+                                                    .offset = result->offset,
+                                                    .data = result->data});
+    put(out, "}}");
+}
+
+static void encode_push_refresh(struct buffer *out, bool expires, uint32_t ttl_s) {
+    put(out, "{\"push\":{\"refresh\":{");
+    put_expiry(out, expires, ttl_s);
+    put(out, "}}}");
+}
+
 static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
     put(out, "{\"push\":{\"disconnect\":{\"code\":");
     buffer_append_u64_decimal(out, code);
@@ -456,6 +473,8 @@ const struct client_codec client_codec_json = {
     .encode_sub_refreshed = encode_sub_refreshed,
     .encode_push_publication = encode_push_publication,
     .encode_push_presence = encode_push_presence,
+    .encode_push_subscribe = encode_push_subscribe,
     .encode_push_unsubscribe = encode_push_unsubscribe,
+    .encode_push_refresh = encode_push_refresh,
     .encode_push_disconnect = encode_push_disconnect,
 };

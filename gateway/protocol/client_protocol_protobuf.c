@@ -39,7 +39,9 @@ enum push_field {
     PUSH_JOIN = 5,
     PUSH_LEAVE = 6,
     PUSH_UNSUBSCRIBE = 7,
-    PUSH_DISCONNECT = 11
+    PUSH_SUBSCRIBE = 9,
+    PUSH_DISCONNECT = 11,
+    PUSH_REFRESH = 12
 };
 
 /* Guesses of sizes below which a length takes one byte, and what surrounds a publication's data at most, usually. */
@@ -385,6 +387,26 @@ static void encode_push_unsubscribe(struct buffer *out, struct span channel, uin
     end_reply(out, reply);
 }
 
+static void encode_push_subscribe(struct buffer *out, struct span channel, const struct client_subscribed *result) {
+    struct reply reply = begin_push(out, &(struct client_channel){.name = channel}, result->data.size);
+    struct message body = begin_message(out, PUSH_SUBSCRIBE, result->data.size);
+    put_bool(out, 1, result->recoverable);
+    put_bytes(out, 4, epoch_span(&result->epoch));
+    put_u64(out, 5, result->offset);
+    put_bool(out, 6, result->positioned);
+    put_bytes(out, 7, result->data);
+    end_message(out, body);
+    end_reply(out, reply);
+}
+
+static void encode_push_refresh(struct buffer *out, bool expires, uint32_t ttl_s) {
+    struct reply reply = begin_push(out, &(struct client_channel){.id = 0}, SMALL);
+    struct message body = begin_message(out, PUSH_REFRESH, SMALL);
+    put_expiry(out, 1, expires, ttl_s);
+    end_message(out, body);
+    end_reply(out, reply);
+}
+
 static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
     struct reply reply = begin_push(out, &(struct client_channel){.id = 0}, SMALL);
     struct message body = begin_message(out, PUSH_DISCONNECT, SMALL);
@@ -412,6 +434,8 @@ const struct client_codec client_codec_protobuf = {
     .encode_sub_refreshed = encode_sub_refreshed,
     .encode_push_publication = encode_push_publication,
     .encode_push_presence = encode_push_presence,
+    .encode_push_subscribe = encode_push_subscribe,
     .encode_push_unsubscribe = encode_push_unsubscribe,
+    .encode_push_refresh = encode_push_refresh,
     .encode_push_disconnect = encode_push_disconnect,
 };

@@ -244,6 +244,18 @@ static void encode_no_event(struct buffer *out, const struct client_channel *cha
     (void) info;
 }
 
+static void encode_no_subscribe(struct buffer *out, struct span channel, const struct client_subscribed *result) {
+    (void) out;
+    (void) channel;
+    (void) result;
+}
+
+static void encode_no_refresh(struct buffer *out, bool expires, uint32_t ttl_s) {
+    (void) out;
+    (void) expires;
+    (void) ttl_s;
+}
+
 /* The close frame says it. */
 static void encode_no_unsubscribe(struct buffer *out, struct span channel, uint32_t code, const char *reason) {
     (void) out;
@@ -266,7 +278,8 @@ static void encode_no_disconnect(struct buffer *out, uint32_t code, const char *
         .encode_presence_stats = encode_no_stats, .encode_rpc = encode_no_rpc,                                         \
         .encode_refreshed = encode_no_connected, .encode_sub_refreshed = encode_no_sub_refreshed,                      \
         .encode_push_publication = (push), .encode_push_presence = encode_no_event,                                    \
-        .encode_push_unsubscribe = encode_no_unsubscribe, .encode_push_disconnect = encode_no_disconnect               \
+        .encode_push_subscribe = encode_no_subscribe, .encode_push_unsubscribe = encode_no_unsubscribe,                \
+        .encode_push_refresh = encode_no_refresh, .encode_push_disconnect = encode_no_disconnect                       \
     }
 
 const struct client_codec client_codec_raw = RAW_CODEC(CLIENT_ENCODING_RAW, encode_subscribed, encode_plain);

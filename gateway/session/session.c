@@ -48,6 +48,14 @@ void session_disconnect(session_t *self, enum disconnect_code code) {
     session_mark_dirty(self);
 }
 
+void session_disconnect_with(session_t *self, uint16_t code, struct span reason) {
+    if (self->state == SESSION_CLOSING) {
+        return;
+    }
+    session_disconnect(self, (enum disconnect_code) code);
+    self->close_reason = reason.size == 0 ? NULL : memory_strndup(reason.data, reason.size);
+}
+
 /* False: over a bound. */
 static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
     struct session_environment *environment = self->environment;
@@ -314,7 +322,9 @@ static void flush(session_t *self) {
         release(self);
         list_remove(&self->dirty);
         if (code != 0) {
-            self->transport->methods->close(self->transport, code, disconnect_reason((enum disconnect_code) code));
+            self->transport->methods->close(self->transport, code,
+                                            self->close_reason == NULL ? disconnect_reason((enum disconnect_code) code)
+                                                                       : self->close_reason);
         }
     }
 }
@@ -397,6 +407,7 @@ void session_on_closed(session_t **self_p) {
     payload_unref(&self->info);
     session_raw_free(self);
     payload_unref(&self->jti);
+    memory_free(self->close_reason);
     memory_free(self);
 }
 

@@ -123,6 +123,11 @@ void session_end_revoked(struct session_environment *environment);
  * while the hub walks its members. */
 void session_end_unserved(struct session_environment *environment);
 
+/* What a service orders for the sessions of a user (session_orders.c), of which ret_n were concerned. The error is for
+ * the service. Not while the hub walks its members. */
+enum error_code session_carry_out(struct session_environment *environment, const struct wire_command *command,
+                                  uint32_t *ret_n);
+
 /* The frame function is missing here, it comes with session_environment_init. */
 extern const struct hub_callbacks session_hub_callbacks;
 

@@ -42,6 +42,7 @@ struct session {
     struct session_connecting *connecting; /* while CONNECTING */
     struct session_raw *raw;               /* NULL: speaks the client protocol */
     struct outbox outbox;
+    char *close_reason; /* NULL: what the code means */
     struct timer_entry timer;
     uint64_t deadlines[SESSION_DEADLINES];
     uint64_t granted_set;    /* number of the token's set of server-side channels */
@@ -99,6 +100,8 @@ struct session_request {
 
 /* Asks to close; takes effect at the flush. Only the first call counts. */
 void session_disconnect(session_t *self, enum disconnect_code code);
+/* The same with a code and a reason of a service's own; an empty reason: what the code means. */
+void session_disconnect_with(session_t *self, uint16_t code, struct span reason);
 /* Encode one reply or push of this session into the buffer that begin returns, then call end. */
 /* It has something to do at the flush. */
 void session_mark_dirty(session_t *self);
@@ -189,7 +192,19 @@ uint32_t session_filter_recovered(const struct subscription *subscription, const
                                   struct buffer *ret_publications);
 void session_deliver(const struct subscription *subscription, payload_t *framed);
 
+/* ---- what services ask for (session_orders.c) ---- */
+
+/* Joins the channel for the client, as `grant` says (info, data, override, expire_at, recover_since); harmless where it
+ * is subscribed. False: it is no such session, or was subscribed. (session_server_subscriptions.c) */
+bool session_subscribe_for(session_t *self, struct span channel, const struct namespace_options *options,
+                           struct json_value grant);
+/* A server-side subscription that has not joined yet goes, and the client is told nothing. */
+void session_drop_joining(struct subscription **subscription_p);
+
 /* ---- tokens (session_refresh.c) ---- */
+
+/* A new conn_info is told to the channels in whose presence the session stands. */
+void session_exchange_conn_info(session_t *self, struct span conn_info);
 
 /* A connection token. ret_claims is filled on TOKEN_OK: finish it then. */
 enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims);

@@ -115,17 +115,20 @@ void session_append_grant(struct buffer *out, struct json_value object, const ch
 
 /* ---- refresh ---- */
 
-/* A new conn_info is told to the channels in whose presence the session stands. */
-static void exchange_conn_info(session_t *self, const struct token_claims *claims) {
+void session_exchange_conn_info(session_t *self, struct span conn_info) {
     struct wire_client_info old = session_client_info(self);
-    struct buffer conn_info = BUFFER_EMPTY;
-    session_append_claim(&conn_info, claims->info, claims->info_binary);
-    if (!span_equal(old.conn_info, buffer_span(&conn_info))) {
-        payload_t *info = session_make_info(old.user, old.client, buffer_span(&conn_info), SPAN_EMPTY);
+    if (!span_equal(old.conn_info, conn_info)) {
+        payload_t *info = session_make_info(old.user, old.client, conn_info, SPAN_EMPTY);
         payload_unref(&self->info);
         self->info = info;
         session_renew_presence(self);
     }
+}
+
+static void take_conn_info(session_t *self, const struct token_claims *claims) {
+    struct buffer conn_info = BUFFER_EMPTY;
+    session_append_claim(&conn_info, claims->info, claims->info_binary);
+    session_exchange_conn_info(self, buffer_span(&conn_info));
     buffer_finish(&conn_info);
 }
 
@@ -150,7 +153,7 @@ static void refresh(session_t *self, uint32_t id, const struct token_claims *cla
         session_disconnect(self, DISCONNECT_INSUFFICIENT_STATE); /* it comes back with this token, and gets them */
     } else {
         session_remember_token(self, claims);
-        exchange_conn_info(self, claims);
+        take_conn_info(self, claims);
         session_set_deadline(self, SESSION_DEADLINE_EXPIRY,
                              expire_at_s == 0 ? 0 : session_grace_end_ms(self, expire_at_s));
         reply_refreshed(self, id, expire_at_s);

@@ -1,9 +1,11 @@
 /* Subscriptions that the server makes for a client, not the client for itself: channels of its connection token, its
- * personal channel, and what it names in connect.subs as its own from before.
+ * personal channel, what it names in connect.subs as its own from before, and later those that a service orders.
  *
  *   connect accepted ──no such channels──▶ reply
  *         └──▶ CONNECTING: every one joins, from the client's position where it has one ──all have joined──▶ reply,
  * which carries each one's result; then the commands that waited, and what was published meanwhile
+ *
+ * A service's order while it is connected: the channel is joined, then a subscribe push tells the client.
  *
  * The reply is the first thing the client sees: until it is there nothing is written, and it goes before whatever the
  * channels that joined early have delivered.
@@ -81,6 +83,22 @@ static void take_grant(struct subscription *subscription, struct json_value gran
     buffer_finish(&binary);
 }
 
+/* `grant`: the token's or the service's options for it, JSON_ABSENT without. */
+static struct subscription *begin(session_t *session, const struct client_subscribe *request,
+                                  const struct namespace_options *options, struct json_value grant) {
+    const struct subscription_wishes wishes = {false, false, false};
+    struct subscription_features features =
+        permission_features(options, session_client_info(session).user, &wishes, json_member(grant, "override"));
+    struct subscription *subscription = session_add_subscription(session, request, options, &features);
+    subscription->is_server_side = true;
+    take_grant(subscription, grant);
+    if (session->connecting != NULL) {
+        session->connecting->n_joining++;
+    }
+    session_join(subscription, request, options);
+    return subscription;
+}
+
 /* `grant`: the token's options for it, JSON_ABSENT without. */
 static void start(struct collection *self, struct span channel, const struct namespace_options *options,
                   struct json_value grant) {
@@ -89,16 +107,9 @@ static void start(struct collection *self, struct span channel, const struct nam
         session_disconnect(session, DISCONNECT_CHANNEL_LIMIT);
         return;
     }
-    const struct subscription_wishes wishes = {false, false, false};
-    struct subscription_features features =
-        permission_features(options, session_client_info(session).user, &wishes, json_member(grant, "override"));
     struct client_subscribe request = {.channel = channel, .tag_filter = JSON_ABSENT};
     read_position(wish_for(self->wanted, channel), &request);
-    struct subscription *subscription = session_add_subscription(session, &request, options, &features);
-    subscription->is_server_side = true;
-    take_grant(subscription, grant);
-    session->connecting->n_joining++;
-    session_join(subscription, &request, options);
+    begin(session, &request, options, grant);
 }
 
 /* False: enough, the connect has failed. */
@@ -271,14 +282,65 @@ void session_drop_connecting(session_t *self) {
     }
 }
 
+/* What was missed goes behind the push, as publications. */
+static void tell_subscribed(struct subscription *subscription, const struct client_subscribed *result) {
+    session_t *self = subscription->session;
+    struct client_channel channel = {.name = hub_member_channel(&subscription->member)};
+    struct cursor cursor = cursor_of(result->publications);
+    struct wire_publication publication;
+    self->codec->encode_push_subscribe(session_begin_reply(self), channel.name, result);
+    session_end_reply(self);
+    for (uint32_t i = 0; i < result->n_publications && wire_read_publication(&cursor, &publication); i++) {
+        self->codec->encode_push_publication(session_begin_reply(self), &channel, &publication, &result->epoch, NULL);
+        session_end_reply(self);
+    }
+    session_stand_in_presence(subscription);
+}
+
 void session_on_server_joined(struct subscription *subscription, const struct client_subscribed *result) {
     session_t *self = subscription->session;
+    if (self->state == SESSION_CONNECTED) {
+        tell_subscribed(subscription, result);
+        return;
+    }
     if (self->connecting == NULL) {
         return; /* it closes */
     }
     self->codec->encode_connected_sub(&self->connecting->subs, hub_member_channel(&subscription->member), result);
     self->connecting->n_joining--;
     if (self->connecting->n_joining == 0) {
+        finish_connecting(self);
+    }
+}
+
+/* ---- while connected ---- */
+
+/* recover_since: {offset, epoch}. */
+static void read_since(struct json_value since, struct client_subscribe *request) {
+    read_position(since, request);
+    request->recover = since.type == JSON_OBJECT;
+}
+
+bool session_subscribe_for(session_t *self, struct span channel, const struct namespace_options *options,
+                           struct json_value grant) {
+    struct client_subscribe request = {.channel = channel, .tag_filter = JSON_ABSENT};
+    if (self->raw != NULL || session_find_subscription(self, channel) != NULL) {
+        return false;
+    }
+    if (self->n_subscriptions >= self->environment->config->channels_max) {
+        session_disconnect(self, DISCONNECT_CHANNEL_LIMIT);
+        return true;
+    }
+    read_since(json_member(grant, "recover_since"), &request);
+    struct subscription *subscription = begin(self, &request, options, grant);
+    json_to_i64(json_member(grant, "expire_at"), &subscription->expire_at_s);
+    return true;
+}
+
+void session_drop_joining(struct subscription **subscription_p) {
+    session_t *self = (*subscription_p)->session;
+    session_drop_subscription(subscription_p);
+    if (self->connecting != NULL && --self->connecting->n_joining == 0) {
         finish_connecting(self);
     }
 }

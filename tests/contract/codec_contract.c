@@ -368,6 +368,19 @@ static void other_pushes(void **state) {
     codec->encode_push_unsubscribe(&out, SPAN_LITERAL("news"), UNSUBSCRIBED_INSUFFICIENT_STATE, "insufficient state");
     assert_shows(state,
                  "{\"push\":{\"channel\":\"news\",\"unsubscribe\":{\"code\":2500,\"reason\":\"insufficient state\"}}}");
+    struct client_subscribed result = {.recoverable = true,
+                                       .positioned = true,
+                                       .recovered = true,
+                                       .was_recovering = true,
+                                       .epoch = epoch_from(SPAN_LITERAL("abcd")),
+                                       .offset = 7,
+                                       .data = SPAN_LITERAL("{\"a\":1}")};
+    codec->encode_push_subscribe(&out, SPAN_LITERAL("news"), &result);
+    assert_shows(state,
+                 "{\"push\":{\"channel\":\"news\",\"subscribe\":{\"recoverable\":true,\"epoch\":\"abcd\",\"offset\":7,"
+                 "\"positioned\":true,\"data\":{\"a\":1}}}}");
+    codec->encode_push_refresh(&out, true, 60);
+    assert_shows(state, "{\"push\":{\"refresh\":{\"expires\":true,\"ttl\":60}}}");
 }
 
 static void a_channel_goes_by_its_id_where_it_has_one(void **state) {

@@ -41,7 +41,10 @@ void gateway_bench_add_endpoint(struct gateway_bench *self, const char *endpoint
     self->endpoints[self->config.brokers.n++] = (char *) (uintptr_t) endpoint;
 }
 
-static void on_command(void *context, const struct wire_command *command) {
+static void on_command(void *context, const struct wire_command *command, struct wire_commanded *ret_answer,
+                       struct buffer *bytes) {
+    ret_answer->n = 3;
+    buffer_append_span(bytes, command->channel); /* told back */
     struct gateway_bench *self = context;
     self->n_commands++;
     assert_true(command->user.size < sizeof self->command_user);

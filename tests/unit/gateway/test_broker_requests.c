@@ -590,11 +590,18 @@ static void a_cancelled_request_is_not_answered(void **state) {
 static void commands_totals_and_degradation_are_taken_from_the_broker(void **state) {
     (void) state;
     start_with_one_broker();
-    wire_encode_command(wire_broker_batch(brokers[0]),
-                        &(struct wire_command){.action = WIRE_COMMAND_DISCONNECT, .user = SPAN_LITERAL("42")});
+    wire_encode_command(wire_broker_batch(brokers[0]), &(struct wire_command){.request = 9,
+                                                                              .action = WIRE_COMMAND_DISCONNECT,
+                                                                              .user = SPAN_LITERAL("42"),
+                                                                              .channel = SPAN_LITERAL("news")});
     wire_broker_send(brokers[0], 0, 1);
     AWAIT(bench.n_commands == 1);
     assert_string_equal(bench.command_user, "42");
+    struct wire_commanded answer;
+    assert_true(wire_decode_commanded(wire_broker_expect(brokers[0], WIRE_COMMANDED, NULL).body, &answer));
+    assert_int_equal(answer.request, 9);
+    assert_int_equal(answer.n, 3);
+    assert_true(span_equal_text(answer.bytes, "news"));
     wire_encode_totals(wire_broker_batch(brokers[0]), &(struct wire_totals){.gateways = 3, .connections = 100});
     wire_broker_send(brokers[0], 0, 1);
     wire_broker_set_degraded(brokers[0], 0, true);

@@ -207,6 +207,11 @@ static const struct config_key keys[] = {
         .default_text = "64KiB", .help = "Larger messages of clients close the connection with 1009."),
     KEY("client.message_fragments_max", CONFIG_INT, message_fragments_max, RELOADABLE, RANGE(1, 65536),
         .default_text = "128", .help = "Messages in more fragments close the connection with 1008."),
+    KEY("client.compression", CONFIG_BOOL, compression, RELOADABLE,
+        .help = "Agree to compression (permessage-deflate) with WebSocket clients that offer it; browsers do. A "
+                "publication is compressed once for all subscribers of a worker; a connection costs no more memory."),
+    KEY("client.compression_min_size", CONFIG_BYTES, compression_min_size, RELOADABLE, RANGE(0, 16 * MIB),
+        .default_text = "256", .help = "Shorter publications are sent as they are: they would hardly be shorter."),
     KEY("client.channels_max", CONFIG_INT, channels_max, RELOADABLE, RANGE(1, 100000), .default_text = "128",
         .help = "Subscriptions of one connection; one more is answered with error 106."),
     KEY("client.channel_compaction", CONFIG_CHOICE, channel_compaction, RELOADABLE, .choices = compactions,

@@ -64,6 +64,8 @@ struct gateway_config {
     int64_t message_timeout_ms;    /* client.message_timeout, 10s to finish a message: close 1008 */
     int64_t message_size_max;      /* client.message_size_max, 64KiB: close 1009 */
     int64_t message_fragments_max; /* client.message_fragments_max, 128: close 1008 */
+    bool compression;              /* client.compression: permessage-deflate is agreed to */
+    int64_t compression_min_size;  /* client.compression_min_size, 256: shorter publications go as they are */
     int channel_compaction;        /* enum channel_compaction */
     int64_t channels_max;          /* client.channels_max, 128: error 106 */
     int64_t commands_in_flight;    /* client.commands_in_flight, 32: reading stops */

@@ -24,6 +24,7 @@ struct hub_member {
     enum client_encoding encoding;
     bool wants_presence_events;  /* join and leave pushes */
     bool is_compacted;           /* pushes carry the channel's id instead of its name */
+    bool is_compressed;          /* publications may come compressed */
     bool wants_delta;            /* patches where they are shorter; false after joining without history */
     tag_filter_t *filter;        /* NULL: it gets every publication; not with wants_delta */
     uint64_t excluded_client;    /* client_id_hash of whose publications it does not get: its own; 0: nobody's */
@@ -62,6 +63,9 @@ struct hub_callbacks {
     void (*on_lost)(struct hub_member *member, const struct position *position);
     /* Frames one encoded message for the transport (transport_methods.frame). */
     payload_t *(*frame)(enum client_encoding encoding, struct span message);
+    /* The same for members that are is_compressed, compressed where that is worth it. NULL: no member is. */
+    payload_t *(*frame_compressed)(void *context, enum client_encoding encoding, struct span message);
+    void *frame_context;
 };
 
 hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wheel,

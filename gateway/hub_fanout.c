@@ -1,7 +1,8 @@
 /* One publication to many sessions: encoded and framed once for each form that a member wants, then the same payload
  * for all of them. Costs a call of `deliver` per member, nothing else.
  *
- * Forms: the encoding, whether the channel goes by its id, and for those who negotiated delta whether they get the
+ * Forms: the encoding, whether the channel goes by its id, whether a publication is compressed (by itself, so that the
+ * same bytes are good for all), and for those who negotiated delta whether they get the
  * publication whole or as a patch. A patch is computed once, of the channel's publication before; it is for members
  * that got that one. So the first one a member gets is whole, and after a loss all are.
  *
@@ -14,8 +15,11 @@
 
 #include "gateway/protocol/delta.h"
 
+#include <stddef.h>
+
 /* Bits of a form; the lowest ones are the encoding. */
-enum { FORM_ENCODING = 3, FORM_COMPACTED = 4, FORM_DELTA = 8, FORM_PATCH = 16, FORMS = 32 };
+enum { FORM_ENCODING = 3, FORM_COMPACTED = 4, FORM_DELTA = 8, FORM_PATCH = 16, FORM_COMPRESSED = 32, FORMS = 64 };
+_Static_assert(offsetof(struct hub_member, filter) == 2 * sizeof(void *), "a form's bits fill a gap");
 _Static_assert(CLIENT_ENCODINGS <= FORM_ENCODING + 1, "an encoding needs its bits");
 
 void hub_compact(struct hub_channel *channel) {
@@ -117,6 +121,9 @@ static payload_t *encode(const struct fan_out *self, unsigned form) {
                                        subscription->has_history ? &subscription->at.epoch : NULL,
                                        (form & FORM_DELTA) != 0 ? &delta : NULL);
     }
+    if ((form & FORM_COMPRESSED) != 0) {
+        return hub->callbacks.frame_compressed(hub->callbacks.frame_context, encoding, buffer_span(&hub->encoded));
+    }
     return hub->callbacks.frame(encoding, buffer_span(&hub->encoded));
 }
 
@@ -159,6 +166,7 @@ static void deliver(struct fan_out *self, struct hub_member *member) {
         if ((member->filter != NULL || member->excluded_client != 0) && withholds(self, member)) {
             return;
         }
+        form |= member->is_compressed ? FORM_COMPRESSED : 0U;
         if (member->wants_delta) {
             form |= choose_delta(self, member);
             self->n_patches += (form & FORM_PATCH) != 0;

@@ -420,6 +420,8 @@ static bool start_brokers(worker_t *self, char *ret_error, size_t error_size) {
 
 static void start_sessions(worker_t *self) {
     session_environment_init(&self->sessions, websocket_frame_message);
+    self->sessions.to_hub.frame_compressed = websocket_frame_publication;
+    self->sessions.to_hub.frame_context = &self->websockets;
     quota_init(&self->sessions.outbox_budget, self->options.settings.outbox_bytes, NULL);
     self->session_metrics = metric_values_new(self->options.metrics, session_metric_table, session_metric_count);
     self->sessions.metrics = self->session_metrics;

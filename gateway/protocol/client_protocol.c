@@ -26,6 +26,7 @@ const char *disconnect_reason(enum disconnect_code code) {
     switch (code) {
     case DISCONNECT_NORMAL:
     case DISCONNECT_INVALID_DATA:
+    case DISCONNECT_PROTOCOL_ERROR:
     case DISCONNECT_POLICY:
     case DISCONNECT_TOO_BIG:
         return "";

@@ -220,7 +220,8 @@ const struct client_codec *client_codec_of(enum client_encoding encoding);
 /* clang-format on */
 enum disconnect_code {
     DISCONNECT_NORMAL = 1000,
-    DISCONNECT_INVALID_DATA = 1007, /* a text that is not UTF-8 (RFC 6455) */
+    DISCONNECT_PROTOCOL_ERROR = 1002,
+    DISCONNECT_INVALID_DATA = 1007, /* a text that is not UTF-8 (RFC 6455), or no deflate */
     DISCONNECT_POLICY = 1008,
     DISCONNECT_TOO_BIG = 1009,
 #define DISCONNECT_CODE_MEMBER(name, code, reason) DISCONNECT_##name = code,

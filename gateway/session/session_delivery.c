@@ -5,6 +5,8 @@
  * not granted (delta, channel ids) is no error: the reply does not have it. */
 #include "gateway/session/session_commands.h"
 
+#include "gateway/protocol/client_protocol_raw.h"
+
 /* Of a subscribe request. */
 enum { FLAG_UNDERSTANDS_IDS = 1 };
 
@@ -39,6 +41,8 @@ void session_choose_delivery(struct subscription *subscription, const struct cli
     struct hub_member *member = &subscription->member;
     member->encoding = self->codec->encoding;
     member->is_compacted = (request->flag & FLAG_UNDERSTANDS_IDS) != 0 && compacts(self);
+    /* Publications only: a reply has what its client said beside what others did, and its size would tell of that. */
+    member->is_compressed = self->transport->methods->compresses && !client_encoding_is_raw(self->codec->encoding);
     member->wants_delta = grants_delta(self, request, options);
     if (request->tag_filter.type != JSON_NONE) {
         member->filter = tag_filter_take(self->environment->tag_filters, request->tag_filter);

@@ -116,6 +116,7 @@ void session_count_disconnect(const session_t *self, enum disconnect_code code) 
         session_count(self, SESSION_METRIC_DISCONNECT_BAD_REQUEST);
         return;
     case DISCONNECT_NORMAL:
+    case DISCONNECT_PROTOCOL_ERROR:
     case DISCONNECT_POLICY:
     case DISCONNECT_TOO_BIG:
         return; /* the transport's */

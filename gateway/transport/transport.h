@@ -27,6 +27,7 @@ struct transport_methods {
     /* How the client names this connection where its messages come as requests of their own: both go into the connect
      * reply. NULL: they come on the connection itself. */
     void (*emulation)(struct transport *self, struct span *ret_session, struct span *ret_node);
+    bool compresses;  /* its peer takes what hub_callbacks.frame_compressed makes */
     const char *name; /* "websocket" */
 };
 

@@ -15,6 +15,7 @@
  * Failure modes:
  *  - Message over client.message_size_max → 1009; more than client.message_fragments_max frames, or not whole within
  *    client.message_timeout → 1008.
+ *  - A message that is no deflate although its frame says so → 1007, a continuation or pong that says so → 1002.
  *  - After our close frame nothing is delivered to the session and nothing is written (lws may call RECEIVE after a
  *    close, security.md S10). A peer that does not answer it is cut off after 5 s.
  *  - A write fails → the connection is killed at the next turn; session_on_closed comes from CLOSED, never inside.
@@ -28,8 +29,10 @@
 #include "base/lws_guard.h"
 #include "base/memory.h"
 #include "gateway/transport/admission.h"
+#include "gateway/transport/plain_http.h"
 #include "gateway/transport/websocket_frame.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 enum {
@@ -43,6 +46,7 @@ enum {
 struct partial_message {
     struct buffer bytes;
     uint32_t n_frames;
+    bool is_compressed;
 };
 
 /* What lws allocates, zeroed, for each connection. */
@@ -59,7 +63,9 @@ struct websocket {
     bool is_paused;
     bool wants_protobuf;
     bool is_raw;
+    struct websocket_handshake handshake;
 };
+_Static_assert(sizeof(struct websocket) == offsetof(struct websocket, is_open) + 8, "compression costs nobody memory");
 
 static struct websocket_service *service_of(struct lws *wsi) {
     return lws_context_user(lws_get_context(wsi));
@@ -180,6 +186,25 @@ static const struct transport_methods methods = {
     .pause_reading = transport_pause_reading,
     .name = "websocket",
 };
+static const struct transport_methods compressing_methods = {
+    .write = transport_write,
+    .frame = websocket_frame_message,
+    .close = transport_close,
+    .pause_reading = transport_pause_reading,
+    .compresses = true,
+    .name = "websocket",
+};
+
+payload_t *websocket_frame_publication(void *context, enum client_encoding encoding, struct span message) {
+    struct websocket_service *self = context;
+    bool is_compressed;
+    payload_t *frame = websocket_compression_frame(&self->compression, encoding, message,
+                                                   (size_t) self->config->compression_min_size, &is_compressed);
+    if (is_compressed) {
+        metric_count(self->metrics, WEBSOCKET_METRIC_COMPRESSED);
+    }
+    return frame;
+}
 
 /* --- upgrade --- */
 
@@ -227,7 +252,7 @@ static void begin_raw(struct websocket *self, struct websocket_service *service)
 
 static void on_established(struct websocket *self, struct lws *wsi) {
     struct websocket_service *service = service_of(wsi);
-    self->transport.methods = &methods;
+    self->transport.methods = self->handshake.agreed ? &compressing_methods : &methods;
     self->wsi = wsi;
     self->is_open = true;
     timer_entry_init(&self->timer, on_timer);
@@ -235,6 +260,7 @@ static void on_established(struct websocket *self, struct lws *wsi) {
     atomic_fetch_add_explicit(&service->totals->connections, 1, memory_order_relaxed);
     metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, 1);
     metric_count(service->metrics, WEBSOCKET_METRIC_HANDSHAKES);
+    metric_change(service->metrics, WEBSOCKET_METRIC_COMPRESSING, self->handshake.agreed);
     if (service->raw_wsi == wsi) {
         begin_raw(self, service);
         return;
@@ -252,6 +278,7 @@ static void on_closed(struct websocket *self) {
     service->connections--;
     atomic_fetch_sub_explicit(&service->totals->connections, 1, memory_order_relaxed);
     metric_change(service->metrics, WEBSOCKET_METRIC_CONNECTIONS, -1);
+    metric_change(service->metrics, WEBSOCKET_METRIC_COMPRESSING, -(int64_t) self->handshake.agreed);
     session_on_closed(&self->session);
 }
 
@@ -268,9 +295,42 @@ static void deliver(struct websocket *self, struct span message) {
     }
 }
 
-static struct partial_message *begin_partial(struct websocket *self) {
+static void refuse_message(struct websocket *self, enum websocket_metric row, enum disconnect_code code,
+                           const char *reason) {
+    metric_count(service_of(self->wsi)->metrics, row);
+    close_with(self, (uint16_t) code, reason);
+}
+
+static void deliver_compressed(struct websocket *self, struct span compressed) {
+    struct websocket_service *service = service_of(self->wsi);
+    struct span message;
+    switch (websocket_compression_inflate(&service->compression, compressed, (size_t) service->config->message_size_max,
+                                          &message)) {
+    case WEBSOCKET_INFLATED:
+        metric_count(service->metrics, WEBSOCKET_METRIC_INFLATED);
+        deliver(self, message);
+        break;
+    case WEBSOCKET_INFLATED_TOO_BIG:
+        refuse_message(self, WEBSOCKET_METRIC_CLOSED_TOO_BIG, DISCONNECT_TOO_BIG, "message too big");
+        break;
+    case WEBSOCKET_INFLATED_MALFORMED:
+        refuse_message(self, WEBSOCKET_METRIC_CLOSED_COMPRESSION, DISCONNECT_INVALID_DATA, "no deflate");
+        break;
+    }
+}
+
+static void deliver_whole(struct websocket *self, struct span bytes, bool is_compressed) {
+    if (is_compressed) {
+        deliver_compressed(self, bytes);
+    } else {
+        deliver(self, bytes);
+    }
+}
+
+static struct partial_message *begin_partial(struct websocket *self, bool is_compressed) {
     const struct gateway_config *config = service_of(self->wsi)->config;
     self->partial = memory_alloc_zero(sizeof(*self->partial));
+    self->partial->is_compressed = is_compressed;
     buffer_init(&self->partial->bytes, (size_t) config->message_size_max);
     set_timer(self, config->message_timeout_ms);
     return self->partial;
@@ -280,15 +340,14 @@ static void finish_partial(struct websocket *self) {
     struct partial_message *partial = self->partial;
     self->partial = NULL;
     timer_wheel_cancel(service_of(self->wsi)->wheel, &self->timer);
-    deliver(self, buffer_span(&partial->bytes));
+    deliver_whole(self, buffer_span(&partial->bytes), partial->is_compressed);
     buffer_finish(&partial->bytes);
     memory_free(partial);
 }
 
-static void refuse_message(struct websocket *self, enum websocket_metric row, enum disconnect_code code,
-                           const char *reason) {
-    metric_count(service_of(self->wsi)->metrics, row);
-    close_with(self, (uint16_t) code, reason);
+/* Of the frame that came last: lws lets only RSV1 through, and only where compression was agreed on. */
+static bool has_rsv1(struct websocket *self) {
+    return lws_get_reserved_bits(self->wsi) != 0;
 }
 
 static void on_receive(struct websocket *self, struct span piece) {
@@ -297,15 +356,19 @@ static void on_receive(struct websocket *self, struct span piece) {
     size_t rest_of_frame = lws_remaining_packet_payload(self->wsi);
     size_t before = self->partial == NULL ? 0 : self->partial->bytes.size;
     size_t limit = (size_t) config->message_size_max;
+    if (self->partial != NULL && self->partial->n_frames > 0 && has_rsv1(self)) {
+        refuse_message(self, WEBSOCKET_METRIC_CLOSED_COMPRESSION, DISCONNECT_PROTOCOL_ERROR, "rsv bits");
+        return;
+    }
     if (piece.size > limit - before || rest_of_frame > limit - before - piece.size) {
         refuse_message(self, WEBSOCKET_METRIC_CLOSED_TOO_BIG, DISCONNECT_TOO_BIG, "message too big");
         return;
     }
     if (self->partial == NULL && is_whole) {
-        deliver(self, piece);
+        deliver_whole(self, piece, has_rsv1(self));
         return;
     }
-    struct partial_message *partial = self->partial == NULL ? begin_partial(self) : self->partial;
+    struct partial_message *partial = self->partial == NULL ? begin_partial(self, has_rsv1(self)) : self->partial;
     buffer_append_span(&partial->bytes, piece);
     if (is_whole) {
         finish_partial(self);
@@ -345,7 +408,9 @@ static int on_socket_event(struct websocket *self, enum lws_callback_reasons rea
             on_receive(self, bytes);
         }
     } else if (reason == LWS_CALLBACK_RECEIVE_PONG) {
-        if (self->is_raw && !self->is_closing) {
+        if (has_rsv1(self)) {
+            refuse_message(self, WEBSOCKET_METRIC_CLOSED_COMPRESSION, DISCONNECT_PROTOCOL_ERROR, "rsv bits");
+        } else if (self->is_raw && !self->is_closing) {
             session_on_pong(self->session);
         }
     } else if (reason == LWS_CALLBACK_SERVER_WRITEABLE) {
@@ -358,44 +423,6 @@ static int on_socket_event(struct websocket *self, enum lws_callback_reasons rea
     return 0;
 }
 
-/* Plain HTTP. One request a connection that has a stream: what stands behind it is never read as anything. */
-static int on_http_event(struct websocket *self, struct lws *wsi, enum lws_callback_reasons reason, void *in,
-                         size_t size) {
-    struct websocket_service *service = service_of(wsi);
-    if (reason == LWS_CALLBACK_HTTP) {
-        if (self != NULL && self->stream != NULL) {
-            return -1;
-        }
-        if (self == NULL || !http_streams_has_path(service->streams, in)) {
-            return service->on_http(service->http_context, wsi, in);
-        }
-        bool is_emulation = strcmp(in, service->config->emulation_path) == 0; /* of a session that is there already */
-        int refused = is_emulation ? admission_judge_source(service, wsi) : admission_judge_stream(service, wsi);
-        return refused != 0 ? refused : http_streams_on_request(service->streams, wsi, in, &self->stream);
-    }
-    if (self == NULL || self->stream == NULL) {
-        return 0;
-    }
-    if (reason == LWS_CALLBACK_HTTP_BODY) {
-        return http_stream_on_body(self->stream, span_of(in, size));
-    }
-    if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION) {
-        return http_stream_on_body_end(self->stream);
-    }
-    if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
-        http_stream_on_writable(self->stream);
-    } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
-        http_stream_on_closed(&self->stream);
-    }
-    return 0;
-}
-
-static bool is_http_event(enum lws_callback_reasons reason) {
-    return reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_HTTP_BODY ||
-           reason == LWS_CALLBACK_HTTP_BODY_COMPLETION || reason == LWS_CALLBACK_HTTP_WRITEABLE ||
-           reason == LWS_CALLBACK_CLOSED_HTTP;
-}
-
 static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
     struct websocket *self = user;
     if (lws_guard_check(wsi, reason) != LWS_GUARD_PASS) {
@@ -406,13 +433,17 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
         count_socket(wsi, reason == LWS_CALLBACK_WSI_CREATE);
     } else if (reason == LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS) {
         tls_server_prepare(&service_of(wsi)->tls, user); /* that is where lws gives the vhost's context */
-    } else if (is_http_event(reason)) {
-        return on_http_event(self, wsi, reason, in, size);
+    } else if (plain_http_is_event(reason)) {
+        return plain_http_on_event(service_of(wsi), wsi, reason, in, size, self == NULL ? NULL : &self->stream);
     } else if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
         drop_raw(service_of(wsi));
         return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
         self->wants_protobuf = asks_for_protobuf(wsi);
+    } else if (reason == LWS_CALLBACK_CONFIRM_EXTENSION_OKAY) {
+        return websocket_handshake_confirm(&self->handshake, wsi, service_of(wsi)->config->compression);
+    } else if (reason == LWS_CALLBACK_ADD_HEADERS) {
+        return self == NULL || self->is_open ? 0 : websocket_handshake_answer(&self->handshake, in);
     } else if (reason == LWS_CALLBACK_ESTABLISHED) {
         on_established(self, wsi);
     } else if (self != NULL && self->is_open) {
@@ -442,9 +473,11 @@ bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, ch
         {.name = NULL},
     };
     void *loops[1] = {loop};
+    websocket_compression_init(&self->compression);
     struct lws_context_creation_info info = {0};
     lws_guard_prepare_info(&info, loops);
     info.protocols = protocols;
+    info.extensions = websocket_extensions;                                  /* each is asked for: client.compression */
     info.max_http_header_pool += (unsigned short) self->config->streams_max; /* each keeps its headers' memory */
     info.user = self;
     if (self->tls.credentials != NULL) {
@@ -480,4 +513,5 @@ void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, vo
     self->vhost = NULL;
     drop_raw(self);
     lws_guard_close_context(&self->lws, loop, on_service_closed, context);
+    websocket_compression_finish(&self->compression);
 }

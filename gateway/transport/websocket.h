@@ -16,6 +16,7 @@
 #include "gateway/transport/source_limits.h"
 #include "gateway/transport/tls_server.h"
 #include "gateway/transport/transport.h"
+#include "gateway/transport/websocket_compression.h"
 
 #include <libwebsockets.h>
 #include <stdatomic.h>
@@ -51,6 +52,7 @@ struct websocket_service {
     struct lws_vhost *vhost;
     uint32_t connections; /* of this worker */
     bool wants_service;
+    struct websocket_compression compression;
     struct lws *raw_wsi; /* whose upgrade was let in last, of the raw endpoint, and what it asks for */
     struct raw_query raw_query;
 };
@@ -65,6 +67,9 @@ void websocket_service_flush(struct websocket_service *self);
 /* Drops every connection (session_on_closed comes inside the call); on_closed when the loop holds nothing any more. */
 void websocket_service_close(struct websocket_service *self, uv_loop_t *loop, void (*on_closed)(void *context),
                              void *context);
+
+/* hub_callbacks.frame_compressed; its context is the service. */
+payload_t *websocket_frame_publication(void *context, enum client_encoding encoding, struct span message);
 
 /* For admission.c: keeps what this request to the raw endpoint asks for until it is upgraded. False: it is malformed.
  */
@@ -87,12 +92,16 @@ enum websocket_metric {
     WEBSOCKET_METRIC_CLOSED_TOO_BIG,
     WEBSOCKET_METRIC_CLOSED_FRAGMENTS,
     WEBSOCKET_METRIC_CLOSED_MESSAGE_TIMEOUT,
+    WEBSOCKET_METRIC_CLOSED_COMPRESSION,
     WEBSOCKET_METRIC_CLOSE_TIMEOUTS,
     WEBSOCKET_METRIC_MESSAGES_IN,
     WEBSOCKET_METRIC_BYTES_IN,
     WEBSOCKET_METRIC_WRITES,
     WEBSOCKET_METRIC_BYTES_OUT,
     WEBSOCKET_METRIC_BACKLOGS,
+    WEBSOCKET_METRIC_COMPRESSING,
+    WEBSOCKET_METRIC_COMPRESSED,
+    WEBSOCKET_METRIC_INFLATED,
     WEBSOCKET_METRICS
 };
 extern const struct metric_description websocket_metric_table[WEBSOCKET_METRICS];

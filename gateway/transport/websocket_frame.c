@@ -4,7 +4,7 @@
 
 #include "gateway/protocol/client_protocol_raw.h"
 
-enum { FINAL = 0x80, SIZE_7_MAX = 125, SIZE_16 = 126, SIZE_64 = 127, CLOSE_REASON_MAX = 123 };
+enum { FINAL = 0x80, RSV1 = 0x40, SIZE_7_MAX = 125, SIZE_16 = 126, SIZE_64 = 127, CLOSE_REASON_MAX = 123 };
 
 static void put_big_endian(uint8_t *at, uint64_t value, unsigned n_bytes) {
     for (unsigned i = 0; i < n_bytes; i++) {
@@ -29,9 +29,10 @@ size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], en
     return 10;
 }
 
-payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message) {
+static payload_t *make_frame(uint8_t bits, enum websocket_opcode opcode, struct span message) {
     uint8_t header[WEBSOCKET_FRAME_HEADER_MAX];
     size_t header_size = websocket_frame_header(header, opcode, message.size);
+    header[0] |= bits;
     uint8_t *data;
     payload_t *frame = payload_new_uninitialised(header_size + message.size, &data);
     memcpy(data, header, header_size);
@@ -39,6 +40,10 @@ payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span mes
         memcpy(data + header_size, message.data, message.size);
     }
     return frame;
+}
+
+payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message) {
+    return make_frame(0, opcode, message);
 }
 
 /* A frame for each record. */
@@ -57,11 +62,17 @@ static payload_t *frame_records(struct span records) {
     return payload;
 }
 
+static enum websocket_opcode opcode_of(enum client_encoding encoding) {
+    return client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT;
+}
+
 payload_t *websocket_frame_message(enum client_encoding encoding, struct span message) {
-    if (client_encoding_is_raw(encoding)) {
-        return frame_records(message);
-    }
-    return websocket_frame_payload(client_codec_of(encoding)->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, message);
+    return client_encoding_is_raw(encoding) ? frame_records(message)
+                                            : websocket_frame_payload(opcode_of(encoding), message);
+}
+
+payload_t *websocket_frame_compressed(enum client_encoding encoding, struct span compressed) {
+    return make_frame(RSV1, opcode_of(encoding), compressed);
 }
 
 /* The longest prefix within the limit that does not end inside a UTF-8 character. */

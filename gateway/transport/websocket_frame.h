@@ -23,6 +23,8 @@ size_t websocket_frame_header(uint8_t ret_header[WEBSOCKET_FRAME_HEADER_MAX], en
 payload_t *websocket_frame_payload(enum websocket_opcode opcode, struct span message);
 /* The same for what a session says in its encoding: transport_methods.frame, for session_environment_init. */
 payload_t *websocket_frame_message(enum client_encoding encoding, struct span message);
+/* The same of what websocket_deflate_message made of it (RSV1, RFC 7692 6); not of the raw encodings. */
+payload_t *websocket_frame_compressed(enum client_encoding encoding, struct span compressed);
 /* A close frame: status and reason, cut to 123 bytes at a character boundary. */
 payload_t *websocket_close_payload(uint16_t code, const char *reason);
 

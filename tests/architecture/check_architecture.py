@@ -94,6 +94,7 @@ LIBRARY_FILES = {
     "yaml.h": ["base/config_", "tests/"],
     "openssl": ["base/token", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
+    "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
     "client_protocol.pb-c.h": ["gateway/protocol/client_protocol_protobuf", "tests/"],
     "protobuf-c": ["gateway/protocol/client_protocol_protobuf", "tests/"],

@@ -22,7 +22,7 @@ PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/ga
 CONFIGS = ["broker/broker_config.c", "gateway/gateway_config.c"]
 # Numbers that bound nothing that piles up.
 NO_BOUNDS = {"broker.shards", "broker.partitions", "internal.port", "http.port", "http_api.port", "gateway.workers", "redis.confirm_replicas",
-             "client.history_limit_max"}
+             "client.history_limit_max", "client.compression_min_size"}
 # Which test reaches a bound, and what it says there.
 REACHED = {
     "broker.inbox_messages": ("tests/integration/test_engine_redis_bounds.c", "inbox_messages = 20"),

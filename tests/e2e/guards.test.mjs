@@ -68,7 +68,7 @@ test('client.handshakes_per_second: a storm is let in at that rate, the rest get
   for (const { socket } of outcomes) socket?.destroy();
 });
 
-test('permessage-deflate is not agreed to, however it is offered, and a compressed frame ends its connection', async () => {
+test('permessage-deflate is not agreed to where it is off, however it is offered, and a compressed frame ends its connection', async () => {
   const gateway = await world.gateway({ brokers: [broker] });
   const socket = await rawSocket(gateway.url, { perMessageDeflate: true });
   assert.equal(socket.extensions, '');

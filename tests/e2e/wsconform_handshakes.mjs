@@ -1,4 +1,4 @@
-/* What an opening handshake has to be (RFC 6455 4.1, 4.2) and what comes of extensions and subprotocols (9, 11.3; permessage-deflate is off,
+/* What an opening handshake has to be (RFC 6455 4.1, 4.2) and what comes of extensions and subprotocols (9, 11.3; permessage-deflate is off here, wsconform_compression.mjs has it on,
  * so no offer is ever accepted). A case: [name, the request, UPGRADED or REFUSED, what else the answer has to have]. */
 import { KEY, acceptOf } from './wsconform_wire.mjs';
 

@@ -123,7 +123,11 @@ static wire_broker_t *new_broker(const char *endpoint, const char *id) {
 }
 
 static void start(void) {
-    static const struct hub_callbacks callbacks = {on_joined, on_join_failed, deliver, on_lost, frame};
+    static const struct hub_callbacks callbacks = {.on_joined = on_joined,
+                                                   .on_join_failed = on_join_failed,
+                                                   .deliver = deliver,
+                                                   .on_lost = on_lost,
+                                                   .frame = frame};
     gateway_bench_start(&bench);
     hub = hub_new(bench.requests, bench.metrics, bench.wheel, &callbacks);
 }

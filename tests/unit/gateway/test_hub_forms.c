@@ -70,6 +70,16 @@ static payload_t *frame(enum client_encoding encoding, struct span message) {
     return payload_new(message);
 }
 
+static unsigned n_compressed;
+
+/* Stands for a compressed frame. */
+static payload_t *frame_compressed(void *context, enum client_encoding encoding, struct span message) {
+    assert_ptr_equal(context, &bench);
+    (void) encoding;
+    n_compressed++;
+    return payload_new(message);
+}
+
 #define AWAIT(condition)                                                                                               \
     do {                                                                                                               \
         uint64_t deadline_ms_ = clock_monotonic_ms() + DEADLINE_MS;                                                    \
@@ -85,11 +95,14 @@ static int set_up(void **state) {
                                                    .on_join_failed = on_join_failed,
                                                    .deliver = deliver,
                                                    .on_lost = on_lost,
-                                                   .frame = frame};
+                                                   .frame = frame,
+                                                   .frame_compressed = frame_compressed,
+                                                   .frame_context = &bench};
     (void) state;
     gateway_bench_init(&bench);
     memset(viewers, 0, sizeof viewers);
     n_framed = 0;
+    n_compressed = 0;
     broker = wire_broker_new(&(struct wire_broker_settings){.zmq_context = bench.zmq_context,
                                                             .endpoint = "inproc://a",
                                                             .id = "broker-a",
@@ -185,6 +198,32 @@ static void each_form_is_encoded_once(void **state) {
                                : "{\"push\":{\"channel\":\"news\",\"pub\":{\"data\":{\"a\":1},\"offset\":10}}}");
         assert_ptr_equal(viewers[i].framed, viewers[i % 4].framed);
     }
+}
+
+static void a_publication_is_compressed_once_for_all_who_take_it_so_and_joins_never(void **state) {
+    (void) state;
+    for (size_t i = 0; i < VIEWERS; i++) {
+        viewers[i].member.encoding = i % 2 == 0 ? CLIENT_ENCODING_JSON : CLIENT_ENCODING_PROTOBUF;
+        viewers[i].member.is_compressed = i >= VIEWERS / 3;
+        viewers[i].member.wants_presence_events = true;
+    }
+    join_all(VIEWERS, WIRE_SUBSCRIBED_HISTORY);
+    push(10, "{\"a\":1}");
+    AWAIT(viewers[VIEWERS - 1].n_delivered == 1);
+    assert_int_equal(n_framed, 2);
+    assert_int_equal(n_compressed, 2);
+    for (size_t i = VIEWERS / 3; i < VIEWERS; i++) {
+        assert_ptr_equal(viewers[i].framed, viewers[VIEWERS - 2 + i % 2].framed);
+        assert_ptr_not_equal(viewers[i].framed, viewers[i % 2].framed);
+        expect_last(&viewers[i], 1, "{\"push\":{\"channel\":\"news\",\"pub\":{\"data\":{\"a\":1},\"offset\":10}}}");
+    }
+    struct buffer info = BUFFER_EMPTY;
+    wire_append_client_info(&info, &(struct wire_client_info){.user = SPAN_LITERAL("u"), .client = SPAN_LITERAL("c")});
+    wire_encode_join(wire_broker_batch(broker), &(struct wire_join){.handle = handle, .info = buffer_span(&info)});
+    wire_broker_send(broker, 0, 1);
+    buffer_finish(&info);
+    AWAIT(viewers[VIEWERS - 1].n_delivered == 2);
+    assert_int_equal(n_compressed, 2);
 }
 
 static void joins_carry_the_id_too_and_another_channel_has_another_one(void **state) {
@@ -412,6 +451,8 @@ static void who_excludes_its_own_gets_that_of_others_and_is_patched_right(void *
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_form_is_encoded_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_publication_is_compressed_once_for_all_who_take_it_so_and_joins_never, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(joins_carry_the_id_too_and_another_channel_has_another_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_is_whole_then_one_patch_serves_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_joins_later_gets_a_whole_one_first, set_up, tear_down),

@@ -33,6 +33,16 @@ static void a_frame_is_header_and_message_unmasked(void **state) {
     payload_unref(&binary);
 }
 
+static void a_compressed_frame_says_so(void **state) {
+    (void) state;
+    payload_t *text = websocket_frame_compressed(CLIENT_ENCODING_JSON, SPAN_LITERAL("\xf2H\x00"));
+    assert_true(span_equal(payload_span(text), SPAN_LITERAL("\xc1\x03\xf2H\x00")));
+    payload_unref(&text);
+    payload_t *binary = websocket_frame_compressed(CLIENT_ENCODING_PROTOBUF, SPAN_LITERAL("\x00"));
+    assert_true(span_equal(payload_span(binary), SPAN_LITERAL("\xc2\x01\x00")));
+    payload_unref(&binary);
+}
+
 static void a_large_message_is_copied_whole(void **state) {
     (void) state;
     size_t size = 70000;
@@ -81,6 +91,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_header_uses_the_shortest_size_field),
         cmocka_unit_test(a_frame_is_header_and_message_unmasked),
+        cmocka_unit_test(a_compressed_frame_says_so),
         cmocka_unit_test(a_large_message_is_copied_whole),
         cmocka_unit_test(a_close_frame_has_status_and_reason),
         cmocka_unit_test(a_long_reason_is_cut_between_characters),

@@ -45,6 +45,7 @@ export class Run {
     this.world.heal();
     await this.unasked(primaries, from);
     await sleep(Math.max(1000, this.seconds * 1000 - (performance.now() - began)));
+    this.say('publishers_stop', {});
     for (const publisher of publishers) publisher.stop instanceof Function ? publisher.stop() : (publisher.stop = true);
     await Promise.all(publishers.map((publisher) => publisher.done));
     for (const each of readers) each.churn = 0;

@@ -47,10 +47,10 @@ function drawServerFaults(dice, kinds, seconds) {
   return list;
 }
 
-/* Two at most, whatever else is about: most of them take longer than others do. */
-function drawOtherFaults(dice, kinds, seconds) {
+/* Two at most beside others, for most of them take longer; three where there are no others. */
+function drawOtherFaults(dice, kinds, seconds, isAlone) {
   const list = [];
-  for (let n = dice.pick([0, 1, 1, 2]); list.length < n;) {
+  for (let n = isAlone ? 3 : dice.pick([0, 1, 1, 2]); list.length < n;) {
     const [kind, at] = [pickKind(dice, kinds), dice.below(6)];
     list.push({ kind, at, target: FAULTS[kind].target(at % 2, at), start: Math.round(dice.between(100, seconds * 500)), ms: Math.round(dice.between(300, 3500)), seed: dice.below(1e9) });
   }
@@ -65,6 +65,6 @@ export function schedule({ seed, world, number, seconds, wanted }) {
   const [ofServers, others] = [kinds.filter((kind) => !isOther(kind)), kinds.filter(isOther)];
   return [
     ...(ofServers.length > 0 ? drawServerFaults(diceFor(seed, world, number), ofServers, seconds) : []),
-    ...(others.length > 0 ? drawOtherFaults(diceFor(seed + 0.5, world, number), others, seconds) : []),
+    ...(others.length > 0 ? drawOtherFaults(diceFor(seed + 0.5, world, number), others, seconds, ofServers.length === 0) : []),
   ];
 }

@@ -331,6 +331,7 @@ const PERMITTED = [
     h.guest('slow-reader').promised(5000, 16000);
     h.events.push({ at: h.now, type: 'stall', who: 'torture', ms: 8000 });
   }],
+  ['a silence after the publishers have stopped', (h) => { h.add('publishers_stop', {}).publish('k7', 7).add('disc', { sid: 'x', why: 'over' }, 5000).both('E', 7, 'k7'); }],
   ['a silence that is ours', (h) => {
     h.add('disc', { sid: 'x', why: 'over' }, 2500).publish('k7', 7).both('E', 7, 'k7');
     h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 1000 });

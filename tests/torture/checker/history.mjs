@@ -13,6 +13,7 @@
  *   sign {who, what}                            a program of ours said that something is wrong: in its log, or by its health
  *   unconfirmable {edge: begin | end, scope?}   no replica can confirm anything, as whoever made it so has seen; all: Redis answers nothing
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
+ *   publishers_stop {}                          from now on only canaries are sent
  *   stall {who, ms}                             whoever should have run waited for a processor until now
  *   promise {id, what, ms}, kept {id}           what has to be so within a time, and that it is
  *   open {sid, user, client}                    a guest (a client that a fault brought) was let in

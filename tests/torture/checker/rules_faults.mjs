@@ -54,6 +54,7 @@ const spent = (faults) => faults.reduce((sum, fault) => sum + (fault.mild ? 0 : 
 export function checkSilence({ events, bounds, add, allowance, figures }) {
   const heard = new Map();
   for (const event of events) {
+    if (event.type === 'publishers_stop') heard.clear();
     if (event.type !== 'recv') continue;
     const last = heard.get(event.ch);
     heard.set(event.ch, event.at);

@@ -7,7 +7,8 @@ import { CLIENT_MS } from '../worlds/world.mjs';
 import { packetsOf, whyNoNetwork } from './network.mjs';
 import { holdLess, isOpen, whyNotLess } from './sockets.mjs';
 
-const SLACK_MS = 2000; // beyond what the settings say: one look-out, one close
+const SLACK_MS = 2000; // beyond what the settings say
+const GOODBYE_MS = 5000; // so long a gateway waits for the answer to its close, which does not come from these
 const BACK_MS = 30000; // a storm
 const REVOKED_MS = 2000;
 
@@ -35,7 +36,7 @@ async function slowReaders(ctx, { at, dice }) {
     await sleep(300);
     const isFed = arrived() > ENOUGH; // else another fault has kept it from them
     const isShut = (guest) => !isOpen(gateway.port, guest.port);
-    if (isFed) await inTime('clients that read nothing are closed', CLIENT_MS.stall + SLACK_MS, () => list.slice(1).every(isShut));
+    if (isFed) await inTime('clients that read nothing are closed', CLIENT_MS.stall + GOODBYE_MS + SLACK_MS, () => list.slice(1).every(isShut));
     clearInterval(sips);
     for (const guest of list) guest.readOn();
     await comeIn(ctx, list);
@@ -74,7 +75,7 @@ async function halfOpen(ctx, { at, dice }) {
   const ports = list.map((guest) => guest.port);
   const lift = isMute ? () => {} : packetsOf(ports);
   try {
-    await inTime('clients that answer nothing are closed', CLIENT_MS.ping + CLIENT_MS.pong + SLACK_MS, () => !ports.some((port) => isOpen(gateway.port, port)));
+    await inTime('clients that answer nothing are closed', CLIENT_MS.ping + CLIENT_MS.pong + GOODBYE_MS + SLACK_MS, () => !ports.some((port) => isOpen(gateway.port, port)));
   } finally {
     lift();
   }

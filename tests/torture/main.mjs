@@ -80,7 +80,7 @@ async function torture(name, first) {
       keep(world, name, number, result);
     }
   } catch (error) {
-    summary.fail(`${name}: ${error.stack}`);
+    summary.fail(`${name}: ${error.stack ?? JSON.stringify(error)}`); // the SDK's have none
     for (const program of world.kit.programs) if (program.exited && program.log) note(`${program.name} ended ${JSON.stringify(program.exited)}: ${program.log().slice(-800)}`);
   } finally {
     sampler?.stop();

@@ -229,6 +229,8 @@ const PLANTED = [
     h.guest('slow-reader').add('stops', { sid: 'a' }).publish('k7', 7).both('E', 7, 'k7');
     nth(h.events, { type: 'recv', sid: 'b', off: 7 }, 0).at += 4000 * MS;
   }],
+  ['a connection that says nothing in time, though we had time', 'matrix', (h) => { h.add('disc', { sid: 'a', code: 3012 }); }],
+  ['a command without an answer', 'matrix', (h) => { h.add('disc', { sid: 'a', code: 1006, why: 'no answer' }); }],
   ['a connection of somebody else that a slow one ends', 'matrix', (h) => { h.guest('slow-reader').add('disc', { sid: 'a', code: 3008 }); }],
   ['a guest that is closed by a code of another fault', 'matrix', (h) => { h.guest('token-expiry').add('disc', { sid: 'guest-1.0', code: 3008 }); }],
   ['a storm that ends connections', 'matrix', (h) => { h.guest('reconnect-storm').add('disc', { sid: 'guest-1.0', code: 3012 }); }],
@@ -332,6 +334,10 @@ const PERMITTED = [
     h.events.push({ at: h.now, type: 'stall', who: 'torture', ms: 8000 });
   }],
   ['a silence after the publishers have stopped', (h) => { h.add('publishers_stop', {}).publish('k7', 7).add('disc', { sid: 'x', why: 'over' }, 5000).both('E', 7, 'k7'); }],
+  ['connections that end because we had no time', (h) => {
+    for (const event of [{ code: 3012 }, { code: 3008 }, { code: 1006, why: 'no answer' }]) h.add('disc', { sid: 'a', ...event });
+    h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 2500 });
+  }],
   ['a silence that is ours', (h) => {
     h.add('disc', { sid: 'x', why: 'over' }, 2500).publish('k7', 7).both('E', 7, 'k7');
     h.events.push({ at: h.now - 100 * MS, type: 'stall', who: 'torture', ms: 1000 });

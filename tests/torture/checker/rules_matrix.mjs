@@ -8,9 +8,12 @@ const OWN = new Set(['churn', 'over']);
 /* A client that a fault brought ends as that fault says; by another one as everybody may. */
 const mayEnd = (fault, { sid, code }) => (fault.guests && sid.startsWith(fault.guests) ? fault.closes.includes(code) : fault.cuts);
 
-/* What a client is closed for that says nothing, or reads nothing: here it was we who had no time to. code → [within ms, waited ms] */
-const FOR_OUR_LATENESS = new Map([[3012, [8000, 1000]], [3008, [2000, 300]]]);
-const isOurs = ({ at, code }, stalled) => FOR_OUR_LATENESS.has(code) && stalled(at - FOR_OUR_LATENESS.get(code)[0] * 1e6, at) > FOR_OUR_LATENESS.get(code)[1] * 1e6;
+/* What a client is closed for that says nothing, or reads nothing: here it was we who had no time to. code, or why we left → [within ms, waited ms] */
+const FOR_OUR_LATENESS = new Map([[3012, [8000, 1000]], [3008, [2000, 300]], ['no answer', [10000, 2000]]]);
+function isOurs({ at, code, why }, stalled) {
+  const [within, waited] = FOR_OUR_LATENESS.get(why ?? code) ?? [0, Infinity];
+  return stalled(at - within * 1e6, at) > waited * 1e6;
+}
 
 export function checkMatrix({ events, add, around, stalled }) {
   for (const event of events) {

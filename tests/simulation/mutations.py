@@ -76,6 +76,7 @@ SCENARIO_SOURCES = {
     "lease-not-followed": ("broker/shard_events.c", "        shard_resync(peer, NULL, 0);", "        (void) peer;"),
     "lease-number-not-compared": ("broker/gateway_leases.c", "(number == 0 || number == live)", "(number == 0 || live > 0)"),
     "refused-presence-given-up": ("broker/redis/redis_appends.c", "        redis_refused_keep(self, batch);\n", ""),
+    "one-replica-enough": ("broker/redis/redis_node.c", "    return up == 0 ? 1 : up;", "    return up > 0 ? 1 : 1;"),
     "ghosts-not-swept": ("broker/channel_presence.c",
                          "self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), client);", "(void) client;"),
     "members-not-asked-for-after-opening": ("broker/shard.c", "shard_resync(entry->peer, self->doubtful, self->n_doubtful);",

@@ -504,6 +504,7 @@ static const struct scenario scenarios[] = {
     {"partition_moved_under_load", partition_moved_under_load},
     {"partition_moved_and_told_late", partition_moved_and_told_late},
     {"topic_taken_back_before_a_cut", topic_taken_back_before_a_cut},
+    {"replica_that_comes_back_is_waited_for", replica_that_comes_back_is_waited_for},
 };
 
 int main(int argc, char **argv) {

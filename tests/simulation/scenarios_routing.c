@@ -138,3 +138,35 @@ void topic_taken_back_before_a_cut(void) {
     expect(is_at(session, 4));
     end();
 }
+
+/* A replica that was away is up again, as the Sentinels see it, while it is still being copied; they may promote it then.
+ * What is published meanwhile waits for it, and is acked when it has everything: so its promotion takes nothing back. */
+void replica_that_comes_back_is_waited_for(void) {
+    begin_routed(MODEL_SENTINELS, WORLD_SAFE, 3, 1);
+    int session = join(0, 0);
+    publish_many(0, 5);
+    model_kill(server(2));
+    pass(4000); /* the broker has heard that it is down */
+    int away = world_publish(0, 0, -1, true, 1);
+    pass(1000);
+    expect(is_ok(away));
+    model_restart(server(2), MODEL_KEEPS_ALL, 0);
+    server(2)->link_cut_us = sim_now_us() + 6 * SECOND;
+    pass(2000);
+    int meanwhile = world_publish(0, 0, -1, true, 1);
+    pass(1000);
+    expect(!world_is_done(meanwhile));
+    pass(2000);
+    expect(world_result(meanwhile)->outcome == PUBLISH_UNKNOWN);
+    pass(2000); /* it has been copied */
+    world_publish_again(meanwhile);
+    pass(500);
+    expect(is_ok(meanwhile) && world_result(meanwhile)->position.offset == 7);
+    struct position before = position_of(session);
+    model_kill(server(0));
+    fail_over(2);
+    pass(3000);
+    struct position after = position_of(session);
+    expect(is_at(session, 7) && epoch_equal(&after.epoch, &before.epoch));
+    end();
+}

@@ -7,5 +7,6 @@ void sentinel_of_yesterday(void);
 void partition_moved_under_load(void);
 void partition_moved_and_told_late(void);
 void topic_taken_back_before_a_cut(void);
+void replica_that_comes_back_is_waited_for(void);
 
 #endif

@@ -2,7 +2,8 @@
  *
  *   engine_redis.c      methods, ticks, start and close               redis_leases.c    gateways' leases
  *   redis_routing.c     which node serves which partition             redis_tops.c      which channels missed something
- *   redis_node.c        one server: links, its examination            redis_reads.c     load, remove, presence
+ *   redis_node.c        one server: links                             redis_examination.c   what it is asked first
+ *   redis_reads.c       load, remove, presence                        redis_loaded.c    what a load brought
  *   redis_partition.c   state machine, order, the topic               redis_gate.c      what waits for its confirmation
  *   redis_appends.c     own batches, out and back                     redis_tell.c      applied → events, completions
  *   redis_queue.c       what waits to be sent, deadlines              redis_answers.c   what is answered without Redis
@@ -279,16 +280,22 @@ void redis_routing_doubt(struct engine_redis *self);
 /* The partition whose topic's slot a MOVED speaks of; taken as redis_routing_take_error. NULL: none of ours. */
 struct redis_partition *redis_routing_moved_topic(struct engine_redis *self, struct span text);
 
+/* ---- redis_examination.c ---- */
+/* Asks the server all that has to be known of it: redis_node_become_ready, or its command link is dropped. */
+void redis_node_examine(struct redis_node *self);
+/* Reads the server's replid with the commands of this turn. */
+void redis_node_ask_replid(struct redis_node *self);
+
 /* ---- redis_node.c ---- */
 struct redis_node *redis_node_new(struct engine_redis *engine, const struct redis_address *address);
 void redis_node_close(struct redis_node *self); /* engine_redis_part_closed later, where the engine closes */
 void redis_node_flush(struct redis_node *self);
+/* The examination found nothing against the server: its partitions are served from now on. */
+void redis_node_become_ready(struct redis_node *self);
 /* The pub/sub link where there is none yet: the server was examined, and a partition lives here. */
 void redis_node_listen(struct redis_node *self);
 /* The confirm link, made where there is none yet. */
 redis_confirm_t *redis_node_confirm(struct redis_node *self);
-/* Reads the server's replid with the commands of this turn. */
-void redis_node_ask_replid(struct redis_node *self);
 static inline bool redis_node_hears(const struct redis_node *self) {
     return self->pubsub != NULL && redis_pubsub_is_up(self->pubsub);
 }

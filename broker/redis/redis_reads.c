@@ -13,24 +13,16 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "broker/redis/link/redis_request.h"
+#include "broker/redis/redis_loaded.h"
 
 enum { EPOCH_SEED_LENGTH = 13 };
 
 enum read_kind { READ_LOAD, READ_REMOVE, READ_PRESENCE };
 
-struct loaded {
-    struct position top;
-    uint64_t oldest;
-    payload_t **publications;
-    uint32_t n;
-    size_t bytes;
-    bool has_hole; /* an entry is missing between two, or is not ours */
-};
-
 struct redis_read {
-    struct list_link link;    /* in its partition's reads while it waits */
-    struct redis_gated gated; /* while its answer is to be confirmed */
-    struct loaded loaded;     /* that answer */
+    struct list_link link;      /* in its partition's reads while it waits */
+    struct redis_gated gated;   /* while its answer is to be confirmed */
+    struct redis_loaded loaded; /* that answer */
     struct redis_partition *partition;
     struct redis_channel *channel; /* pinned */
     enum read_kind kind;
@@ -64,17 +56,9 @@ static void finish(struct redis_read *self, enum engine_outcome outcome) {
     }
 }
 
-static void drop_publications(struct loaded *loaded) {
-    for (uint32_t i = 0; i < loaded->n; i++) {
-        payload_unref(&loaded->publications[i]);
-    }
-    memory_free(loaded->publications);
-    *loaded = (struct loaded){.n = 0};
-}
-
 static void destroy(struct redis_read *self) {
     check(self->is_answered, "a read without its completion");
-    drop_publications(&self->loaded);
+    redis_loaded_drop(&self->loaded);
     list_remove(&self->link);
     redis_channels_unpin(self->partition->engine->channels, self->channel);
     memory_free(self);
@@ -96,65 +80,6 @@ static void wait_again(struct redis_read *self) {
 
 /* ---- answers of load ---- */
 
-static payload_t *decode_entry(struct span entry, uint64_t offset) {
-    struct span encoded;
-    if (!redis_entry_parse(entry, &encoded)) {
-        return NULL;
-    }
-    uint8_t *bytes = NULL;
-    payload_t *publication = payload_new_uninitialised(encoded.size, &bytes);
-    memcpy(bytes, encoded.data, encoded.size);
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[i] = (uint8_t) (offset >> (8 * i));
-    }
-    return publication;
-}
-
-static bool parse_load_head(struct span bytes, struct loaded *ret_loaded) {
-    struct cursor cursor = cursor_of(bytes);
-    bool is_ok = cursor_u8(&cursor) == 'O';
-    cursor_u64(&cursor); /* seq: the order is not this read's business */
-    ret_loaded->top.epoch = epoch_from(cursor_bytes(&cursor, EPOCH_LENGTH));
-    ret_loaded->top.offset = cursor_u64(&cursor);
-    ret_loaded->oldest = cursor_u64(&cursor);
-    return is_ok && cursor_is_done(&cursor);
-}
-
-static void collect(const struct engine_read *request, const struct redis_reply *reply, struct loaded *loaded) {
-    size_t n = (reply->n - 1) / 2;
-    loaded->publications = n == 0 ? NULL : memory_alloc_array(n, sizeof(payload_t *));
-    uint64_t expected = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t offset = 0;
-        bool is_number = span_parse_u64(redis_reply_string(&reply->elements[1 + 2 * i]), &offset);
-        payload_t *publication =
-            is_number ? decode_entry(redis_reply_string(&reply->elements[2 + 2 * i]), offset) : NULL;
-        if (publication == NULL || (i > 0 && offset != expected)) {
-            loaded->has_hole = true;
-        }
-        if (publication != NULL) {
-            loaded->publications[loaded->n++] = publication;
-            loaded->bytes += payload_footprint(publication);
-        }
-        expected = request->reverse ? offset - 1 : offset + 1;
-    }
-}
-
-static bool is_complete(const struct engine_read *request, const struct loaded *loaded) {
-    uint64_t since = request->since.offset;
-    if (!request->has_since || request->reverse || since > loaded->top.offset || loaded->has_hole) {
-        return false;
-    }
-    if (since == loaded->top.offset) {
-        return true;
-    }
-    if (request->limit == 0 || since + 1 < loaded->oldest || loaded->n == 0) {
-        return false;
-    }
-    struct cursor first = cursor_of(payload_span(loaded->publications[0]));
-    return cursor_u64(&first) == since + 1;
-}
-
 /* A position of ours that Redis is behind of: the shard has to look, with that position as evidence. */
 static void learn(struct redis_read *self, const struct position *top) {
     struct engine_redis *engine = self->partition->engine;
@@ -167,16 +92,16 @@ static void learn(struct redis_read *self, const struct position *top) {
 
 static void answer_load(struct redis_read *self) {
     struct engine_read *request = self->request.load;
-    struct loaded *loaded = &self->loaded;
+    struct redis_loaded *loaded = &self->loaded;
     request->top = loaded->top;
     request->epoch_matches = !request->has_since || epoch_is_empty(&request->since.epoch) ||
                              epoch_equal(&request->since.epoch, &loaded->top.epoch);
     if (!request->epoch_matches) {
         const struct position top = loaded->top;
-        drop_publications(loaded);
+        redis_loaded_drop(loaded);
         loaded->top = top;
     }
-    request->complete = request->epoch_matches && is_complete(request, loaded);
+    request->complete = request->epoch_matches && redis_loaded_is_complete(request, loaded);
     request->n_publications = loaded->n;
     request->publications = loaded->publications;
     bool is_no = request->has_since && !request->reverse && !request->complete;
@@ -210,12 +135,12 @@ static void tell_when_sure(struct redis_read *self) {
 }
 
 static void on_loaded(struct redis_read *self, const struct redis_reply *reply) {
-    if (!parse_load_head(redis_reply_string(&reply->elements[0]), &self->loaded)) {
+    if (!redis_loaded_parse_head(redis_reply_string(&reply->elements[0]), &self->loaded)) {
         fail(self, ENGINE_CORRUPT);
         return;
     }
     if (!self->is_answered) {
-        collect(self->request.load, reply, &self->loaded);
+        redis_loaded_collect(self->request.load, reply, &self->loaded);
     }
     tell_when_sure(self);
 }
@@ -232,7 +157,7 @@ void redis_reads_confirmed(struct redis_gated *gated) {
 
 void redis_reads_again(struct redis_gated *gated) {
     struct redis_read *self = read_of(gated);
-    drop_publications(&self->loaded);
+    redis_loaded_drop(&self->loaded);
     wait_again(self);
 }
 

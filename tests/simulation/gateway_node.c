@@ -14,7 +14,7 @@ void gateways_begin(int n) {
         struct gateway *gateway = &gateway_world.gateways[i];
         snprintf(gateway->id, sizeof gateway->id, "gateway-%d", i);
         gateway->boot_nonce = random_u64();
-        gateway->rank = sim_random();
+        gateway->rank = gateway->boot_nonce;
         gateway->credit_frames = WIRE_CREDIT_FRAMES;
         for (int j = 0; j < BROKERS_MAX; j++) {
             gateway->lanes[j] = (struct lane){.gateway = i, .broker = j};

@@ -1,13 +1,13 @@
 /* The parts of engine_redis share one struct; nobody else includes this.
  *
- *   engine_redis.c      methods, ticks, start and close               redis_leases.c    gateways' leases
+ *   engine_redis.c      methods, start and close                      redis_leases.c    gateways' leases
  *   redis_routing.c     which node serves which partition             redis_tops.c      which channels missed something
- *   redis_node.c        one server: links                             redis_examination.c   what it is asked first
+ *   redis_node.c        one server: links                             redis_examination.c   what it is asked
  *   redis_reads.c       load, remove, presence                        redis_loaded.c    what a load brought
  *   redis_partition.c   state machine, order, the topic               redis_gate.c      what waits for its confirmation
  *   redis_appends.c     own batches, out and back                     redis_tell.c      applied → events, completions
  *   redis_queue.c       what waits to be sent, deadlines              redis_answers.c   what is answered without Redis
- *   redis_refused.c     presence that Redis refused, to be tried again
+ *   redis_refused.c     presence that Redis refused, for another try  redis_ticks.c     what comes round by time
  *   redis_renewals.c    epochs of channels that rest                  redis_figures.c   metrics
  *   redis_watch.c       are the servers set up soundly?               engine_redis_settings.c   the configuration
  *
@@ -247,7 +247,6 @@ bool engine_redis_take_settings(struct engine_redis *self, const struct broker_c
 
 /* ---- engine_redis.c ---- */
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number);
-void engine_redis_note_hole(struct redis_partition *partition);
 /* Looks at the nodes, and tells the shard where the answer changed. */
 void engine_redis_tell_state(struct engine_redis *self);
 /* A part of the engine is gone: the last one ends it. */
@@ -358,6 +357,11 @@ void redis_queue_expire(struct redis_partition *self, uint64_t now_ms);
 bool redis_queue_passes_live(const struct redis_partition *self, const struct redis_item *item);
 /* Answers the item's request with other than ENGINE_OK, and counts it. */
 void redis_queue_answer(struct redis_partition *self, struct redis_item *item, enum engine_outcome outcome);
+
+/* ---- redis_ticks.c ---- */
+void engine_redis_note_hole(struct redis_partition *partition);
+/* Several times a second; timer->data: the engine. */
+void redis_ticks_on_tick(uv_timer_t *timer);
 
 /* ---- redis_refused.c ---- */
 /* Takes the presence changes out of a batch that Redis refused, and those that wait behind it. */

@@ -113,7 +113,7 @@ void partition_moved_and_told_late(void) {
 
 static void cut_links(int to) {
     for (int broker = 0; broker < brokers_count(); broker++) {
-        while (sim_network_any(broker, to) != NULL) {
+        while (sim_network_any(broker, to) != NULL && sim_failure() == NULL) {
             sim_network_cut(sim_network_any(broker, to));
             pass(1);
         }
@@ -128,19 +128,23 @@ void topic_taken_back_before_a_cut(void) {
     int session = join(2, 0);
     publish_many(2, 3);
     expect(is_at(session, 3));
-    model_topology_take_topics_back(server(GROUP_1));
-    pass(100);
-    cut_links(GROUP_1);
-    pass(5000);
-    int publication = publish(2, -1);
-    pass(500);
-    expect(is_ok(publication));
-    expect(is_at(session, 4));
+    for (unsigned i = 0; i < 10 && sim_failure() == NULL;
+         i++) { /* at every part of the second in which brokers look at their topics */
+        model_topology_take_topics_back(server(GROUP_1));
+        pass(50);
+        cut_links(GROUP_1);
+        pass(5000);
+        int publication = publish(2, -1);
+        pass(600);
+        expect(is_ok(publication));
+        expect(is_at(session, 4 + i));
+    }
     end();
 }
 
-/* A replica that was away is up again, as the Sentinels see it, while it is still being copied; they may promote it then.
- * What is published meanwhile waits for it, and is acked when it has everything: so its promotion takes nothing back. */
+/* A replica that was away is up again, as the Sentinels see it, while it is still being copied; they may promote it
+ * then. What is published meanwhile waits for it, and is acked when it has everything: so its promotion takes nothing
+ * back. */
 void replica_that_comes_back_is_waited_for(void) {
     begin_routed(MODEL_SENTINELS, WORLD_SAFE, 3, 1);
     int session = join(0, 0);

@@ -61,6 +61,8 @@ REACHED = {
     "http_api.answer_max": ("tests/e2e/http_api.test.mjs", "over http_api.answer_max"),
     "http_api.connections_max": ("tests/e2e/http_api.test.mjs", "over http_api.connections_max"),
     "http_api.parts_max": ("tests/e2e/http_api.test.mjs", "parts_max: 20"),
+    "http_api.channels_max": ("tests/e2e/commands.test.mjs", "channels_max: 50"),
+    "broker.commands_max": ("tests/integration/test_broker_commands.c", "commands_max: 2"),
     "client.connections_per_user": ("tests/e2e/guards.test.mjs", "client.connections_per_user=3"),
     "client.handshakes_per_second": ("tests/e2e/guards.test.mjs", "client.handshakes_per_second=20"),
     "gateway.memory_max": ("tests/e2e/guards.test.mjs", "memory_max"),

@@ -138,7 +138,11 @@ static void stop_broker(void) {
 }
 
 static int set_up(void **state) {
-    static const struct hub_callbacks callbacks = {on_joined, on_join_failed, deliver, on_lost, frame};
+    static const struct hub_callbacks callbacks = {.on_joined = on_joined,
+                                                   .on_join_failed = on_join_failed,
+                                                   .deliver = deliver,
+                                                   .on_lost = on_lost,
+                                                   .frame = frame};
     struct buffer errors = BUFFER_EMPTY;
     (void) state;
     log_set_level(LOG_LEVEL_ERROR);
@@ -407,7 +411,11 @@ static void remove_keys(void) {
 }
 
 static int set_up_on_tcp(void **state) {
-    static const struct hub_callbacks callbacks = {on_joined, on_join_failed, deliver, on_lost, frame};
+    static const struct hub_callbacks callbacks = {.on_joined = on_joined,
+                                                   .on_join_failed = on_join_failed,
+                                                   .deliver = deliver,
+                                                   .on_lost = on_lost,
+                                                   .frame = frame};
     struct buffer errors = BUFFER_EMPTY;
     (void) state;
     log_set_level(LOG_LEVEL_ERROR);

@@ -106,7 +106,11 @@ static void turn(void) {
     } while (0)
 
 static int set_up(void **state) {
-    static const struct hub_callbacks callbacks = {on_joined, on_join_failed, deliver, on_lost, frame};
+    static const struct hub_callbacks callbacks = {.on_joined = on_joined,
+                                                   .on_join_failed = on_join_failed,
+                                                   .deliver = deliver,
+                                                   .on_lost = on_lost,
+                                                   .frame = frame};
     struct buffer errors = BUFFER_EMPTY;
     char error[512] = "";
     (void) state;

@@ -88,7 +88,7 @@ static void on_beat(void *context, uint64_t link_epoch) {
         return;
     }
     struct gateway *gateway = gateway_of(lane);
-    bool renews = gateway_first_lane(gateway, gateway->rank) == lane;
+    bool renews = gateway_renews_everywhere || gateway_first_lane(gateway, gateway->rank) == lane;
     struct wire_beat beat = {.sent_us = sim_now_us(), .flags = (uint8_t) (renews ? WIRE_BEAT_RENEW_LEASE : 0)};
     lane_frame_added(lane, wire_encode_beat(lane_batch(lane), &beat));
     sim_after(BEAT_US, on_beat, lane, link_epoch);

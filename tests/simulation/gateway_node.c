@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 struct gateway_world gateway_world;
+bool gateway_renews_everywhere;
 
 void gateways_begin(int n) {
     memset(&gateway_world, 0, sizeof gateway_world);

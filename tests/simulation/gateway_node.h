@@ -34,6 +34,8 @@ bool gateway_is_dead(int gateway);
 void gateway_set_credit(int gateway, unsigned frames);
 /* It takes nothing that brokers send until then, and grants no new credit. */
 void gateway_slow(int gateway, uint64_t until_us);
+/* Every link keeps the lease, as with brokers of mode memory; else that of the broker which ranks first. */
+extern bool gateway_renews_everywhere;
 /* How often it was told LAGGING. */
 unsigned gateway_lagged(int gateway);
 

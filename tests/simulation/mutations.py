@@ -66,6 +66,14 @@ ROUTED = {
 # hole in them within the patience of a schedule. So it is taken away but from those that it is itself.
 COMPARED = {"forgotten-key-not-told"}
 
+# Rare: met within MOST only where gateways are spared, so that there is more of what meets them.
+STEADY = {"record-of-living-broker-dropped", "loading-channels-not-compared", "doubt-not-repeated-behind-gate"}
+
+
+def steady(name):
+    return ["--steady"] if name in STEADY else []
+
+
 # Too rare for seeds: found by a worked scenario.
 SCENARIO_SOURCES = {
     "result-of-another-reign-kept": ("broker/redis/redis_partition.c", "while (redis_gate_is_needed(self->engine) && (batch =",
@@ -113,11 +121,11 @@ def run(folder):
     missed = []
     for name, (own, pattern, replacement, durability) in SCRIPTS.items():
         count = ["--count", str(MOST), "--durability", durability]
-        if not run_one(name, [folder / "simulate", *count, "--patch", own, pattern, replacement]):
+        if not run_one(name, [folder / "simulate", *count, *steady(name), "--patch", own, pattern, replacement]):
             missed.append(name)
     for name, (_, _, _, durability) in SOURCES.items():
         compared = [] if name in COMPARED else ["--compared", "0"]
-        if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability, *compared]):
+        if not run_one(name, [folder / f"mutant_{name}", "--count", str(MOST), "--durability", durability, *steady(name), *compared]):
             missed.append(name)
     for name, (_, _, _, durability, topology) in ROUTED.items():
         count = ["--count", str(MOST), "--durability", durability, "--topology", topology]

@@ -40,7 +40,7 @@ enum fault_kind {
     FAULT_VIEWER_CUT_OFF,
     FAULT_SLOTS_MOVE,
 };
-enum { FAULTS = FAULT_SLOTS_MOVE + 1, FAULTS_OF_NAMED = FAULT_GATEWAY_SLOW + 1 };
+enum { FAULTS = FAULT_SLOTS_MOVE + 1, FAULTS_OF_NAMED = FAULT_GATEWAY_SLOW + 1, FAULTS_OF_GATEWAYS = 2 };
 
 static const char *const names[FAULTS] = {"cut",
                                           "cut-all",
@@ -81,7 +81,13 @@ static struct {
     uint64_t ends_us; /* faults that wait for something give up then */
     bool is_healed;
     bool shows_presence;
+    bool is_steady;
 } nemesis;
+
+void nemesis_spare_gateways(void) {
+    nemesis.is_steady = true;
+    gateway_renews_everywhere = true;
+}
 
 void nemesis_show_presence(void) {
     nemesis.shows_presence = true;
@@ -492,7 +498,12 @@ static enum fault_kind choose_fault(void) {
         return FAULT_SLOTS_MOVE;
     }
     bool is_named = model_topology_kind() == MODEL_NAMED;
-    enum fault_kind kind = (enum fault_kind) sim_below(is_named ? FAULTS_OF_NAMED : FAULTS);
+    uint64_t choice =
+        sim_below((uint64_t) (is_named ? FAULTS_OF_NAMED : FAULTS) - (nemesis.is_steady ? FAULTS_OF_GATEWAYS : 0));
+    if (nemesis.is_steady && choice >= FAULT_GATEWAY_KILLED) {
+        choice += FAULTS_OF_GATEWAYS;
+    }
+    enum fault_kind kind = (enum fault_kind) choice;
     bool needs_replica = kind == FAULT_FAILOVER || kind == FAULT_FAILOVER_TAIL_LOST || kind == FAULT_SPLIT_BRAIN ||
                          kind == FAULT_DEMOTED_PROMOTED || kind == FAULT_REPLICA_STILL || kind == FAULT_NO_REPLICAS;
     bool is_rare = kind == FAULT_FLUSH || kind == FAULT_DELETE_KEY || kind == FAULT_SERVER_CLOCK;

@@ -1,6 +1,6 @@
 /* Runs schedules: simulate [--from SEED] [--count N] [--seed SEED --trace] [--durability fast|safe|mixed]
  *                          [--topology named|sentinel|cluster]
- *                          [--presence]
+ *                          [--presence] [--steady]
  *                          [--servers N] [--brokers N] [--faults N] [--compared N] [--repeat]
  *                          [--patch WORDS PATTERN REPLACEMENT] [--transcript FILE --replid REPLID]
  *
@@ -24,7 +24,8 @@ struct settings {
     bool trace;
     bool repeat;
     bool keep_going;
-    int servers; /* 0: the seed's */
+    bool is_steady; /* gateways are neither slow nor killed */
+    int servers;    /* 0: the seed's */
     int brokers;
     int faults;             /* -1: the seed's */
     int compared;           /* redis.compared_channels */
@@ -58,17 +59,18 @@ static enum model_topology topology_of(const struct settings *settings, uint64_t
 static struct world_options options_of(const struct settings *settings, uint64_t seed) {
     uint64_t bits = seed * 0x9e3779b97f4a7c15U;
     bits ^= bits >> 29;
-    struct world_options options = {.servers = 1 + (int) (bits % 3),
-                                    .brokers = 1 + (int) ((bits >> 8) % 4 != 0),
-                                    .gateways = 1 + (int) ((bits >> 12) % 2),
-                                    .gateway_credit = (bits >> 40) % 3 == 0 ? 260 + (unsigned) ((bits >> 44) % 24) : 0,
-                                    .durability = WORLD_FAST,
-                                    .disk = (enum model_disk)((bits >> 16) % 3),
-                                    .is_sharded = (bits >> 20) % 2 == 0,
-                                    .compared_channels = settings->compared,
-                                    .history_size = (bits >> 24) % 4 == 0 ? 6 : 200,
-                                    .topic_idle_ms = (bits >> 28) % 4 == 0 ? 1500 : 60000,
-                                    .command_timeout_ms = (bits >> 32) % 3 == 0 ? 500 : 2000};
+    struct world_options options = {
+        .servers = 1 + (int) (bits % 3),
+        .brokers = 1 + (int) ((bits >> 8) % 4 != 0),
+        .gateways = 1 + (int) ((bits >> 12) % 2),
+        .gateway_credit = !settings->is_steady && (bits >> 40) % 3 == 0 ? 260 + (unsigned) ((bits >> 44) % 24) : 0,
+        .durability = WORLD_FAST,
+        .disk = (enum model_disk)((bits >> 16) % 3),
+        .is_sharded = (bits >> 20) % 2 == 0,
+        .compared_channels = settings->compared,
+        .history_size = (bits >> 24) % 4 == 0 ? 6 : 200,
+        .topic_idle_ms = (bits >> 28) % 4 == 0 ? 1500 : 60000,
+        .command_timeout_ms = (bits >> 32) % 3 == 0 ? 500 : 2000};
     if (strcmp(settings->durability, "fast") != 0) {
         options.durability = strcmp(settings->durability, "safe") == 0 ? WORLD_SAFE : WORLD_MIXED;
         if (options.servers == 1) {
@@ -180,6 +182,9 @@ static bool take_settings(struct settings *settings, int argc, char **argv) {
             settings->trace = true;
         } else if (strcmp(argv[i], "--repeat") == 0) {
             settings->repeat = true;
+        } else if (strcmp(argv[i], "--steady") == 0) {
+            settings->is_steady = true;
+            nemesis_spare_gateways();
         } else if (strcmp(argv[i], "--presence") == 0) {
             nemesis_show_presence();
         } else if (strcmp(argv[i], "--keep-going") == 0) {

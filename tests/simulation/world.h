@@ -75,6 +75,8 @@ void nemesis_plan(uint64_t us, unsigned n_faults);
 void nemesis_heal(void);
 /* In all schedules to come half of the sessions are present in their channels. */
 void nemesis_show_presence(void);
+/* In all schedules to come no gateway is killed or slow: there is more of everything else. */
+void nemesis_spare_gateways(void);
 const char *nemesis_summary(void);
 
 #endif

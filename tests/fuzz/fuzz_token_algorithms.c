@@ -20,11 +20,15 @@ static void require(bool condition) {
     }
 }
 
+/* The RSA algorithms have one key between them: making one takes long. */
 static EVP_PKEY *make_pkey(const struct token_algorithm_parts *parts) {
+    static EVP_PKEY *rsa;
     switch (parts->family) {
     case TOKEN_RSA:
     case TOKEN_RSA_PSS:
-        return EVP_RSA_gen(2048);
+        rsa = rsa == NULL ? EVP_RSA_gen(2048) : rsa;
+        require(EVP_PKEY_up_ref(rsa) == 1);
+        return rsa;
     case TOKEN_ECDSA:
         return EVP_EC_gen(parts->curve);
     case TOKEN_ED25519:

@@ -38,7 +38,7 @@ export class Run {
     const from = Number(process.hrtime.bigint());
     const readers = this.startReaders();
     this.readers = readers;
-    await until('all are subscribed', () => readers.every((each) => each.positions.size === this.channels.length), 20000);
+    await until('all are subscribed', () => readers.every((each) => each.positions.size === this.channels.length), 60000);
     const publishers = this.startPublishers();
     const began = performance.now();
     await Promise.all(this.plan.map((fault, i) => this.strike(fault, i, began)));

@@ -2,6 +2,7 @@
  * the sessions of every gateway, by either broker; and an answer is ok only where everybody has confirmed. */
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
+import fs from 'node:fs';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { World, freePort, makeToken, metric, rawConnected, subscribed, until } from './support.mjs';
@@ -34,6 +35,8 @@ function post(port, method, body, key = KEY) {
   });
 }
 
+/* A signal is a wish: threads go on until each of them has come by. */
+const hasStopped = ({ pid }) => fs.readdirSync(`/proc/${pid}/task`).every((task) => /\) T /.test(fs.readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8')));
 const seen = (client, name) => until(name, () => client.events.find((event) => event.name === name));
 const pushes = (socket, kind) => socket.messages.flatMap((m) => m.split('\n')).map((m) => JSON.parse(m).push).filter((push) => push?.[kind]);
 
@@ -243,6 +246,7 @@ for (const engine of ['memory', 'redis']) {
       const client = await world.connected(gateways[0], { user });
       gateways[1].kill('SIGSTOP');
       try {
+        await until('every thread has stopped', () => hasStopped(gateways[1]));
         const { error } = await call('disconnect', { user });
         assert.equal(error.code, 120);
         assert.equal(error.definite, false);

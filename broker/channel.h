@@ -67,6 +67,8 @@ void channel_on_publication(channel_t *self, const struct epoch *epoch, uint64_t
 void channel_on_removed(channel_t *self, const struct position *top);
 void channel_on_doubt(channel_t *self);
 void channel_on_presence(channel_t *self, bool joined, const struct engine_presence_entry *entry, uint64_t now_ms);
+/* A gateway sets a member: the engine tells only of new ones, so what another says of itself is taken over here. */
+void channel_update_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 
 /* ---- reading ---- */
 struct span channel_name(const channel_t *self);

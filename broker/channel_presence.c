@@ -150,6 +150,12 @@ void channel_on_presence(channel_t *self, bool joined, const struct engine_prese
     }
 }
 
+void channel_update_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
+    if (self->presence != NULL) {
+        presence_update(self->presence->members, entry, now_ms);
+    }
+}
+
 const presence_t *channel_presence(const channel_t *self) {
     return self->presence != NULL && presence_is_ready(self->presence->members) ? self->presence->members : NULL;
 }

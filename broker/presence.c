@@ -228,6 +228,17 @@ bool presence_join(presence_t *self, const struct engine_presence_entry *entry, 
     return put(self, entry, info.client, now_ms);
 }
 
+void presence_update(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
+    struct wire_client_info info;
+    if (self->is_slim || !wire_read_client_info(entry->info, &info)) {
+        return;
+    }
+    const struct member *known = find_member(self, info.client);
+    if (known != NULL && !span_equal(known->info, entry->info)) {
+        put(self, entry, info.client, now_ms);
+    }
+}
+
 static void note_departure(presence_t *self, struct span client) {
     struct departure *departure = NULL;
     HASH_FIND(by_client, self->departures, key_of(client), client.size, departure);

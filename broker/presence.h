@@ -32,6 +32,8 @@ bool presence_was_ready(const presence_t *self);
 /* An event. True: it changed who is here (tell JOIN or LEAVE). Malformed info changes nothing. */
 bool presence_join(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 bool presence_leave(presence_t *self, struct span client);
+/* Who is here already says something else of itself (its token was refreshed): taken over. Nothing for anyone else. */
+void presence_update(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 
 void presence_begin_load(presence_t *self);
 /* One entry of the load; as presence_join, but not for who left since presence_begin_load. */

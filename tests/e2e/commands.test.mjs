@@ -169,14 +169,17 @@ for (const engine of ['memory', 'redis']) {
       assert.deepEqual(await socket.ended(), { code: 3005, reason: 'connection expired' });
     });
 
-    test('refresh gives a connection another conn_info, which its publications carry', async () => {
+    test('refresh gives a connection another conn_info, which its publications and presence carry', async () => {
       const user = name('user');
       const channel = name('demo:ch');
       const client = await world.connected(gateways[1], { user });
       const reader = await subscribed(await world.connected(gateways[0]), channel);
+      await subscribed(client, channel);
+      await until('presence is loaded', () => reader.presence().then(({ clients }) => Object.keys(clients).length === 2));
       await ok('refresh', { user, info: { name: 'new' } });
       await client.publish(channel, 'hello');
       await until('the publication', () => reader.got.length === 1);
+      await until('presence says the same', () => reader.presence().then(({ clients }) => Object.values(clients).some((each) => each.user === user && each.connInfo?.name === 'new')));
       assert.deepEqual([reader.got[0].info.user, reader.got[0].info.connInfo], [user, { name: 'new' }]);
     });
 

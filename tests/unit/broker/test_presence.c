@@ -100,6 +100,28 @@ static void a_second_join_or_leave_changes_nothing(void **state) {
     expect_count(0, 0);
 }
 
+/* A token was refreshed with another info. */
+static void who_is_here_may_say_something_else_of_itself(void **state) {
+    (void) state;
+    join("c1", "u1");
+    presence_begin_load(presence);
+    load("c1", "u1", 1000);
+    presence_end_load(presence, 1000);
+    struct buffer infos = BUFFER_EMPTY;
+    struct engine_presence_entry entry = entry_of("c1", "u2", 1);
+    presence_update(presence, &entry, 2000);
+    bool fits = false;
+    assert_int_equal(presence_append(presence, &infos, &fits), 1);
+    struct cursor cursor = cursor_of(buffer_span(&infos));
+    struct wire_client_info seen;
+    assert_true(wire_read_client_info(cursor_sized(&cursor), &seen));
+    assert_true(span_equal_text(seen.user, "u2"));
+    buffer_finish(&infos);
+    entry = entry_of("c2", "u1", 1);
+    presence_update(presence, &entry, 2000); /* nobody comes that way */
+    expect_count(1, 1);
+}
+
 static void malformed_info_changes_nothing(void **state) {
     (void) state;
     struct engine_presence_entry entry = {.info = SPAN_LITERAL("no info"), .gateway_id = SPAN_LITERAL("g1")};
@@ -339,6 +361,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(clients_and_distinct_users_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_join_or_leave_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_here_may_say_something_else_of_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_info_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_during_a_load_win, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_left_and_came_back_during_a_load_is_there, set_up, tear_down),

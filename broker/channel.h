@@ -23,6 +23,9 @@ struct channel_set_options {
     const struct broker_config *config;
     const gateway_leases_t *leases;
     metric_values_t *metrics; /* shard_metrics.h */
+    /* Members of gateways that live were swept: whoever has members there is to be asked for them again. */
+    void (*on_swept_living)(void *context, uint32_t partition);
+    void *context;
 };
 
 channel_set_t *channel_set_new(const struct channel_set_options *options);

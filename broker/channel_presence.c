@@ -1,8 +1,12 @@
 /* A channel's members: loaded once, page by page, kept by the engine's events, loaded again where something is in
  * doubt, and swept of those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a
- * retry, a move or a second answer to RESYNC is silent. */
+ * retry, a move or a second answer to RESYNC is silent.
+ *
+ * Failure modes: a set that waited under its gateway's former lease came behind the one under the new lease, and the
+ * store says the old number: its member is swept, and the gateway, which lives, is asked again (RESYNC). */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/partition.h"
 #include "broker/channel_parts.h"
 #include "broker/shard_metrics.h"
 
@@ -17,6 +21,10 @@ static bool is_alive(void *context, struct span gateway_id, uint64_t lease_numbe
 
 static struct presence_lives lives_of(const struct channel *self) {
     return (struct presence_lives){is_alive, (void *) (uintptr_t) self->set->options.leases};
+}
+
+static bool is_known(void *context, struct span gateway_id) {
+    return gateway_leases_number(context, gateway_id) != 0;
 }
 
 static void on_gone(void *context, struct span client, struct span info, bool in_store) {
@@ -52,6 +60,10 @@ static void end_load(struct channel *self) {
     }
     if (tell) {
         struct presence_lives lives = lives_of(self);
+        if (presence_sweeps_the_living(members, &lives, now_ms, is_known)) {
+            self->set->options.on_swept_living(self->set->options.context,
+                                               partition_of(channel_name(self), self->set->n_partitions));
+        }
         presence_sweep(members, &lives, now_ms, on_gone, self);
     }
 }

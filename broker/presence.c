@@ -339,6 +339,16 @@ bool presence_needs_sweep(const presence_t *self, const struct presence_lives *l
     return false;
 }
 
+bool presence_sweeps_the_living(const presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
+                                bool (*is_known)(void *context, struct span gateway_id)) {
+    for (const struct member *member = self->members; member != NULL; member = member->by_client.next) {
+        if (is_gone(member, lives, now_ms) && is_known(lives->context, member->gateway_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
                     void (*on_gone)(void *context, struct span client, struct span info, bool in_store),
                     void *context) {

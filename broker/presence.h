@@ -59,6 +59,9 @@ struct presence_lives {
 };
 /* Is anybody here whose gateway's lease is dead, or in doubt, longer than the grace? Then load again, and sweep. */
 bool presence_needs_sweep(const presence_t *self, const struct presence_lives *lives, uint64_t now_ms);
+/* Is one of those a member of a gateway that lives, under another lease? Then what is stored of it is old. */
+bool presence_sweeps_the_living(const presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
+                                bool (*is_known)(void *context, struct span gateway_id));
 /* Calls on_gone for each of those; it may call presence_leave for that client. in_store: the engine still has it. */
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
                     void (*on_gone)(void *context, struct span client, struct span info, bool in_store), void *context);

@@ -117,8 +117,12 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
         return false;
     }
     publish_engine(self);
-    self->channels = channel_set_new(&(struct channel_set_options){
-        .engine = self->engine, .config = options->config, .leases = self->leases, .metrics = self->metrics});
+    self->channels = channel_set_new(&(struct channel_set_options){.engine = self->engine,
+                                                                   .config = options->config,
+                                                                   .leases = self->leases,
+                                                                   .metrics = self->metrics,
+                                                                   .on_swept_living = shard_doubt_members,
+                                                                   .context = self});
     uv_timer_init(actor_loop(actor), &self->timer);
     self->timer.data = self;
     uv_timer_start(&self->timer, on_tick, TICK_MS, TICK_MS);

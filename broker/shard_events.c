@@ -44,6 +44,11 @@ static void on_doubt(void *context, struct span channel) {
 static void on_partition_doubt(void *context, uint32_t partition) {
     struct shard *self = context;
     channel_set_on_partition_doubt(self->channels, partition, clock_monotonic_ms());
+    shard_doubt_members(self, partition);
+}
+
+void shard_doubt_members(void *context, uint32_t partition) {
+    struct shard *self = context;
     self->doubtful[self->n_doubtful++] = partition;
     if (self->n_doubtful == (uint32_t) self->options.config->partitions) {
         self->n_doubtful--; /* told twice before the turn ended: the last is repeated, none is missing */

@@ -40,6 +40,14 @@ static void scripted_hold(engine_t *base, struct span channel, const struct name
     ((struct scripted *) base)->held++;
 }
 
+static unsigned n_swept_living;
+
+static void note_swept_living(void *context, uint32_t partition) {
+    (void) context;
+    (void) partition;
+    n_swept_living++;
+}
+
 static void scripted_release(engine_t *base, struct span channel) {
     (void) channel;
     ((struct scripted *) base)->held--;
@@ -108,8 +116,12 @@ static int set_up(void **state) {
     metrics = metrics_new();
     values = metric_values_new(metrics, shard_metric_rows, SHARD_METRICS_COUNT);
     leases = gateway_leases_new();
-    channels = channel_set_new(
-        &(struct channel_set_options){.engine = &engine.base, .config = &config, .leases = leases, .metrics = values});
+    n_swept_living = 0;
+    channels = channel_set_new(&(struct channel_set_options){.engine = &engine.base,
+                                                             .config = &config,
+                                                             .leases = leases,
+                                                             .metrics = values,
+                                                             .on_swept_living = note_swept_living});
     list_init(&dirty);
     n_sent = 0;
     n_taken = 0;
@@ -630,11 +642,40 @@ static void members_are_swept_only_when_a_fresh_load_still_says_dead(void **stat
     read->entries = &entry;
     read->on_done(read, ENGINE_OK);
     assert_string_equal(engine.cleared, "c1");
+    assert_int_equal(n_swept_living, 0);
     channel_on_presence(channel(), false, &entry, now_us / 1000);
     struct wire_leave leave;
     assert_true(wire_decode_leave(expect(WIRE_LEAVE), &leave));
     channel_on_presence(channel(), false, &entry, now_us / 1000);
     expect_nothing();
+    buffer_finish(&info);
+}
+
+/* A set that waited under the gateway's former lease overtook the one under the new lease. */
+static void a_living_gateway_is_asked_again_for_a_member_that_is_swept_under_its_former_lease(void **state) {
+    (void) state;
+    options.presence = true;
+    struct buffer info = BUFFER_EMPTY;
+    wire_append_client_info(&info, &(struct wire_client_info){.client = SPAN_LITERAL("c1")});
+    struct engine_presence_entry entry = {
+        .info = buffer_span(&info), .gateway_id = SPAN_LITERAL("g9"), .lease_number = 4};
+    ask(1, 1, NULL, 0, false);
+    answer_read("e", 0, 0, 0);
+    expect_answer(1, NO, 0);
+    for (int i = 0; i < 2; i++) { /* the first load, and the one before the sweep */
+        struct engine_presence_read *read = engine.presence_read;
+        assert_non_null(read);
+        engine.presence_read = NULL;
+        read->n_entries = 1;
+        read->entries = &entry;
+        read->on_done(read, ENGINE_OK);
+        assert_int_equal(n_swept_living, i);
+        const struct engine_lease lease = {.gateway_id = SPAN_LITERAL("g9"), .number = 5};
+        gateway_leases_update(leases, &lease, 1);
+        channel_set_on_leases_changed(channels, now_us / 1000);
+        pass_ms(7000);
+    }
+    assert_string_equal(engine.cleared, "c1");
     buffer_finish(&info);
 }
 
@@ -719,6 +760,7 @@ int main(void) {
         TEST(what_was_removed_is_not_given_from_the_tail),
         TEST(members_are_loaded_page_by_page_and_anew_after_a_doubt),
         TEST(members_are_swept_only_when_a_fresh_load_still_says_dead),
+        TEST(a_living_gateway_is_asked_again_for_a_member_that_is_swept_under_its_former_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

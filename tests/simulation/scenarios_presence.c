@@ -77,6 +77,8 @@ void gateway_cut_from_all_brokers(void) {
     expect(has_news(&stage, 2, 1));
     expect(members_are(only(stage.member)));
     expect(checker_is_joined(stage.member)); /* it waited behind its gateway's grace */
+    pass(7000);
+    expect(has_news(&stage, 2, 1)); /* nor is it swept under the lease before, and asked for again */
     end();
 }
 

@@ -1,11 +1,11 @@
-/* Who left a channel with presence lately, for as long as the broker that was told may still forget it: one that dies
- * with the clear in its hands, a failover that loses the newest change. Then the clears are told again, to the broker
- * that owns the channel next or that asks (RESYNC): a clear of who is not there changes nothing, and without it a ghost
- * would stand there as long as this gateway lives.
+/* Who left a channel with presence lately, for as long as the broker that was told may not have done it, or may forget:
+ * one that dies or drains with the clear in its hands, a failover that loses the newest change. Then the clears are
+ * told again, to the broker that owns the channel next or that asks (RESYNC): a clear of who is not there changes
+ * nothing, and without it a ghost would stand there as long as this gateway lives.
  *
  *   hub_presence_drop ─▶ recent ──move_grace──▶ older ──move_grace──▶ forgotten
  *                           └───────────┬─────────┘
- *                link lost, RESYNC ─────┴──▶ channel->clears ─▶ told over the next live handle
+ *         link lost, moved, RESYNC ─────┴──▶ channel->clears ─▶ told over the next live handle
  *
  * A channel whose last session has left is unsubscribed all the same; only its name stays, as long as this does.
  * Failure modes: more than DEPARTURES_BYTES_MAX at a time: the older ones are forgotten early, and counted. */
@@ -100,12 +100,16 @@ void hub_departures_is_back(struct hub_channel *channel, struct span client_info
     }
 }
 
-void hub_departures_tell_again(struct hub_channel *channel) {
+void hub_departures_owe(struct hub_channel *channel) {
     struct hub_departures *departures = &channel->departures;
     buffer_append_span(&channel->clears, buffer_span(&departures->older));
     buffer_append_span(&channel->clears, buffer_span(&departures->recent));
     buffer_finish(&departures->older);
     buffer_finish(&departures->recent);
+}
+
+void hub_departures_tell_again(struct hub_channel *channel) {
+    hub_departures_owe(channel);
     hub_presence_renew(channel, false);
     if (channel->clears.size > 0) {
         hub_wake(channel); /* it has no handle: one is asked for */

@@ -203,7 +203,9 @@ bool hub_departures_is_empty(const struct hub_channel *channel);
 void hub_departures_note(struct hub_channel *channel, struct span client_info);
 /* The client sets its presence again: its clear may not be told again. */
 void hub_departures_is_back(struct hub_channel *channel, struct span client_info);
-/* Whoever was told may have forgotten: all clears again, now or over the next handle. */
+/* Whoever was told may have forgotten, or never got to it: all clears again, over the next handle … */
+void hub_departures_owe(struct hub_channel *channel);
+/* … or now, where there is one; else one is asked for. */
 void hub_departures_tell_again(struct hub_channel *channel);
 
 /* ---- hub_presence.c ---- */

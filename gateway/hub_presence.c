@@ -85,6 +85,9 @@ void hub_presence_renew(struct hub_channel *channel, bool anew) {
     if (!has_live_handle(channel)) {
         return;
     }
+    if (anew) {
+        hub_departures_owe(channel);
+    }
     struct cursor clears = cursor_of(buffer_span(&channel->clears));
     while (clears.left > 0 && !clears.failed) {
         struct span client_info = cursor_sized(&clears);

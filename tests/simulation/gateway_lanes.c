@@ -149,6 +149,7 @@ void lane_cut(struct lane *lane) {
             pending_finish(&gateway->pending[i], &(struct publish_result){.outcome = PUBLISH_UNKNOWN});
         }
     }
+    members_on_cut(lane);
     for (int i = 0; i < checker_channels(); i++) {
         struct feed *feed = &gateway->feeds[i];
         if (feed->handle != 0 && feed->lane == lane) {

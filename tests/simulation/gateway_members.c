@@ -1,6 +1,7 @@
 /* See gateway_parts.h. Presence of the sessions of a gateway, as gateway/hub_presence.c keeps it: set over the
  * channel's handle, told again where the handle is new or a broker asks (RESYNC), cleared when its session leaves, or
- * as soon as there is a handle again. What brokers tell of members, JOIN and LEAVE, is counted a gateway; a question
+ * as soon as there is a handle again, and once more where the broker that was told may have forgotten
+ * (gateway/hub_departures.c). What brokers tell of members, JOIN and LEAVE, is counted a gateway; a question
  * asks a broker who is there. */
 #include "tests/simulation/gateway_parts.h"
 
@@ -23,9 +24,9 @@ static struct name user_of(int session) {
     return name;
 }
 
-static struct name client_of(const struct feed *feed, int session) {
+static struct name client_name(int session, uint32_t client) {
     struct name name;
-    snprintf(name.text, sizeof name.text, "s%d.%u", session, feed->members[session].client);
+    snprintf(name.text, sizeof name.text, "s%d.%u", session, client);
     return name;
 }
 
@@ -43,7 +44,7 @@ static bool has_live_handle(const struct feed *feed) {
 }
 
 static void send_set(struct feed *feed, int session, bool is_silent) {
-    struct name client = client_of(feed, session);
+    struct name client = client_name(session, feed->members[session].client);
     struct name user = user_of(session);
     struct buffer info = BUFFER_EMPTY;
     struct wire_client_info parts = {.user = span_of_text(user.text), .client = span_of_text(client.text)};
@@ -54,9 +55,9 @@ static void send_set(struct feed *feed, int session, bool is_silent) {
     buffer_finish(&info);
 }
 
-static void send_clear(struct feed *feed, int session) {
-    struct name client = client_of(feed, session);
-    struct name user = user_of(session);
+static void send_clear(struct feed *feed, const struct departure *departure) {
+    struct name client = client_name(departure->session, departure->client);
+    struct name user = user_of(departure->session);
     struct wire_presence_clear frame = {
         .handle = feed->handle, .client = span_of_text(client.text), .user = span_of_text(user.text)};
     lane_frame_added(feed->lane, wire_encode_presence_clear(lane_batch(feed->lane), &frame));
@@ -74,25 +75,45 @@ void member_show(struct feed *feed, int session) {
     }
 }
 
+static void forget_departures(struct feed *feed) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < feed->n_departures; i++) {
+        if (feed->departures[i].is_owed || feed->departures[i].at_us + GRACE_US > sim_now_us()) {
+            feed->departures[n++] = feed->departures[i];
+        }
+    }
+    feed->n_departures = n;
+}
+
 void member_hide(struct feed *feed, int session) {
     struct member *member = &feed->members[session];
     if (!member->is_shown) {
         return;
     }
     member->is_shown = false;
-    member->owes_clear = !has_live_handle(feed);
-    if (!member->owes_clear) {
-        send_clear(feed, session);
+    forget_departures(feed);
+    check(feed->n_departures < DEPARTURES_MAX, "departures");
+    struct departure *departure = &feed->departures[feed->n_departures++];
+    *departure = (struct departure){session, member->client, !has_live_handle(feed), sim_now_us()};
+    if (!departure->is_owed) {
+        send_clear(feed, departure);
     }
 }
 
 bool members_owe_clears(const struct feed *feed) {
-    for (int i = 0; i < SESSIONS_MAX; i++) {
-        if (feed->members[i].owes_clear) {
+    for (unsigned i = 0; i < feed->n_departures; i++) {
+        if (feed->departures[i].is_owed) {
             return true;
         }
     }
     return false;
+}
+
+static void owe_again(struct feed *feed) {
+    forget_departures(feed);
+    for (unsigned i = 0; i < feed->n_departures; i++) {
+        feed->departures[i].is_owed = true;
+    }
 }
 
 static void tell_again(struct feed *feed) {
@@ -107,14 +128,37 @@ void members_renew(struct feed *feed, bool is_anew) {
     if (!has_live_handle(feed)) {
         return;
     }
-    for (int i = 0; i < SESSIONS_MAX; i++) {
-        if (feed->members[i].owes_clear) {
-            feed->members[i].owes_clear = false;
-            send_clear(feed, i);
+    if (is_anew) {
+        owe_again(feed);
+    }
+    for (unsigned i = 0; i < feed->n_departures; i++) {
+        struct departure *departure = &feed->departures[i];
+        if (departure->is_owed) {
+            departure->is_owed = false;
+            departure->at_us = sim_now_us();
+            send_clear(feed, departure);
         }
     }
     if (is_anew) {
         tell_again(feed);
+    }
+}
+
+static void clear_again(struct feed *feed) {
+    owe_again(feed);
+    members_renew(feed, false);
+    if (members_owe_clears(feed) && feed->machine.state == SUBSCRIPTION_NONE) {
+        feed_occur_plainly(feed, SUBSCRIPTION_WANTED);
+    }
+}
+
+void members_on_cut(struct lane *lane) {
+    struct gateway *gateway = gateway_of(lane);
+    for (int i = 0; !gateway->is_dead && i < checker_channels(); i++) {
+        struct feed *feed = &gateway->feeds[i];
+        if (feed->handle == 0 || feed->lane == lane) {
+            clear_again(feed);
+        }
     }
 }
 
@@ -156,7 +200,13 @@ void members_on_resync(struct lane *lane, struct span body) {
     for (int i = 0; i < checker_channels(); i++) {
         struct feed *feed = &gateway->feeds[i];
         uint32_t partition = partition_of(span_of_text(checker_channel_name(i)), BROKER_PARTITIONS);
-        if (feed->handle != 0 && feed->lane == lane && has_live_handle(feed) && is_named(&resync, partition)) {
+        if (!is_named(&resync, partition)) {
+            continue;
+        }
+        if (feed->handle == 0 || feed->lane == lane) {
+            clear_again(feed);
+        }
+        if (feed->handle != 0 && feed->lane == lane && has_live_handle(feed)) {
             tell_again(feed);
         }
     }

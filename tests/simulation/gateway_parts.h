@@ -12,6 +12,7 @@
 #include "tests/simulation/checker.h"
 #include "tests/simulation/gateway_node.h"
 
+enum { DEPARTURES_MAX = 64 };
 enum { GRACE_US = 10 * SECOND, BEAT_US = 500 * MS, PENDING_MAX = 512, PUBLISH_MS = 2000 };
 
 struct lane {
@@ -41,8 +42,15 @@ struct member {
     bool waits;
     bool shows;      /* is to be present while it has joined */
     bool is_shown;   /* it is; its broker was told, or will be with the next handle */
-    bool owes_clear; /* has left while there was no handle to say so over */
     uint32_t client; /* as whom it is or was shown */
+};
+
+/* Who has left lately: owed while there is no handle to say so over, told again to a broker that may have forgotten. */
+struct departure {
+    int session;
+    uint32_t client;
+    bool is_owed;
+    uint64_t at_us;
 };
 
 /* Who is in a channel, asked of one broker; one question at a time. */
@@ -69,6 +77,8 @@ struct feed {
     uint64_t grace_number;
     bool grace_is_set;
     struct member members[SESSIONS_MAX];
+    struct departure departures[DEPARTURES_MAX];
+    unsigned n_departures;
 };
 
 struct pending {
@@ -144,6 +154,8 @@ void member_hide(struct feed *feed, int session);
 bool members_owe_clears(const struct feed *feed);
 /* The subscription is live again; is_anew: over a new handle, so everyone is told again. */
 void members_renew(struct feed *feed, bool is_anew);
+/* The broker that was told of departures is lost. */
+void members_on_cut(struct lane *lane);
 void members_on_resync(struct lane *lane, struct span body);
 void members_on_told(struct feed *feed, bool has_joined, struct span info);
 void members_on_result(struct lane *lane, struct span body);

@@ -44,6 +44,7 @@ struct broker_links {
     uint32_t heartbeat_ms;
     uint32_t heartbeat_timeout_ms;
     uint32_t move_grace_ms;
+    size_t departures_bytes;
     metric_values_t *metrics;
     metric_values_t *uplink_metrics;
     broker_directory_t *directory;
@@ -584,6 +585,7 @@ broker_links_t *broker_links_new(const struct broker_requests_settings *settings
     self->heartbeat_ms = positive_ms(config->heartbeat_ms, 500);
     self->heartbeat_timeout_ms = positive_ms(config->heartbeat_timeout_ms, 1500);
     self->move_grace_ms = positive_ms(config->move_grace_ms, 10000);
+    self->departures_bytes = (size_t) config->departures_bytes_max;
     self->metrics = metric_values_new(settings->metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
     self->uplink_metrics = metric_values_new(settings->metrics, uplink_metric_table, uplink_metric_count);
     list_init(&self->deferred);
@@ -631,4 +633,8 @@ uint32_t broker_links_partitions(const broker_links_t *self) {
 
 uint64_t broker_links_move_grace_ms(const broker_links_t *self) {
     return self->move_grace_ms;
+}
+
+size_t broker_links_departures_bytes(const broker_links_t *self) {
+    return self->departures_bytes;
 }

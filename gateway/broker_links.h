@@ -55,5 +55,6 @@ void broker_links_set_draining(broker_links_t *self, bool draining);
 void broker_links_set_config_hash(broker_links_t *self, uint64_t hash); /* for the next HELLO */
 void broker_links_summary(const broker_links_t *self, struct broker_summary *ret_summary);
 uint64_t broker_links_move_grace_ms(const broker_links_t *self);
+size_t broker_links_departures_bytes(const broker_links_t *self); /* brokers.departures_memory */
 
 #endif

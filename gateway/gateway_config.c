@@ -283,6 +283,10 @@ static const struct config_key keys[] = {
                 "brokers.heartbeat."),
     KEY("brokers.request_timeout", CONFIG_DURATION, request_timeout_ms, RANGE(100, 600 * SECOND), .default_text = "2s",
         .help = "How long an answer of a broker may take; then the client is told a temporary error."),
+    KEY("brokers.departures_memory", CONFIG_BYTES, departures_bytes_max, RANGE(0, (int64_t) 1 << 30),
+        .default_text = "4MiB",
+        .help = "Of each worker: for who left channels with presence in the last brokers.move_grace, so that a broker "
+                "that was lost with the news, or has forgotten it, can be told again."),
     KEY("brokers.move_grace", CONFIG_DURATION, move_grace_ms, RANGE(0, 600 * SECOND), .default_text = "10s",
         .help = "How long a channel may be without a broker before its subscribers are told to subscribe again."),
     KEY("brokers.curve_key_file", CONFIG_TEXT, curve_key_file, RANGE(0, 4096),

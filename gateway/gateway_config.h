@@ -91,6 +91,7 @@ struct gateway_config {
     int64_t heartbeat_timeout_ms;    /* brokers.heartbeat_timeout, 1500ms: the link is lost */
     int64_t request_timeout_ms;      /* brokers.request_timeout, 2s */
     int64_t move_grace_ms;           /* brokers.move_grace, 10s */
+    int64_t departures_bytes_max;    /* brokers.departures_memory, 4MiB */
     char *curve_key_file;            /* brokers.curve_key_file: own pair */
     char *curve_broker_key;          /* brokers.curve_broker_key: the brokers' public key, Z85 (or a .pub file) */
     /* drain */

@@ -45,7 +45,7 @@ static const struct metric_description metric_table[] = {
     [HUB_METRIC_PATCHES] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"true\""},
     [HUB_METRIC_PATCHES_NOT_WORTH_IT] = {"callboard_gateway_patches_total", "Publications of which a patch was computed, once for all subscribers.", METRIC_COUNTER, "used=\"false\""},
     [HUB_METRIC_PATCH_BYTES_SAVED] = {"callboard_gateway_patch_saved_bytes_total", "Bytes by which patches are shorter than their publications, summed over deliveries.", METRIC_COUNTER, NULL},
-    [HUB_METRIC_DEPARTURES_FORGOTTEN] = {"callboard_gateway_presence_departures_forgotten_total", "Sessions that left, which could not be told again to a broker that forgets it: too many left one channel in a moment.", METRIC_COUNTER, NULL},
+    [HUB_METRIC_DEPARTURES_FORGOTTEN] = {"callboard_gateway_presence_departures_forgotten_total", "Sessions that left, of which a broker that forgets it is not told again: brokers.departures_memory was full.", METRIC_COUNTER, NULL},
 };
 /* clang-format on */
 
@@ -124,7 +124,11 @@ static void set_name_only(struct hub_channel *channel, bool is_name_only) {
         return;
     }
     channel->is_name_only = is_name_only;
-    channel->hub->n_channels += is_name_only ? (size_t) -1 : 1;
+    if (is_name_only) {
+        channel->hub->n_channels--;
+    } else {
+        channel->hub->n_channels++;
+    }
     metric_change(channel->hub->metrics, HUB_METRIC_CHANNELS, is_name_only ? -1 : 1);
 }
 
@@ -321,6 +325,7 @@ hub_t *hub_new(broker_requests_t *brokers, metrics_t *metrics, timer_wheel_t *wh
     self->metrics = metric_values_new(metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
     self->callbacks = *callbacks;
     self->grace_ms = broker_links_move_grace_ms(self->links);
+    self->departures_bytes_max = broker_links_departures_bytes(self->links);
     self->last_channel_id = random_below(CHANNEL_ID_FIRST_MAX);
     key_table_init(&self->channels);
     key_table_init(&self->handles);

@@ -59,6 +59,8 @@ struct hub {
     struct list_link resync;   /* presence to be told again, while credit lasts */
     struct list_link suspects; /* a top above W was told */
     struct list_link departed; /* channels that someone with presence left lately */
+    size_t departures_bytes;   /* of these, and of channels of which only the name is left */
+    size_t departures_bytes_max;
     struct broker_deferred working;
     struct buffer encoded; /* scratch: one message of one encoding */
     struct buffer slices;  /* scratch: where each publication of an answer starts */
@@ -201,8 +203,6 @@ void hub_departures_finish(struct hub_channel *channel);
 bool hub_departures_is_empty(const struct hub_channel *channel);
 /* A clear was told. */
 void hub_departures_note(struct hub_channel *channel, struct span client_info);
-/* The client sets its presence again: its clear may not be told again. */
-void hub_departures_is_back(struct hub_channel *channel, struct span client_info);
 /* Whoever was told may have forgotten, or never got to it: all clears again, over the next handle … */
 void hub_departures_owe(struct hub_channel *channel);
 /* … or now, where there is one; else one is asked for. */

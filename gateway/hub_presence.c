@@ -48,10 +48,7 @@ void hub_presence_set(hub_t *self, struct hub_member *member, payload_t *client_
     if (channel == NULL || member->state != HUB_MEMBER_JOINED) {
         return;
     }
-    if (member->presence == NULL) {
-        channel->n_present++;
-        hub_departures_is_back(channel, payload_span(client_info));
-    }
+    channel->n_present += member->presence == NULL;
     payload_unref(&member->presence);
     member->presence = payload_ref(client_info);
     member->presence_join_leave = join_leave;

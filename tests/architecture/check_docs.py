@@ -61,6 +61,7 @@ REACHED = {
     "http_api.answer_max": ("tests/e2e/http_api.test.mjs", "over http_api.answer_max"),
     "http_api.connections_max": ("tests/e2e/http_api.test.mjs", "over http_api.connections_max"),
     "http_api.parts_max": ("tests/e2e/http_api.test.mjs", "parts_max: 20"),
+    "brokers.departures_memory": ("tests/unit/gateway/test_hub.c", "departures_bytes_max = ONE_CHANNEL"),
     "http_api.channels_max": ("tests/e2e/commands.test.mjs", "channels_max: 50"),
     "broker.commands_max": ("tests/integration/test_broker_commands.c", "commands_max: 2"),
     "client.connections_per_user": ("tests/e2e/guards.test.mjs", "client.connections_per_user=3"),

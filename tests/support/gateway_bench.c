@@ -31,6 +31,7 @@ void gateway_bench_init(struct gateway_bench *self) {
     self->config.heartbeat_timeout_ms = 1500;
     self->config.request_timeout_ms = 2000;
     self->config.move_grace_ms = 10000;
+    self->config.departures_bytes_max = 4 << 20;
     self->config.curve_key_file = none;
     self->config.curve_broker_key = none;
     self->config.brokers.texts = self->endpoints;

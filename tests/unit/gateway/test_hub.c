@@ -919,6 +919,15 @@ static void set_presence(struct viewer *viewer, const char *client) {
     payload_unref(&info);
 }
 
+static void resync_all(void) {
+    wire_encode_resync(wire_broker_batch(brokers[0]), &(struct wire_resync){.n = 0});
+    wire_broker_send(brokers[0], 0, 1);
+}
+
+static int64_t forgotten(void) {
+    return gateway_bench_metric(&bench, "callboard_gateway_presence_departures_forgotten_total", NULL);
+}
+
 /* The broker may have died with the clear in its hands; it would be a ghost for as long as this gateway lives. */
 static void who_left_just_before_its_broker_was_lost_is_cleared_again_at_the_next(void **state) {
     (void) state;
@@ -941,8 +950,8 @@ static void who_left_just_before_its_broker_was_lost_is_cleared_again_at_the_nex
     AWAIT(hub_channels(hub) == 0);
 }
 
-/* A failover may lose the newest changes of presence: then the broker asks. */
-static void who_left_lately_is_cleared_again_on_resync_but_not_who_came_back(void **state) {
+/* A failover may lose the newest changes of presence: then the broker asks. Who is back is set behind the clear. */
+static void who_left_lately_is_cleared_again_on_resync_and_who_came_back_set_again(void **state) {
     (void) state;
     static struct viewer stays, goes;
     stays = goes = (struct viewer){.n_joined = 0};
@@ -954,19 +963,53 @@ static void who_left_lately_is_cleared_again_on_resync_but_not_who_came_back(voi
     expect_presence_set(brokers[0], handle, 0);
     hub_leave(hub, &goes.member);
     expect_presence_clear(brokers[0], handle);
-    wire_encode_resync(wire_broker_batch(brokers[0]), &(struct wire_resync){.n = 0});
-    wire_broker_send(brokers[0], 0, 1);
+    resync_all();
     expect_presence_clear(brokers[0], handle);
     goes = (struct viewer){.n_joined = 0};
     join(&goes, "news");
     AWAIT(goes.n_joined == 1);
     set_presence(&goes, "c1");
     expect_presence_set(brokers[0], handle, 0);
-    wire_encode_resync(wire_broker_batch(brokers[0]), &(struct wire_resync){.n = 0});
-    wire_broker_send(brokers[0], 0, 1);
+    resync_all();
+    expect_presence_clear(brokers[0], handle);
     expect_presence_set(brokers[0], handle, WIRE_PRESENCE_RESYNC);
     hub_leave(hub, &goes.member);
     hub_leave(hub, &stays.member);
+}
+
+/* brokers.departures_memory: one channel with one client fits, a second channel does not. */
+static void above_the_memory_for_departures_they_are_counted_instead(void **state) {
+    (void) state;
+    static struct viewer one, two;
+    one = two = (struct viewer){.n_joined = 0};
+    enum { ONE_CHANNEL = 900 };
+    bench.config.departures_bytes_max = ONE_CHANNEL;
+    start_with_one_broker();
+    uint32_t handle = make_live(&one);
+    set_presence(&one, "c1");
+    expect_presence_set(brokers[0], handle, 0);
+    join(&two, "sports");
+    struct wire_subscribe subscribe = expect_subscribe(brokers[0]);
+    answer(brokers[0], &subscribe, "e", 9, HISTORY);
+    AWAIT(two.n_joined == 1);
+    set_presence(&two, "c1");
+    expect_presence_set(brokers[0], subscribe.handle, 0);
+    hub_leave(hub, &one.member);
+    expect_presence_clear(brokers[0], handle);
+    expect_unsubscribe(brokers[0], handle);
+    assert_int_equal(forgotten(), 0);
+    hub_leave(hub, &two.member);
+    expect_presence_clear(brokers[0], subscribe.handle);
+    expect_unsubscribe(brokers[0], subscribe.handle);
+    assert_int_equal(forgotten(), 1);
+    lose_link(brokers[0]);
+    wire_broker_set_greeting(brokers[0], true);
+    subscribe = expect_subscribe(brokers[0]);
+    assert_true(span_equal_text(subscribe.channel, "news"));
+    answer(brokers[0], &subscribe, "e", 9, HISTORY);
+    expect_presence_clear(brokers[0], subscribe.handle);
+    expect_unsubscribe(brokers[0], subscribe.handle);
+    assert_false(wire_broker_has_frame(brokers[0]));
 }
 
 /* Longer than move_grace nobody needs it: the name goes, too. */
@@ -1158,7 +1201,8 @@ int main(void) {
         HUB_TEST(presence_is_set_told_again_on_resync_and_cleared_by_leaving),
         HUB_TEST(presence_moves_silently_and_a_clear_without_a_link_is_not_forgotten),
         HUB_TEST(who_left_just_before_its_broker_was_lost_is_cleared_again_at_the_next),
-        HUB_TEST(who_left_lately_is_cleared_again_on_resync_but_not_who_came_back),
+        HUB_TEST(who_left_lately_is_cleared_again_on_resync_and_who_came_back_set_again),
+        HUB_TEST(above_the_memory_for_departures_they_are_counted_instead),
         HUB_TEST(who_left_long_ago_is_forgotten),
         HUB_TEST(joins_and_leaves_reach_only_those_who_want_them),
         HUB_TEST(at_random_every_session_sees_steps_of_one_or_is_told),

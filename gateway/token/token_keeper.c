@@ -7,7 +7,8 @@
  *
  * Failure modes: settings whose files do not serve are refused where they are read, nothing changes. A file of
  * revocations that cannot be read, is too large or has a wrong line later on leaves the last good list in use, is
- * logged, counted and a finding of health; it is read again when it changes again. Issuers: see jwks.c. */
+ * logged, counted and a finding of health. What is wrong in it is read again when it changes again; a file that could
+ * not be read at all (no descriptor was left) with the next tick. Issuers: see jwks.c. */
 #include "gateway/token/token_keeper.h"
 
 #include "base/actor.h"
@@ -59,6 +60,7 @@ struct token_keeper {
     uv_loop_t *loop;
     uv_timer_t tick;
     struct prepared settings;
+    struct file_stamp refused; /* of the file that was last told about */
     jwks_t *issuers[SETS];
     struct token_jwk_set fetched[SETS];
     metric_values_t *metrics;
@@ -103,7 +105,8 @@ static bool stamps_are_equal(const struct file_stamp *a, const struct file_stamp
            a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-/* The stamp is taken before the reading: what is written meanwhile is seen as a change later. */
+/* The stamp is taken before the reading: what is written meanwhile is seen as a change later. Of a file that cannot be
+ * read there is none, so it differs as long as it is there. */
 static bool read_revocations(const char *path, size_t bytes_max, struct file_stamp *ret_stamp,
                              revocations_t **ret_revocations, char *ret_error, size_t error_size) {
     struct buffer text = BUFFER_EMPTY;
@@ -114,6 +117,8 @@ static bool read_revocations(const char *path, size_t bytes_max, struct file_sta
     if (config_read_file(path, bytes_max, &text, &reason)) {
         revocations = revocations_read(buffer_span(&text), clock_wall_ms() / 1000, error, sizeof error);
         reason = error;
+    } else {
+        memset(ret_stamp, 0, sizeof *ret_stamp);
     }
     buffer_finish(&text);
     if (revocations == NULL) {
@@ -255,6 +260,15 @@ static void ask_issuers(token_keeper_t *self, uint64_t now_ms) {
     show_issuers(self, now_ms);
 }
 
+/* Once for each file that is refused: one that cannot be read is tried again with every tick. */
+static void tell_refused(token_keeper_t *self, const struct file_stamp *stamp, const char *reason) {
+    if (!atomic_load(&self->revocations_are_old) || !stamps_are_equal(stamp, &self->refused)) {
+        log_error("revocations_refused", log_text("reason", reason),
+                  log_text("help", "the last good list stays in use"));
+    }
+    self->refused = *stamp;
+}
+
 static void watch_revocations(token_keeper_t *self) {
     struct prepared *settings = &self->settings;
     struct file_stamp stamp;
@@ -270,11 +284,12 @@ static void watch_revocations(token_keeper_t *self) {
     metric_count(self->metrics, METRIC_READS);
     bool is_good = read_revocations(settings->revocation_file, settings->revocation_bytes, &settings->stamp,
                                     &revocations, error, sizeof error);
-    atomic_store(&self->revocations_are_old, !is_good);
     if (!is_good) {
         metric_count(self->metrics, METRIC_READ_FAILURES);
-        log_error("revocations_refused", log_text("reason", error),
-                  log_text("help", "the last good list stays in use"));
+        tell_refused(self, &stamp, error);
+    }
+    atomic_store(&self->revocations_are_old, !is_good);
+    if (!is_good) {
         return;
     }
     revocations_unref(&settings->revocations);

@@ -134,7 +134,7 @@ export class Run {
     const ctx = {
       world: this.world, say: this.say, channels: this.channels, readers: this.readers, events: this.events, number: this.number, burst, struck,
       guests: (n, more) => this.invite(guests, n, more, there),
-      inTime: (what, ms, probe) => this.inTime(`${name.id}: ${what}`, ms, probe),
+      inTime: (what, ms, probe, more) => this.inTime(`${name.id}: ${what}`, ms, probe, more),
     };
     try {
       await FAULTS[kind].run(ctx, { ...fault, at: FAULTS[kind].wide ? at : at % 2, ch, dice: new Dice(fault.seed) });
@@ -157,9 +157,9 @@ export class Run {
   }
 
   /* Waits until it is so, and writes down that it was promised, within how long, and when it came. */
-  async inTime(what, ms, probe) {
+  async inTime(what, ms, probe, more = {}) {
     const id = `${what} ${this.promises = (this.promises ?? 0) + 1}`;
-    this.say('promise', { id, what, ms });
+    this.say('promise', { id, what, ms, ...more });
     for (const end = performance.now() + ms + PATIENCE_MS; performance.now() < end; await sleep(TICK_MS)) {
       if (!await probe()) continue;
       this.say('kept', { id });

@@ -232,6 +232,8 @@ const PLANTED = [
   ['a connection that says nothing in time, though we had time', 'matrix', (h) => { h.add('disc', { sid: 'a', code: 3012 }); }],
   ['a command without an answer', 'matrix', (h) => { h.add('disc', { sid: 'a', code: 1006, why: 'no answer' }); }],
   ['a connection of somebody else that a slow one ends', 'matrix', (h) => { h.guest('slow-reader').add('disc', { sid: 'a', code: 3008 }); }],
+  ['somebody who is closed as slow by a fault that held back no flood', 'matrix', (h) => { h.fault('link-cut').add('disc', { sid: 'a', code: 3008 }); }],
+  ['a promise that has nothing to do with files, and is late where none can be opened', 'C12', (h) => { h.guest('fd-crowd').promised(2000, 3000); }],
   ['a guest that is closed by a code of another fault', 'matrix', (h) => { h.guest('token-expiry').add('disc', { sid: 'guest-1.0', code: 3008 }); }],
   ['a storm that ends connections', 'matrix', (h) => { h.guest('reconnect-storm').add('disc', { sid: 'guest-1.0', code: 3012 }); }],
   ['a guest that is let in after it was revoked', 'C13', (h) => { h.add('revoked', { user: 'guest' }).add('disc', { sid: 'x', why: 'over' }, 2000).guest('token-revoked'); }],
@@ -332,6 +334,14 @@ const PERMITTED = [
   ['times of which a starved run says nothing', (h) => {
     h.guest('slow-reader').promised(5000, 16000);
     h.events.push({ at: h.now, type: 'stall', who: 'torture', ms: 8000 });
+  }],
+  ['a flood that another fault has held back, and that is too much at once', (h) => { h.guest('slow-reader').fault('link-cut').add('disc', { sid: 'a', code: 3008 }); }],
+  ['a revocation that is late where no file can be opened', (h) => {
+    h.guest('fd-crowd').add('revoked', { user: 'guest' }).add('promise', { id: 'p', what: 'they are closed', ms: 2000, reads: true });
+    h.add('open', { sid: 'guest-1.1', user: 'guest' }, 3000).add('kept', { id: 'p' }).add('nemesis', { edge: 'end', kind: 'fd-crowd' });
+  }],
+  ['a receipt that was on its way when the publishers stopped, and the first canary later', (h) => {
+    h.add('publishers_stop', {}).publish('k7', 7).both('E', 7, 'k7').publish('k8', 8).add('disc', { sid: 'x', why: 'over' }, 5000).both('E', 8, 'k8');
   }],
   ['a silence after the publishers have stopped', (h) => { h.add('publishers_stop', {}).publish('k7', 7).add('disc', { sid: 'x', why: 'over' }, 5000).both('E', 7, 'k7'); }],
   ['connections that end because we had no time', (h) => {

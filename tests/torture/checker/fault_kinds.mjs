@@ -10,6 +10,9 @@
  *   cuts      connections of clients may end by it
  *   closes    codes with which those of the clients that it brought may
  *   mild      it excuses nothing else: nobody but those clients has to wait by it
+ *   floods    more comes for everybody than a gateway keeps for a client: what another fault has held back of it comes at once, and whoever it
+ *             comes for may be closed as slow (3008)
+ *   blinds    a gateway can open no file: what it has to read is late by as much
  *   clock     what our programs take the time of day for
  *   recovers  ms after its end until everything is served again
  *
@@ -17,7 +20,7 @@
 
 const RECOVERS_MS = 8000;
 
-const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, forgets: false, splits: false, cuts: false, closes: [], mild: false, recovers: RECOVERS_MS, ...more });
+const kind = (matrix, more = {}) => ({ matrix, reigns: 0, wipes: false, tells: false, damages: false, forgets: false, splits: false, cuts: false, closes: [], mild: false, floods: false, blinds: false, recovers: RECOVERS_MS, ...more });
 const ofClients = (matrix, closes, more = {}) => kind(matrix, { closes, mild: true, recovers: 0, ...more });
 
 export const FAULT_KINDS = {
@@ -83,8 +86,8 @@ export const FAULT_KINDS = {
   'broker-oom': kind('F25', { cuts: true }),
   'broker-no-memory': kind('F25', { cuts: true }),
   'entry-flipped': kind('F26', { tells: true, damages: true }),
-  'fd-limit': kind('F28', { cuts: true }),
-  'slow-reader': ofClients('F14', [3008, 1006]),
+  'fd-limit': kind('F28', { cuts: true, blinds: true }),
+  'slow-reader': ofClients('F14', [3008, 1006], { floods: true }),
   'reconnect-storm': ofClients('F16', []),
   'client-half-open': ofClients('F27', [3012, 1006]),
   'token-expiry': ofClients('F22', [3005]),
@@ -92,7 +95,7 @@ export const FAULT_KINDS = {
   'presence-kill': kind('F1', { cuts: true, closes: [1006] }),
   'gateway-drain': kind('F2', { cuts: true, closes: [3001] }),
   'namespace-gone': ofClients('F19', []),
-  'fd-crowd': ofClients('F28', []),
+  'fd-crowd': ofClients('F28', [], { blinds: true }),
   'gateway-apart': kind('F12'),
   'link-holes': kind('F12'),
 };

@@ -15,7 +15,7 @@
  *   wait {count, need}                          a WAIT of a broker was answered so, as the proxy between has seen
  *   publishers_stop {}                          from now on only canaries are sent
  *   stall {who, ms}                             whoever should have run waited for a processor until now
- *   promise {id, what, ms}, kept {id}           what has to be so within a time, and that it is
+ *   promise {id, what, ms, reads?}, kept {id}   what has to be so within a time, and that it is; reads: a gateway has to open a file for it
  *   open {sid, user, client}                    a guest (a client that a fault brought) was let in
  *   stops {sid}                                 it stops reading what it is sent, until it subscribes again
  *   refused {sid, status, retry}                its handshake was answered so

@@ -7,15 +7,15 @@ const EXPIRED = 3005;
 const RENEWAL_NS = 10 * SECOND_NS;
 
 /* C12: what is promised within a time comes within it; more only if faults or a busy machine were in the way. */
-export function checkPromises({ events, add, allowance }) {
+export function checkPromises({ events, add, allowance, blinded }) {
   const open = new Map();
   for (const event of events) {
     if (event.type === 'promise') open.set(event.id, event);
     if (event.type !== 'kept' || !open.has(event.id)) continue;
-    const { at, what, ms } = open.get(event.id);
+    const { at, what, ms, reads } = open.get(event.id);
     open.delete(event.id);
     const took = event.at - at;
-    if (took > ms * MS + allowance(at, event.at)) add('C12', '*', `${what}: it took ${Math.round(took / MS)} ms, not ${Math.round(ms)}`);
+    if (took > ms * MS + allowance(at, event.at) + (reads ? blinded(at, event.at) : 0)) add('C12', '*', `${what}: it took ${Math.round(took / MS)} ms, not ${Math.round(ms)}`);
   }
   for (const { at, what, ms } of open.values()) {
     if (allowance(at, Infinity) < Infinity) add('C12', '*', `${what}: not at all, though ${Math.round(ms)} ms were promised`);
@@ -32,10 +32,10 @@ export function checkAdmission({ events, add }) {
 }
 
 /* C13: two seconds after a user was revoked he is let in no more, and is told nothing. */
-export function checkRevoked({ events, add, allowance }) {
+export function checkRevoked({ events, add, allowance, blinded }) {
   const revoked = new Map();
   const userOf = new Map();
-  const isLate = (user, at) => revoked.has(user) && at > revoked.get(user) + REVOKED_NS + allowance(revoked.get(user), at);
+  const isLate = (user, at) => revoked.has(user) && at > revoked.get(user) + REVOKED_NS + allowance(revoked.get(user), at) + blinded(revoked.get(user), at);
   for (const { type, sid, user, at, ch, off } of events) {
     if (type === 'revoked') revoked.set(user, at);
     if (type === 'open') userOf.set(sid, user);

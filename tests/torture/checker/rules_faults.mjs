@@ -22,6 +22,7 @@ export function permissions({ events, faults, durability }) {
   return {
     around,
     stalled,
+    blinded: (from, to) => around(from, to).reduce((sum, fault) => sum + (fault.blinds ? fault.end - fault.begin : 0), 0),
     isStarved: stalled(-Infinity, Infinity) > length * STARVED,
     allowance: (from, to, own) => spent(around(from, to).filter((fault) => fault !== own)) + stalled(from, to),
     epochsBy: (ch, at) => faults.reduce((sum, fault) => sum + (fault.begin <= at ? changes(fault, ch) : 0), 0),
@@ -54,7 +55,7 @@ const spent = (faults) => faults.reduce((sum, fault) => sum + (fault.mild ? 0 : 
 export function checkSilence({ events, bounds, add, allowance, figures }) {
   const heard = new Map();
   for (const event of events) {
-    if (event.type === 'publishers_stop') heard.clear();
+    if (event.type === 'publishers_stop') return; // what comes then is on its way still, or a canary
     if (event.type !== 'recv') continue;
     const last = heard.get(event.ch);
     heard.set(event.ch, event.at);

@@ -15,12 +15,17 @@ function isOurs({ at, code, why }, stalled) {
   return stalled(at - within * 1e6, at) > waited * 1e6;
 }
 
-export function checkMatrix({ events, add, around, stalled }) {
+/* A flood that a fault of now has held back: at once it may be more than a gateway keeps for a client. */
+const SLOW = 3008;
+const isFlooded = ({ at, code }, faults, near) => code === SLOW && near.some((fault) => !fault.mild && faults.some((flood) => flood.floods && flood.begin <= at && flood.end >= fault.begin));
+
+export function checkMatrix({ events, faults, add, around, stalled }) {
   for (const event of events) {
     if ((event.type === 'pub_no' || event.type === 'pub_unknown') && event.code >= 100 && !TEMPORARY.has(event.code) && event.code !== 121) {
       add('matrix', event.ch, `${event.key} was answered ${event.code} ${event.message ?? ''}`);
     }
     if (event.type !== 'disc' || OWN.has(event.why)) continue;
-    if (!around(event.at, event.at).some((fault) => mayEnd(fault, event)) && !isOurs(event, stalled)) add('matrix', '*', `${event.sid} lost its connection (${event.why ?? event.code}), and no fault of a gateway was about`);
+    const near = around(event.at, event.at);
+    if (!near.some((fault) => mayEnd(fault, event)) && !isFlooded(event, faults, near) && !isOurs(event, stalled)) add('matrix', '*', `${event.sid} lost its connection (${event.why ?? event.code}), and no fault of a gateway was about`);
   }
 }

@@ -29,14 +29,15 @@ async function slowReaders(ctx, { at, dice }) {
     const list = guests(3, { urls: [gateway.url] });
     if (!await comeIn(ctx, list)) return;
     const begun = events.length;
+    const ports = list.map((guest) => guest.port); // of connections that nobody reads: one of later is another one
     for (const guest of list) guest.stopReading();
     const sips = dice.chance(0.5) ? setInterval(() => list[0].sip(), 1000) : undefined;
     await burst(FED);
     const arrived = () => events.slice(begun).filter((event) => event.type === 'recv' && event.sid.startsWith(`steady-${at}-`) && event.key.startsWith('burst-')).length;
     await sleep(300);
     const isFed = arrived() > ENOUGH; // else another fault has kept it from them
-    const isShut = (guest) => !isOpen(gateway.port, guest.port);
-    if (isFed) await inTime('clients that read nothing are closed', CLIENT_MS.stall + GOODBYE_MS + SLACK_MS, () => list.slice(1).every(isShut));
+    const isShut = (port) => !isOpen(gateway.port, port);
+    if (isFed) await inTime('clients that read nothing are closed', CLIENT_MS.stall + GOODBYE_MS + SLACK_MS, () => ports.slice(1).every(isShut));
     clearInterval(sips);
     for (const guest of list) guest.readOn();
     await comeIn(ctx, list);
@@ -150,7 +151,7 @@ async function revoke(ctx, { dice }) {
   fs.appendFileSync(world.revocations, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
   for (const user of users.slice(0, 2)) say('revoked', { user: `${name}-${user}` });
   const locked = list.filter((guest) => !guest.user.endsWith('stays'));
-  await inTime('clients that are revoked are closed', REVOKED_MS, () => locked.every((guest) => guest.closed === 3500));
+  await inTime('clients that are revoked are closed', REVOKED_MS, () => locked.every((guest) => guest.closed === 3500), { reads: true });
   await sleep(1500); // they try again all the while
 }
 

@@ -1,7 +1,7 @@
 /* Faults of a gateway with clients on it: killed while they stand in presence, drained, told of fewer namespaces, out of descriptors, cut off
  * from all brokers, or losing single messages on the way. */
 import fs from 'node:fs';
-import { sleep } from '../../e2e/support.mjs';
+import { sleep, until } from '../../e2e/support.mjs';
 import { Guest, nowNs } from '../guest.mjs';
 import { fewDescriptors, restart } from './processes.mjs';
 
@@ -111,6 +111,17 @@ class Leaving extends Guest {
 
 const LEAVING = /^ {2}- name: leaving\n(?: {4}.*\n)*/m;
 
+/* As whoever looks at the log does: a file that could not be read (no descriptor was left) is read again. One that has ended reads it at its start. */
+async function reload(world, at) {
+  for (const end = performance.now() + BACK_MS; performance.now() < end; await sleep(300)) {
+    const gateway = world.gateways[at];
+    const from = gateway.lines.length;
+    gateway.kill('SIGHUP');
+    await until('a gateway says what became of its settings', () => gateway.exited !== null || gateway.lines.slice(from).some((line) => line.includes('"config_reload')), BACK_MS);
+    if (gateway.exited !== null || gateway.lines.slice(from).some((line) => line.includes('"config_reloaded"'))) return;
+  }
+}
+
 async function loseNamespace(ctx, { ms }) {
   const { world, guests, number, say, inTime } = ctx;
   const channels = [`leaving:${number}`];
@@ -118,18 +129,18 @@ async function loseNamespace(ctx, { ms }) {
   if (!await comeIn(ctx, list)) return;
   const files = world.gateways.map(({ file }) => file);
   const texts = files.map((file) => fs.readFileSync(file, 'utf8'));
-  const settle = (change) => files.forEach((file, i) => {
+  const settle = (change) => Promise.all(files.map((file, i) => {
     fs.writeFileSync(file, change(texts[i]));
-    world.gateways[i].kill('SIGHUP');
-  });
+    return reload(world, i);
+  }));
   try {
-    settle((text) => text.replace(LEAVING, ''));
+    await settle((text) => text.replace(LEAVING, ''));
     const isTold = await inTime('subscriptions of a namespace that is gone are ended', SLACK_MS, () => list.every((guest) => guest.ended !== undefined));
     const codes = [...new Set(list.map((guest) => guest.ended))];
     if (isTold && codes.some((code) => code !== ENDED)) say('broken', { what: `subscriptions of a namespace that is gone ended with ${codes.join(', ')}` });
     await sleep(ms / 3);
   } finally {
-    settle((text) => text);
+    await settle((text) => text);
   }
   for (const guest of list) if (guest.socket?.readyState === 1) guest.subscribe(channels[0]);
   await comeIn(ctx, list);

@@ -1,5 +1,5 @@
-/* The file of revocations when it cannot be read: at the bound of descriptors nobody opens a file, and who was locked out
- * meanwhile has to be out as soon as there is one again. */
+/* The file of revocations when it cannot be read: at the bound of descriptors nobody opens a file, and who was locked
+ * out meanwhile has to be out as soon as there is one again. */
 #include <stdbool.h>
 #include <stddef.h>
 

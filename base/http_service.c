@@ -223,19 +223,13 @@ static void on_accept(void *context, int descriptor, const struct sockaddr_stora
 
 /* --- life cycle --- */
 
-static bool create_context(http_service_t *self) {
+static bool create_context(http_service_t *self, char *ret_error, size_t error_size) {
     static const struct lws_protocols protocols[] = {
         {.name = "http", .callback = on_lws_event, .rx_buffer_size = RX_BYTES, .tx_packet_size = TX_BYTES},
         {.name = NULL},
     };
-    void *loops[1] = {self->loop};
-    struct lws_context_creation_info info = {0};
-    lws_guard_prepare_info(&info, loops);
-    info.protocols = protocols;
-    info.user = self;
-    self->lws = lws_create_context(&info);
-    self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
-    return self->vhost != NULL;
+    const struct lws_guard_service service = {.what = "the HTTP listener", .protocols = protocols, .user = self};
+    return lws_guard_open_context(&service, self->loop, &self->lws, &self->vhost, ret_error, error_size);
 }
 
 static void free_service(http_service_t *self) {
@@ -259,9 +253,7 @@ http_service_t *http_service_new(uv_loop_t *loop, const struct http_service_opti
         return NULL;
     }
     self->port = tcp_listener_port(self->listener);
-    if (!create_context(self)) {
-        snprintf(ret_error, error_size,
-                 "libwebsockets made no context for the HTTP listener; is libwebsockets-evlib-uv installed?");
+    if (!create_context(self, ret_error, error_size)) {
         http_service_close(&self, NULL, NULL);
         return NULL;
     }

@@ -107,14 +107,13 @@ static void silence_lws(void) {
     lws_set_log_level(0, NULL);
 }
 
-void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]) {
+static void set_guards(struct lws_context_creation_info *info) {
     /* All zero: lws's own idle timer, O(n) in connections, stays off; pings are ours. */
     static const lws_retry_bo_t no_idle_policy;
     static pthread_once_t silenced = PTHREAD_ONCE_INIT;
     pthread_once(&silenced, silence_lws);
     info->port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info->options = LWS_SERVER_OPTION_LIBUV;
-    info->foreign_loops = loops;
     info->alpn = "http/1.1";
     info->max_http_header_pool = HEADER_POOL;
     info->max_http_header_data = HEADER_BYTES;
@@ -124,6 +123,28 @@ void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[
     info->pt_serv_buf_size = SERVICE_BYTES;
     info->gid = -1;
     info->uid = -1;
+}
+
+bool lws_guard_open_context(const struct lws_guard_service *service, uv_loop_t *loop, struct lws_context **ret_context,
+                            struct lws_vhost **ret_vhost, char *ret_error, size_t error_size) {
+    void *loops[1] = {loop};
+    struct lws_context_creation_info info = {0};
+    set_guards(&info);
+    info.foreign_loops = loops;
+    info.protocols = service->protocols;
+    info.extensions = service->extensions;
+    info.max_http_header_pool += (unsigned short) service->headers_kept;
+    info.user = service->user;
+    if (service->wants_tls) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    }
+    *ret_context = lws_create_context(&info);
+    *ret_vhost = *ret_context == NULL ? NULL : lws_get_vhost_by_name(*ret_context, "default");
+    if (*ret_vhost == NULL) {
+        snprintf(ret_error, error_size, "libwebsockets made no context for %s; is libwebsockets-evlib-uv installed?",
+                 service->what);
+    }
+    return *ret_vhost != NULL;
 }
 
 /* --- closing --- */

@@ -27,10 +27,20 @@ enum lws_guard_verdict lws_guard_check(struct lws *wsi, enum lws_callback_reason
 /* For a metric's label and the log. */
 const char *lws_guard_verdict_text(enum lws_guard_verdict verdict);
 
-/* Sets what guards need in the zeroed creation info: the libuv loop, ALPN http/1.1, header pool, timeouts, no
- * extensions, the all-zero idle policy, no listening socket (sockets are adopted); switches lws's own log off. Call it
- * before your own settings. `loops` (one pointer) is borrowed for the creation. */
-void lws_guard_prepare_info(struct lws_context_creation_info *info, void *loops[1]);
+struct lws_guard_service {
+    const char *what;                       /* what it is for, in the words of the settings: for the error */
+    const struct lws_protocols *protocols;  /* these two have to outlive the context */
+    const struct lws_extension *extensions; /* NULL: none */
+    unsigned headers_kept;                  /* connections that keep their headers' memory beyond the request */
+    bool wants_tls;
+    void *user; /* lws_context_user */
+};
+
+/* A context on that loop with what the guards need (ALPN http/1.1, header pool, timeouts, the all-zero idle policy,
+ * lws's own log off) and no listening socket: sockets are adopted into *ret_vhost. Also when it returns false, with the
+ * reason, *ret_context is to be closed with lws_guard_close_context. */
+bool lws_guard_open_context(const struct lws_guard_service *service, uv_loop_t *loop, struct lws_context **ret_context,
+                            struct lws_vhost **ret_vhost, char *ret_error, size_t error_size);
 
 /* The one value of a header: false when it is absent, there twice, empty, or does not fit (`size` with the NUL). */
 bool lws_guard_copy_single_header(struct lws *wsi, enum lws_token_indexes token, char *ret_text, int size);

@@ -308,7 +308,7 @@ static void on_accept(void *context, int descriptor, const struct sockaddr_stora
     lws_adopt_socket_vhost(self->vhost, descriptor); /* closes the descriptor when it fails */
 }
 
-static bool create_context(http_api_t *self) {
+static bool create_context(http_api_t *self, char *ret_error, size_t error_size) {
     static const struct lws_protocols protocols[] = {
         {.name = "api",
          .callback = on_lws_event,
@@ -317,14 +317,8 @@ static bool create_context(http_api_t *self) {
          .tx_packet_size = TX_BYTES},
         {.name = NULL},
     };
-    void *loops[1] = {self->loop};
-    struct lws_context_creation_info info = {0};
-    lws_guard_prepare_info(&info, loops);
-    info.protocols = protocols;
-    info.user = self;
-    self->lws = lws_create_context(&info);
-    self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
-    return self->vhost != NULL;
+    const struct lws_guard_service service = {.what = "the HTTP API", .protocols = protocols, .user = self};
+    return lws_guard_open_context(&service, self->loop, &self->lws, &self->vhost, ret_error, error_size);
 }
 
 /* ---- life ---- */
@@ -358,9 +352,7 @@ http_api_t *http_api_new(const struct http_api_options *options, char *ret_error
         return NULL;
     }
     self->port = tcp_listener_port(self->listener);
-    if (!create_context(self)) {
-        snprintf(ret_error, error_size,
-                 "libwebsockets made no context for the HTTP API; is libwebsockets-evlib-uv installed?");
+    if (!create_context(self, ret_error, error_size)) {
         http_api_close(&self, ignore_closed, NULL);
         return NULL;
     }

@@ -472,24 +472,16 @@ bool websocket_service_start(struct websocket_service *self, uv_loop_t *loop, ch
          .tx_packet_size = TX_BYTES},
         {.name = NULL},
     };
-    void *loops[1] = {loop};
+    const struct lws_guard_service service = {
+        .what = "the public port",
+        .protocols = protocols,
+        .extensions = websocket_extensions, /* each is asked for: client.compression */
+        .headers_kept = (unsigned) self->config->streams_max,
+        .wants_tls = self->tls.credentials != NULL,
+        .user = self,
+    };
     websocket_compression_init(&self->compression);
-    struct lws_context_creation_info info = {0};
-    lws_guard_prepare_info(&info, loops);
-    info.protocols = protocols;
-    info.extensions = websocket_extensions;                                  /* each is asked for: client.compression */
-    info.max_http_header_pool += (unsigned short) self->config->streams_max; /* each keeps its headers' memory */
-    info.user = self;
-    if (self->tls.credentials != NULL) {
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
-    }
-    self->lws = lws_create_context(&info);
-    self->vhost = self->lws == NULL ? NULL : lws_get_vhost_by_name(self->lws, "default");
-    if (self->vhost == NULL) {
-        snprintf(ret_error, error_size,
-                 "libwebsockets made no context for the public port; is libwebsockets-evlib-uv installed?");
-    }
-    return self->vhost != NULL;
+    return lws_guard_open_context(&service, loop, &self->lws, &self->vhost, ret_error, error_size);
 }
 
 void websocket_service_adopt(struct websocket_service *self, int descriptor, struct source *source) {

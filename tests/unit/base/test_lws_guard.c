@@ -20,6 +20,7 @@ struct fixture {
     actor_t *actor;
     tcp_listener_t *listener;
     struct lws_context *lws;
+    struct lws_vhost *vhost;
     int port;
     atomic_uint verdicts[LWS_GUARD_VERDICTS];
     atomic_uint established;
@@ -60,19 +61,17 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 static void on_accept(void *context, int descriptor, const struct sockaddr_storage *peer) {
     (void) peer;
     struct fixture *self = context;
-    lws_adopt_socket_vhost(lws_get_vhost_by_name(self->lws, "default"), descriptor);
+    lws_adopt_socket_vhost(self->vhost, descriptor);
 }
 
 static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
     static const struct lws_protocols protocols[] = {
         {.name = "echo", .callback = on_event, .rx_buffer_size = 256, .tx_packet_size = 65536}, {.name = NULL}};
     struct fixture *self = context;
-    void *loops[1] = {actor_loop(actor)};
-    struct lws_context_creation_info info = {0};
-    lws_guard_prepare_info(&info, loops);
-    info.protocols = protocols;
-    info.user = self;
-    self->lws = lws_create_context(&info);
+    const struct lws_guard_service service = {.what = "the test", .protocols = protocols, .user = self};
+    if (!lws_guard_open_context(&service, actor_loop(actor), &self->lws, &self->vhost, ret_error, error_size)) {
+        return false;
+    }
     struct tcp_listener_options options = {
         .address = "127.0.0.1", .port = free_port(), .on_accept = on_accept, .context = self};
     self->listener = tcp_listener_new(actor_loop(actor), &options, ret_error, error_size);

@@ -17,7 +17,8 @@
  *    client.message_timeout → 1008.
  *  - A message that is no deflate although its frame says so → 1007, a continuation or pong that says so → 1002.
  *  - After our close frame nothing is delivered to the session and nothing is written (lws may call RECEIVE after a
- *    close, security.md S10). A peer that does not answer it is cut off after 5 s.
+ *    close, security.md S10). A peer that does not answer it is cut off after 5 s; one that has answered no ping (3012)
+ *    at once, for it has been waited for already: most of them are gone without a word.
  *  - A write fails → the connection is killed at the next turn; session_on_closed comes from CLOSED, never inside.
  *  - A subprotocol list with neither of ours: lws 4.1.6 closes it before anyone is asked. No list at all is JSON,
  * unless the query asks for protobuf.
@@ -120,7 +121,7 @@ static void close_with(struct websocket *self, uint16_t code, const char *reason
     payload_t *frame = websocket_close_payload(code, reason);
     bool alive = write_raw(self, payload_span(frame));
     payload_unref(&frame);
-    if (alive) {
+    if (alive && code != DISCONNECT_NO_PONG) {
         set_timer(self, CLOSE_TIMEOUT_MS);
     } else {
         cut_off(self);

@@ -353,6 +353,20 @@ static void a_peer_that_does_not_answer_our_close_is_cut_off(void **state) {
     finish(&self);
 }
 
+static void a_peer_that_answers_no_ping_is_cut_off_without_waiting_for_its_close(void **state) {
+    (void) state;
+    struct fixture self;
+    struct raw_client client;
+    start(&self, "client: {allow_anonymous_connect_without_token: true, ping_interval: 1s, pong_timeout: 100ms}\n");
+    connect_client(&self, &client);
+    expect_close(&client, 3012, "no pong");
+    assert_true(raw_client_read_all(&client));
+    wait_for_websockets(&self, 0);
+    assert_int_equal(metrics_read(self.metrics, "callboard_websocket_close_timeouts_total", NULL), 0);
+    raw_client_close(&client);
+    finish(&self);
+}
+
 static void a_peer_that_closes_first_is_answered_and_forgotten(void **state) {
     (void) state;
     struct fixture self;
@@ -750,6 +764,7 @@ int main(void) {
         cmocka_unit_test(protocol_errors_of_frames_close_the_connection),
         cmocka_unit_test(a_disconnect_has_code_and_reason_and_waits_for_the_peers_close),
         cmocka_unit_test(a_peer_that_does_not_answer_our_close_is_cut_off),
+        cmocka_unit_test(a_peer_that_answers_no_ping_is_cut_off_without_waiting_for_its_close),
         cmocka_unit_test(a_peer_that_closes_first_is_answered_and_forgotten),
         cmocka_unit_test(silence_after_the_upgrade_closes_with_3502),
         cmocka_unit_test(a_slow_reader_is_closed_with_3008_after_what_was_sent),

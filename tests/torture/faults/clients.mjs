@@ -76,7 +76,7 @@ async function halfOpen(ctx, { at, dice }) {
   const ports = list.map((guest) => guest.port);
   const lift = isMute ? () => {} : packetsOf(ports);
   try {
-    await inTime('clients that answer nothing are closed', CLIENT_MS.ping + CLIENT_MS.pong + GOODBYE_MS + SLACK_MS, () => !ports.some((port) => isOpen(gateway.port, port)));
+    await inTime('clients that answer nothing are closed', CLIENT_MS.ping + CLIENT_MS.pong + SLACK_MS, () => !ports.some((port) => isOpen(gateway.port, port)));
   } finally {
     lift();
   }

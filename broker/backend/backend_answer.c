@@ -36,6 +36,9 @@ enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answ
 }
 
 void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind) {
+    if (to->routing == NULL) {
+        return;
+    }
     if (backend_send(self, to, kind, NULL) != ZMQ_SENT) {
         metric_count(self->metrics, BACKEND_METRIC_REPLIES_DROPPED);
     }
@@ -46,6 +49,16 @@ void backend_answer_error(backend_api_t *self, const struct backend_answer_to *t
     buffer_clear(&self->body);
     backend_append_error(&self->body, code, message);
     backend_answer(self, to, "error");
+}
+
+void backend_answer_nothing(backend_api_t *self, const struct backend_answer_to *to) {
+    buffer_clear(&self->body);
+    buffer_append_text(&self->body, "{}");
+    backend_answer(self, to, "ok");
+}
+
+void backend_refuse_call(backend_api_t *self, const struct backend_call *call, const struct backend_refusal *refusal) {
+    backend_answer_error(self, &call->to, refusal->code, refusal->message);
 }
 
 /* More than the list's words, where a person would ask what to do; NULL: they will do. */
@@ -62,22 +75,52 @@ static const char *explain(const struct shard_reply *reply) {
     return NULL;
 }
 
-void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting) {
-    const struct backend_method *method = waiting->method;
-    struct backend_answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
-    if (!method->answers_each_part && waiting->replies[0]->error != ERROR_NONE) {
-        backend_answer_error(self, &to, waiting->replies[0]->error, explain(waiting->replies[0]));
-    } else {
-        buffer_clear(&self->body);
-        method->append_result(&self->context, waiting, &self->body);
-        backend_answer(self, &to, "ok");
-    }
+static struct backend_answer_to who_waits(struct backend_waiting *waiting) {
+    return (struct backend_answer_to){&waiting->routing, waiting->has_delimiter,
+                                      span_of(waiting->id, waiting->id_size)};
+}
+
+static void forget(backend_api_t *self, struct backend_waiting *waiting) {
     backend_pending_remove(self->pending, waiting);
     metric_set(self->metrics, BACKEND_METRIC_PENDING, (int64_t) backend_pending_count(self->pending));
 }
 
+void backend_answer_waiting(backend_api_t *self, struct backend_waiting *waiting, const char *kind,
+                            const struct span *payload) {
+    struct backend_answer_to to = who_waits(waiting);
+    if (payload == NULL) {
+        backend_answer(self, &to, kind);
+    } else if (backend_send(self, &to, kind, payload) != ZMQ_SENT) {
+        metric_count(self->metrics, BACKEND_METRIC_REPLIES_DROPPED);
+    }
+    forget(self, waiting);
+}
+
+void backend_refuse_waiting(backend_api_t *self, struct backend_waiting *waiting, enum error_code code,
+                            const char *message) {
+    struct backend_answer_to to = who_waits(waiting);
+    backend_answer_error(self, &to, code, message);
+    forget(self, waiting);
+}
+
+void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting) {
+    const struct backend_method *method = waiting->method;
+    const struct shard_reply *first = waiting->replies[0];
+    if (!method->steps->answers_each_part && first->error != ERROR_NONE) {
+        const char *help = first->error == ERROR_OUTCOME_UNKNOWN ? method->help_unknown : NULL;
+        backend_refuse_waiting(self, waiting, first->error, help == NULL ? explain(first) : help);
+        return;
+    }
+    buffer_clear(&self->body);
+    if (method->steps->append_result == NULL) {
+        buffer_append_text(&self->body, "{}");
+    } else {
+        method->steps->append_result(self, waiting, &self->body);
+    }
+    backend_answer_waiting(self, waiting, "ok", NULL);
+}
+
 void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting) {
-    struct backend_answer_to to = {&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size)};
-    backend_answer_error(self, &to, ERROR_OUTCOME_UNKNOWN, NULL);
-    backend_pending_remove(self->pending, waiting);
+    const struct backend_method *method = waiting->method;
+    backend_refuse_waiting(self, waiting, ERROR_OUTCOME_UNKNOWN, method->help_unknown);
 }

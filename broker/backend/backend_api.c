@@ -26,7 +26,7 @@ static void on_message(void *context, struct actor_message *message) {
     backend_api_t *self = context;
     if (message->kind == BACKEND_MESSAGE_NAMESPACES) {
         struct namespaces_message *change = (struct namespaces_message *) message;
-        self->context.namespaces = change->namespaces;
+        self->options.namespaces = change->namespaces;
         uv_sem_post(change->taken);
         memory_free(change);
         return;
@@ -120,12 +120,6 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
                                                      .drop_message = drop_message};
     backend_api_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
-    self->context = (struct backend_context){
-        .broker_id = options->broker_id,
-        .namespaces = options->namespaces,
-        .n_shards = options->n_shards,
-        .publication_bytes_max = (uint64_t) options->config->publication_bytes_max,
-    };
     self->metrics = metric_values_new(options->metrics, backend_metric_rows, BACKEND_METRICS_COUNT);
     self->pending = backend_pending_new((size_t) options->config->backend_requests_max);
     struct actor_limits limits = ACTOR_LIMITS_DEFAULT;
@@ -154,7 +148,7 @@ void backend_api_destroy(backend_api_t **self_p) {
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->text);
     buffer_finish(&self->tags);
-    buffer_finish(&self->context.item);
+    buffer_finish(&self->item);
     buffer_finish(&self->body);
     memory_free(self);
     *self_p = NULL;

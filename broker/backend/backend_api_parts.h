@@ -1,5 +1,5 @@
-/* What the files of the backend API's actor share (backend_api.c, backend_inbound.c, backend_answer.c,
- * backend_events.c, backend_metrics.c) and nobody else includes. Thread: the actor's. */
+/* What the files of the backend API's actor share (its life, what comes in, what goes out, the methods)
+ * and nobody else includes. Thread: the actor's. */
 #ifndef CALLBOARD_BROKER_BACKEND_BACKEND_API_PARTS_H
 #define CALLBOARD_BROKER_BACKEND_BACKEND_API_PARTS_H
 
@@ -47,41 +47,70 @@ struct backend_api {
     backend_link_t *link;                   /* NULL without a ROUTER */
     backend_subscriptions_t *subscriptions; /* as well */
     backend_pending_t *pending;
-    struct backend_context context;
-    struct buffer text; /* scratch: decoded strings */
-    struct buffer tags; /* scratch: encoded tags */
-    struct buffer body; /* scratch: the answer */
+    struct buffer text;            /* scratch: decoded strings */
+    struct buffer tags;            /* scratch: encoded tags */
+    struct buffer body;            /* scratch: the answer */
+    struct buffer item;            /* scratch: the channel of the part that was prepared last */
+    struct json_iterator channels; /* a broadcast's list: parts are prepared in order */
 };
 
-/* Whom an answer goes to. */
+/* Whom an answer goes to; nobody: a push. */
 struct backend_answer_to {
-    zmq_msg_t *routing;
+    zmq_msg_t *routing; /* NULL: nobody */
     bool has_delimiter;
     struct span id;
 };
 
-/* A request that was read and judged as far as it can be before a shard is asked. */
-struct backend_judged {
+/* One request as its handler gets it. Its spans are the frames' or scratch: gone when the handler returns. */
+struct backend_call {
     const struct backend_method *method;
-    struct backend_params params;
-    uint32_t n_parts;
-    bool is_prepared;           /* the lone part's channel is in the model already */
-    struct span peer_key;       /* the name of the CURVE key; empty without CURVE */
-    struct shard_request model; /* of every part; its spans are the frames' or scratch */
+    struct backend_answer_to to;
+    struct span peer;             /* routing id of its connection; it says nothing about who that is */
+    struct span key;              /* the name of the CURVE key; empty without CURVE */
+    struct json_value object;     /* params */
+    struct backend_params params; /* of it, unless BACKEND_OWN_PARAMS */
+    bool has_payload;
+    struct span payload;
 };
 
 /* backend_inbound.c: callbacks of the sockets. */
 void backend_on_request(void *context, zmq_msg_t *frames, size_t n_frames);
 void backend_on_push(void *context, zmq_msg_t *frames, size_t n_frames);
 
+/* The method, the rights of the key, payload and params: judged, then handled. */
+void backend_dispatch(backend_api_t *self, struct backend_call *call, struct span method, struct span params);
+/* Is the key for this channel (or lease, or whatever its patterns are asked about)? False: *ret_refusal says so. */
+bool backend_may(backend_api_t *self, const struct backend_call *call, struct span name,
+                 struct backend_refusal *ret_refusal);
+
+/* backend_shards.c */
+/* Handler of methods that shards answer: method->steps. */
+void backend_ask_shards(backend_api_t *self, struct backend_call *call);
+/* Keeps a call for n_parts answers that come later. NULL: too many are kept; it was answered with 111. When the
+ * deadline passes it is answered with 120. */
+struct backend_waiting *backend_keep(backend_api_t *self, struct backend_call *call, uint32_t n_parts,
+                                     uint64_t deadline_ms);
+/* A message to a shard; takes it. */
+enum error_code backend_post(backend_api_t *self, uint32_t shard, struct shard_request *request);
+bool backend_find_namespace(const backend_api_t *self, struct span channel,
+                            const struct namespace_options **ret_options, struct backend_refusal *ret_refusal);
+
 /* backend_answer.c */
 void backend_init_frame(zmq_msg_t *frame, struct span bytes);
 /* Sends what `body` holds, and a payload where there is one; takes the routing frame. */
 enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answer_to *to, const char *kind,
                                   const struct span *payload);
+/* What `body` holds, as `ok` or `error`. */
 void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind);
+void backend_answer_nothing(backend_api_t *self, const struct backend_answer_to *to); /* ok and {} */
+void backend_refuse_call(backend_api_t *self, const struct backend_call *call, const struct backend_refusal *refusal);
 void backend_answer_error(backend_api_t *self, const struct backend_answer_to *to, enum error_code code,
                           const char *message);
+/* A kept call: answered and forgotten. */
+void backend_answer_waiting(backend_api_t *self, struct backend_waiting *waiting, const char *kind,
+                            const struct span *payload);
+void backend_refuse_waiting(backend_api_t *self, struct backend_waiting *waiting, enum error_code code,
+                            const char *message);
 /* All parts are answered: the answer, and it is forgotten. */
 void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting);
 /* No shard answered in time. */
@@ -89,8 +118,6 @@ void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting
 
 /* backend_events.c */
 void backend_start_subscriptions(backend_api_t *self);
-void backend_answer_subscription(backend_api_t *self, const struct backend_request *request, zmq_msg_t *routing,
-                                 const struct backend_judged *judged);
 /* Does the key behind a request or a subscription still count? An empty one: without CURVE. */
 bool backend_is_key_allowed(const backend_api_t *self, struct span key);
 void backend_judge_subscriptions(backend_api_t *self, uint64_t now_ms);

@@ -54,25 +54,42 @@ static enum backend_event_result on_event(void *context, const struct backend_su
     return BACKEND_EVENT_GONE;
 }
 
-void backend_answer_subscription(backend_api_t *self, const struct backend_request *request, zmq_msg_t *routing,
-                                 const struct backend_judged *judged) {
-    struct backend_answer_to to = {routing, request->has_delimiter, request->id};
-    struct backend_subscriber subscriber = {span_of(zmq_msg_data(routing), zmq_msg_size(routing)), request->id,
-                                            judged->peer_key, request->has_delimiter};
-    const struct position *since = judged->params.has_since ? &judged->params.since : NULL;
-    enum error_code code = ERROR_NONE;
-    if (judged->method->handling == BACKEND_UNSUBSCRIBE) {
-        backend_unsubscribe(self->subscriptions, subscriber.routing, judged->params.channel);
-        buffer_clear(&self->body);
-        buffer_append_text(&self->body, "{}");
-        backend_answer(self, &to, "ok");
+static void subscribe(backend_api_t *self, struct backend_call *call) {
+    struct backend_refusal refusal = {.code = ERROR_NONE};
+    const struct namespace_options *options;
+    struct backend_subscriber subscriber = {call->peer, call->to.id, call->key, call->to.has_delimiter};
+    const struct position *since = call->params.has_since ? &call->params.since : NULL;
+    if (!backend_find_namespace(self, call->params.channel, &options, &refusal)) {
+        backend_refuse_call(self, call, &refusal);
         return;
     }
-    code = backend_subscribe(self->subscriptions, &subscriber, judged->params.channel, since);
+    enum error_code code = backend_subscribe(self->subscriptions, &subscriber, call->params.channel, since);
     if (code != ERROR_NONE) {
-        backend_answer_error(self, &to, code, NULL);
+        backend_answer_error(self, &call->to, code, NULL);
     }
 }
+
+static void unsubscribe(backend_api_t *self, struct backend_call *call) {
+    backend_unsubscribe(self->subscriptions, call->peer, call->params.channel);
+    backend_answer_nothing(self, &call->to);
+}
+
+static const struct backend_method rows[] = {
+    {.name = "subscribe",
+     .right = BACKEND_RIGHT_CHANNEL,
+     .flags = BACKEND_ALONE,
+     .allowed = BACKEND_PARAM_CHANNEL | BACKEND_PARAM_SINCE,
+     .required = BACKEND_PARAM_CHANNEL,
+     .handle = subscribe},
+    {.name = "unsubscribe",
+     .flags = BACKEND_ALONE,
+     .allowed = BACKEND_PARAM_CHANNEL,
+     .required = BACKEND_PARAM_CHANNEL,
+     .handle = unsubscribe},
+};
+const struct backend_method_list backend_subscription_methods = BACKEND_METHOD_LIST(rows);
+
+/* ---- the link ---- */
 
 static void on_link_up(void *context) {
     backend_api_t *self = context;

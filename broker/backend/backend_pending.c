@@ -58,8 +58,8 @@ static bool grow(backend_pending_t *self) {
     return true;
 }
 
-struct backend_waiting *backend_pending_add(backend_pending_t *self, const struct backend_request *request,
-                                            zmq_msg_t *routing, const void *method, uint32_t n_parts,
+struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *routing, bool has_delimiter,
+                                            struct span id, const void *method, uint32_t n_parts,
                                             uint64_t deadline_ms) {
     check(n_parts > 0 && n_parts <= BACKEND_PARTS_MAX, "%u parts", n_parts);
     if (self->first_free == NO_PLACE && !grow(self)) {
@@ -69,9 +69,9 @@ struct backend_waiting *backend_pending_add(backend_pending_t *self, const struc
     self->first_free = self->next_free[self->first_free];
     self->n_used++;
     waiting->is_used = true;
-    waiting->has_delimiter = request->has_delimiter;
-    waiting->id_size = (uint8_t) request->id.size;
-    memcpy(waiting->id, request->id.data, request->id.size);
+    waiting->has_delimiter = has_delimiter;
+    waiting->id_size = (uint8_t) id.size;
+    memcpy(waiting->id, id.data, id.size);
     zmq_msg_init(&waiting->routing);
     zmq_msg_move(&waiting->routing, routing);
     waiting->parts_left = n_parts;
@@ -86,12 +86,19 @@ uint64_t backend_pending_ticket(const struct backend_waiting *waiting, uint32_t 
     return (uint64_t) waiting->generation << 32 | (uint64_t) waiting->place << PART_BITS | part;
 }
 
-struct backend_waiting *backend_pending_take(backend_pending_t *self, struct shard_reply *reply) {
-    uint32_t place = (uint32_t) (reply->ticket >> PART_BITS) & ((1U << PLACE_BITS) - 1);
-    uint32_t part = (uint32_t) reply->ticket & (BACKEND_PARTS_MAX - 1);
+struct backend_waiting *backend_pending_find(const backend_pending_t *self, uint64_t ticket) {
+    uint32_t place = (uint32_t) (ticket >> PART_BITS) & ((1U << PLACE_BITS) - 1);
+    uint32_t part = (uint32_t) ticket & (BACKEND_PARTS_MAX - 1);
     struct backend_waiting *waiting = place < self->n_places ? self->places[place] : NULL;
-    if (waiting == NULL || !waiting->is_used || waiting->generation != (uint32_t) (reply->ticket >> 32) ||
-        part >= waiting->n_parts || waiting->replies[part] != NULL) {
+    bool is_it = waiting != NULL && waiting->is_used && waiting->generation == (uint32_t) (ticket >> 32) &&
+                 part < waiting->n_parts;
+    return is_it ? waiting : NULL;
+}
+
+struct backend_waiting *backend_pending_take(backend_pending_t *self, struct shard_reply *reply) {
+    uint32_t part = (uint32_t) reply->ticket & (BACKEND_PARTS_MAX - 1);
+    struct backend_waiting *waiting = backend_pending_find(self, reply->ticket);
+    if (waiting == NULL || waiting->replies[part] != NULL) {
         memory_free(reply);
         return NULL;
     }

@@ -32,13 +32,14 @@ backend_pending_t *backend_pending_new(size_t places_max);
 void backend_pending_destroy(backend_pending_t **self_p);
 
 /* Takes a place for n_parts answers; moves the routing frame out. NULL: at the bound, the frame stays. */
-struct backend_waiting *backend_pending_add(backend_pending_t *self, const struct backend_request *request,
-                                            zmq_msg_t *routing, const void *method, uint32_t n_parts,
-                                            uint64_t deadline_ms);
+struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *routing, bool has_delimiter,
+                                            struct span id, const void *method, uint32_t n_parts, uint64_t deadline_ms);
 uint64_t backend_pending_ticket(const struct backend_waiting *waiting, uint32_t part);
 /* Takes the reply; returns the request when that was its last part (answer it, then backend_pending_remove), else NULL.
  * A reply for a ticket that is gone is freed. */
 struct backend_waiting *backend_pending_take(backend_pending_t *self, struct shard_reply *reply);
+/* The request that waits under this ticket; NULL: it is gone. */
+struct backend_waiting *backend_pending_find(const backend_pending_t *self, uint64_t ticket);
 void backend_pending_remove(backend_pending_t *self, struct backend_waiting *waiting);
 /* Any whose deadline has passed (now_ms UINT64_MAX: any at all); NULL: none. */
 struct backend_waiting *backend_pending_overdue(backend_pending_t *self, uint64_t now_ms);

@@ -258,7 +258,7 @@ static int find_param(struct json_value name, unsigned allowed) {
     return -1;
 }
 
-static bool scan_params(struct span params, struct json_value *ret_object, struct backend_refusal *ret_refusal) {
+bool backend_params_scan(struct span params, struct json_value *ret_object, struct backend_refusal *ret_refusal) {
     struct json_limits limits = {.depth = 8, .tokens = 8192, .names = 128};
     struct json_error error;
     if (params.size == 0) {
@@ -287,14 +287,14 @@ static bool check_required(unsigned required, unsigned seen, struct backend_refu
     return true;
 }
 
-bool backend_params_read(struct span params, unsigned allowed, unsigned required, struct buffer *text,
+bool backend_params_read(struct json_value object, unsigned allowed, unsigned required, struct buffer *text,
                          struct buffer *tags, struct backend_params *ret_params, struct backend_refusal *ret_refusal) {
     struct params_reader reader = {text, tags, ret_params, ret_refusal};
-    struct json_value object;
     *ret_params = (struct backend_params){.limit = BACKEND_HISTORY_LIMIT_DEFAULT};
     buffer_clear(text);
     buffer_clear(tags);
-    if (!scan_params(params, &object, ret_refusal) || !buffer_reserve(text, params.size)) {
+    if (!buffer_reserve(text, object.text.size)) {
+        backend_refuse(ret_refusal, ERROR_TOO_LARGE, "no memory for params of %zu bytes", object.text.size);
         return false;
     }
     struct json_iterator members = json_iterate(object);

@@ -72,9 +72,12 @@ struct backend_params {
     struct span version_epoch;
 };
 
+/* The params frame as an object; nothing stands for {}. */
+bool backend_params_scan(struct span params, struct json_value *ret_object, struct backend_refusal *ret_refusal);
+
 /* `text` and `tags` are scratch for decoded strings and encoded tags; they are cleared, and must live as long as
  * ret_params. The channel names are checked too. */
-bool backend_params_read(struct span params, unsigned allowed, unsigned required, struct buffer *text,
+bool backend_params_read(struct json_value object, unsigned allowed, unsigned required, struct buffer *text,
                          struct buffer *tags, struct backend_params *ret_params, struct backend_refusal *ret_refusal);
 
 /* One channel name of a list, decoded into `text` (which is cleared) and checked. */

@@ -83,7 +83,9 @@ FAMILIES = {
     "broker/redis/engine_redis": ["broker/redis/redis_"],
     "broker/redis/topology/redis_topology": ["broker/redis/topology/redis_"],
     "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_events.c",
-                                   "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c"],
+                                   "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c",
+                                   "broker/backend/backend_shards.c", "broker/backend/backend_methods_", "broker/backend/worker_",
+                                   "broker/backend/backend_leases.c", "broker/backend/backend_kv.c"],
 }
 # headers of one folder's own that do not carry such a name
 OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}

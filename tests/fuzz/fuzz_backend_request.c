@@ -25,8 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     struct buffer text = BUFFER_EMPTY;
     struct buffer tags = BUFFER_EMPTY;
-    struct backend_params params;
-    backend_params_read(accepted ? request.params : span_of(data, size), ~0U, 0, &text, &tags, &params, &refusal);
+    struct backend_params params = {.limit = 0};
+    struct json_value object = JSON_ABSENT;
+    if (backend_params_scan(accepted ? request.params : span_of(data, size), &object, &refusal)) {
+        backend_params_read(object, ~0U, 0, &text, &tags, &params, &refusal);
+    }
     struct json_iterator channels = json_iterate(params.channels);
     struct json_value name;
     struct json_value value;

@@ -9,11 +9,11 @@
 #include <cmocka.h>
 
 static struct backend_waiting *add(backend_pending_t *pending, uint32_t n_parts, uint64_t deadline_ms) {
-    struct backend_request request = {.id = SPAN_LITERAL("id")};
     zmq_msg_t routing;
     zmq_msg_init_size(&routing, 5);
     memcpy(zmq_msg_data(&routing), "peer1", 5);
-    struct backend_waiting *waiting = backend_pending_add(pending, &request, &routing, NULL, n_parts, deadline_ms);
+    struct backend_waiting *waiting =
+        backend_pending_add(pending, &routing, false, SPAN_LITERAL("id"), NULL, n_parts, deadline_ms);
     zmq_msg_close(&routing);
     return waiting;
 }

@@ -102,7 +102,9 @@ static const unsigned ALL = BACKEND_PARAM_CHANNEL | BACKEND_PARAM_CHANNELS | BAC
 
 static bool read_params(struct fixture *fixture, const char *text, unsigned required) {
     fixture->refusal = (struct backend_refusal){.code = ERROR_NONE};
-    return backend_params_read(span_of_text(text), ALL, required, &fixture->text, &fixture->tags, &fixture->params,
+    struct json_value object;
+    return backend_params_scan(span_of_text(text), &object, &fixture->refusal) &&
+           backend_params_read(object, ALL, required, &fixture->text, &fixture->tags, &fixture->params,
                                &fixture->refusal);
 }
 
@@ -199,9 +201,11 @@ static void every_mistake_is_named(void **state) {
 
 static void a_parameter_of_another_method_is_refused(void **state) {
     (void) state;
+    struct json_value object;
     struct fixture fixture = {.text = BUFFER_EMPTY, .tags = BUFFER_EMPTY};
-    assert_false(backend_params_read(SPAN_LITERAL("{\"limit\":1}"), BACKEND_PARAM_CHANNEL, 0, &fixture.text,
-                                     &fixture.tags, &fixture.params, &fixture.refusal));
+    assert_true(backend_params_scan(SPAN_LITERAL("{\"limit\":1}"), &object, &fixture.refusal));
+    assert_false(backend_params_read(object, BACKEND_PARAM_CHANNEL, 0, &fixture.text, &fixture.tags, &fixture.params,
+                                     &fixture.refusal));
     assert_non_null(strstr(fixture.refusal.message, "params.limit is not known to this method"));
     finish(&fixture);
 }

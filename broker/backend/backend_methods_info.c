@@ -1,0 +1,51 @@
+/* info: how the broker and the whole cluster are. */
+#include "broker/backend/backend_api_parts.h"
+
+static uint32_t every_shard(struct backend_api *api, const struct backend_call *call,
+                            struct backend_refusal *ret_refusal) {
+    (void) call;
+    (void) ret_refusal;
+    return api->options.n_shards;
+}
+
+/* Channels are a shard's own; brokers, gateways, connections and users are the whole cluster's, as the shard that keeps
+ * leases knows them. */
+static void append_info(struct backend_api *api, const struct backend_waiting *waiting, struct buffer *body) {
+    uint64_t channels = 0;
+    uint64_t brokers = 0;
+    uint64_t gateways = 0;
+    uint64_t connections = 0;
+    uint64_t users = 0;
+    bool connected = true;
+    enum wire_mode mode = WIRE_MODE_REDIS;
+    for (uint32_t i = 0; i < waiting->n_parts; i++) {
+        const struct shard_reply *reply = waiting->replies[i];
+        channels += reply->n;
+        mode = reply->mode == WIRE_MODE_MEMORY ? reply->mode : mode;
+        brokers = reply->brokers > brokers ? reply->brokers : brokers;
+        gateways = reply->gateways > gateways ? reply->gateways : gateways;
+        connections = reply->connections > connections ? reply->connections : connections;
+        users = reply->users > users ? reply->users : users;
+        connected = connected && reply->engine_connected;
+    }
+    buffer_append_text(body, "{\"broker\":");
+    buffer_append_json_string(body, span_of_text(api->options.broker_id));
+    buffer_append_format(body,
+                         ",\"version\":\"" CALLBOARD_VERSION
+                         "\",\"engine\":\"%s\",\"connected\":%s,\"shards\":%u,\"channels\":%llu,"
+                         "\"brokers\":%llu,\"gateways\":%llu,\"connections\":%llu,\"users\":%llu}",
+                         mode == WIRE_MODE_REDIS ? "redis" : "memory", connected ? "true" : "false",
+                         api->options.n_shards, (unsigned long long) channels, (unsigned long long) brokers,
+                         (unsigned long long) gateways, (unsigned long long) connections, (unsigned long long) users);
+}
+
+static const struct backend_shard_steps info_steps = {.kind = SHARD_REQUEST_INFO,
+                                                      .answers_each_part = true,
+                                                      .each_shard = true,
+                                                      .count_parts = every_shard,
+                                                      .append_result = append_info};
+
+static const struct backend_method rows[] = {
+    {.name = "info", .handle = backend_ask_shards, .steps = &info_steps},
+};
+const struct backend_method_list backend_info_methods = BACKEND_METHOD_LIST(rows);

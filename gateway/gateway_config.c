@@ -299,8 +299,8 @@ static const struct config_key keys[] = {
             "After SIGTERM: how long it says that it is not ready while it still serves, so that load balancers look "
             "elsewhere."),
     KEY("drain.window", CONFIG_DURATION, drain_window_ms, RANGE(0, 1 * HOUR), .default_text = "20s",
-        .help = "Then: how long closing takes. Connections are closed evenly with 3001; a broker hands its channels "
-                "over."),
+        .help = "Then: how long closing takes. Connections are closed evenly, in random order, with 3001; a broker "
+                "hands its channels over."),
 
     KEY("log.level", CONFIG_CHOICE, log_level, RELOADABLE, .choices = log_levels, .default_text = "info",
         .help = "What is logged: this and what is worse."),

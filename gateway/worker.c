@@ -3,8 +3,8 @@
  * lws is woken if a connection is to be cut; the links flush their batches by themselves.
  *
  *   WAITING ──drain──▶ DELAY (serving, not ready) ──drain.delay──▶ CLOSING (no new ones; sessions close with 3001,
- *       evenly over drain.window) ──nobody left, or the window is over──▶ LEAVING (the last bytes, and the peers'
- * answers to close frames) ──nobody left, or 5 s──▶ DONE
+ *       in random order, evenly over drain.window) ──nobody left, or the window is over──▶ LEAVING (the last bytes, and
+ *       the peers' answers to close frames) ──nobody left, or 5 s──▶ DONE
  *
  * The end, in the order of who uses whom: listener, HTTP API, WebSockets with their sessions, hub, links to the
  * brokers, timers. Failures at the start (port in use, keys unreadable) come back through the actor with their reason;
@@ -144,6 +144,7 @@ static void begin_closing(worker_t *self, uint64_t now_ms) {
     self->drain_ends_ms = now_ms + (uint64_t) self->options.settings.config->drain_window_ms;
     self->websockets.is_draining = true;
     http_streams_set_draining(self->streams);
+    session_shuffle(&self->sessions);
     listener_close(&self->listener, NULL, NULL);
 }
 

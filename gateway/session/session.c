@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "gateway/session/user_count.h"
 #include "gateway/session/user_limits.h"
 
@@ -341,6 +342,23 @@ void session_on_writable(session_t *self) {
         session_set_deadline(self, SESSION_DEADLINE_STALL, 0);
         session_mark_dirty(self);
     }
+}
+
+void session_shuffle(struct session_environment *environment) {
+    size_t n = 0;
+    list_for_each (link, &environment->sessions) {
+        n++;
+    }
+    struct list_link **links = memory_alloc_array(n + 1, sizeof *links);
+    for (size_t i = 0; i < n; i++) {
+        links[i] = list_pop_front(&environment->sessions);
+    }
+    for (size_t left = n; left > 0; left--) {
+        size_t pick = random_below((uint32_t) left);
+        list_push_back(&environment->sessions, links[pick]);
+        links[pick] = links[left - 1];
+    }
+    memory_free(links);
 }
 
 size_t session_drain_some(struct session_environment *environment, size_t n) {

@@ -109,6 +109,9 @@ void session_on_closed(session_t **self_p);
 /* End of a turn, before the brokers' batches are flushed: goes on with commands that had to wait, writes once for each
  * session that has something to send, then closes those that are to be closed. */
 void session_flush_dirty(struct session_environment *environment);
+/* Before a drain: in which order they go is chance. By age those of one deploy, one shop or one office, who came
+ * together, would all be gone at once. */
+void session_shuffle(struct session_environment *environment);
 /* Closes at most n sessions with 3001 (they go at the next flush); returns how many. */
 size_t session_drain_some(struct session_environment *environment, size_t n);
 /* Memory is short: closes those with the longest queues with 3008, at least half as long as the longest and not just a

@@ -2,6 +2,7 @@
 #include "session_harness.h"
 
 #include "base/metrics.h"
+#include "gateway/session/session_commands.h"
 
 #define CONNECTED_REPLY "{\"client\":\"ID\",\"version\":\"" CALLBOARD_VERSION "\",\"ping\":25,\"pong\":true}"
 
@@ -708,8 +709,35 @@ static void test_metrics_tell_commands_errors_and_disconnects(void **state) {
     metrics_destroy(&registry);
 }
 
+enum { SHUFFLED = 64 };
+
+static void test_the_order_of_a_drain_is_chance(void **state) {
+    (void) state;
+    struct session_environment environment;
+    static struct session sessions[SHUFFLED];
+    unsigned n = 0;
+    unsigned in_place = 0;
+    bool was_there[SHUFFLED] = {false};
+    list_init(&environment.sessions);
+    session_shuffle(&environment);
+    assert_true(list_is_empty(&environment.sessions));
+    for (unsigned i = 0; i < SHUFFLED; i++) {
+        list_push_back(&environment.sessions, &sessions[i].link);
+    }
+    session_shuffle(&environment);
+    list_for_each (link, &environment.sessions) {
+        size_t which = (size_t) (list_entry(link, struct session, link) - sessions);
+        assert_false(was_there[which]);
+        was_there[which] = true;
+        in_place += which == n++;
+    }
+    assert_int_equal(n, SHUFFLED);
+    assert_true(in_place < SHUFFLED / 2); /* one is, by chance; half of them once in 10^42 times */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_order_of_a_drain_is_chance),
         session_test(test_a_token_connects_its_user),
         session_test(test_an_expiring_token_says_for_how_long),
         session_test(test_expire_at_counts_before_exp),

@@ -9,6 +9,7 @@
 #include "broker/shard_metrics.h"
 
 enum { WHEEL_TICK_MS = 100, SWEEP_EVERY_MS = 1000, SWEEP_AFTER_LEASES_MS = 3 * PRESENCE_GRACE_MS };
+_Static_assert(PRESENCE_GRACE_MS + SWEEP_EVERY_MS <= 4500, "ghosts of presence are gone within 5 s");
 
 static uint64_t hash_of(const slot_table_t *table, const struct slot_link *link) {
     return slot_table_hash_bytes(table, channel_name(slot_entry(link, struct channel, by_name)));

@@ -8,11 +8,15 @@ import pathlib
 import re
 import sys
 
+import metric_tables
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["docs/backend-api.md", "docs/client-protocol.md"]
 TABLE = re.compile(r"(<!-- error codes: printed from base/error_code\.h.*?-->\n).*?(<!-- end of error codes -->)", re.S)
 ROW = re.compile(r'X\((\w+), (\d+), "(\w+)", "([^"]+)", (true|false), (true|false)\)')
 CHECKS = re.compile(r"(<!-- checks: printed from .*?-->\n).*?(<!-- end of checks -->)", re.S)
+METRICS = re.compile(r"(<!-- metrics: printed from .*?-->\n).*?(<!-- end of metrics -->)", re.S)
+ALARMS = re.compile(r"(<!-- alarms: printed from .*?-->\n).*?(<!-- end of alarms -->)", re.S)
 CHECK_SOURCES = ["tools/ctl_doctor_checks.h", "broker/redis/survey/redis_settings.h"]
 CHECK_ROW = re.compile(r'X\((\w+),\s*"([^"]+)",\s*"([^"]+)",\s*\\?\s*"([^"]+)"\)')
 PORTS = {"8000": ("gateway/gateway_config.c", "http.port"), "9000": ("gateway/gateway_config.c", "internal.port"),
@@ -118,6 +122,46 @@ def check_checks(write):
             path.write_text(wanted)
         else:
             yield "docs/operations.md: the checks are not those of the code; run tests/architecture/check_docs.py --write"
+
+
+def check_metrics(write):
+    path = ROOT / "docs/metrics.md"
+    text = path.read_text()
+    wanted = METRICS.sub(lambda match: match.group(1) + metric_tables.table() + match.group(2), text)
+    if not METRICS.search(text):
+        yield "docs/metrics.md: has no place for the metrics"
+    elif wanted != text:
+        if write:
+            path.write_text(wanted)
+        else:
+            yield "docs/metrics.md: the metrics are not those of the code; run tests/architecture/check_docs.py --write"
+
+
+def alarms_text():
+    lines = []
+    for rule in re.split(r"\n      - alert: ", (ROOT / "k8s/monitoring/alerts.yml").read_text())[1:]:
+        name = rule.split("\n", 1)[0]
+        severity = re.search(r"severity: (\w+)", rule).group(1)
+        said = {key: re.search(rf'\n          {key}: "((?:[^"\\]|\\.)*)"$', rule, re.M) for key in ("means", "do", "runbook")}
+        if not all(said.values()) or said["runbook"].group(1) != f"docs/operations.md#{name.lower()}":
+            raise SystemExit(f"k8s/monitoring/alerts.yml: {name} needs `means`, `do` and a `runbook` that leads to its heading")
+        means, do = (said[key].group(1).replace('\\"', '"') for key in ("means", "do"))
+        lines.append(f"### {name}\n\n*{severity}.* {means}\n**Do:** {do}\n")
+    return "\n".join(lines)
+
+
+def check_alarms(write):
+    """docs/operations.md says of each alarm what the alarm says of itself, under the heading that its runbook names."""
+    path = ROOT / "docs/operations.md"
+    text = path.read_text()
+    wanted = ALARMS.sub(lambda match: match.group(1) + alarms_text() + match.group(2), text)
+    if not ALARMS.search(text):
+        yield "docs/operations.md: has no place for the alarms"
+    elif wanted != text:
+        if write:
+            path.write_text(wanted)
+        else:
+            yield "docs/operations.md: the alarms are not those of k8s/monitoring/alerts.yml; run tests/architecture/check_docs.py --write"
 
 
 def check_names():
@@ -237,6 +281,6 @@ def check_ports():
 
 if __name__ == "__main__":
     write = "--write" in sys.argv
-    found = [*check_tables(write), *check_checks(write), *check_names(), *check_aliases(), *check_bounds(), *check_security(), *check_links(), *check_ports()]
+    found = [*check_tables(write), *check_checks(write), *check_metrics(write), *check_alarms(write), *check_names(), *check_aliases(), *check_bounds(), *check_security(), *check_links(), *check_ports()]
     print("\n".join(found) if found else "docs: they say what the code says")
     sys.exit(1 if found else 0)

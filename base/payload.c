@@ -35,20 +35,28 @@ payload_t *payload_new(struct span bytes) {
 }
 
 payload_t *payload_ref(payload_t *self) {
-    size_t before = atomic_fetch_add_explicit(&self->references, 1, memory_order_relaxed);
-    check(before > 0, "reference to a freed payload");
+    payload_ref_many(self, 1);
     return self;
 }
 
+void payload_ref_many(payload_t *self, size_t n) {
+    size_t before = atomic_fetch_add_explicit(&self->references, n, memory_order_relaxed);
+    check(before > 0, "reference to a freed payload");
+}
+
 void payload_unref(payload_t **self_p) {
+    payload_unref_many(self_p, 1);
+}
+
+void payload_unref_many(payload_t **self_p, size_t n) {
     payload_t *self = *self_p;
     *self_p = NULL;
     if (self == NULL) {
         return;
     }
-    size_t before = atomic_fetch_sub_explicit(&self->references, 1, memory_order_acq_rel);
-    check(before > 0, "payload freed twice");
-    if (before == 1) {
+    size_t before = atomic_fetch_sub_explicit(&self->references, n, memory_order_acq_rel);
+    check(before >= n, "payload freed twice");
+    if (before == n) {
         memory_free(self);
     }
 }

@@ -11,8 +11,11 @@ typedef struct payload payload_t;
 payload_t *payload_new(struct span bytes);
 /* Room for `size` bytes that the caller fills through *ret_data before anyone else sees the payload. */
 payload_t *payload_new_uninitialised(size_t size, uint8_t **ret_data);
-payload_t *payload_ref(payload_t *self);         /* returns self, one reference more */
-void payload_unref(payload_t **self_p);          /* nulls; the last one frees; accepts NULL */
+payload_t *payload_ref(payload_t *self); /* returns self, one reference more */
+void payload_unref(payload_t **self_p);  /* nulls; the last one frees; accepts NULL */
+/* The same `n` times at once, for who shares one payload among many: an atomic operation for all of them. */
+void payload_ref_many(payload_t *self, size_t n);
+void payload_unref_many(payload_t **self_p, size_t n);
 struct span payload_span(const payload_t *self); /* valid as long as a reference is held */
 size_t payload_footprint(const payload_t *self); /* bytes of memory it takes, for quotas */
 

@@ -56,7 +56,7 @@ struct hub_callbacks {
     /* It is not: the member is in no channel any more. */
     void (*on_join_failed)(struct hub_member *member, enum error_code code);
     /* A framed publication or join/leave push, the same payload for every member of its encoding: put it into the
-     * outbox. */
+     * outbox. One reference is the callee's from now on. */
     void (*deliver)(struct hub_member *member, payload_t *framed);
     /* Continuity of the channel is lost; its stream goes on at `position`. The member stays joined; a positioned one
      * leaves by hub_leave and tells its client (2500). */

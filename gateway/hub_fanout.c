@@ -1,5 +1,6 @@
 /* One publication to many sessions: encoded and framed once for each form that a member wants, then the same payload
- * for all of them. Costs a call of `deliver` per member, nothing else.
+ * for all of them. Costs a call of `deliver` per member, nothing else: their references are taken and given back for
+ * all at once.
  *
  * Forms: the encoding, whether the channel goes by its id, whether a publication is compressed (by itself, so that the
  * same bytes are good for all), and for those who negotiated delta whether they get the
@@ -20,6 +21,7 @@
 /* Bits of a form; the lowest ones are the encoding. */
 enum { FORM_ENCODING = 3, FORM_COMPACTED = 4, FORM_DELTA = 8, FORM_PATCH = 16, FORM_COMPRESSED = 32, FORMS = 64 };
 _Static_assert(offsetof(struct hub_member, filter) == 2 * sizeof(void *), "a form's bits fill a gap");
+_Static_assert(FORMS <= 64, "a form needs its bit");
 _Static_assert(CLIENT_ENCODINGS <= FORM_ENCODING + 1, "an encoding needs its bits");
 
 void hub_compact(struct hub_channel *channel) {
@@ -45,11 +47,18 @@ struct message {
     const struct wire_client_info *info;
 };
 
+/* A message as it was encoded so far. */
+struct forms {
+    uint64_t made; /* a bit for each form that is there; where it is not set the others are not initialised */
+    payload_t *framed[FORMS];
+    size_t n_held[FORMS]; /* references: ours, and those to be handed over, taken for all members at once */
+};
+
 /* One message on its way to all members. */
 struct fan_out {
     struct hub_channel *channel;
     const struct message *message;
-    payload_t *framed[FORMS];
+    struct forms *forms;
     bool has_patch; /* in the hub's scratch buffer */
     uint64_t serial;
     uint64_t publisher; /* client_id_hash; 0: nobody, or not asked yet */
@@ -155,6 +164,32 @@ static bool withholds(struct fan_out *self, struct hub_member *member) {
 
 /* ---- delivering ---- */
 
+static void make(struct fan_out *self, unsigned form) {
+    struct forms *forms = self->forms;
+    forms->framed[form] = encode(self, form);
+    forms->n_held[form] = 1;
+    forms->made |= UINT64_C(1) << form;
+}
+
+/* A reference for one more member. Ours stays the last. */
+static payload_t *hand_over(struct fan_out *self, unsigned form) {
+    struct forms *forms = self->forms;
+    if (forms->n_held[form] == 1) {
+        payload_ref_many(forms->framed[form], self->channel->n_slots);
+        forms->n_held[form] += self->channel->n_slots;
+    }
+    forms->n_held[form]--;
+    return forms->framed[form];
+}
+
+static void give_back(struct forms *forms) {
+    for (unsigned form = 0; form < FORMS && forms->made >> form != 0; form++) {
+        if ((forms->made >> form & 1) != 0) {
+            payload_unref_many(&forms->framed[form], forms->n_held[form]);
+        }
+    }
+}
+
 static void deliver(struct fan_out *self, struct hub_member *member) {
     const struct message *message = self->message;
     unsigned form = (unsigned) member->encoding | (member->is_compacted ? FORM_COMPACTED : 0U);
@@ -172,16 +207,19 @@ static void deliver(struct fan_out *self, struct hub_member *member) {
             self->n_patches += (form & FORM_PATCH) != 0;
         }
     }
-    if (self->framed[form] == NULL) {
-        self->framed[form] = encode(self, form);
+    if ((self->forms->made >> form & 1) == 0) {
+        make(self, form);
     }
     self->n_delivered++;
-    self->channel->hub->callbacks.deliver(member, self->framed[form]);
+    self->channel->hub->callbacks.deliver(member, hand_over(self, form));
 }
 
 static void fan_out(struct fan_out *self) {
     struct hub_channel *channel = self->channel;
     uint32_t n_slots = channel->n_slots;
+    struct forms forms;
+    forms.made = 0;
+    self->forms = &forms;
     channel->fanning_out++;
     for (uint32_t i = 0; i < n_slots; i++) {
         if (channel->members[i] != NULL) {
@@ -190,9 +228,7 @@ static void fan_out(struct fan_out *self) {
     }
     channel->fanning_out--;
     hub_compact(channel);
-    for (size_t i = 0; i < FORMS; i++) {
-        payload_unref(&self->framed[i]);
-    }
+    give_back(&forms);
     metric_add(channel->hub->metrics, HUB_METRIC_DELIVERIES, self->n_delivered);
     if (self->n_filtered + self->n_excluded > 0) {
         metric_add(channel->hub->metrics, HUB_METRIC_FILTERED, self->n_filtered);

@@ -57,11 +57,12 @@ void session_disconnect_with(session_t *self, uint16_t code, struct span reason)
     self->close_reason = reason.size == 0 ? NULL : memory_strndup(reason.data, reason.size);
 }
 
-/* False: over a bound. */
+/* Takes over a reference. False: over a bound. */
 static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
     struct session_environment *environment = self->environment;
     if (outbox_push(&self->outbox, framed, bytes_max, (uint32_t) environment->config->outbox_frames,
                     &environment->outbox_budget) == OUTBOX_OVER_LIMIT) {
+        payload_unref(&framed);
         session_disconnect(self, DISCONNECT_SLOW);
         return false;
     }
@@ -79,13 +80,19 @@ static uint32_t outbox_limit(const session_t *self) {
 }
 
 void session_queue(session_t *self, payload_t *framed) {
-    if (self->state != SESSION_CLOSING) {
+    if (self->state == SESSION_CLOSING) {
+        payload_unref(&framed);
+    } else {
         queue(self, framed, outbox_limit(self));
     }
 }
 
 void session_queue_for(session_t *self, payload_t *framed, int64_t wait_ms) {
-    if (self->state == SESSION_CLOSING || !push(self, framed, outbox_limit(self))) {
+    if (self->state == SESSION_CLOSING) {
+        payload_unref(&framed);
+        return;
+    }
+    if (!push(self, framed, outbox_limit(self))) {
         return;
     }
     uint64_t until_ms = clock_monotonic_ms() + (uint64_t) wait_ms;
@@ -114,7 +121,6 @@ void session_queue_replies(session_t *self) {
     }
     payload_t *framed = self->transport->methods->frame(self->codec->encoding, buffer_span(replies));
     queue(self, framed, outbox_is_empty(&self->outbox) ? UINT32_MAX : outbox_limit(self));
-    payload_unref(&framed);
     session_clear_buffer(replies);
 }
 
@@ -251,10 +257,9 @@ static void write_out(session_t *self) {
         session_set_deadline(self, SESSION_DEADLINE_FLUSH, 0); /* all of it goes now */
     }
     while (!self->backlogged && self->state != SESSION_CONNECTING && !outbox_is_empty(&self->outbox)) {
-        uint32_t n_payloads = 0;
-        struct span framed = outbox_gather(&self->outbox, &environment->gathered, &n_payloads);
-        enum transport_write result = self->transport->methods->write(self->transport, framed);
-        outbox_consume(&self->outbox, n_payloads, &environment->outbox_budget);
+        struct outbox_gathered gathered = outbox_gather(&self->outbox, &environment->writes);
+        enum transport_write result = self->transport->methods->write(self->transport, gathered.bytes);
+        outbox_consume(&self->outbox, &gathered, &environment->outbox_budget);
         switch (result) {
         case TRANSPORT_TAKEN:
             break;
@@ -334,6 +339,7 @@ void session_flush_dirty(struct session_environment *environment) {
     while (!list_is_empty(&environment->dirty)) {
         flush(list_entry(environment->dirty.next, struct session, dirty));
     }
+    outbox_writes_release(&environment->writes);
 }
 
 void session_on_writable(session_t *self) {
@@ -437,7 +443,7 @@ void session_environment_init(struct session_environment *self,
     list_init(&self->closing);
     list_init(&self->dirty);
     quota_init(&self->outbox_budget, 0, NULL);
-    buffer_init(&self->gathered, GATHER_BYTES);
+    outbox_writes_init(&self->writes, GATHER_BYTES);
     self->user_count = user_count_new();
     self->tag_filters = tag_filter_set_new();
 }
@@ -449,7 +455,7 @@ void session_environment_finish(struct session_environment *self) {
     }
     buffer_finish(&self->decoded);
     buffer_finish(&self->replies);
-    buffer_finish(&self->gathered);
+    outbox_writes_finish(&self->writes);
     user_count_destroy(&self->user_count);
     tag_filter_set_destroy(&self->tag_filters);
 }

@@ -19,6 +19,7 @@
 #include "gateway/broker_requests.h"
 #include "gateway/gateway_config.h"
 #include "gateway/hub.h"
+#include "gateway/outbox.h"
 #include "gateway/token/revocations.h"
 #include "gateway/transport/transport.h"
 
@@ -69,7 +70,7 @@ struct session_environment {
     struct buffer replies;      /* those of the message that is being handled */
     const session_t *handled;   /* whose message that is */
     struct session_begun begun; /* the last command */
-    struct buffer gathered;
+    struct outbox_writes writes;
     payload_t *pings[CLIENT_ENCODINGS]; /* framed once, sent to everybody */
 };
 

@@ -109,7 +109,7 @@ struct buffer *session_begin_reply(session_t *self);
 void session_end_reply(session_t *self);
 void session_reply_error(session_t *self, uint32_t id, enum error_code code);
 void session_reply_empty(session_t *self, const struct client_command *command);
-/* Queues a framed payload; over a bound the session closes with 3008. */
+/* Queues a framed payload and takes over a reference to it; over a bound the session closes with 3008. */
 void session_queue(session_t *self, payload_t *framed);
 /* The same, but it may wait so long for more to be written along with it. */
 void session_queue_for(session_t *self, payload_t *framed, int64_t wait_ms);
@@ -190,6 +190,7 @@ void session_choose_delivery(struct subscription *subscription, const struct cli
 /* Of what was recovered, what its filter lets pass; returns how many. */
 uint32_t session_filter_recovered(const struct subscription *subscription, const struct hub_joined *joined,
                                   struct buffer *ret_publications);
+/* Takes over a reference. */
 void session_deliver(const struct subscription *subscription, payload_t *framed);
 
 /* ---- what services ask for (session_orders.c) ---- */

@@ -36,7 +36,6 @@ static void count(session_t *self, struct span user) {
 static void put_first(session_t *self, struct span reply) {
     payload_t *framed = self->transport->methods->frame(self->codec->encoding, reply);
     outbox_push_first(&self->outbox, framed, &self->environment->outbox_budget);
-    payload_unref(&framed);
 }
 
 static void reply(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs) {

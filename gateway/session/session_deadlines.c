@@ -85,7 +85,7 @@ static void on_ping_due(session_t *self) {
     if (self->owes_pong) {
         return;
     }
-    session_queue(self, framed_ping(self));
+    session_queue(self, payload_ref(framed_ping(self)));
     if (config->pong_timeout_ms > 0 && self->state == SESSION_CONNECTED) {
         set_owes_pong(self, true);
         session_set_deadline(self, SESSION_DEADLINE_PONG, in_ms(config->pong_timeout_ms));

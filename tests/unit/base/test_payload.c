@@ -43,6 +43,21 @@ static void the_bytes_stay_as_long_as_anybody_holds_them(void **state) {
     payload_unref(&other);
 }
 
+static void many_references_are_taken_and_dropped_at_once(void **state) {
+    (void) state;
+    payload_t *payload = payload_new(SPAN_LITERAL("abc"));
+    payload_t *all = payload;
+    payload_ref_many(payload, 10);
+    payload_unref_many(&all, 9);
+    assert_null(all);
+    all = payload;
+    payload_unref(&all);
+    assert_true(span_equal_text(payload_span(payload), "abc"));
+    payload_unref_many(&payload, 1);
+    assert_null(payload);
+    payload_unref_many(&payload, 3);
+}
+
 static void *take_and_drop(void *argument) {
     payload_t *mine = argument;
     for (int i = 0; i < ROUNDS; i++) {
@@ -76,6 +91,7 @@ int main(void) {
         cmocka_unit_test(a_payload_holds_a_copy_of_its_bytes),
         cmocka_unit_test(an_empty_payload_is_a_payload),
         cmocka_unit_test(the_bytes_stay_as_long_as_anybody_holds_them),
+        cmocka_unit_test(many_references_are_taken_and_dropped_at_once),
         cmocka_unit_test(threads_share_one_payload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ static void deliver(struct hub_member *member, payload_t *framed) {
         size_t length = strlen(viewer->seen);
         snprintf(viewer->seen + length, sizeof viewer->seen - length, "%d ", atoi(mark + 4));
     }
+    payload_unref(&framed);
     if (viewer->leaves_on_delivery) {
         leave(viewer);
     }

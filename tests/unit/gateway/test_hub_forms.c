@@ -57,6 +57,7 @@ static void deliver(struct hub_member *member, payload_t *framed) {
     }
     snprintf(viewer->last, sizeof viewer->last, "%.*s", (int) json.size, (const char *) json.data);
     buffer_finish(&json);
+    payload_unref(&framed);
 }
 
 static void on_lost(struct hub_member *member, const struct position *position) {

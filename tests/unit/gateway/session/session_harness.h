@@ -469,7 +469,7 @@ static inline void join_recovered(const char *channel, const char *epoch, uint64
 
 static inline void deliver(const char *channel, const char *push) {
     payload_t *framed = test_frame(CLIENT_ENCODING_JSON, span_of_text(push));
-    t.environment.to_hub.deliver(hub_call(channel)->member, framed);
+    t.environment.to_hub.deliver(hub_call(channel)->member, payload_ref(framed));
     payload_unref(&framed);
 }
 

@@ -80,7 +80,9 @@ async function torture(name, first) {
       keep(world, name, number, result);
     }
   } catch (error) {
-    summary.fail(`${name}: ${error.stack ?? JSON.stringify(error)}`); // the SDK's have none
+    const what = `${name}: ${error.stack ?? JSON.stringify(error)}`; // the SDK's have none
+    summary.fail(what);
+    note(`FAIL: ${what}`);
     for (const program of world.kit.programs) if (program.exited && program.log) note(`${program.name} ended ${JSON.stringify(program.exited)}: ${program.log().slice(-800)}`);
   } finally {
     sampler?.stop();

@@ -210,8 +210,10 @@ static void on_tick(uv_timer_t *timer) {
     bool slept = now_ms - self->tick_ms > 2 * TICK_MS;
     self->tick_ms = now_ms;
     count_curve_refusals(self);
-    if (slept) {
-        return; /* what they sent meanwhile is not read yet */
+    /* Asleep: what they sent meanwhile is not read yet. Quiet: they are judged by the shards' figures, too, and those
+     * end meanwhile. */
+    if (slept || self->quiet) {
+        return;
     }
     struct switchboard_peer *peer = NULL;
     struct switchboard_peer *next = NULL;

@@ -52,6 +52,7 @@ export class Run {
     await this.canaries();
     const final = await this.readHistories();
     await this.caughtUp(readers, final);
+    await this.unasked(primaries, from); // it may have come since
     await Promise.all(readers.map((each) => each.stop()));
     clearInterval(stalls);
     return this.judged(final, readers);

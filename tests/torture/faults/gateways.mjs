@@ -8,6 +8,7 @@ import { fewDescriptors, restart } from './processes.mjs';
 const BACK_MS = 30000;
 const SLACK_MS = 2000;
 const DRAIN_MS = 1000; // drain.window of the gateways here
+const UNKNOWN_CHANNEL = 102;
 const ENDED = 2000; // of an unsubscribe push: for good
 
 const allThere = (list) => list.every((guest) => guest.isThere);
@@ -106,6 +107,13 @@ class Leaving extends Guest {
     if (!unsubscribe) return;
     this.ended = unsubscribe.code;
     this.socket.there.delete(channel);
+  }
+
+  /* Its gateway has begun anew meanwhile, and knows no such channel. */
+  onAnswer(asked, { error }) {
+    if (!asked.subscribe || error?.code !== UNKNOWN_CHANNEL) return false;
+    this.ended ??= ENDED;
+    return true;
   }
 }
 

@@ -144,12 +144,13 @@ enum wire_kind {
  * concerned or channels, m: workers, bytes) or ERROR. Down: the same frame under a request number of the shard's own,
  * to every worker that is linked, the asking one too; each answers COMMANDED. action: enum wire_command_action.
  * client may be empty: every session of the user. channel: UNSUBSCRIBE: empty is all; CHANNELS: the pattern. detail: the
- * service's JSON object where the action needs more. limit: CHANNELS: most names of one worker. */
+ * service's JSON object where the action needs more. limit: CHANNELS, CONNECTIONS: most names of one worker. DISCONNECT:
+ * user may be empty where there is a client. */
 #define WIRE_FIELDS_command(F)                                                                    \
     F(u32, request) F(u8, action) F(u32, deadline_ms) F(bytes, user) F(bytes, client)             \
         F(bytes, channel) F(u16, code) F(bytes, reason) F(bytes, detail) F(u32, limit)
 /* n_workers: how many the gateway has, so that the shard knows whether all were asked. error: 0 or enum error_code.
- * CHANNELS: n names, bytes = name sized and u32 sessions, each. */
+ * CHANNELS: n names, bytes = name sized and u32 sessions, each. CONNECTIONS: n, bytes = wire_client_info each sized. */
 #define WIRE_FIELDS_commanded(F)                                                                  \
     F(u32, request) F(u32, n_workers) F(u16, error) F(u32, n) F(bytes, bytes)
 #define WIRE_FIELDS_totals(F)                                                                     \
@@ -193,7 +194,12 @@ enum wire_command_action {
     WIRE_COMMAND_SUBSCRIBE = 3,
     WIRE_COMMAND_REFRESH = 4,
     WIRE_COMMAND_CHANNELS = 5,
+    WIRE_COMMAND_CONNECTIONS = 6,
 };
+/* Without an answer of everybody nothing was done, and nobody needs to wonder. */
+static inline bool wire_command_only_reads(uint8_t action) {
+    return action == WIRE_COMMAND_CHANNELS || action == WIRE_COMMAND_CONNECTIONS;
+}
 enum wire_reset_reason {
     WIRE_RESET_UNKNOWN_LINK = 1, /* no HELLO was seen for this link epoch */
     WIRE_RESET_HOLE = 2,

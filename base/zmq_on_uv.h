@@ -14,7 +14,7 @@
 typedef struct zmq_on_uv zmq_on_uv_t;
 
 enum {
-    ZMQ_ON_UV_FRAMES_MAX = 64
+    ZMQ_ON_UV_FRAMES_MAX = 1024
 }; /* frames of one message; a longer one is received, dropped and reported with n_frames 0 */
 
 struct zmq_on_uv_callbacks {

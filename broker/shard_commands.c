@@ -179,7 +179,7 @@ static struct command_round *make_round(struct shard *self, const gateway_peer_t
     round->number = self->last_command;
     round->peer = gateway_peer_number(peer);
     round->request = frame->request;
-    round->only_reads = frame->action == WIRE_COMMAND_CHANNELS;
+    round->only_reads = wire_command_only_reads(frame->action);
     round->deadline_ms = clock_monotonic_ms() + patience_ms; /* before the asking worker loses its own */
     round->witnesses = memory_alloc_array(HASH_CNT(by_number, self->peers), sizeof round->witnesses[0]);
     buffer_init(&round->bytes, WIRE_FRAME_MAX - ANSWER_OVERHEAD);

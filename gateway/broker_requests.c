@@ -375,7 +375,7 @@ void broker_command(broker_requests_t *self, struct broker_request *request, con
     struct wire_command frame = *command;
     frame.request = request->id;
     frame.deadline_ms = self->timeout_ms;
-    request->only_reads = command->action == WIRE_COMMAND_CHANNELS;
+    request->only_reads = wire_command_only_reads(command->action);
     ask(self, request, command->user, wire_encode_command(&self->scratch, &frame));
 }
 

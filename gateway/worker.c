@@ -365,6 +365,15 @@ static void list_channels(worker_t *self, const struct wire_command *command, st
     }
 }
 
+static void list_connections(worker_t *self, const struct wire_command *command, struct wire_commanded *ret_answer,
+                             struct buffer *bytes) {
+    bytes->limit = CHANNELS_BYTES_MAX;
+    ret_answer->error = (uint16_t) session_list_connections(&self->sessions, command, bytes, &ret_answer->n);
+    if (ret_answer->error != ERROR_NONE) {
+        buffer_finish(bytes);
+    }
+}
+
 /* Frames come between two turns of the hub: nobody walks its members. */
 static void on_broker_command(void *context, const struct wire_command *command, struct wire_commanded *ret_answer,
                               struct buffer *bytes) {
@@ -372,6 +381,8 @@ static void on_broker_command(void *context, const struct wire_command *command,
     ret_answer->n_workers = self->options.n_workers;
     if (command->action == WIRE_COMMAND_CHANNELS) {
         list_channels(self, command, ret_answer, bytes);
+    } else if (command->action == WIRE_COMMAND_CONNECTIONS) {
+        list_connections(self, command, ret_answer, bytes);
     } else {
         ret_answer->error = (uint16_t) session_carry_out(&self->sessions, command, &ret_answer->n);
     }

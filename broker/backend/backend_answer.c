@@ -36,6 +36,10 @@ enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answ
 }
 
 void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind) {
+    if (to->batch != NULL) {
+        backend_batch_take(self, to->batch, to->place, kind);
+        return;
+    }
     if (to->routing == NULL) {
         return;
     }
@@ -76,8 +80,8 @@ static const char *explain(const struct shard_reply *reply) {
 }
 
 static struct backend_answer_to who_waits(struct backend_waiting *waiting) {
-    return (struct backend_answer_to){&waiting->routing, waiting->has_delimiter,
-                                      span_of(waiting->id, waiting->id_size)};
+    return (struct backend_answer_to){&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size),
+                                      waiting->batch, waiting->batch_place};
 }
 
 static void forget(backend_api_t *self, struct backend_waiting *waiting) {
@@ -122,5 +126,9 @@ void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting
 
 void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting) {
     const struct backend_method *method = waiting->method;
-    backend_refuse_waiting(self, waiting, ERROR_OUTCOME_UNKNOWN, method->help_unknown);
+    if ((method->flags & BACKEND_READS) != 0) {
+        backend_refuse_waiting(self, waiting, ERROR_INTERNAL, "no answer in time; nothing was done, try again");
+    } else {
+        backend_refuse_waiting(self, waiting, ERROR_OUTCOME_UNKNOWN, method->help_unknown);
+    }
 }

@@ -52,8 +52,10 @@ static void on_sweep(uv_timer_t *timer) {
         backend_answer_unknown(self, waiting);
     }
     backend_judge_subscriptions(self, now_ms);
+    backend_measure(self, now_ms);
     if (self->subscriptions != NULL) {
         backend_subscriptions_tick(self->subscriptions);
+        backend_sweep_orders(self);
         metric_set(self->metrics, BACKEND_METRIC_SUBSCRIPTIONS,
                    (int64_t) backend_subscriptions_count(self->subscriptions));
     }
@@ -120,6 +122,7 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
                                                      .drop_message = drop_message};
     backend_api_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
+    self->started_ms = clock_monotonic_ms();
     self->metrics = metric_values_new(options->metrics, backend_metric_rows, BACKEND_METRICS_COUNT);
     self->pending = backend_pending_new((size_t) options->config->backend_requests_max);
     struct actor_limits limits = ACTOR_LIMITS_DEFAULT;
@@ -144,6 +147,7 @@ void backend_api_destroy(backend_api_t **self_p) {
     actor_destroy(&self->actor, STOP_DEADLINE_MS);
     backend_sockets_close(&self->sockets);
     backend_subscriptions_destroy(&self->subscriptions);
+    backend_orders_destroy(&self->orders);
     backend_pending_destroy(&self->pending);
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->text);

@@ -7,6 +7,7 @@
 #include "broker/backend/backend_api.h"
 #include "broker/backend/backend_link.h"
 #include "broker/backend/backend_methods.h"
+#include "broker/backend/backend_orders.h"
 #include "broker/backend/backend_request.h"
 #include "broker/backend/backend_sockets.h"
 #include "broker/backend/backend_subscriptions.h"
@@ -33,6 +34,17 @@ enum backend_metric {
 
 extern const struct metric_description backend_metric_rows[BACKEND_METRICS_COUNT];
 
+/* Over the last seconds, for `info`. */
+struct backend_rates {
+    uint64_t at_ms;
+    uint64_t publications;
+    uint64_t requests;
+    double publications_per_s;
+    double requests_per_s;
+};
+
+struct backend_batch;
+
 struct backend_api {
     struct backend_api_options options;
     actor_t *actor;
@@ -46,7 +58,10 @@ struct backend_api {
     uint64_t curve_refused;                 /* as counted already */
     backend_link_t *link;                   /* NULL without a ROUTER */
     backend_subscriptions_t *subscriptions; /* as well */
+    backend_orders_t *orders;               /* as well */
     backend_pending_t *pending;
+    uint64_t started_ms;
+    struct backend_rates rates;
     struct buffer text;            /* scratch: decoded strings */
     struct buffer tags;            /* scratch: encoded tags */
     struct buffer body;            /* scratch: the answer */
@@ -59,6 +74,8 @@ struct backend_answer_to {
     zmq_msg_t *routing; /* NULL: nobody */
     bool has_delimiter;
     struct span id;
+    struct backend_batch *batch; /* NULL: none; else it is answered at this place of it */
+    uint32_t place;
 };
 
 /* One request as its handler gets it. Its spans are the frames' or scratch: gone when the handler returns. */
@@ -71,6 +88,8 @@ struct backend_call {
     struct backend_params params; /* of it, unless BACKEND_OWN_PARAMS */
     bool has_payload;
     struct span payload;
+    const struct span *more; /* frames behind the payload, n_more: of a batch */
+    uint32_t n_more;
 };
 
 /* backend_inbound.c: callbacks of the sockets. */
@@ -115,6 +134,18 @@ void backend_refuse_waiting(backend_api_t *self, struct backend_waiting *waiting
 void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting);
 /* No shard answered in time. */
 void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting);
+
+/* backend_methods_info.c */
+void backend_measure(backend_api_t *self, uint64_t now_ms);
+
+/* backend_methods_batch.c: one of its requests is answered with what `body` holds. */
+void backend_batch_take(backend_api_t *self, struct backend_batch *batch, uint32_t place, const char *kind);
+
+/* backend_methods_sessions.c */
+/* An answer to an order; false: it is none. */
+bool backend_on_order_frame(backend_api_t *self, const struct wire_frame *frame);
+void backend_end_orders(backend_api_t *self); /* the link is down: nobody will answer */
+void backend_sweep_orders(backend_api_t *self);
 
 /* backend_events.c */
 void backend_start_subscriptions(backend_api_t *self);

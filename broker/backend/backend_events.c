@@ -13,7 +13,8 @@ enum { KEYS_MS = 500 };
 
 static void init_answer(struct backend_answer_to *to, zmq_msg_t *routing, const struct backend_subscriber *subscriber) {
     backend_init_frame(routing, subscriber->routing);
-    *to = (struct backend_answer_to){routing, subscriber->has_delimiter, subscriber->id};
+    *to = (struct backend_answer_to){
+        .routing = routing, .has_delimiter = subscriber->has_delimiter, .id = subscriber->id};
 }
 
 static void on_subscribed(void *context, const struct backend_subscriber *subscriber, enum error_code code,
@@ -40,7 +41,8 @@ static enum backend_event_result on_event(void *context, const struct backend_su
     init_answer(&to, &routing, subscriber);
     buffer_clear(&self->body);
     backend_append_event(&self->body, type, channel, position, publication);
-    switch (backend_send(self, &to, "event", publication == NULL ? NULL : &publication->data)) {
+    bool has_payload = strcmp(type, "publication") == 0;
+    switch (backend_send(self, &to, "event", has_payload ? &publication->data : NULL)) {
     case ZMQ_SENT:
         metric_count(self->metrics, BACKEND_METRIC_EVENTS);
         return BACKEND_EVENT_SENT;
@@ -99,6 +101,7 @@ static void on_link_up(void *context) {
 static void on_link_down(void *context) {
     backend_api_t *self = context;
     backend_subscriptions_on_down(self->subscriptions);
+    backend_end_orders(self);
 }
 
 static void on_link_drain(void *context) {
@@ -108,7 +111,9 @@ static void on_link_drain(void *context) {
 
 static void on_link_frame(void *context, const struct wire_frame *frame) {
     backend_api_t *self = context;
-    backend_subscriptions_on_frame(self->subscriptions, frame);
+    if (!backend_on_order_frame(self, frame)) {
+        backend_subscriptions_on_frame(self->subscriptions, frame);
+    }
 }
 
 void backend_start_subscriptions(backend_api_t *self) {
@@ -135,6 +140,7 @@ void backend_start_subscriptions(backend_api_t *self) {
         .context = self,
     };
     self->subscriptions = backend_subscriptions_new(&options);
+    self->orders = backend_orders_new(self->link);
 }
 
 /* ---- keys ---- */

@@ -46,6 +46,10 @@ static bool judge(backend_api_t *self, struct backend_call *call, struct span na
         return false;
     }
     call->method = method;
+    if (call->to.batch != NULL && (method->flags & BACKEND_ALONE) != 0) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "%s cannot stand in a batch; send it by itself", method->name);
+        return false;
+    }
     return judge_key(self, call->key, ret_refusal) && check_payload_frame(method, call, ret_refusal) &&
            backend_params_scan(params, &call->object, ret_refusal) &&
            ((method->flags & BACKEND_OWN_PARAMS) != 0 ||
@@ -91,11 +95,13 @@ void backend_on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
     frame_spans(frames, n_frames, spans);
     bool is_read = backend_request_read(spans + 1, n_frames - 1, &request, &refusal);
     struct backend_call call = {
-        .to = {&frames[0], request.has_delimiter, request.id},
+        .to = {.routing = &frames[0], .has_delimiter = request.has_delimiter, .id = request.id},
         .peer = spans[0],
         .key = key_of_message(&frames[n_frames - 1]),
         .has_payload = request.has_payload,
         .payload = request.payload,
+        .more = request.more,
+        .n_more = request.n_more,
     };
     if (is_read) {
         backend_dispatch(self, &call, request.method, request.params);

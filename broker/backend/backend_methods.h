@@ -29,6 +29,7 @@ enum backend_right {
 enum {
     BACKEND_MAY_BE_PUSHED = 1, /* the PULL endpoint takes it */
     BACKEND_ALONE = 2,         /* not inside a batch */
+    BACKEND_READS = 8,         /* changes nothing: without an answer in time nothing was done */
     BACKEND_OWN_PARAMS = 4,    /* the handler reads call->object; `allowed` and `required` say nothing */
 };
 
@@ -74,6 +75,8 @@ extern const struct backend_method_list backend_publish_methods;
 extern const struct backend_method_list backend_read_methods;
 extern const struct backend_method_list backend_subscription_methods;
 extern const struct backend_method_list backend_info_methods;
+extern const struct backend_method_list backend_session_methods;
+extern const struct backend_method_list backend_batch_methods;
 
 /* NULL: no such method. */
 const struct backend_method *backend_method_find(struct span name);

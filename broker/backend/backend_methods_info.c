@@ -1,5 +1,32 @@
 /* info: how the broker and the whole cluster are. */
+#include "base/clock.h"
 #include "broker/backend/backend_api_parts.h"
+
+enum { RATE_WINDOW_MS = 2000 };
+
+/* Counted by all shards: publications that were appended or passed on. */
+static uint64_t publications(backend_api_t *self) {
+    return (uint64_t) metrics_read(self->options.metrics, "callboard_broker_publishes_total", "result=\"ok\"");
+}
+
+static double per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms) {
+    return elapsed_ms == 0 ? 0 : (double) (now - before) * 1000 / (double) elapsed_ms;
+}
+
+void backend_measure(backend_api_t *self, uint64_t now_ms) {
+    struct backend_rates *rates = &self->rates;
+    uint64_t elapsed_ms = now_ms - rates->at_ms;
+    if (elapsed_ms < RATE_WINDOW_MS) {
+        return;
+    }
+    uint64_t n_publications = publications(self);
+    uint64_t n_requests = (uint64_t) metrics_read(self->options.metrics, "callboard_backend_requests_total", NULL);
+    rates->publications_per_s = per_second(n_publications, rates->publications, elapsed_ms);
+    rates->requests_per_s = per_second(n_requests, rates->requests, elapsed_ms);
+    rates->publications = n_publications;
+    rates->requests = n_requests;
+    rates->at_ms = now_ms;
+}
 
 static uint32_t every_shard(struct backend_api *api, const struct backend_call *call,
                             struct backend_refusal *ret_refusal) {
@@ -33,10 +60,17 @@ static void append_info(struct backend_api *api, const struct backend_waiting *w
     buffer_append_format(body,
                          ",\"version\":\"" CALLBOARD_VERSION
                          "\",\"engine\":\"%s\",\"connected\":%s,\"shards\":%u,\"channels\":%llu,"
-                         "\"brokers\":%llu,\"gateways\":%llu,\"connections\":%llu,\"users\":%llu}",
+                         "\"brokers\":%llu,\"gateways\":%llu,\"connections\":%llu,\"users\":%llu",
                          mode == WIRE_MODE_REDIS ? "redis" : "memory", connected ? "true" : "false",
                          api->options.n_shards, (unsigned long long) channels, (unsigned long long) brokers,
                          (unsigned long long) gateways, (unsigned long long) connections, (unsigned long long) users);
+    buffer_append_format(body,
+                         ",\"uptime\":%llu,\"publications\":%llu,\"subscriptions\":%zu,\"requests\":%zu,"
+                         "\"rates\":{\"publications\":%.1f,\"requests\":%.1f}}",
+                         (unsigned long long) ((clock_monotonic_ms() - api->started_ms) / 1000),
+                         (unsigned long long) publications(api),
+                         api->subscriptions == NULL ? 0 : backend_subscriptions_count(api->subscriptions),
+                         backend_pending_count(api->pending), api->rates.publications_per_s, api->rates.requests_per_s);
 }
 
 static const struct backend_shard_steps info_steps = {.kind = SHARD_REQUEST_INFO,
@@ -46,6 +80,6 @@ static const struct backend_shard_steps info_steps = {.kind = SHARD_REQUEST_INFO
                                                       .append_result = append_info};
 
 static const struct backend_method rows[] = {
-    {.name = "info", .handle = backend_ask_shards, .steps = &info_steps},
+    {.name = "info", .flags = BACKEND_READS, .handle = backend_ask_shards, .steps = &info_steps},
 };
 const struct backend_method_list backend_info_methods = BACKEND_METHOD_LIST(rows);

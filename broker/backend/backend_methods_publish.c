@@ -1,5 +1,6 @@
 /* publish and broadcast: one append each channel, answered behind it. What is wrong with a publication is said before a
  * shard is asked; of a broadcast each channel is answered for itself. */
+#include "base/channel_name.h"
 #include "broker/backend/backend_api_parts.h"
 #include "broker/backend/backend_reply.h"
 
@@ -35,6 +36,26 @@ static bool prepare_publish(struct backend_api *api, const struct backend_call *
                             struct shard_request *model, struct backend_refusal *ret_refusal) {
     (void) part;
     return prepare_publish_to(api, call->params.channel, model, ret_refusal);
+}
+
+/* The personal channel of the user, as gateways join it: #USER, or NAMESPACE:#USER
+ * (client.subscribe_to_personal_channel). */
+static bool prepare_publish_user(struct backend_api *api, const struct backend_call *call, uint32_t part,
+                                 struct shard_request *model, struct backend_refusal *ret_refusal) {
+    struct span name = call->params.personal_namespace;
+    (void) part;
+    buffer_clear(&api->item);
+    buffer_append_span(&api->item, name);
+    buffer_append_text(&api->item, name.size > 0 ? ":#" : "#");
+    buffer_append_span(&api->item, call->params.user);
+    struct span channel = buffer_span(&api->item);
+    if (channel_name_check(channel) != CHANNEL_NAME_OK) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST,
+                       "params.user has a byte that no channel's name may have, or is too long: it has no personal "
+                       "channel");
+        return false;
+    }
+    return backend_may(api, call, channel, ret_refusal) && prepare_publish_to(api, channel, model, ret_refusal);
 }
 
 static uint32_t count_channels(struct backend_api *api, const struct backend_call *call,
@@ -92,11 +113,13 @@ static void append_broadcast(struct backend_api *api, const struct backend_waiti
 
 enum {
     PUBLISH_PARAMS = BACKEND_PARAM_KEY | BACKEND_PARAM_TAGS | BACKEND_PARAM_SKIP_HISTORY | BACKEND_PARAM_VERSION |
-                     BACKEND_PARAM_VERSION_EPOCH | BACKEND_PARAM_DELTA
+                     BACKEND_PARAM_VERSION_EPOCH | BACKEND_PARAM_DELTA | BACKEND_PARAM_ACK
 };
 
 static const struct backend_shard_steps publish_steps = {
     .kind = SHARD_REQUEST_PUBLISH, .prepare_part = prepare_publish, .append_result = append_published};
+static const struct backend_shard_steps user_steps = {
+    .kind = SHARD_REQUEST_PUBLISH, .prepare_part = prepare_publish_user, .append_result = append_published};
 static const struct backend_shard_steps broadcast_steps = {.kind = SHARD_REQUEST_PUBLISH,
                                                            .answers_each_part = true,
                                                            .count_parts = count_channels,
@@ -112,6 +135,13 @@ static const struct backend_method rows[] = {
      .required = BACKEND_PARAM_CHANNEL,
      .handle = backend_ask_shards,
      .steps = &publish_steps},
+    {.name = "publish_user",
+     .payload = BACKEND_WITH_PAYLOAD,
+     .flags = BACKEND_MAY_BE_PUSHED,
+     .allowed = BACKEND_PARAM_USER | BACKEND_PARAM_NAMESPACE | PUBLISH_PARAMS,
+     .required = BACKEND_PARAM_USER,
+     .handle = backend_ask_shards,
+     .steps = &user_steps},
     {.name = "broadcast",
      .payload = BACKEND_WITH_PAYLOAD,
      .flags = BACKEND_MAY_BE_PUSHED,

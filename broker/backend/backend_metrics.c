@@ -23,14 +23,18 @@ const struct metric_description backend_metric_rows[BACKEND_METRICS_COUNT] = {
         {"callboard_backend_events_behind_total",
          "Times a subscribed service did not read, so that its subscription went on later from its position",
          METRIC_COUNTER, NULL},
-    [BACKEND_METRIC_PUSHES] = {"callboard_backend_pushes_total", "Publications taken on the PULL endpoint",
-                               METRIC_COUNTER, NULL},
-    [BACKEND_METRIC_PUSH_BAD] = {"callboard_backend_push_dropped_total",
-                                 "Publications of the PULL endpoint that could not be kept", METRIC_COUNTER,
-                                 "reason=\"bad_request\""},
-    [BACKEND_METRIC_PUSH_BUSY] = {"callboard_backend_push_dropped_total",
-                                  "Publications of the PULL endpoint that could not be kept", METRIC_COUNTER,
-                                  "reason=\"busy\""},
+    [BACKEND_METRIC_PUSHES] =
+        {"callboard_backend_pushes_total",
+         "Publications taken that nobody waits for: of the PULL endpoint, and those with ack none", METRIC_COUNTER,
+         NULL},
+    [BACKEND_METRIC_PUSH_BAD] =
+        {"callboard_backend_push_dropped_total",
+         "Publications that nobody waits for (the PULL endpoint, ack none) and that could not be kept", METRIC_COUNTER,
+         "reason=\"bad_request\""},
+    [BACKEND_METRIC_PUSH_BUSY] =
+        {"callboard_backend_push_dropped_total",
+         "Publications that nobody waits for (the PULL endpoint, ack none) and that could not be kept", METRIC_COUNTER,
+         "reason=\"busy\""},
     [BACKEND_METRIC_NOT_ALLOWED] =
         {"callboard_backend_key_not_allowed_total",
          "Requests, publications and subscriptions ended because the CURVE key was taken off the list", METRIC_COUNTER,

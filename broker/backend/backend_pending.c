@@ -73,7 +73,10 @@ struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *
     waiting->id_size = (uint8_t) id.size;
     memcpy(waiting->id, id.data, id.size);
     zmq_msg_init(&waiting->routing);
-    zmq_msg_move(&waiting->routing, routing);
+    waiting->batch = NULL;
+    if (routing != NULL) {
+        zmq_msg_move(&waiting->routing, routing);
+    }
     waiting->parts_left = n_parts;
     waiting->n_parts = n_parts;
     waiting->deadline_ms = deadline_ms;

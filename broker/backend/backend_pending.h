@@ -19,6 +19,8 @@ struct backend_waiting {
     uint8_t id_size;
     uint8_t id[BACKEND_ID_MAX];
     zmq_msg_t routing; /* the peer's */
+    void *batch;       /* NULL: none; else it is answered at this place of it, and routing is empty */
+    uint32_t batch_place;
     uint32_t place;
     uint32_t generation;
     uint32_t parts_left;
@@ -31,7 +33,8 @@ struct backend_waiting {
 backend_pending_t *backend_pending_new(size_t places_max);
 void backend_pending_destroy(backend_pending_t **self_p);
 
-/* Takes a place for n_parts answers; moves the routing frame out. NULL: at the bound, the frame stays. */
+/* Takes a place for n_parts answers; moves the routing frame out (NULL: the answer goes into a batch). NULL: at the
+ * bound, the frame stays. */
 struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *routing, bool has_delimiter,
                                             struct span id, const void *method, uint32_t n_parts, uint64_t deadline_ms);
 uint64_t backend_pending_ticket(const struct backend_waiting *waiting, uint32_t part);

@@ -12,9 +12,12 @@
 enum {
     BACKEND_ID_MAX = 64,
     BACKEND_METHOD_MAX = 64,
-    BACKEND_PARAMS_MAX = 256 * 1024,
+    BACKEND_PARAMS_MAX = 1024 * 1024,
     BACKEND_CHANNELS_MAX = 1000,
-    BACKEND_KEY_MAX = 255
+    BACKEND_KEY_MAX = 255,
+    BACKEND_USER_MAX = 1024,
+    BACKEND_REASON_MAX = 123, /* of a close frame */
+    BACKEND_BATCH_MAX = 1000,
 };
 enum { BACKEND_TAGS_MAX = 64, BACKEND_HISTORY_LIMIT_DEFAULT = 100, BACKEND_HISTORY_LIMIT_MAX = 10000 };
 enum { BACKEND_PAGE_DEFAULT = 1000 };
@@ -32,6 +35,8 @@ struct backend_request {
     struct span params;
     struct span payload;
     bool has_payload;
+    const struct span *more; /* the frames behind the payload: only a batch has them */
+    uint32_t n_more;
 };
 
 /* Reads the frames behind the routing id. False: refused; then `id` and `has_delimiter` are set where they could be
@@ -53,6 +58,18 @@ enum backend_param {
     BACKEND_PARAM_VERSION = 1 << 9,
     BACKEND_PARAM_VERSION_EPOCH = 1 << 10,
     BACKEND_PARAM_DELTA = 1 << 11,
+    BACKEND_PARAM_ACK = 1 << 12,
+    BACKEND_PARAM_REQUESTS = 1 << 13,
+    BACKEND_PARAM_USER = 1 << 14,
+    BACKEND_PARAM_CLIENT = 1 << 15,
+    BACKEND_PARAM_ANY_CHANNEL = 1 << 16, /* may be "" */
+    BACKEND_PARAM_NAMESPACE = 1 << 17,
+    BACKEND_PARAM_CLOSE = 1 << 18,  /* code, reason, whitelist */
+    BACKEND_PARAM_EXPIRY = 1 << 19, /* expired, expire_at */
+    BACKEND_PARAM_INFO = 1 << 20,   /* info, b64info */
+    BACKEND_PARAM_GRANT = 1 << 21,  /* data, b64data, override, recover_since */
+    BACKEND_PARAM_PATTERN = 1 << 22,
+    BACKEND_PARAM_NAME_CURSOR = 1 << 23, /* cursor: where names are paged */
 };
 
 struct backend_params {
@@ -70,6 +87,18 @@ struct backend_params {
     uint64_t cursor;
     uint64_t version; /* 0: none */
     struct span version_epoch;
+    bool wants_no_answer;
+    struct json_value requests; /* list */
+    struct span user;
+    struct span client;
+    struct span personal_namespace;
+    uint16_t code; /* 0: none */
+    struct span reason;
+    bool is_expired;
+    bool has_expiry;
+    bool has_info;
+    struct span pattern;
+    struct span name_cursor;
 };
 
 /* The params frame as an object; nothing stands for {}. */

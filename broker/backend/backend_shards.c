@@ -30,7 +30,10 @@ struct backend_waiting *backend_keep(backend_api_t *self, struct backend_call *c
     if (waiting == NULL) {
         metric_count(self->metrics, BACKEND_METRIC_REFUSED_BUSY);
         backend_answer_error(self, &call->to, ERROR_TOO_MANY_REQUESTS, "backend.requests are in flight already");
+        return NULL;
     }
+    waiting->batch = call->to.batch;
+    waiting->batch_place = call->to.place;
     return waiting;
 }
 
@@ -146,8 +149,11 @@ void backend_ask_shards(backend_api_t *self, struct backend_call *call) {
     struct shard_request model = model_of(self, call);
     if (n_parts == 0 || (!steps->answers_each_part && !prepare(self, call, 0, &model, &refusal))) {
         backend_refuse_call(self, call, &refusal);
-    } else if (call->to.routing == NULL) {
-        push_parts(self, call, &model, n_parts);
+    } else if (call->params.wants_no_answer || (call->to.routing == NULL && call->to.batch == NULL)) {
+        push_parts(self, call, &model, n_parts); /* what is wrong with it was told */
+        if (call->to.batch != NULL) {
+            backend_answer_nothing(self, &call->to);
+        }
     } else {
         ask_parts(self, call, &model, n_parts);
     }

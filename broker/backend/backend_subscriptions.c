@@ -236,6 +236,15 @@ static void on_push(backend_subscriptions_t *self, const struct wire_push *frame
     }
 }
 
+/* Who comes and goes is told as it happens; while the subscription is behind it is not: presence says who is there. */
+static void on_member(backend_subscriptions_t *self, uint32_t handle, const char *type, struct span info) {
+    struct subscription *subscription = find_by_handle(self, handle);
+    const struct wire_publication about = {.info = info};
+    if (subscription != NULL && subscription->state == LIVE && tell_gap(self, subscription)) {
+        tell(self, subscription, type, &subscription->at, &about);
+    }
+}
+
 static void on_error(backend_subscriptions_t *self, const struct wire_error *frame) {
     struct subscription *subscription = find_by_handle(self, frame->handle);
     if (subscription == NULL) {
@@ -283,6 +292,8 @@ void backend_subscriptions_on_frame(backend_subscriptions_t *self, const struct 
     struct wire_error error;
     struct wire_lost lost;
     struct wire_lagging lagging;
+    struct wire_join join;
+    struct wire_leave leave;
     if (frame->kind == WIRE_PUSH && wire_decode_push(frame->body, &push)) {
         on_push(self, &push);
     } else if (frame->kind == WIRE_SUBSCRIBED && wire_decode_subscribed(frame->body, &subscribed)) {
@@ -293,6 +304,10 @@ void backend_subscriptions_on_frame(backend_subscriptions_t *self, const struct 
         on_lost(self, &lost);
     } else if (frame->kind == WIRE_LAGGING && wire_decode_lagging(frame->body, &lagging)) {
         on_lagging(self, lagging.handle);
+    } else if (frame->kind == WIRE_JOIN && wire_decode_join(frame->body, &join)) {
+        on_member(self, join.handle, "join", join.info);
+    } else if (frame->kind == WIRE_LEAVE && wire_decode_leave(frame->body, &leave)) {
+        on_member(self, leave.handle, "leave", leave.info);
     }
 }
 

@@ -34,7 +34,7 @@ struct backend_subscriptions_options {
     /* The body of the answer to subscribe: {"offset","epoch"}, or an error. */
     void (*on_subscribed)(void *context, const struct backend_subscriber *subscriber, enum error_code code,
                           const struct position *position);
-    /* One event; `publication` NULL: none (gap, end). */
+    /* One event; `publication` NULL: none (gap, end); of join and leave it has only the info. */
     enum backend_event_result (*on_event)(void *context, const struct backend_subscriber *subscriber, const char *type,
                                           struct span channel, const struct position *position,
                                           const struct wire_publication *publication);

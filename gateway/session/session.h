@@ -127,6 +127,11 @@ void session_end_revoked(struct session_environment *environment);
  * while the hub walks its members. */
 void session_end_unserved(struct session_environment *environment);
 
+/* Appends who of this user is connected here, wire_client_info each sized; command->limit at most (session_orders.c).
+ */
+enum error_code session_list_connections(struct session_environment *environment, const struct wire_command *command,
+                                         struct buffer *out, uint32_t *ret_n);
+
 /* What a service orders for the sessions of a user (session_orders.c), of which ret_n were concerned. The error is for
  * the service. Not while the hub walks its members. */
 enum error_code session_carry_out(struct session_environment *environment, const struct wire_command *command,

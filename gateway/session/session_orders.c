@@ -1,6 +1,6 @@
 /* What a service orders for a user's sessions over the HTTP API, as brokers pass it to every worker: disconnect,
- * unsubscribe, subscribe, refresh. Each worker looks for the user among its own sessions; one without him knows that
- * from its count of users, so it costs a walk only where he is.
+ * unsubscribe, subscribe, refresh, connections. Each worker looks for the user among its own sessions; one without him
+ * knows that from its count of users, so it costs a walk only where he is.
  *
  * Failure modes: a subscription that is ordered and cannot be joined closes the connection as any server-side one does
  * (3004, the client comes back); one more than client.channels_max 3505; a channel without a namespace here: error 102
@@ -132,7 +132,7 @@ static bool is_meant(const session_t *self, const struct wire_command *command) 
         return false;
     }
     struct wire_client_info info = session_client_info(self);
-    return span_equal(info.user, command->user) &&
+    return (command->user.size == 0 || span_equal(info.user, command->user)) &&
            (command->client.size == 0 || span_equal(info.client, command->client));
 }
 
@@ -141,7 +141,9 @@ static enum error_code read_order(const struct session_environment *environment,
                                   struct order *ret_order) {
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
     *ret_order = (struct order){.command = command, .detail = JSON_ABSENT};
-    if (command->user.size == 0 ||
+    bool names_somebody =
+        command->user.size > 0 || (command->action == WIRE_COMMAND_DISCONNECT && command->client.size > 0);
+    if (!names_somebody ||
         (command->detail.size > 0 && json_scan(command->detail, &limits, &ret_order->detail, NULL) != JSON_OK)) {
         return ERROR_BAD_REQUEST;
     }
@@ -150,13 +152,43 @@ static enum error_code read_order(const struct session_environment *environment,
                : ERROR_NONE;
 }
 
+/* Who is named by the client alone may be anybody. */
+static bool may_be_here(const struct session_environment *environment, struct span user) {
+    return user.size == 0 || user_count_of(environment->user_count, user) > 0;
+}
+
+enum error_code session_list_connections(struct session_environment *environment, const struct wire_command *command,
+                                         struct buffer *out, uint32_t *ret_n) {
+    struct buffer entry = BUFFER_EMPTY;
+    *ret_n = 0;
+    if (command->user.size == 0) {
+        return ERROR_BAD_REQUEST;
+    }
+    if (!may_be_here(environment, command->user)) {
+        return ERROR_NONE;
+    }
+    list_for_each (link, &environment->sessions) {
+        const session_t *self = list_entry(link, struct session, link);
+        if (self->state != SESSION_CONNECTED || !is_meant(self, command) || *ret_n == command->limit) {
+            continue;
+        }
+        struct wire_client_info info = session_client_info(self);
+        buffer_clear(&entry);
+        wire_append_client_info(&entry, &info);
+        buffer_append_sized(out, buffer_span(&entry));
+        (*ret_n)++;
+    }
+    buffer_finish(&entry);
+    return out->overflow ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
+}
+
 enum error_code session_carry_out(struct session_environment *environment, const struct wire_command *command,
                                   uint32_t *ret_n) {
     struct order order;
     bool (*carry_out)(session_t * self, const struct order *order) = carry_out_of(command->action);
     enum error_code error = carry_out == NULL ? ERROR_NOT_AVAILABLE : read_order(environment, command, &order);
     *ret_n = 0;
-    if (error != ERROR_NONE || user_count_of(environment->user_count, command->user) == 0) {
+    if (error != ERROR_NONE || !may_be_here(environment, command->user)) {
         return error;
     }
     list_for_each_safe (link, &environment->sessions) {

@@ -294,11 +294,11 @@ static void a_late_send_that_eats_the_edge_does_not_stall(void **state) {
     assert_int_equal(world.ends[1].received, 1);
 }
 
-static void a_message_of_64_frames_arrives_whole(void **state) {
+static void a_message_of_most_frames_arrives_whole(void **state) {
     (void) state;
     struct world world = {0};
-    world.ends[0] = (struct end){.to_send = 1000, .size = 40, .n_frames = ZMQ_ON_UV_FRAMES_MAX};
-    world.ends[1] = (struct end){.expected = 1000};
+    world.ends[0] = (struct end){.to_send = 50, .size = 40, .n_frames = ZMQ_ON_UV_FRAMES_MAX};
+    world.ends[1] = (struct end){.expected = 50};
     open_world(&world, true, 10, 0);
     run_world(&world);
     assert_int_equal(world.ends[1].dropped, 0);
@@ -372,7 +372,7 @@ int main(void) {
         cmocka_unit_test(floods_in_both_directions_at_once_end_over_tcp),
         cmocka_unit_test(sends_from_a_later_prepare_callback_do_not_stall),
         cmocka_unit_test(a_late_send_that_eats_the_edge_does_not_stall),
-        cmocka_unit_test(a_message_of_64_frames_arrives_whole),
+        cmocka_unit_test(a_message_of_most_frames_arrives_whole),
         cmocka_unit_test(a_message_of_too_many_frames_is_dropped_and_reported),
         cmocka_unit_test(sending_without_a_peer_says_full_and_keeps_the_frames),
         cmocka_unit_test(a_router_that_must_route_says_unroutable),

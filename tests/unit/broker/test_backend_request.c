@@ -48,6 +48,11 @@ static void frames_are_read_or_refused_by_name(void **state) {
          6,
          ERROR_BAD_REQUEST,
          false},
+        {"a batch of two payloads",
+         {TEXT("CB1"), TEXT("batch"), TEXT("1"), TEXT("{}"), TEXT("x"), TEXT("y")},
+         6,
+         ERROR_NONE,
+         true},
         {"another version", {TEXT("CB2"), TEXT("info"), TEXT("7")}, 3, ERROR_BAD_REQUEST, true},
         {"a version with a NUL", {{(const uint8_t *) "CB1\0", 4}, TEXT("info"), TEXT("7")}, 3, ERROR_BAD_REQUEST, true},
         {"an empty method", {TEXT("CB1"), SPAN_EMPTY, TEXT("7")}, 3, ERROR_METHOD_NOT_FOUND, true},
@@ -187,7 +192,7 @@ static void every_mistake_is_named(void **state) {
         {"{\"channel\":\"a\",\"since\":{\"offset\":9007199254740992}}", "params.since must be"},
         {"{\"channel\":\"a\",\"since\":{\"offset\":1,\"epoch\":2}}", "params.since.epoch must be a string"},
         {"{\"channel\":\"a\",\"channels\":\"b\"}", "params.channels must be a list"},
-        {"{\"channel\":\"a\",\"limit\":[[[[[[[[[1]]]]]]]]]}", "not JSON"},
+        {"{\"channel\":\"a\",\"limit\":[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}", "not JSON"},
     };
     struct fixture fixture = {.text = BUFFER_EMPTY, .tags = BUFFER_EMPTY};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -4,6 +4,10 @@
  *     ▲                 │ something is left to do                                                     │
  *     └── uv_idle keeps the poll from sleeping ◀──────────────────────────────────────────────────────┘
  *
+ * Each look at a socket costs libzmq a poll and a getpid, so nobody looks without a reason (`unsure`): the descriptor
+ * woke, a send may have consumed its edge, or receiving stopped at its bound. Receiving until EAGAIN is a look, too:
+ * libzmq has then taken every command that was there, and the next one makes the descriptor readable.
+ *
  * The descriptor of a ZeroMQ socket signals an edge, and any send may consume it: so after the last send of a turn
  * ZMQ_EVENTS is read before the loop sleeps. A send that comes later than our prepare callback (from another one's)
  * starts the idle handle itself, which costs one turn without sleep and never a message.
@@ -26,6 +30,7 @@ struct zmq_on_uv {
     void *context;
     unsigned receive_bound;
     bool wants_writable; /* a send said full */
+    bool unsure;         /* there may be something that the descriptor will not tell of */
     bool prepared;       /* our prepare of this turn has run: nobody rereads ZMQ_EVENTS before the loop sleeps */
     bool closing;
     unsigned open_handles;
@@ -44,9 +49,10 @@ static void on_idle(uv_idle_t *idle) {
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
-    (void) poll;
+    zmq_on_uv_t *self = poll->data;
     (void) status;
     (void) events;
+    self->unsure = true;
 }
 
 static int read_events(zmq_on_uv_t *self) {
@@ -114,6 +120,7 @@ static bool receive_message(zmq_on_uv_t *self) {
 static void receive(zmq_on_uv_t *self) {
     for (unsigned i = 0; i < self->receive_bound && !self->closing; i++) {
         if (!receive_message(self)) {
+            self->unsure = false; /* whatever was sent meanwhile */
             return;
         }
     }
@@ -122,11 +129,14 @@ static void receive(zmq_on_uv_t *self) {
 static void on_check(uv_check_t *handle) {
     zmq_on_uv_t *self = handle->data;
     self->prepared = false;
-    int events = read_events(self);
-    if ((events & ZMQ_POLLIN) != 0) {
+    if (self->unsure) {
         receive(self);
     }
-    if (self->wants_writable && !self->closing && (read_events(self) & ZMQ_POLLOUT) != 0) {
+    if (!self->wants_writable || self->closing) {
+        return;
+    }
+    self->unsure = true; /* reading the events may consume the edge of a message */
+    if ((read_events(self) & ZMQ_POLLOUT) != 0) {
         self->wants_writable = false;
         if (self->callbacks.on_writable != NULL) {
             self->callbacks.on_writable(self->context);
@@ -146,9 +156,11 @@ static void on_prepare(uv_prepare_t *handle) {
     }
     self->prepared = true;
     int wanted = ZMQ_POLLIN | (self->wants_writable ? ZMQ_POLLOUT : 0);
-    if ((read_events(self) & wanted) != 0) {
+    if ((self->unsure || self->wants_writable) && (read_events(self) & wanted) != 0) {
+        self->unsure = true;
         uv_idle_start(&self->idle, on_idle);
     } else {
+        self->unsure = false;
         uv_idle_stop(&self->idle);
     }
 }
@@ -209,6 +221,7 @@ enum zmq_send_result zmq_on_uv_send(zmq_on_uv_t *self, zmq_msg_t *frames, size_t
     if (result == ZMQ_SENT) {
         send_rest(self, frames, n_frames);
     }
+    self->unsure = true;
     if (self->prepared) {
         uv_idle_start(&self->idle, on_idle);
     }
@@ -232,6 +245,7 @@ static bool start(zmq_on_uv_t *self, uv_loop_t *loop) {
     uv_check_start(&self->check, on_check);
     uv_prepare_start(&self->prepare, on_prepare);
     /* Made inside a turn whose prepare phase may be over: look once without sleeping. */
+    self->unsure = true;
     uv_idle_start(&self->idle, on_idle);
     self->open_handles = HANDLES;
     return true;

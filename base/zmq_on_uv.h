@@ -28,6 +28,7 @@ struct zmq_on_uv_callbacks {
 };
 
 /* Takes the raw libzmq socket (for a zsock: zsock_resolve), which stays the caller's and must outlive this.
+ * Nobody else sends, receives, connects or reads ZMQ_EVENTS on it from now on: that would consume the edge unseen.
  * NULL: the loop refused the descriptor. `receive_bound`: messages taken in one turn, 0 = 1,000. */
 zmq_on_uv_t *zmq_on_uv_new(uv_loop_t *loop, void *socket, const struct zmq_on_uv_callbacks *callbacks, void *context,
                            unsigned receive_bound);

@@ -27,32 +27,13 @@ enum session_deadline {
     SESSION_DEADLINES,
 };
 
+/* What a delivery and its write touch stands together at the beginning: with thousands of sessions each line of memory
+ * is a miss. */
 struct session {
     struct session_environment *environment;
     struct transport *transport;
-    const struct client_codec *codec;
-    payload_t *info;                       /* wire_client_info: user, client id, conn_info; NULL until connected */
-    payload_t *jti;                        /* of its token; NULL: it has none */
-    int64_t issued_at_s;                   /* of its token; -1: it has no iat */
-    struct list_link link;                 /* in the environment's sessions or closing */
-    struct list_link dirty;                /* linked: to be flushed */
-    struct list_link subscriptions;        /* struct subscription */
-    struct list_link requests;             /* struct session_request, at the brokers */
-    struct list_link deferred;             /* struct deferred_message, oldest first */
-    struct session_connecting *connecting; /* while CONNECTING */
-    struct session_raw *raw;               /* NULL: speaks the client protocol */
+    struct list_link dirty; /* linked: to be flushed */
     struct outbox outbox;
-    char *close_reason; /* NULL: what the code means */
-    struct timer_entry timer;
-    uint64_t deadlines[SESSION_DEADLINES];
-    uint64_t granted_set;    /* number of the token's set of server-side channels */
-    uint64_t rate_us;        /* when the commands so far would be done at the allowed rate; monotonic */
-    uint64_t strike_us;      /* when the last strike was counted */
-    uint32_t deferred_bytes; /* charged to the environment's budget */
-    uint32_t n_subscriptions;
-    uint32_t n_in_flight; /* requests and joining subscriptions */
-    uint16_t close_code;
-    uint8_t strikes;
     uint8_t state;       /* enum session_state */
     bool owes_pong : 1;  /* counted as dead */
     bool backlogged : 1; /* no write before session_on_writable */
@@ -60,19 +41,40 @@ struct session {
     bool was_counted : 1;
     bool is_released : 1; /* left everything; nothing more to do but free */
     bool has_token : 1;
+    uint16_t close_code;
+    uint8_t strikes;
+    struct list_link deferred; /* struct deferred_message, oldest first */
+    uint64_t deadlines[SESSION_DEADLINES];
+    const struct client_codec *codec;
+    payload_t *info;                       /* wire_client_info: user, client id, conn_info; NULL until connected */
+    payload_t *jti;                        /* of its token; NULL: it has none */
+    int64_t issued_at_s;                   /* of its token; -1: it has no iat */
+    struct list_link link;                 /* in the environment's sessions or closing */
+    struct list_link subscriptions;        /* struct subscription */
+    struct list_link requests;             /* struct session_request, at the brokers */
+    struct session_connecting *connecting; /* while CONNECTING */
+    struct session_raw *raw;               /* NULL: speaks the client protocol */
+    char *close_reason;                    /* NULL: what the code means */
+    struct timer_entry timer;
+    uint64_t granted_set;    /* number of the token's set of server-side channels */
+    uint64_t rate_us;        /* when the commands so far would be done at the allowed rate; monotonic */
+    uint64_t strike_us;      /* when the last strike was counted */
+    uint32_t deferred_bytes; /* charged to the environment's budget */
+    uint32_t n_subscriptions;
+    uint32_t n_in_flight; /* requests and joining subscriptions */
 };
 
 struct subscription {
     struct list_link link; /* in the session's */
     session_t *session;
-    struct hub_member member;
-    payload_t *info; /* with chan_info; NULL: the session's */
-    payload_t *data; /* of the token, for the reply; NULL: none, or sent */
-    payload_t *jti;  /* of the token; NULL: it has none, or there was no token */
     int64_t flush_interval_ms;
-    int64_t expire_at_s;  /* wall clock, 0 = never */
-    uint64_t from_offset; /* what the client asked to recover from */
-    uint32_t command_id;  /* of the subscribe command, while joining */
+    struct hub_member member; /* its beginning is what a delivery reads */
+    payload_t *info;          /* with chan_info; NULL: the session's */
+    payload_t *data;          /* of the token, for the reply; NULL: none, or sent */
+    payload_t *jti;           /* of the token; NULL: it has none, or there was no token */
+    int64_t expire_at_s;      /* wall clock, 0 = never */
+    uint64_t from_offset;     /* what the client asked to recover from */
+    uint32_t command_id;      /* of the subscribe command, while joining */
     uint32_t channel_hash;
     uint32_t begun_us; /* when its command came, while joining */
     bool is_joining : 1;

@@ -7,10 +7,10 @@
  *
  * In: pieces of frames. A message that comes in one piece is passed on where it lies; otherwise it is gathered in a
  * block that exists only until it is whole.
- * Out: bytes that are framed already go through lws as LWS_WRITE_RAW: no framing, no copy unless the socket is full, in
- * order with lws's own pongs (pitfalls.md 1g). They are written where they arise, not in WRITEABLE, which costs about
- * three epoll_ctl each. What the kernel does not take lws keeps; until it is gone nothing more is written (lws's list
- * has no bound of its own).
+ * Out: bytes that are framed already go to the socket, or through lws as LWS_WRITE_RAW where it has something to send
+ * itself (websocket_write.c): no framing, no copy unless the socket is full, in order with lws's own pongs. They are
+ * written where they arise, not in WRITEABLE, which costs about three epoll_ctl each. What the kernel does not take lws
+ * keeps; until it is gone nothing more is written (lws's list has no bound of its own).
  *
  * Failure modes:
  *  - Message over client.message_size_max → 1009; more than client.message_fragments_max frames, or not whole within
@@ -32,6 +32,7 @@
 #include "gateway/transport/admission.h"
 #include "gateway/transport/plain_http.h"
 #include "gateway/transport/websocket_frame.h"
+#include "gateway/transport/websocket_write.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -95,13 +96,6 @@ static void cut_off(struct websocket *self) {
     service_of(self->wsi)->wants_service = true;
 }
 
-static bool write_raw(struct websocket *self, struct span framed) {
-    /* RAW only reads the bytes; the parameter's type is that of the other kinds of write. */
-    int written = lws_write(self->wsi, (unsigned char *) (uintptr_t) framed.data, framed.size, LWS_WRITE_RAW);
-    self->is_backlogged = lws_partial_buffered(self->wsi) != 0;
-    return written >= 0;
-}
-
 static void resume_reading(struct websocket *self) {
     self->is_paused = false;
     lws_rx_flow_control(self->wsi, 1);
@@ -119,7 +113,7 @@ static void close_with(struct websocket *self, uint16_t code, const char *reason
         resume_reading(self); /* the peer's answer must be seen */
     }
     payload_t *frame = websocket_close_payload(code, reason);
-    bool alive = write_raw(self, payload_span(frame));
+    bool alive = websocket_write(self->wsi, payload_span(frame), &self->is_backlogged);
     payload_unref(&frame);
     if (alive && code != DISCONNECT_NO_PONG) {
         set_timer(self, CLOSE_TIMEOUT_MS);
@@ -151,7 +145,7 @@ static enum transport_write transport_write(struct transport *transport, struct 
     metric_values_t *metrics = service_of(self->wsi)->metrics;
     metric_count(metrics, WEBSOCKET_METRIC_WRITES);
     metric_add(metrics, WEBSOCKET_METRIC_BYTES_OUT, framed.size);
-    if (!write_raw(self, framed)) {
+    if (!websocket_write(self->wsi, framed, &self->is_backlogged)) {
         cut_off(self);
         return TRANSPORT_DEAD;
     }

@@ -1,6 +1,7 @@
 /* See redis_confirm.h.
  *
- *   ticket ─▶ wanted ─▶ flush: confirm.lua (writes), WAIT n, confirm.lua (reads) ─▶ replid, count, replid ─▶ judged
+ *   ticket ─▶ wanted ─▶ flush: confirm.lua (writes), WAIT n, confirm.lua (reads) ─▶ replid, count, replid and who
+ * follows ─▶ judged
  */
 #include "broker/redis/redis_confirm.h"
 
@@ -11,6 +12,7 @@
 #include "broker/redis/link/redis_request.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { REPLID_MAX = 40 };
 
@@ -24,6 +26,8 @@ struct redis_confirm {
     bool is_pausing; /* an error: not before the next tick */
     uint64_t began_us;
     unsigned n_needed; /* of the cycle under way */
+    bool needs_all;    /* and whoever else follows */
+    uint64_t n_follow; /* as the last cycle ended */
     unsigned n_replies;
     char first[REPLID_MAX + 1]; /* replid at the cycle's write */
     uint64_t n_replicas;
@@ -38,12 +42,30 @@ static void fail_cycle(redis_confirm_t *self, const char *reason) {
 
 /* ---- the end of a cycle ---- */
 
+/* "replid n": the replid, and n is noted. */
+static struct span take_followers(redis_confirm_t *self, struct span text) {
+    const char *blank = text.size == 0 ? NULL : memchr(text.data, ' ', text.size);
+    self->n_follow = 0;
+    if (blank == NULL) {
+        return text;
+    }
+    size_t size = (size_t) (blank - (const char *) text.data);
+    for (size_t i = size + 1; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        self->n_follow = self->n_follow * 10 + (uint64_t) (text.data[i] - '0');
+    }
+    return span_of(text.data, size);
+}
+
+static bool is_enough(const redis_confirm_t *self) {
+    return self->n_replicas >= self->n_needed && (!self->needs_all || self->n_replicas >= self->n_follow);
+}
+
 static void end_cycle(redis_confirm_t *self, struct span last) {
     self->is_running = false;
     if (self->reason == NULL && (last.size == 0 || !span_equal_text(last, self->first))) {
         self->reason = "the server became primary anew meanwhile";
     }
-    if (self->reason == NULL && self->n_replicas >= self->n_needed) {
+    if (self->reason == NULL && is_enough(self)) {
         self->with_text = false;
         self->options.events->on_confirmed(self->options.context, self->started, last,
                                            clock_monotonic_us() - self->began_us);
@@ -77,14 +99,14 @@ static void on_reply(void *context, void *request, const struct redis_reply *rep
         note_error(self, reply->text);
     } else if (number == 2) {
         self->n_replicas = reply->type == REDIS_INTEGER && reply->integer > 0 ? (uint64_t) reply->integer : 0;
-    } else if (redis_reply_string(reply).size > REPLID_MAX) {
+    } else if (number == 1 && redis_reply_string(reply).size > REPLID_MAX) {
         fail_cycle(self, "the server's identity is not to be read");
     } else if (number == 1) {
         struct span text = redis_reply_string(reply);
         snprintf(self->first, sizeof self->first, "%.*s", (int) text.size, (const char *) text.data);
     }
     if (number == 3) {
-        end_cycle(self, reply->type == REDIS_ERROR ? SPAN_EMPTY : redis_reply_string(reply));
+        end_cycle(self, reply->type == REDIS_ERROR ? SPAN_EMPTY : take_followers(self, redis_reply_string(reply)));
     }
 }
 
@@ -106,12 +128,12 @@ static void begin_cycle(redis_confirm_t *self, struct span key) {
     self->n_replies = 0;
     self->n_replicas = 0;
     self->first[0] = '\0';
-    self->n_needed = self->options.events->needed(self->options.context);
+    self->n_needed = self->options.events->needed(self->options.context, &self->needs_all);
     self->began_us = clock_monotonic_us();
     send_script(self, key, "1");
     redis_request_begin(out, 3);
     redis_request_text(out, "WAIT");
-    redis_request_u64(out, self->n_needed);
+    redis_request_u64(out, self->needs_all && self->n_follow > self->n_needed ? self->n_follow : self->n_needed);
     redis_request_u64(out, self->options.wait_ms);
     redis_link_sent(self->link, on_reply, NULL);
     send_script(self, key, "");

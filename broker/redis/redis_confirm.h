@@ -6,6 +6,10 @@
  * that came meanwhile: three commands a round trip of replication, not per publication. The replid is read twice, in
  * the same pipeline: a server demoted and promoted again in between has lost data and counts replicas all the same.
  *
+ * WAIT counts replicas and names none. Where all that may be promoted have to have it, one that is taken for down and
+ * follows all the same could confirm in the place of one that is up: so the last reading also tells how many follow,
+ * and those have to confirm, however many are said to be up.
+ *
  * Failures: too few replicas, another replid in between, an error, the link cut: that cycle confirmed nothing, and the
  * next covers what it was to cover. A server that is no primary any more is left. Whoever waits knows how long he may.
  * Thread: the loop's; nothing is called back inside a call. */
@@ -23,8 +27,8 @@ struct redis_confirm_events {
     /* A cycle confirmed nothing: replicas that answered in time, or why there was no answer (static text, else NULL).
      */
     void (*on_short)(void *context, uint64_t n_replicas, const char *reason);
-    /* How many replicas have to have it, now. At least 1. */
-    unsigned (*needed)(void *context);
+    /* How many replicas have to have it, now. At least 1. *ret_all: and all others that follow. */
+    unsigned (*needed)(void *context, bool *ret_all);
     /* A key of our own whose slot this server serves; SPAN_EMPTY: none at the moment. */
     struct span (*key)(void *context);
 };

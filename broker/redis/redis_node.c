@@ -260,10 +260,12 @@ static void on_confirm_short(void *context, uint64_t n_replicas, const char *rea
 }
 
 /* Where no number is set: all that the topology holds for up, since any of these may be promoted, also by order and
- * while this primary still lives. A fixed server's replicas are nobody's to count: one. */
-static unsigned replicas_needed(void *context) {
+ * while this primary still lives; and whoever else follows, since nobody can tell whose confirmation came. A fixed
+ * server's replicas are nobody's to count: one. */
+static unsigned replicas_needed(void *context, bool *ret_all) {
     const struct redis_node *self = context;
     const struct engine_redis *engine = self->engine;
+    *ret_all = engine->confirm_replicas == 0 && engine->url.kind != REDIS_URL_STANDALONE;
     if (engine->confirm_replicas > 0) {
         return engine->confirm_replicas;
     }

@@ -2,9 +2,18 @@
 --
 -- KEYS  1 a key of ours that lives here
 -- ARGV  1 what to write; empty: only read
--- Reply the replid; empty: not to be seen. Errors of the write: READONLY, NOREPLICAS, OOM, MISCONF: nothing was done.
-local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+-- Reply the replid; empty: not to be seen. Where it only read: and a blank, and how many replicas follow, having said so in
+--       the last ten seconds (what Redis calls good ones). Errors of the write: READONLY, NOREPLICAS, OOM, MISCONF: nothing was done.
+local info = redis.call('INFO', 'replication')
+local replid = string.match(info, 'master_replid:(%x+)')
 if ARGV[1] ~= '' then
     redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)
+    return replid or ''
 end
-return replid or ''
+local followers = 0
+for lag in string.gmatch(info, 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
+    if tonumber(lag) <= 10 then
+        followers = followers + 1
+    end
+end
+return (replid or '') .. ' ' .. followers

@@ -138,7 +138,8 @@ enum wire_kind {
 #define WIRE_FIELDS_lagging(F) F(u32, handle)
 /* An empty epoch: the channel has no positions any more. */
 #define WIRE_FIELDS_lost(F) F(u32, handle) F(epoch, epoch) F(u64, offset)
-/* Presence of these partitions (u32 each) again; n 0: of all. */
+/* Presence of these partitions (u32 each) again, of the channels that this broker serves; n 0: of all. A partition with
+ * WIRE_RESYNC_EVERYWHERE: of every channel, over whatever broker serves it. */
 #define WIRE_FIELDS_resync(F) F(u32, n) F(bytes, partitions)
 /* Something to be done by every gateway worker. Up: a worker asks for it, and is answered by RESULT (n: sessions that it
  * concerned or channels, m: workers, bytes) or ERROR. Down: the same frame under a request number of the shard's own,
@@ -182,6 +183,7 @@ enum {
     WIRE_PUBLISHED_SUPPRESSED = 4, /* the version was no news: the position is where the channel stands */
 };
 enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
+#define WIRE_RESYNC_EVERYWHERE UINT32_C(0x80000000)
 enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
 enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };
 enum {

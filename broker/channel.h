@@ -42,6 +42,8 @@ void channel_set_flush(channel_set_t *self);
 /* Gateways came, went or have new leases: whose members are dead is swept. */
 void channel_set_on_leases_changed(channel_set_t *self, uint64_t now_ms);
 void channel_set_on_partition_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms);
+/* Who is in its channels may have changed unheard: each is looked at again within seconds, few at a time. */
+void channel_set_on_presence_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms);
 /* Other namespaces: every channel has its options from there from now on. A channel whose namespace is gone keeps and
  * allows nothing any more; its gateways unsubscribe. */
 void channel_set_reload(channel_set_t *self, const namespace_set_t *namespaces);

@@ -62,6 +62,7 @@ struct channel_presence {
     presence_t *members;
     struct engine_presence_read read; /* the page that is out, while it loads */
     bool load_again;                  /* something changed meanwhile that no event told */
+    bool in_doubt;                    /* the next sweep loads it */
 };
 
 /* There may be a hundred thousand that rest: what only some need is apart. */

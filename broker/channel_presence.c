@@ -2,8 +2,10 @@
  * doubt, and swept of those whose gateway is dead. JOIN and LEAVE are told where the members really changed, so a
  * retry, a move or a second answer to RESYNC is silent.
  *
- * Failure modes: a set that waited under its gateway's former lease came behind the one under the new lease, and the
- * store says the old number: its member is swept, and the gateway, which lives, is asked again (RESYNC). */
+ * Failure modes: a load that failed for now is done again by the sweep, a second later. While the leases cannot be read
+ * nobody is swept. A set that waited under its
+ * gateway's former lease came behind the one under the new lease, and the store says the old number: its member is
+ * swept, and the gateway, which lives, is asked again (RESYNC). */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/partition.h"
@@ -27,16 +29,19 @@ static bool is_known(void *context, struct span gateway_id) {
     return gateway_leases_number(context, gateway_id) != 0;
 }
 
-static void on_gone(void *context, struct span client, struct span info, bool in_store) {
+static void on_gone(void *context, const struct presence_gone *gone) {
     struct channel *self = context;
     metric_count(self->set->options.metrics, SHARD_MEMBERS_SWEPT);
-    if (in_store) {
-        /* The engine tells the leaving to everyone, us too. */
-        self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), client);
+    if (gone->in_store) {
+        /* Only what was looked at: another broker may have set it under its gateway's new lease meanwhile. The engine
+         * tells the leaving to everyone, us too; where it is another's by now it tells nothing, and the next look finds
+         * whose. */
+        const struct engine_presence_owner owner = {gone->entry.gateway_id, gone->entry.lease_number};
+        self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), gone->client, &owner);
         return;
     }
-    channel_tell_members(self, false, info);
-    presence_leave(self->presence->members, client);
+    channel_tell_members(self, false, gone->entry.info);
+    presence_leave(self->presence->members, gone->client);
 }
 
 static void take_page(struct channel *self, const struct engine_presence_read *read) {
@@ -58,7 +63,7 @@ static void end_load(struct channel *self) {
     if (now_ms + SWEEP_FOR_MS > self->set->sweep_until_ms) {
         self->set->sweep_until_ms = now_ms + SWEEP_FOR_MS;
     }
-    if (tell) {
+    if (tell && gateway_leases_are_fresh(self->set->options.leases, now_ms)) {
         struct presence_lives lives = lives_of(self);
         if (presence_sweeps_the_living(members, &lives, now_ms, is_known)) {
             self->set->options.on_swept_living(self->set->options.context,
@@ -70,6 +75,12 @@ static void end_load(struct channel *self) {
 
 static void read_page(struct channel *self, uint64_t cursor);
 
+/* The next sweep, or the one after, loads it. */
+static void doubt(struct channel *self) {
+    self->presence->in_doubt = true;
+    self->set->sweep_until_ms = clock_monotonic_ms() + SWEEP_FOR_MS;
+}
+
 static void on_read_done(struct engine_presence_read *read, enum engine_outcome outcome) {
     struct channel *self = list_entry(read, struct channel_presence, read)->channel;
     self->set->presence_reads_out--;
@@ -78,6 +89,9 @@ static void on_read_done(struct engine_presence_read *read, enum engine_outcome 
     }
     if (outcome != ENGINE_OK) {
         presence_fail_load(self->presence->members);
+        if (outcome == ENGINE_TEMPORARY || outcome == ENGINE_FULL) {
+            doubt(self);
+        }
     } else {
         take_page(self, read);
         if (read->next != 0) {
@@ -128,6 +142,7 @@ void channel_load_presence(struct channel *self) {
         self->presence->load_again = true;
         return;
     }
+    self->presence->in_doubt = false;
     presence_begin_load(self->presence->members);
     read_page(self, 0);
 }
@@ -135,6 +150,10 @@ void channel_load_presence(struct channel *self) {
 /* Whoever seems dead is looked up again before it is taken out: its gateway may have set it under a new lease. */
 void channel_sweep_presence(struct channel *self, uint64_t now_ms) {
     if (self->presence == NULL || channel_reads_presence(self)) {
+        return;
+    }
+    if (self->presence->in_doubt) {
+        channel_load_presence(self);
         return;
     }
     struct presence_lives lives = lives_of(self);

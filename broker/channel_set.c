@@ -131,6 +131,9 @@ static void sweep(channel_set_t *self, uint64_t now_ms) {
         return;
     }
     self->swept_ms = now_ms;
+    if (!gateway_leases_are_fresh(self->options.leases, now_ms)) {
+        self->sweep_until_ms = now_ms + SWEEP_AFTER_LEASES_MS;
+    }
     struct channel_cursor cursor = {.partition = 0};
     struct channel *channel = NULL;
     while ((channel = channel_set_each(self, &cursor)) != NULL) {
@@ -162,6 +165,19 @@ void channel_set_flush(channel_set_t *self) {
 void channel_set_on_leases_changed(channel_set_t *self, uint64_t now_ms) {
     self->sweep_until_ms = now_ms + SWEEP_AFTER_LEASES_MS;
     self->swept_ms = 0; /* with the next tick: a second more would be a second more of ghosts */
+}
+
+/* Holes come when the network is slow; so the loads wait for the sweep, which bounds them. */
+void channel_set_on_presence_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms) {
+    struct slot_cursor cursor = {.slot = 0};
+    struct slot_link *link = NULL;
+    while ((link = slot_table_each(&self->by_name[partition], &cursor)) != NULL) {
+        struct channel *channel = slot_entry(link, struct channel, by_name);
+        if (channel->presence != NULL) {
+            channel->presence->in_doubt = true;
+            self->sweep_until_ms = now_ms + SWEEP_AFTER_LEASES_MS;
+        }
+    }
 }
 
 void channel_set_on_partition_doubt(channel_set_t *self, uint32_t partition, uint64_t now_ms) {

@@ -2,6 +2,8 @@
 #include "broker/engine.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/random.h"
 
 const char *engine_outcome_text(enum engine_outcome outcome) {
     switch (outcome) {
@@ -25,6 +27,10 @@ const char *engine_outcome_text(enum engine_outcome outcome) {
         return "cancelled";
     }
     unreachable("engine outcome %d", (int) outcome);
+}
+
+uint64_t engine_lease_number(void) {
+    return (uint64_t) clock_wall_ms() * 1000 + random_u64() % 1000;
 }
 
 enum engine_outcome engine_not_encoded(const struct engine_append *request, size_t limit) {

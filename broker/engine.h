@@ -126,6 +126,11 @@ struct engine_presence_entry {
     struct span gateway_id;
     uint64_t lease_number;
 };
+/* Who set an entry: a gateway, under one of its leases. */
+struct engine_presence_owner {
+    struct span gateway_id;
+    uint64_t lease_number;
+};
 enum { ENGINE_PRESENCE_PAGE = 1000 };
 /* A page of the members. Who is there from the first page's reading to the last's is told at least once; who comes or
  * goes meanwhile may be told or not. A page may have fewer entries than the limit, or none, before the last. */
@@ -144,10 +149,15 @@ struct engine_presence_read {
     void *engine_data;
 };
 
+/* For a lease made now: by the wall clock, below 2^53. So later ones are higher but for clocks that disagree; a member
+ * whose newer set is then taken for an older one is swept with its old lease, and set again. */
+uint64_t engine_lease_number(void);
+
 /* A gateway's lease as every broker sees it. */
 struct engine_lease {
     struct span gateway_id;
-    uint64_t number; /* never 0; new when the lease had to be made anew: it lapsed, or the boot nonce is another */
+    uint64_t
+        number; /* never 0; a later one when the lease had to be made anew: it lapsed, or the boot nonce is another */
     uint64_t boot_nonce;
     uint32_t connections, users, alive, dead;
 };
@@ -164,6 +174,11 @@ struct engine_events {
     void (*on_doubt)(void *context, struct span channel);
     /* As on_doubt for every held channel of the partition, presence too: it was opened anew. */
     void (*on_partition_doubt)(void *context, uint32_t partition);
+    /* Presence of the partition's held channels has to be read anew: a batch of others never came, and what it said of
+     * members nobody will say again. Their publications are doubted one by one. is_lost: changes of ours were given up,
+     * or came so late that others may have overtaken them; then the gateways are asked for their members, too. May be
+     * NULL. */
+    void (*on_presence_doubt)(void *context, uint32_t partition, bool is_lost);
     /* All live leases, every second and when one got a new number; the first one after a start as soon as it is known,
      * also when there are none. */
     void (*on_leases)(void *context, const struct engine_lease *leases, size_t n_leases);
@@ -173,6 +188,13 @@ struct engine_events {
      * any more. May be NULL. Best effort: who hears nothing forgets it by its age. */
     void (*on_removed)(void *context, struct span channel, const struct position *top);
 };
+
+static inline void engine_doubt_presence(const struct engine_events *events, void *context, uint32_t partition,
+                                         bool is_lost) {
+    if (events->on_presence_doubt != NULL) {
+        events->on_presence_doubt(context, partition, is_lost);
+    }
+}
 
 static inline void engine_tell_removed(const struct engine_events *events, void *context, struct span channel,
                                        const struct position *top) {
@@ -196,8 +218,12 @@ struct engine_methods {
     bool (*is_sure)(engine_t *self, struct span channel);
     /* Fire and forget, in order with appends of the channel; on_presence tells what changed. `silent`: no on_presence
      * anywhere (resync, move). */
+    /* Under an older lease of the gateway than what is stored: it waited somewhere, and changes nothing. */
     void (*presence_set)(engine_t *self, struct span channel, const struct engine_presence_entry *entry, bool silent);
-    void (*presence_clear)(engine_t *self, struct span channel, struct span client);
+    /* only_of NULL: whoever set it. Else only the entry that this owner set: what another broker has set anew since the
+     * caller looked stays. Both borrowed for the call. */
+    void (*presence_clear)(engine_t *self, struct span channel, struct span client,
+                           const struct engine_presence_owner *only_of);
     void (*presence_read)(engine_t *self, struct engine_presence_read *request);
     /* Keep this gateway's lease alive for 4 s from now (called every heartbeat by the shard that keeps leases; in mode
      * memory by every shard, each on its own engine). `number` is ignored. */

@@ -94,6 +94,13 @@ static void on_partition_doubt(void *context, uint32_t partition) {
     }
 }
 
+static void on_presence_doubt(void *context, uint32_t partition, bool is_lost) {
+    struct side *side = context;
+    if (is_heard(side)) {
+        engine_doubt_presence(side->owner->options.events, side->owner->options.context, partition, is_lost);
+    }
+}
+
 static void on_removed(void *context, struct span channel, const struct position *top) {
     struct side *side = context;
     if (is_heard(side)) {
@@ -130,6 +137,7 @@ static const struct engine_events side_events = {.on_publication = on_publicatio
                                                  .on_presence = on_presence,
                                                  .on_doubt = on_doubt,
                                                  .on_partition_doubt = on_partition_doubt,
+                                                 .on_presence_doubt = on_presence_doubt,
                                                  .on_leases = on_leases,
                                                  .on_state = on_state,
                                                  .on_removed = on_removed};
@@ -248,9 +256,10 @@ static void presence_set(engine_t *base, struct span channel, const struct engin
     engine->methods->presence_set(engine, channel, entry, silent);
 }
 
-static void presence_clear(engine_t *base, struct span channel, struct span client) {
+static void presence_clear(engine_t *base, struct span channel, struct span client,
+                           const struct engine_presence_owner *only_of) {
     engine_t *engine = current(base);
-    engine->methods->presence_clear(engine, channel, client);
+    engine->methods->presence_clear(engine, channel, client, only_of);
 }
 
 static void presence_read(engine_t *base, struct engine_presence_read *request) {

@@ -1,6 +1,7 @@
 /* A few tens of entries, replaced as a whole each second: a plain array. */
 #include "broker/gateway_leases.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 struct lease {
@@ -15,6 +16,7 @@ struct gateway_leases {
     size_t n;
     uint32_t n_brokers;
     bool known;
+    uint64_t told_ms;
 };
 
 gateway_leases_t *gateway_leases_new(void) {
@@ -64,6 +66,7 @@ bool gateway_leases_update(gateway_leases_t *self, const struct engine_lease *le
     self->n = 0;
     self->n_brokers = 0;
     self->known = true;
+    self->told_ms = clock_monotonic_ms();
     for (size_t i = 0; i < n_leases; i++) {
         if (is_broker(&leases[i])) {
             self->n_brokers++;
@@ -84,6 +87,10 @@ bool gateway_leases_update(gateway_leases_t *self, const struct engine_lease *le
 
 bool gateway_leases_are_known(const gateway_leases_t *self) {
     return self->known;
+}
+
+bool gateway_leases_are_fresh(const gateway_leases_t *self, uint64_t now_ms) {
+    return self->known && now_ms - self->told_ms <= LEASES_FRESH_MS;
 }
 
 uint64_t gateway_leases_number(const gateway_leases_t *self, struct span gateway_id) {

@@ -17,6 +17,10 @@ void gateway_leases_destroy(gateway_leases_t **self_p);
 /* Takes over the whole list (copies). True: somebody came, went, or has another number. */
 bool gateway_leases_update(gateway_leases_t *self, const struct engine_lease *leases, size_t n_leases);
 bool gateway_leases_are_known(const gateway_leases_t *self);
+/* Told within the last LEASES_FRESH_MS? An older list says of no entry that its gateway is dead: it may have got a new
+ * lease since. */
+enum { LEASES_FRESH_MS = 2000 };
+bool gateway_leases_are_fresh(const gateway_leases_t *self, uint64_t now_ms);
 /* The number of this gateway's lease; 0: it has none, or nothing is known yet. */
 uint64_t gateway_leases_number(const gateway_leases_t *self, struct span gateway_id);
 /* Does an entry of this gateway under this number live? Number 0 was set before its lease was known. */

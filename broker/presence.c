@@ -286,8 +286,9 @@ bool presence_load(presence_t *self, const struct engine_presence_entry *entry, 
         return false;
     }
     struct member *known = find_member(self, info.client);
-    uint64_t since_ms = known == NULL ? now_ms : known->since_ms;
-    return put(self, entry, info.client, since_ms);
+    bool is_same =
+        known != NULL && known->lease_number == entry->lease_number && span_equal(known->gateway_id, entry->gateway_id);
+    return put(self, entry, info.client, is_same ? known->since_ms : now_ms);
 }
 
 void presence_end_load(presence_t *self, uint64_t now_ms) {
@@ -350,13 +351,17 @@ bool presence_sweeps_the_living(const presence_t *self, const struct presence_li
 }
 
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
-                    void (*on_gone)(void *context, struct span client, struct span info, bool in_store),
-                    void *context) {
+                    void (*on_gone)(void *context, const struct presence_gone *gone), void *context) {
     struct member *member = NULL;
     struct member *next = NULL;
     HASH_ITER(by_client, self->members, member, next) {
         if (is_gone(member, lives, now_ms)) {
-            on_gone(context, member->client, member->info, !member->doubtful);
+            const struct presence_gone gone = {
+                .client = member->client,
+                .entry = {member->info, member->gateway_id, member->lease_number},
+                .in_store = !member->doubtful,
+            };
+            on_gone(context, &gone);
         }
     }
 }

@@ -38,7 +38,8 @@ bool presence_leave(presence_t *self, struct span client);
 void presence_update(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 
 void presence_begin_load(presence_t *self);
-/* One entry of the load; as presence_join, but not for who left since presence_begin_load. */
+/* One entry of the load; as presence_join, but not for who left since presence_begin_load. Who is known already keeps
+ * the time of before, unless under another lease: that may be newer than the list of leases it is looked up in. */
 bool presence_load(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 void presence_end_load(presence_t *self, uint64_t now_ms);
 void presence_fail_load(presence_t *self);
@@ -64,9 +65,15 @@ bool presence_needs_sweep(const presence_t *self, const struct presence_lives *l
 /* Is one of those a member of a gateway that lives, under another lease? Then what is stored of it is old. */
 bool presence_sweeps_the_living(const presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
                                 bool (*is_known)(void *context, struct span gateway_id));
-/* Calls on_gone for each of those; it may call presence_leave for that client. in_store: the engine still has it. */
+/* One of those: who, and what is known of it; borrowed for the call. */
+struct presence_gone {
+    struct span client;
+    struct engine_presence_entry entry; /* as it was loaded or set last; without infos where they are left out */
+    bool in_store;                      /* the engine still has it */
+};
+/* Calls on_gone for each of those; it may call presence_leave for that client. */
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,
-                    void (*on_gone)(void *context, struct span client, struct span info, bool in_store), void *context);
+                    void (*on_gone)(void *context, const struct presence_gone *gone), void *context);
 
 /* Appends each member's wire_client_info, sized; it has the infos. Returns how many; false in *ret_fits: over the
  * buffer's limit. */

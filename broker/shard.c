@@ -62,15 +62,26 @@ static void follow_reload(struct shard *self) {
 /* ---- end of turn ---- */
 
 static void resync_doubtful(struct shard *self) {
-    if (self->n_doubtful == 0) {
+    if (!self->has_members_doubts) {
         return;
     }
-    for (struct shard_peer_entry *entry = self->peers; entry != NULL; entry = entry->by_number.next) {
-        if (gateway_peer_notes(entry->peer)->has_set_presence) {
-            shard_resync(entry->peer, self->doubtful, self->n_doubtful);
+    uint32_t n_partitions = (uint32_t) self->options.config->partitions;
+    uint32_t *partitions = memory_alloc_array(n_partitions, sizeof *partitions);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_partitions; i++) {
+        if (self->members_doubts[i] != SHARD_MEMBERS_SURE) {
+            bool everywhere = self->members_doubts[i] == SHARD_MEMBERS_DOUBTED_EVERYWHERE;
+            partitions[n++] = i | (everywhere ? WIRE_RESYNC_EVERYWHERE : 0);
+            self->members_doubts[i] = SHARD_MEMBERS_SURE;
         }
     }
-    self->n_doubtful = 0;
+    self->has_members_doubts = false;
+    for (struct shard_peer_entry *entry = self->peers; entry != NULL; entry = entry->by_number.next) {
+        if (gateway_peer_notes(entry->peer)->has_set_presence) {
+            shard_resync(entry->peer, partitions, n);
+        }
+    }
+    memory_free(partitions);
 }
 
 static void on_flush(void *context) {
@@ -121,7 +132,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
                                                                    .config = options->config,
                                                                    .leases = self->leases,
                                                                    .metrics = self->metrics,
-                                                                   .on_swept_living = shard_doubt_members,
+                                                                   .on_swept_living = shard_doubt_members_everywhere,
                                                                    .context = self});
     uv_timer_init(actor_loop(actor), &self->timer);
     self->timer.data = self;
@@ -158,7 +169,7 @@ static void finish(struct shard *self) {
     gateway_leases_destroy(&self->leases);
     buffer_finish(&self->scratch);
     metric_values_destroy(&self->metrics);
-    memory_free(self->doubtful);
+    memory_free(self->members_doubts);
     memory_free(self);
 }
 
@@ -169,7 +180,7 @@ shard_t *shard_new(const struct shard_options *options, char *ret_error, size_t 
     self->options = *options;
     self->metrics = metric_values_new(options->metrics, shard_metric_rows, SHARD_METRICS_COUNT);
     self->leases = gateway_leases_new();
-    self->doubtful = memory_alloc_array((size_t) options->config->partitions, sizeof *self->doubtful);
+    self->members_doubts = memory_alloc_zero((size_t) options->config->partitions);
     list_init(&self->dirty);
     list_init(&self->operations);
     list_init(&self->commands);

@@ -41,18 +41,29 @@ static void on_doubt(void *context, struct span channel) {
     }
 }
 
+static void note_doubt(struct shard *self, uint32_t partition, enum shard_members_doubt doubt) {
+    self->has_members_doubts = true;
+    if (self->members_doubts[partition] < doubt) {
+        self->members_doubts[partition] = (uint8_t) doubt;
+    }
+}
+
 static void on_partition_doubt(void *context, uint32_t partition) {
     struct shard *self = context;
     channel_set_on_partition_doubt(self->channels, partition, clock_monotonic_ms());
-    shard_doubt_members(self, partition);
+    note_doubt(self, partition, SHARD_MEMBERS_DOUBTED);
 }
 
-void shard_doubt_members(void *context, uint32_t partition) {
+static void on_presence_doubt(void *context, uint32_t partition, bool is_lost) {
     struct shard *self = context;
-    self->doubtful[self->n_doubtful++] = partition;
-    if (self->n_doubtful == (uint32_t) self->options.config->partitions) {
-        self->n_doubtful--; /* told twice before the turn ended: the last is repeated, none is missing */
+    channel_set_on_presence_doubt(self->channels, partition, clock_monotonic_ms());
+    if (is_lost) {
+        shard_doubt_members_everywhere(self, partition);
     }
+}
+
+void shard_doubt_members_everywhere(void *context, uint32_t partition) {
+    note_doubt(context, partition, SHARD_MEMBERS_DOUBTED_EVERYWHERE);
 }
 
 void shard_resync(gateway_peer_t *peer, const uint32_t *partitions, uint32_t n) {
@@ -114,6 +125,7 @@ const struct engine_events shard_engine_events = {.on_publication = on_publicati
                                                   .on_removed = on_removed,
                                                   .on_doubt = on_doubt,
                                                   .on_partition_doubt = on_partition_doubt,
+                                                  .on_presence_doubt = on_presence_doubt,
                                                   .on_leases = on_leases,
                                                   .on_state = on_state};
 

@@ -224,7 +224,7 @@ static bool on_presence_clear(struct shard *self, gateway_peer_t *peer, struct s
     }
     channel_t *channel = presence_channel(peer, frame.handle);
     if (channel != NULL) {
-        self->engine->methods->presence_clear(self->engine, channel_name(channel), frame.client);
+        self->engine->methods->presence_clear(self->engine, channel_name(channel), frame.client, NULL);
     }
     return true;
 }

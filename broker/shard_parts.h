@@ -28,6 +28,9 @@ struct shard_peer_entry {
     struct shard_peer_name name;
 };
 
+/* Of whom are gateways asked? Everywhere: what is wrong may be a channel's that another broker serves by now. */
+enum shard_members_doubt { SHARD_MEMBERS_SURE, SHARD_MEMBERS_DOUBTED, SHARD_MEMBERS_DOUBTED_EVERYWHERE };
+
 struct shard {
     struct shard_options options;
     actor_t *actor;
@@ -46,8 +49,9 @@ struct shard {
     uint32_t n_commands;
     uint32_t last_command;
     struct buffer scratch; /* bytes of an answer */
-    uint32_t *doubtful;    /* partitions opened anew in this turn, or whose members are in doubt: RESYNC */
-    uint32_t n_doubtful;
+    /* enum shard_members_doubt of each partition, until the end of the turn */
+    uint8_t *members_doubts;
+    bool has_members_doubts;
     uint64_t trimmed_ms;      /* when memory was given back last */
     uint64_t published_bytes; /* since the shard looked at the process's memory */
     uint64_t totals_ms;       /* when TOTALS went out last */
@@ -98,8 +102,9 @@ void shard_flush_peers(struct shard *self);
 extern const struct engine_events shard_engine_events;
 /* Asks for the members of these partitions again; n 0: of all. */
 void shard_resync(gateway_peer_t *peer, const uint32_t *partitions, uint32_t n);
-/* At the end of the turn gateways are asked for their members in this partition again. context: the shard. */
-void shard_doubt_members(void *context, uint32_t partition);
+/* At the end of the turn gateways are asked for their members in this partition again, also where another broker serves
+ * the channel by now. context: the shard. */
+void shard_doubt_members_everywhere(void *context, uint32_t partition);
 void shard_keep_own_lease(struct shard *self, uint64_t now_ms);
 
 /* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */

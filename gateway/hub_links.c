@@ -27,11 +27,9 @@ static void on_link_lost(void *context, uplink_t *uplink) {
             cut[n++] = channel;
         }
     }
+    /* Also where another broker serves the channel by now: this one may have been told before, and done nothing. */
     list_for_each_safe (link, &self->departed) {
-        struct hub_channel *channel = list_entry(link, struct hub_channel, departures.link);
-        if (channel->handle == 0 || channel->uplink == uplink) {
-            hub_departures_tell_again(channel);
-        }
+        hub_departures_tell_again(list_entry(link, struct hub_channel, departures.link));
     }
     qsort(cut, n, sizeof(struct hub_channel *), compare_members);
     for (size_t i = 0; i < n; i++) {

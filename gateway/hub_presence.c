@@ -122,14 +122,18 @@ void hub_presence_work(hub_t *self) {
     }
 }
 
-static bool is_named(const struct wire_resync *resync, uint32_t partition) {
+/* Is this channel asked for by the broker of that uplink? */
+static bool is_asked(const struct hub_channel *channel, const struct wire_resync *resync, const uplink_t *uplink,
+                     uint32_t partition) {
+    bool is_elsewhere = channel->handle != 0 && channel->uplink != uplink;
     struct cursor cursor = cursor_of(resync->partitions);
     for (uint32_t i = 0; i < resync->n; i++) {
-        if (cursor_u32(&cursor) == partition) {
+        uint32_t named = cursor_u32(&cursor);
+        if ((named & ~WIRE_RESYNC_EVERYWHERE) == partition && (named != partition || !is_elsewhere)) {
             return true;
         }
     }
-    return resync->n == 0;
+    return resync->n == 0 && !is_elsewhere;
 }
 
 bool hub_presence_on_resync(hub_t *self, const uplink_t *uplink, struct span body) {
@@ -141,16 +145,15 @@ bool hub_presence_on_resync(hub_t *self, const uplink_t *uplink, struct span bod
     uint32_t n_partitions = broker_links_partitions(self->links);
     list_for_each_safe (link, &self->departed) {
         struct hub_channel *channel = list_entry(link, struct hub_channel, departures.link);
-        bool is_elsewhere = channel->handle != 0 && channel->uplink != uplink;
-        if (!is_elsewhere && n_partitions > 0 && is_named(&resync, (uint32_t) (channel->hash & (n_partitions - 1)))) {
+        if (n_partitions > 0 && is_asked(channel, &resync, uplink, (uint32_t) (channel->hash & (n_partitions - 1)))) {
             hub_departures_tell_again(channel);
         }
     }
     size_t place = 0;
     for (struct hub_channel *channel = key_table_each(&self->handles, &place); channel != NULL;
          channel = key_table_each(&self->handles, &place)) {
-        if (channel->uplink == uplink && channel->n_present > 0 && n_partitions > 0 &&
-            is_named(&resync, (uint32_t) (channel->hash & (n_partitions - 1)))) {
+        if (channel->n_present > 0 && n_partitions > 0 &&
+            is_asked(channel, &resync, uplink, (uint32_t) (channel->hash & (n_partitions - 1)))) {
             resync_later(channel);
         }
     }

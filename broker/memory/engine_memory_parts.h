@@ -62,7 +62,8 @@ void engine_memory_read(engine_t *base, struct engine_read *request);
 void engine_memory_remove_history(engine_t *base, struct engine_remove *request);
 void engine_memory_set_presence(engine_t *base, struct span name, const struct engine_presence_entry *entry,
                                 bool silent);
-void engine_memory_clear_presence(engine_t *base, struct span name, struct span client);
+void engine_memory_clear_presence(engine_t *base, struct span name, struct span client,
+                                  const struct engine_presence_owner *only_of);
 void engine_memory_read_presence(engine_t *base, struct engine_presence_read *request);
 
 #endif

@@ -289,6 +289,11 @@ void memory_channel_remove_member(memory_channel_t *self, const struct memory_me
 bool memory_channel_set_member(memory_channel_t *self, struct span client, struct span info, struct span gateway_id,
                                uint64_t lease_number) {
     check(client.data >= info.data && client.size <= info.size, "the client id lies in the info");
+    const struct memory_member *former = memory_channel_find_member(self, client);
+    if (former != NULL && former->lease_number > lease_number &&
+        span_equal(memory_member_gateway(former), gateway_id)) {
+        return false;
+    }
     uint8_t *data = NULL;
     struct memory_member *member = memory_alloc_zero(sizeof *member);
     member->bytes = payload_new_uninitialised(info.size + gateway_id.size, &data);
@@ -299,7 +304,6 @@ bool memory_channel_set_member(memory_channel_t *self, struct span client, struc
     member->info_size = info.size;
     member->lease_number = lease_number;
 
-    const struct memory_member *former = memory_channel_find_member(self, client);
     if (former != NULL) {
         take_member_out(self, former);
     }

@@ -2,7 +2,6 @@
 #include "broker/memory/memory_leases.h"
 
 #include "base/memory.h"
-#include "base/random.h"
 
 struct memory_lease {
     struct list_link link;
@@ -41,15 +40,6 @@ static void remove_lease(struct memory_leases *self, struct memory_lease *lease)
     memory_free(lease);
 }
 
-/* Never 0, which stands for "no lease known". */
-static uint64_t new_number(void) {
-    uint64_t number = 0;
-    while (number == 0) {
-        number = random_u64();
-    }
-    return number;
-}
-
 bool memory_leases_renew(struct memory_leases *self, const struct engine_lease *lease, uint64_t now_ms) {
     struct memory_lease *known = find(self, lease->gateway_id);
     bool is_new = known == NULL || now_ms >= known->expires_ms || known->lease.boot_nonce != lease->boot_nonce;
@@ -57,7 +47,7 @@ bool memory_leases_renew(struct memory_leases *self, const struct engine_lease *
         known = add(self, lease->gateway_id);
     }
     struct span gateway_id = known->lease.gateway_id;
-    uint64_t number = is_new ? new_number() : known->lease.number;
+    uint64_t number = is_new ? engine_lease_number() : known->lease.number;
     known->lease = *lease;
     known->lease.gateway_id = gateway_id;
     known->lease.number = number;

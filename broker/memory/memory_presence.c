@@ -60,11 +60,16 @@ void engine_memory_set_presence(engine_t *base, struct span name, const struct e
     memory_store_unpin(&self->store, channel);
 }
 
-void engine_memory_clear_presence(engine_t *base, struct span name, struct span client) {
+static bool is_of(const struct memory_member *member, const struct engine_presence_owner *owner) {
+    return member->lease_number == owner->lease_number && span_equal(memory_member_gateway(member), owner->gateway_id);
+}
+
+void engine_memory_clear_presence(engine_t *base, struct span name, struct span client,
+                                  const struct engine_presence_owner *only_of) {
     struct engine_memory *self = engine_memory_of(base);
     memory_channel_t *channel = memory_store_find(&self->store, name);
     const struct memory_member *member = channel == NULL ? NULL : memory_channel_find_member(channel, client);
-    if (member == NULL) {
+    if (member == NULL || (only_of != NULL && !is_of(member, only_of))) {
         return;
     }
     tell_presence(self, channel, member, false);

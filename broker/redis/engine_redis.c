@@ -16,8 +16,6 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-enum { PRESENCE_WAIT_MS = 10000 };
-
 struct redis_partition *engine_redis_partition(struct engine_redis *self, uint32_t number) {
     check(number >= self->first_partition && number - self->first_partition < self->n_partitions,
           "partition %u is not of shard %u", number, self->options.shard);
@@ -178,7 +176,7 @@ static void append(engine_t *base, struct engine_append *request) {
 
 static void push_presence(struct engine_redis *self, struct span channel, enum redis_presence_action action,
                           struct span client, struct span value) {
-    struct redis_item *item = item_new(self, channel, REDIS_PRESENCE, clock_monotonic_ms() + PRESENCE_WAIT_MS);
+    struct redis_item *item = item_new(self, channel, REDIS_PRESENCE, clock_monotonic_ms() + REDIS_PRESENCE_WAIT_MS);
     struct redis_partition *partition = engine_redis_partition(self, item->channel->partition);
     redis_partition_want(partition);
     if (queue_is_full(self)) {
@@ -212,11 +210,19 @@ static void presence_set(engine_t *base, struct span channel, const struct engin
     buffer_finish(&value);
 }
 
-static void presence_clear(engine_t *base, struct span channel, struct span client) {
+static void presence_clear(engine_t *base, struct span channel, struct span client,
+                           const struct engine_presence_owner *only_of) {
     struct engine_redis *self = engine_redis_of(base);
-    if (!self->is_closing && client.size <= UINT8_MAX) {
-        push_presence(self, channel, REDIS_PRESENCE_CLEAR, client, SPAN_EMPTY);
+    struct buffer begins_with = BUFFER_EMPTY;
+    bool is_sound = client.size <= UINT8_MAX;
+    if (only_of != NULL) {
+        const struct redis_member owner = {only_of->gateway_id, only_of->lease_number, SPAN_EMPTY};
+        is_sound = redis_member_append(&begins_with, &owner) && is_sound;
     }
+    if (!self->is_closing && is_sound) {
+        push_presence(self, channel, REDIS_PRESENCE_CLEAR, client, buffer_span(&begins_with));
+    }
+    buffer_finish(&begins_with);
 }
 
 static void presence_read(engine_t *base, struct engine_presence_read *request) {

@@ -33,13 +33,15 @@
 
 enum {
     REDIS_TICK_MS = 50,
-    REDIS_TICKS_HELLO = 2,   /* a hello again, where one was refused */
-    REDIS_TICKS_DEAF = 5,    /* a seq read while deaf */
-    REDIS_TICKS_SECOND = 20, /* a seq read while open, leases */
-    REDIS_HOLE_MS = 20,      /* a batch that is ahead waits so long for the one before it */
-    REDIS_STALL_MS = 1000,   /* having stood still so long, nothing is sure any more */
-    REDIS_FALLBACK_MS = 500, /* Redis is away so long before publications pass live */
-    REDIS_AGAIN_MS = 50,     /* after TRYAGAIN, CLUSTERDOWN, BUSY: nothing was done, the next try */
+    REDIS_TICKS_HELLO = 2,          /* a hello again, where one was refused */
+    REDIS_TICKS_DEAF = 5,           /* a seq read while deaf */
+    REDIS_TICKS_SECOND = 20,        /* a seq read while open, leases */
+    REDIS_PRESENCE_WAIT_MS = 10000, /* of a presence change, in the queue */
+    REDIS_PRESENCE_LATE_MS = 500,   /* from there on it may have been overtaken by another broker's */
+    REDIS_HOLE_MS = 20,             /* a batch that is ahead waits so long for the one before it */
+    REDIS_STALL_MS = 1000,          /* having stood still so long, nothing is sure any more */
+    REDIS_FALLBACK_MS = 500,        /* Redis is away so long before publications pass live */
+    REDIS_AGAIN_MS = 50,            /* after TRYAGAIN, CLUSTERDOWN, BUSY: nothing was done, the next try */
     REDIS_PREFIX_MAX = 32,
     REDIS_TOPIC_MAX = REDIS_PREFIX_MAX + PARTITION_TAG_MAX + 4,
 };
@@ -151,7 +153,7 @@ struct redis_partition {
     uint64_t hole_applied;              /* the last batch applied at that time: progress begins the wait anew */
     uint64_t used_ms;
     bool was_cut;       /* a link failed since the last hello: another server may answer at the same place */
-    bool lost_presence; /* a change was given up: ask for the whole set when open */
+    bool lost_presence; /* a change was given up, or came too late: ask for the whole set when open */
     char topic[REDIS_TOPIC_MAX];
 };
 

@@ -1,13 +1,12 @@
 /* The leases of gateways: {<prefix>}:gw:<id> lives for lease_ms from its last renewal and says which number it has and
  * how many connections there are; {<prefix>}:gws names all gateways that ever renewed one. They live on one node, home,
- * which an engine speaks to also where it serves no partition of ours. Every second the set is read,
- * then each lease; what is gone leaves the set. Redis away: nothing is told, what was told last stays true for its
- * readers until they hear otherwise. */
+ * which an engine speaks to also where it serves no partition of ours. Every second the set is read, then each lease;
+ * what is gone leaves the set, in one step with a look at its lease: another broker may have renewed it meanwhile.
+ * Redis away: nothing is told. */
 #include "broker/redis/engine_redis_parts.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "broker/redis/link/redis_request.h"
 
 #include <inttypes.h>
@@ -134,12 +133,18 @@ static void append_key(const struct engine_redis *engine, struct buffer *out, co
     redis_request_parts(out, parts, 5);
 }
 
-static void set_command(struct engine_redis *engine, const char *command, struct span id) {
+/* Its lease and the list, the keys of both scripts. */
+static void append_keys(const struct engine_redis *engine, struct buffer *out, struct span id) {
+    append_key(engine, out, ":gw:", id);
+    append_key(engine, out, ":gws", SPAN_EMPTY);
+}
+
+/* Rare and short: always with its text. */
+static void unlist(struct engine_redis *engine, struct span id) {
     redis_link_t *link = engine->home->command;
     struct buffer *out = redis_link_out(link);
-    redis_request_begin(out, 3);
-    redis_request_text(out, command);
-    append_key(engine, out, ":gws", SPAN_EMPTY);
+    redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_UNLIST, true, 2, 1);
+    append_keys(engine, out, id);
     redis_request_bytes(out, id);
     redis_link_sent(link, NULL, NULL);
 }
@@ -155,7 +160,7 @@ static void on_lease(void *context, void *request, const struct redis_reply *rep
     if (!is_cut && reply->type == REDIS_STRING) {
         item->is_alive = parse_lease(reply->text, &item->lease);
     } else if (!is_cut && reply->type == REDIS_NIL && redis_node_is_up(engine->home)) {
-        set_command(engine, "SREM", buffer_span(&item->id));
+        unlist(engine, buffer_span(&item->id));
     }
     if (reading->n_owed == 0) {
         reading_over(reading, !reading->is_broken);
@@ -172,6 +177,27 @@ static void read_each(struct engine_redis *engine, struct lease_reading *reading
     }
 }
 
+static bool is_listed(const struct lease_reading *reading, size_t n, struct span id) {
+    for (size_t i = 0; i < n; i++) {
+        if (span_equal(buffer_span(&reading->items[i].id), id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose lease was alive a second ago is asked for as well: the list may have been lost, and who is only not on it until
+ * the next renewal is not dead. */
+static void add_known(struct redis_leases *self, struct lease_reading *reading) {
+    size_t n_listed = reading->n;
+    for (size_t i = 0; i < self->n_known; i++) {
+        struct span id = buffer_span(&self->known[i].id);
+        if (!is_listed(reading, n_listed, id)) {
+            buffer_append_span(&reading->items[reading->n++].id, id);
+        }
+    }
+}
+
 static void on_gateways(void *context, void *request, const struct redis_reply *reply) {
     struct engine_redis *engine = ((struct redis_node *) context)->engine;
     struct redis_leases *self = request;
@@ -180,7 +206,8 @@ static void on_gateways(void *context, void *request, const struct redis_reply *
         self->is_reading = false;
         return;
     }
-    struct lease_reading *reading = memory_alloc_zero(sizeof *reading + reply->n * sizeof *reading->items);
+    struct lease_reading *reading =
+        memory_alloc_zero(sizeof *reading + (reply->n + self->n_known) * sizeof *reading->items);
     reading->leases = self;
     for (size_t i = 0; i < reply->n; i++) {
         struct span id = redis_reply_string(&reply->elements[i]);
@@ -188,6 +215,7 @@ static void on_gateways(void *context, void *request, const struct redis_reply *
             buffer_append_span(&reading->items[reading->n++].id, id);
         }
     }
+    add_known(self, reading);
     reading->n_owed = reading->n;
     if (reading->n == 0) {
         reading_over(reading, true);
@@ -252,18 +280,18 @@ static void send_renewal(struct engine_redis *engine, struct renewal *renewal) {
     char number[24];
     char nonce[24];
     char figures[64];
-    snprintf(number, sizeof number, "%" PRIu64, random_u64() | 1);
+    snprintf(number, sizeof number, "%" PRIu64, engine_lease_number());
     snprintf(nonce, sizeof nonce, "%" PRIu64, lease->boot_nonce);
     snprintf(figures, sizeof figures, "%u %u %u %u", lease->connections, lease->users, lease->alive, lease->dead);
-    set_command(engine, "SADD", id);
     redis_link_t *link = engine->home->command;
     struct buffer *out = redis_link_out(link);
-    redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_LEASE, renewal->with_text, 1, 4);
-    append_key(engine, out, ":gw:", id);
+    redis_scripts_begin(engine->scripts, out, REDIS_SCRIPT_LEASE, renewal->with_text, 2, 5);
+    append_keys(engine, out, id);
     redis_request_text(out, number);
     redis_request_text(out, nonce);
     redis_request_text(out, figures);
     redis_request_u64(out, engine->lease_ms);
+    redis_request_bytes(out, id);
     redis_link_sent(link, on_renewed, renewal);
 }
 

@@ -100,6 +100,7 @@ void redis_partition_heal(struct redis_partition *self) {
         return; /* asking found the link cut: joining again reads seq and compares every held channel */
     }
     batch_order_skip(&self->order);
+    engine_doubt_presence(self->engine->options.events, self->engine->options.context, self->number, false);
     redis_partition_drain(self);
 }
 
@@ -193,7 +194,7 @@ static void begin_to_go(struct redis_partition *self) {
     redis_partition_mark_busy(self);
     if (self->lost_presence) {
         self->lost_presence = false;
-        self->engine->options.events->on_partition_doubt(self->engine->options.context, self->number);
+        engine_doubt_presence(self->engine->options.events, self->engine->options.context, self->number, true);
     }
 }
 

@@ -11,7 +11,7 @@
  * a Redis that refuses everything has let the leases run out, too, and entries of the old ones are swept. */
 #include "broker/redis/engine_redis_parts.h"
 
-enum { ASK_EVERY_S = 5 };
+enum { ASK_EVERY_S = 2 };
 
 static void keep(struct redis_partition *self, struct redis_item *item) {
     redis_queue_charge(self, item);
@@ -62,6 +62,6 @@ void redis_refused_second(struct redis_partition *self) {
     redis_refused_release(self);
     if (is_turn_to_ask(self)) {
         self->lost_presence = false;
-        self->engine->options.events->on_partition_doubt(self->engine->options.context, self->number);
+        engine_doubt_presence(self->engine->options.events, self->engine->options.context, self->number, true);
     }
 }

@@ -34,6 +34,7 @@ static const struct source sources[] = {
     [REDIS_SCRIPT_TOPS] = {"tops", embedded_tops_lua, sizeof embedded_tops_lua - 1, false},
     [REDIS_SCRIPT_CONFIRM] = {"confirm", embedded_confirm_lua, sizeof embedded_confirm_lua - 1, false},
     [REDIS_SCRIPT_LEASE] = {"lease", embedded_lease_lua, sizeof embedded_lease_lua - 1, false},
+    [REDIS_SCRIPT_UNLIST] = {"unlist", embedded_unlist_lua, sizeof embedded_unlist_lua - 1, false},
 };
 
 static void load(struct script *script, const struct source *source) {

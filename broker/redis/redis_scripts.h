@@ -14,8 +14,9 @@ enum redis_script {
     REDIS_SCRIPT_TOPS,
     REDIS_SCRIPT_CONFIRM,
     REDIS_SCRIPT_LEASE,
+    REDIS_SCRIPT_UNLIST,
 };
-enum { REDIS_SCRIPTS = REDIS_SCRIPT_LEASE + 1 };
+enum { REDIS_SCRIPTS = REDIS_SCRIPT_UNLIST + 1 };
 
 typedef struct redis_scripts redis_scripts_t;
 

@@ -4,6 +4,7 @@
  * told in a second pass. */
 #include "broker/redis/engine_redis_parts.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 static void complete(struct redis_item *item, enum engine_outcome outcome) {
@@ -33,6 +34,12 @@ static struct span value_of(const struct redis_item *item) {
     cursor_u8(&cursor);
     cursor_bytes(&cursor, cursor_u8(&cursor));
     return cursor_sized(&cursor);
+}
+
+/* Its channel may have moved to another broker while it waited, and who it was about may have left there: then it has
+ * made a ghost. */
+static bool is_late(const struct redis_item *item, uint64_t now_ms) {
+    return now_ms + REDIS_PRESENCE_WAIT_MS - REDIS_PRESENCE_LATE_MS > item->deadline_ms;
 }
 
 static void tell_own_member(struct engine_redis *engine, const struct redis_item *item,
@@ -100,6 +107,7 @@ static void tell_item(struct redis_partition *self, struct redis_batch *batch, u
     struct redis_item *item = batch->items[number];
     item->is_told = true;
     if (item->kind == REDIS_PRESENCE) {
+        self->lost_presence = self->lost_presence || is_late(item, clock_monotonic_ms());
         if (tell) {
             tell_own_member(engine, item, odd);
         }

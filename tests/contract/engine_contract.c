@@ -335,7 +335,18 @@ void set_member(struct node *node, struct span channel, const struct member_inpu
 void clear_member(struct node *node, struct span channel, const char *client) {
     struct passing passing = {.n = 0};
     node->in_call = true;
-    node->engine->methods->presence_clear(node->engine, pass(&passing, channel), pass(&passing, span_of_text(client)));
+    node->engine->methods->presence_clear(node->engine, pass(&passing, channel), pass(&passing, span_of_text(client)),
+                                          NULL);
+    node->in_call = false;
+    vanish(&passing);
+}
+
+void clear_member_of(struct node *node, struct span channel, const char *client, const char *gateway, uint64_t lease) {
+    struct passing passing = {.n = 0};
+    const struct engine_presence_owner owner = {pass(&passing, span_of_text(gateway)), lease};
+    node->in_call = true;
+    node->engine->methods->presence_clear(node->engine, pass(&passing, channel), pass(&passing, span_of_text(client)),
+                                          &owner);
     node->in_call = false;
     vanish(&passing);
 }

@@ -203,6 +203,8 @@ struct member_input {
 };
 void set_member(struct node *node, struct span channel, const struct member_input *input);
 void clear_member(struct node *node, struct span channel, const char *client);
+/* Only where this gateway set it under this lease. */
+void clear_member_of(struct node *node, struct span channel, const char *client, const char *gateway, uint64_t lease);
 void renew_lease(struct node *node, const char *gateway, uint64_t boot_nonce, uint32_t connections);
 const struct engine_lease *find_lease(const struct node *node, const char *gateway);
 void node_close(struct node *node);

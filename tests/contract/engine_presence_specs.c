@@ -90,6 +90,22 @@ static void setting_a_member_again_renews_its_info_and_lease(void **state) {
     assert_span(buffer_span(&member->gateway_id), "gw-2");
 }
 
+/* It waited at a broker that was cut off, while another one set the member under the gateway's new lease. */
+static void a_member_set_under_an_older_lease_keeps_the_newer(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = held_channel(node, "room", &node->bench->plain);
+    struct member_input older = ada;
+    older.lease = ada.lease - 1;
+    older.conn_info = SPAN_LITERAL("2");
+    set_member(node, channel, &ada);
+    set_member(node, channel, &older);
+    set_member(node, channel, &bob);
+    wait_joined(node, channel, 2);
+    const struct record *member = find_member(read_members(node, channel), "client-a");
+    assert_int_equal(member->lease_number, ada.lease);
+    assert_int_equal(info_of(&member->info).conn_info.size, 0);
+}
+
 static void a_cleared_member_is_told_as_left_and_gone(void **state) {
     struct node *node = bench_node(state);
     struct span channel = held_channel(node, "room", &node->bench->plain);
@@ -112,6 +128,26 @@ static void clearing_who_is_not_there_is_not_told(void **state) {
     wait_for(node, count_records(node, RECORD_LEFT, channel) >= 1);
     assert_int_equal(count_records(node, RECORD_LEFT, channel), 1);
     assert_span(info_of(&nth_record(node, RECORD_LEFT, channel, 0)->info).client, "client-b");
+}
+
+/* A broker that sweeps the dead looked before another one set the member anew. */
+static void a_member_cleared_of_one_lease_stays_under_another(void **state) {
+    struct node *node = bench_node(state);
+    struct span channel = held_channel(node, "room", &node->bench->plain);
+    struct member_input anew = ada;
+    anew.lease = ada.lease + 1;
+    set_member(node, channel, &ada);
+    set_member(node, channel, &anew);
+    clear_member_of(node, channel, "client-a", anew.gateway, ada.lease);
+    clear_member_of(node, channel, "client-a", "another-gateway", anew.lease);
+    set_member(node, channel, &bob);
+    wait_joined(node, channel, 2);
+    assert_int_equal(count_records(node, RECORD_LEFT, channel), 0);
+    wait_members(node, channel, 2);
+    clear_member_of(node, channel, "client-a", anew.gateway, anew.lease);
+    wait_for(node, count_records(node, RECORD_LEFT, channel) == 1);
+    assert_span(info_of(&nth_record(node, RECORD_LEFT, channel, 0)->info).client, "client-a");
+    wait_members(node, channel, 1);
 }
 
 static void a_member_that_comes_again_is_told_again(void **state) {
@@ -409,7 +445,9 @@ struct specs presence_specs(void) {
         spec(a_new_member_is_told_as_joined),
         spec(a_member_set_again_is_not_told_again),
         spec(setting_a_member_again_renews_its_info_and_lease),
+        spec(a_member_set_under_an_older_lease_keeps_the_newer),
         spec(a_cleared_member_is_told_as_left_and_gone),
+        spec(a_member_cleared_of_one_lease_stays_under_another),
         spec(clearing_who_is_not_there_is_not_told),
         spec(a_member_that_comes_again_is_told_again),
         spec(a_silent_member_is_there_and_not_told),

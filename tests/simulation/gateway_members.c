@@ -155,10 +155,7 @@ static void clear_again(struct feed *feed) {
 void members_on_cut(struct lane *lane) {
     struct gateway *gateway = gateway_of(lane);
     for (int i = 0; !gateway->is_dead && i < checker_channels(); i++) {
-        struct feed *feed = &gateway->feeds[i];
-        if (feed->handle == 0 || feed->lane == lane) {
-            clear_again(feed);
-        }
+        clear_again(&gateway->feeds[i]);
     }
 }
 
@@ -183,14 +180,15 @@ uint64_t gateways_shown(const char *channel) {
 
 /* ---- what brokers say ---- */
 
-static bool is_named(const struct wire_resync *resync, uint32_t partition) {
+static bool is_asked(const struct wire_resync *resync, uint32_t partition, bool is_elsewhere) {
     struct cursor cursor = cursor_of(resync->partitions);
     for (uint32_t i = 0; i < resync->n; i++) {
-        if (cursor_u32(&cursor) == partition) {
+        uint32_t named = cursor_u32(&cursor);
+        if ((named & ~WIRE_RESYNC_EVERYWHERE) == partition && (named != partition || !is_elsewhere)) {
             return true;
         }
     }
-    return resync->n == 0;
+    return resync->n == 0 && !is_elsewhere;
 }
 
 void members_on_resync(struct lane *lane, struct span body) {
@@ -200,13 +198,11 @@ void members_on_resync(struct lane *lane, struct span body) {
     for (int i = 0; i < checker_channels(); i++) {
         struct feed *feed = &gateway->feeds[i];
         uint32_t partition = partition_of(span_of_text(checker_channel_name(i)), BROKER_PARTITIONS);
-        if (!is_named(&resync, partition)) {
+        if (!is_asked(&resync, partition, feed->handle != 0 && feed->lane != lane)) {
             continue;
         }
-        if (feed->handle == 0 || feed->lane == lane) {
-            clear_again(feed);
-        }
-        if (feed->handle != 0 && feed->lane == lane && has_live_handle(feed)) {
+        clear_again(feed);
+        if (feed->handle != 0 && has_live_handle(feed)) {
             tell_again(feed);
         }
     }

@@ -288,6 +288,9 @@ static void delete_key(struct model_server *server) {
     if (key == NULL || !server->is_alive || server->primary != NULL) {
         return;
     }
+    if (nemesis.shows_presence && strstr(key->name, ":h:") != NULL) {
+        return; /* nothing finds that out: no number goes back with it */
+    }
     sim_trace("nemesis", "deletes %s", key->name);
     char name[128];
     snprintf(name, sizeof name, "%s", key->name);

@@ -486,8 +486,11 @@ static void judge_members(void) {
         while (!knows_members(channel, broker) && sim_failure() == NULL) {
             sim_run_until(sim_now_us() + 200 * MS);
             if (sim_now_us() > until_us) {
-                sim_fail("presence: broker-%c does not know who is in %s, or of a ghost too much", 'a' + broker,
-                         world_channel(channel));
+                uint64_t found = 0;
+                bool is_sound = gateway_members(0, &found);
+                sim_fail("presence: broker-%c says of %s %llx%s, it is %llx (bits of sessions)", 'a' + broker,
+                         world_channel(channel), (unsigned long long) found, is_sound ? "" : " and a ghost",
+                         (unsigned long long) gateways_shown(world_channel(channel)));
             }
         }
     }

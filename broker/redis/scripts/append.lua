@@ -8,7 +8,8 @@
 --       item: which channel), marks Hc0 (empty, or a byte an item: 1 = keyed, 2 = versioned, 3 = both)
 --       channel: kind B; 1 positioned: durability c1, known epoch c16, known top I8, size Bc0, the next offset as text
 --       (where the known top is right) Bc0, ttl in ms I8, meta ttl in ms I8, name Bc0; 2 plain, 3 presence: name Bc0
---       item: a version byte, a hash of 8 bytes and a publication; presence: what B (1 set, 2 set silently, 3 clear), client Bc0, value I4c0
+--       item: a version byte, a hash of 8 bytes and a publication; presence: what B (1 set, 2 set silently, 3 clear),
+--             client Bc0, value I4c0 (3: what the stored value has to begin with, else it stays)
 -- Reply one string: 'R' NEWREIGN, 'B' BEHIND, 'S' STALE (nothing was done), or 'O' and the results:
 --       flags B (1: seq is this batch's own), seq I8, channels B, a channel: epoch c16, first new offset I8;
 --       then what is not plain: item I2 (from 1), what B: 1 duplicate (epoch c16, offset I8), 2 KEY_REUSED, 3 CORRUPT,
@@ -57,6 +58,14 @@ for i = 1, n_channels do
         key_at = key_at + 1
     end
 end
+-- Does a stored member say the same as this value, or is it of a newer lease of the same gateway? (A value: gateway id
+-- Bc0, lease number I8, info.) Then the set has nothing to change: it is a retry, or waited somewhere.
+local function is_old(value, stored)
+    local size = byte(value) + 1
+    return stored == value or (#stored >= size + 8 and sub(stored, 1, size) == sub(value, 1, size) and
+        unpack('<I8', stored, size + 1) > unpack('<I8', value, size + 1))
+end
+
 local n_items, is_marked, known, same_as = #map, marks ~= '', nil, nil
 if is_marked then
     -- known[i]: what the key of item i holds; false: foreign bytes. same_as[i]: an earlier item with the same key.
@@ -143,6 +152,8 @@ for i = 1, n_items do
                 local old = pcall('HGET', c[5], client)
                 if not old or old.err then
                     what = pack('<HB', i, old and 3 or 0)
+                elseif sub(old, 1, #value) ~= value then
+                    what = pack('<HB', i, 0)
                 else
                     call('HDEL', c[5], client)
                     wrote = true
@@ -150,8 +161,12 @@ for i = 1, n_items do
                     item = pack('<BBc0I4c0', 3, #client, client, #old, old)
                 end
             else
-                local new = pcall('HSET', c[5], client, value)
-                if type(new) == 'number' then
+                local old = pcall('HGET', c[5], client)
+                local is_news = type(old) ~= 'string' or not is_old(value, old)
+                local new = is_news and pcall('HSET', c[5], client, value)
+                if not new then
+                    what = pack('<HB', i, 0)
+                elseif type(new) == 'number' then
                     wrote = true
                     what = pack('<HB', i, new == 1 and action == 1 and 4 or 0)
                 elseif wrote or find(new.err, 'WRONGTYPE', 1, true) then

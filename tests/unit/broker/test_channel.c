@@ -7,10 +7,12 @@
 #include "base/partition.h"
 #include "broker/shard_metrics.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -24,7 +26,7 @@ struct scripted {
     struct engine_read *reads[READS_MAX];
     size_t n_reads;
     struct engine_presence_read *presence_read;
-    char cleared[64];
+    char cleared[64]; /* client@gateway.lease */
     int held;
 };
 
@@ -57,9 +59,15 @@ static void scripted_presence_read(engine_t *base, struct engine_presence_read *
     ((struct scripted *) base)->presence_read = request;
 }
 
-static void scripted_presence_clear(engine_t *base, struct span channel, struct span client) {
+static void scripted_presence_clear(engine_t *base, struct span channel, struct span client,
+                                    const struct engine_presence_owner *only_of) {
     (void) channel;
-    strncat(((struct scripted *) base)->cleared, (const char *) client.data, client.size);
+    char *cleared = ((struct scripted *) base)->cleared;
+    size_t used = strlen(cleared);
+    snprintf(cleared + used, sizeof((struct scripted *) base)->cleared - used, "%.*s@%.*s.%" PRIu64, (int) client.size,
+             (const char *) client.data, only_of == NULL ? 0 : (int) only_of->gateway_id.size,
+             only_of == NULL ? "" : (const char *) only_of->gateway_id.data,
+             only_of == NULL ? 0 : only_of->lease_number);
 }
 
 static const struct engine_methods scripted_methods = {.read = scripted_read,
@@ -75,6 +83,9 @@ static struct broker_config config;
 static metrics_t *metrics;
 static metric_values_t *values;
 static gateway_leases_t *leases;
+static struct engine_lease told_lease; /* number 0: there is none */
+static bool tells_leases;
+static uint64_t told_ms;
 static channel_set_t *channels;
 static gateway_peer_t *peer;
 static struct list_link dirty;
@@ -116,6 +127,8 @@ static int set_up(void **state) {
     metrics = metrics_new();
     values = metric_values_new(metrics, shard_metric_rows, SHARD_METRICS_COUNT);
     leases = gateway_leases_new();
+    told_lease = (struct engine_lease){.number = 0};
+    tells_leases = false;
     n_swept_living = 0;
     channels = channel_set_new(&(struct channel_set_options){.engine = &engine.base,
                                                              .config = &config,
@@ -155,9 +168,18 @@ static void end_turn(void) {
     gateway_peer_flush(peer);
 }
 
+/* The engine tells the leases each second, whatever they are. */
+static void tell_leases(void) {
+    gateway_leases_update(leases, &told_lease, told_lease.number == 0 ? 0 : 1);
+    told_ms = now_us / 1000;
+}
+
 static void pass_ms(uint64_t ms) {
     for (uint64_t i = 0; i < ms; i += 50) {
         now_us += 50000;
+        if (tells_leases && now_us / 1000 - told_ms >= 1000) {
+            tell_leases();
+        }
         channel_set_tick(channels, now_us / 1000);
     }
     end_turn();
@@ -632,7 +654,8 @@ static void members_are_swept_only_when_a_fresh_load_still_says_dead(void **stat
     assert_int_equal(presence_count(channel_presence(channel())).clients, 1);
     expect_nothing(); /* the first load is no news */
 
-    gateway_leases_update(leases, NULL, 0); /* its gateway is dead */
+    tells_leases = true; /* its gateway is dead */
+    tell_leases();
     channel_set_on_leases_changed(channels, now_us / 1000);
     pass_ms(7000);
     assert_non_null(engine.presence_read);
@@ -641,7 +664,7 @@ static void members_are_swept_only_when_a_fresh_load_still_says_dead(void **stat
     read->n_entries = 1;
     read->entries = &entry;
     read->on_done(read, ENGINE_OK);
-    assert_string_equal(engine.cleared, "c1");
+    assert_string_equal(engine.cleared, "c1@g9.4");
     assert_int_equal(n_swept_living, 0);
     channel_on_presence(channel(), false, &entry, now_us / 1000);
     struct wire_leave leave;
@@ -670,20 +693,73 @@ static void a_living_gateway_is_asked_again_for_a_member_that_is_swept_under_its
         read->entries = &entry;
         read->on_done(read, ENGINE_OK);
         assert_int_equal(n_swept_living, i);
-        const struct engine_lease lease = {.gateway_id = SPAN_LITERAL("g9"), .number = 5};
-        gateway_leases_update(leases, &lease, 1);
+        told_lease = (struct engine_lease){.gateway_id = SPAN_LITERAL("g9"), .number = 5};
+        tells_leases = true;
+        tell_leases();
         channel_set_on_leases_changed(channels, now_us / 1000);
         pass_ms(7000);
     }
-    assert_string_equal(engine.cleared, "c1");
+    assert_string_equal(engine.cleared, "c1@g9.4");
     buffer_finish(&info);
+}
+
+static void answer_presence(uint64_t cursor, const char *client, uint64_t next);
+
+/* Of gateway g1, which lives. */
+static void hold_with_presence(void) {
+    options.presence = true;
+    told_lease = (struct engine_lease){.gateway_id = SPAN_LITERAL("g1"), .number = 1};
+    tells_leases = true;
+    tell_leases();
+    ask(1, 1, NULL, 0, false);
+    answer_read("e", 0, 0, 0);
+    expect_answer(1, NO, 0);
+}
+
+static void members_whose_changes_were_missed_are_read_again(void **state) {
+    (void) state;
+    hold_with_presence();
+    answer_presence(0, "c1", 0);
+    pass_ms(60000);
+    assert_null(engine.presence_read); /* nobody asks while nothing is in doubt */
+    channel_set_on_presence_doubt(channels, partition_of(channel_name(channel()), (uint32_t) config.partitions),
+                                  now_us / 1000);
+    assert_null(engine.presence_read); /* not at once: holes come when the network is slow */
+    pass_ms(2000);
+    answer_presence(0, "c2", 0);
+    assert_int_equal(presence_count(channel_presence(channel())).clients, 2); /* c1 has its grace */
+    pass_ms(3 * PRESENCE_GRACE_MS);
+    answer_presence(0, "c2", 0);
+    assert_int_equal(presence_count(channel_presence(channel())).clients, 1);
+}
+
+static void fail_presence(enum engine_outcome outcome) {
+    struct engine_presence_read *read = engine.presence_read;
+    assert_non_null(read);
+    engine.presence_read = NULL;
+    read->on_done(read, outcome);
+}
+
+static void members_that_could_not_be_read_now_are_read_a_second_later(void **state) {
+    (void) state;
+    hold_with_presence();
+    answer_presence(0, "c1", 0);
+    pass_ms(60000);
+    channel_set_on_partition_doubt(channels, partition_of(channel_name(channel()), (uint32_t) config.partitions),
+                                   now_us / 1000);
+    fail_presence(ENGINE_TEMPORARY);
+    assert_null(engine.presence_read);
+    pass_ms(2000);
+    answer_presence(0, "c1", 0);
+    assert_int_equal(presence_count(channel_presence(channel())).clients, 1);
 }
 
 /* The page that is asked for brings one member. */
 static void answer_presence(uint64_t cursor, const char *client, uint64_t next) {
     struct buffer info = BUFFER_EMPTY;
     wire_append_client_info(&info, &(struct wire_client_info){.client = span_of_text(client)});
-    struct engine_presence_entry entry = {.info = buffer_span(&info), .gateway_id = SPAN_LITERAL("g1")};
+    struct engine_presence_entry entry = {
+        .info = buffer_span(&info), .gateway_id = SPAN_LITERAL("g1"), .lease_number = 1};
     struct engine_presence_read *read = engine.presence_read;
     assert_non_null(read);
     assert_int_equal(read->cursor, cursor);
@@ -719,6 +795,9 @@ static void what_was_removed_is_not_given_from_the_tail(void **state) {
 static void members_are_loaded_page_by_page_and_anew_after_a_doubt(void **state) {
     (void) state;
     options.presence = true;
+    told_lease = (struct engine_lease){.gateway_id = SPAN_LITERAL("g1"), .number = 1};
+    tells_leases = true;
+    tell_leases();
     ask(1, 1, NULL, 0, false);
     answer_presence(0, "c1", 41);
     assert_null(channel_presence(channel()));
@@ -761,6 +840,8 @@ int main(void) {
         TEST(members_are_loaded_page_by_page_and_anew_after_a_doubt),
         TEST(members_are_swept_only_when_a_fresh_load_still_says_dead),
         TEST(a_living_gateway_is_asked_again_for_a_member_that_is_swept_under_its_former_lease),
+        TEST(members_whose_changes_were_missed_are_read_again),
+        TEST(members_that_could_not_be_read_now_are_read_a_second_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,11 +71,10 @@ static bool lease_two_lives(void *context, struct span gateway_id, uint64_t leas
     return span_equal_text(gateway_id, "g1") && lease_number == 2;
 }
 
-static void note_gone(void *context, struct span client, struct span member, bool in_store) {
+static void note_gone(void *context, const struct presence_gone *one) {
     (void) context;
-    (void) member;
-    strncat(gone, (const char *) client.data, client.size);
-    strcat(gone, in_store ? "+ " : "- ");
+    strncat(gone, (const char *) one->client.data, one->client.size);
+    strcat(gone, one->in_store ? "+ " : "- ");
 }
 
 static void clients_and_distinct_users_are_counted(void **state) {

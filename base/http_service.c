@@ -6,7 +6,10 @@
  * (5 s for headers, SEND_TIMEOUT_S to take an answer). A request that is not one of ours → 4xx and close. */
 #include "base/http_service.h"
 
+#include "base/auth_failures.h"
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/lws_guard.h"
 #include "base/memory.h"
 #include "base/tcp_listener.h"
@@ -25,6 +28,15 @@ enum {
     RX_BYTES = 1024
 };
 
+enum service_metric { REFUSED_TOKEN, REFUSED_SOURCE, SERVICE_METRICS };
+
+static const struct metric_description service_metric_table[SERVICE_METRICS] = {
+    [REFUSED_TOKEN] = {"callboard_internal_refused_total", "Requests to the internal listener without a good token.",
+                       METRIC_COUNTER, "reason=\"token\""},
+    [REFUSED_SOURCE] = {"callboard_internal_refused_total", "Requests to the internal listener without a good token.",
+                        METRIC_COUNTER, "reason=\"too_many\""},
+};
+
 struct http_service {
     struct http_service_options options;
     char *bearer_token; /* NULL: none asked */
@@ -34,6 +46,8 @@ struct http_service {
     struct lws_context *lws;
     struct lws_vhost *vhost;
     unsigned n_connections;
+    struct auth_failures failures;
+    metric_values_t *metrics; /* NULL: not counted */
     unsigned n_to_close;
     void (*on_closed)(void *context);
     void *closed_context;
@@ -48,6 +62,7 @@ const char *http_status_text(unsigned status) {
     } texts[] = {
         {200, "OK"},
         {204, "No Content"},
+        {301, "Moved Permanently"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -177,15 +192,57 @@ static bool is_authorized(const http_service_t *self, struct lws *wsi) {
     return strlen(token) == size && CRYPTO_memcmp(token, self->bearer_token, size) == 0;
 }
 
+static void count_refusal(http_service_t *self, enum service_metric metric) {
+    if (self->metrics != NULL) {
+        metric_count(self->metrics, metric);
+    }
+}
+
+/* Of a socket that is gone: the address of nobody, which is a source like others. */
+static struct ip_address peer_of(struct lws *wsi) {
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof peer;
+    struct ip_address address = {{0}};
+    if (getpeername(lws_get_socket_fd(wsi), (struct sockaddr *) &peer, &size) == 0) {
+        ip_address_of_socket(&peer, &address);
+    }
+    return address;
+}
+
+static int refuse_token(http_service_t *self, struct lws *wsi, const struct ip_address *peer) {
+    char text[IP_ADDRESS_TEXT];
+    ip_address_print(peer, text);
+    bool has_tried = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
+    if (has_tried) { /* without one it was no guess */
+        auth_failures_count(&self->failures, peer, (int64_t) clock_monotonic_ms());
+        log_warning("internal_token_refused", log_text("source", text));
+    }
+    count_refusal(self, REFUSED_TOKEN);
+    return refuse(wsi, 401, "WWW-Authenticate: Bearer");
+}
+
+/* 0: go on; else what the lws callback returns. */
+static int check_token(http_service_t *self, struct lws *wsi) {
+    struct ip_address peer = peer_of(wsi);
+    if (auth_failures_is_over(&self->failures, &peer, (int64_t) clock_monotonic_ms())) {
+        count_refusal(self, REFUSED_SOURCE);
+        return refuse(wsi, 429, "Retry-After: 60");
+    }
+    return is_authorized(self, wsi) ? 0 : refuse_token(self, wsi, &peer);
+}
+
 static int on_request(http_service_t *self, struct lws *wsi, const char *path) {
     int result;
     if (!http_service_accepts(wsi, &result)) {
         return result;
     }
     const struct http_endpoint *endpoint = find_endpoint(path, self->options.endpoints, self->options.n_endpoints);
+    if (endpoint == NULL) {
+        endpoint = find_endpoint(path, self->options.pages, self->options.n_pages);
+    }
     bool is_open = endpoint != NULL && endpoint->without_token;
-    if (self->bearer_token != NULL && !is_open && !is_authorized(self, wsi)) {
-        return refuse(wsi, 401, "WWW-Authenticate: Bearer");
+    if (self->bearer_token != NULL && !is_open && (result = check_token(self, wsi)) != 0) {
+        return result;
     }
     return endpoint == NULL ? refuse(wsi, 404, NULL) : answer_from(wsi, endpoint);
 }
@@ -233,6 +290,7 @@ static bool create_context(http_service_t *self, char *ret_error, size_t error_s
 }
 
 static void free_service(http_service_t *self) {
+    metric_values_destroy(&self->metrics);
     memory_free(self->bearer_token);
     memory_free(self);
 }
@@ -256,6 +314,9 @@ http_service_t *http_service_new(uv_loop_t *loop, const struct http_service_opti
     if (!create_context(self, ret_error, error_size)) {
         http_service_close(&self, NULL, NULL);
         return NULL;
+    }
+    if (options->metrics != NULL) {
+        self->metrics = metric_values_new(options->metrics, service_metric_table, SERVICE_METRICS);
     }
     return self;
 }

@@ -1,11 +1,12 @@
 /* The internal HTTP listener of each program on lws: a table of GET paths → handlers. Answers are small and whole.
  * Only GET and HEAD; 400, 401, 404, 405 for everything else; one request a connection; optional bearer token (compared
- * in constant time). A gateway's public port answers with the same code: http_service_answer, http_service_send.
- * Thread: that of the uv loop it was made on. */
+ * in constant time; a source that gave ten wrong ones in a minute gets 429 until it is over). A gateway's public port
+ * answers with the same code: http_service_answer, http_service_send. Thread: that of the uv loop it was made on. */
 #ifndef CALLBOARD_BASE_HTTP_SERVICE_H
 #define CALLBOARD_BASE_HTTP_SERVICE_H
 
 #include "base/bytes.h"
+#include "base/metrics.h"
 
 #include <libwebsockets.h>
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 struct http_answer {
     unsigned status;          /* 200, 404, 503 … */
     const char *content_type; /* static text */
-    const char *extra_header; /* one more "Name: value" or NULL; static text */
+    const char *extra_header; /* more "Name: value", \r\n between them, or NULL; static text */
     struct buffer body;       /* the handler fills it; the service frees it */
 };
 
@@ -33,6 +34,9 @@ struct http_service_options {
     const char *bearer_token;              /* NULL or "": none asked */
     const struct http_endpoint *endpoints; /* live as long as the service */
     size_t n_endpoints;
+    const struct http_endpoint *pages; /* more of them: admin_page.h; NULL: none */
+    size_t n_pages;
+    metrics_t *metrics; /* NULL: refusals are not counted */
 };
 
 /* NULL: could not listen; ret_error says why (address, port, reason). */

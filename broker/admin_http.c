@@ -2,6 +2,7 @@
  */
 #include "broker/admin_http.h"
 
+#include "base/admin_page.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -121,8 +122,14 @@ admin_http_t *admin_http_new(uv_loop_t *loop, const struct broker_config *config
                                            .port = (int) config->internal_port,
                                            .bearer_token = config->internal_token,
                                            .endpoints = self->endpoints,
-                                           .n_endpoints = ENDPOINTS};
-    self->service = http_service_new(loop, &options, ret_error, error_size);
+                                           .n_endpoints = ENDPOINTS,
+                                           .metrics = metrics};
+    bool is_ready = true;
+    if (config->internal_admin) {
+        options.pages = admin_page_endpoints(&options.n_pages, ret_error, error_size);
+        is_ready = options.pages != NULL;
+    }
+    self->service = is_ready ? http_service_new(loop, &options, ret_error, error_size) : NULL;
     if (self->service == NULL) {
         memory_free(self);
         return NULL;

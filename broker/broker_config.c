@@ -172,6 +172,9 @@ static const struct config_key keys[] = {
         .help = "Port of the internal listener. 0: a free one, which the start message names."),
     KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
         .help = "What is asked for as a bearer token there, but for health checks. Empty: nothing is asked for."),
+    KEY("internal.admin", CONFIG_BOOL, internal_admin,
+        .help =
+            "Serve the admin page there at /admin/: figures, charts and health in a browser. Needs internal.token."),
     KEY("drain.window", CONFIG_DURATION, drain_window_ms, RANGE(0, 1 * HOUR), .default_text = "5s",
         .help = "After SIGTERM: how long handing its channels over to other brokers may take."),
     KEY("log.level", CONFIG_CHOICE, log_level, RELOADABLE, .choices = log_levels, .default_text = "info",
@@ -273,6 +276,9 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     if (self->peer_timeout_ms <= self->heartbeat_ms) {
         config_error(errors, prefix, "broker.peer_timeout",
                      "must be above broker.heartbeat, else every gateway is dropped at once");
+    }
+    if (self->internal_admin && self->internal_token[0] == '\0') {
+        config_error(errors, prefix, "internal.token", "is needed with internal.admin: the page shows what clients do");
     }
     verify_endpoints(self, prefix, errors);
     verify_redis(self, prefix, errors);

@@ -80,6 +80,7 @@ struct broker_config {
     /* internal HTTP */
     char *internal_address; /* internal.address, 127.0.0.1 */
     int64_t internal_port;  /* internal.port, 9001 */
+    bool internal_admin;
     char *internal_token;
     int log_level;
     int64_t log_rate;

@@ -84,6 +84,9 @@ static const struct config_key keys[] = {
         .help = "Port of the internal listener. 0: a free one, which the start message names."),
     KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
         .help = "What is asked for as a bearer token there, but for health checks. Empty: nothing is asked for."),
+    KEY("internal.admin", CONFIG_BOOL, internal_admin,
+        .help =
+            "Serve the admin page there at /admin/: figures, charts and health in a browser. Needs internal.token."),
 
     KEY("http_api.address", CONFIG_TEXT, http_api_address, RANGE(1, 255), .default_text = "127.0.0.1",
         .help = "Address of the HTTP API for services (docs/http-api.md). Plain HTTP: for this machine, a private "
@@ -421,6 +424,9 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     token_settings_verify(&self->subscription_token, "subscription_token", prefix, errors);
     if (self->pong_timeout_ms >= self->ping_interval_ms) {
         config_error(errors, prefix, "client.pong_timeout", "must be below client.ping_interval");
+    }
+    if (self->internal_admin && self->internal_token[0] == '\0') {
+        config_error(errors, prefix, "internal.token", "is needed with internal.admin: the page shows what clients do");
     }
     verify_brokers(self, prefix, errors);
     http_api_keys_verify(&self->http_api_keys, prefix, errors);

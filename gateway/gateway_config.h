@@ -37,6 +37,7 @@ struct gateway_config {
     bool demo;                  /* http.demo: serve the demo page at / */
     char *internal_address;     /* internal.address, 127.0.0.1 */
     int64_t internal_port;      /* internal.port, 9000 */
+    bool internal_admin;        /* internal.admin */
     char *internal_token;       /* internal.token, secret */
     /* http_api: switched on by its keys */
     char *http_api_address;

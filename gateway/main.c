@@ -1,4 +1,5 @@
 /* callboard-gateway: WebSockets in, batches to the brokers out. */
+#include "base/admin_page.h"
 #include "base/http_service.h"
 #include "base/program.h"
 #include "gateway/gateway.h"
@@ -25,7 +26,14 @@ static bool start_internal(struct gateway_program *self, char *ret_error, size_t
         .address = self->config->internal_address,
         .port = (int) self->config->internal_port,
         .bearer_token = self->config->internal_token,
+        .metrics = self->metrics,
     };
+    if (self->config->internal_admin) {
+        options.pages = admin_page_endpoints(&options.n_pages, ret_error, error_size);
+        if (options.pages == NULL) {
+            return false;
+        }
+    }
     options.endpoints = gateway_endpoints(self->gateway, &options.n_endpoints);
     self->internal = http_service_new(program_loop(self->program), &options, ret_error, error_size);
     return self->internal != NULL;

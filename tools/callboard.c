@@ -6,6 +6,7 @@
  *
  * Failure modes: what cannot start says which setting to mend, takes down what was started, and the program ends
  * with 1. What has not drained within its window is cut off, told in the log, and makes the exit code 1. */
+#include "base/admin_page.h"
 #include "base/check.h"
 #include "base/http_service.h"
 #include "base/log.h"
@@ -76,7 +77,14 @@ static size_t collect_endpoints(struct appliance *self) {
 static bool start_internal(struct appliance *self, char *ret_error, size_t error_size) {
     struct http_service_options options = {.address = self->gateway_config->internal_address,
                                            .port = (int) self->gateway_config->internal_port,
-                                           .bearer_token = self->gateway_config->internal_token};
+                                           .bearer_token = self->gateway_config->internal_token,
+                                           .metrics = self->metrics};
+    if (self->gateway_config->internal_admin) {
+        options.pages = admin_page_endpoints(&options.n_pages, ret_error, error_size);
+        if (options.pages == NULL) {
+            return false;
+        }
+    }
     options.endpoints = self->endpoints;
     options.n_endpoints = collect_endpoints(self);
     self->internal = http_service_new(program_loop(self->program), &options, ret_error, error_size);

@@ -246,6 +246,26 @@ static void a_bearer_token_is_asked_where_one_is_set(void **state) {
     finish(&self);
 }
 
+static void who_gives_ten_wrong_tokens_waits(void **state) {
+    (void) state;
+    struct fixture self = {.token = "s3cret"};
+    struct raw_client client;
+    start(&self);
+    for (unsigned i = 0; i < 12; i++) { /* without a token it is no guess */
+        assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 401 Unauthorized\r\n");
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer guess\r\n\r\n",
+                       "HTTP/1.1 401 Unauthorized\r\n");
+    }
+    assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer s3cret\r\n\r\n",
+                   "HTTP/1.1 429 Too Many Requests\r\n");
+    ask(&self, &client, "GET /degraded HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); /* probes */
+    assert_true(raw_client_starts_with(&client, "HTTP/1.1 503 "));
+    raw_client_close(&client);
+    finish(&self);
+}
+
 static void half_a_request_is_closed_after_the_timeout(void **state) {
     (void) state;
     struct fixture self = {0};
@@ -301,6 +321,7 @@ int main(void) {
         cmocka_unit_test(bodies_and_missing_hosts_are_400_and_closed),
         cmocka_unit_test(connect_upgrades_and_http2_are_closed_without_an_answer),
         cmocka_unit_test(a_bearer_token_is_asked_where_one_is_set),
+        cmocka_unit_test(who_gives_ten_wrong_tokens_waits),
         cmocka_unit_test(half_a_request_is_closed_after_the_timeout),
         cmocka_unit_test(a_port_in_use_is_named_in_the_error),
         cmocka_unit_test(closing_with_open_connections_leaves_nothing_in_the_loop),

@@ -441,6 +441,29 @@ static void message_behind_an_own_batch_that_waits(void) {
     end();
 }
 
+/* A channel's load waits in the gate when a batch is given up that has a publication of it: where the channel stands
+ * was told to nobody yet, and it is compared all the same. */
+static void batch_missed_while_a_load_waits(void) {
+    begin(WORLD_SAFE, 2, 2);
+    int owner = gateway_first_broker(0, world_channel(0));
+    world_publish(1, 0, owner, false, 1); /* the partition is open here; the channel was never touched */
+    for (int i = 0; i < 3; i++) {
+        publish(0, 1 - owner);
+    }
+    pass(1200);
+    sim_network_path(owner, 0)->down_extra_us[1] = 1500 * MS; /* longer than the partition's number goes unread */
+    cut_replication_for(900);                                 /* its number is read meanwhile */
+    int session = checker_add_session(0);
+    world_join(session, 0);
+    pass(20);
+    publish(0, 1 - owner);
+    pass(2000);
+    sim_network_path(owner, 0)->down_extra_us[1] = 0;
+    pass(2000);
+    expect(is_at(session, 4));
+    end();
+}
+
 /* Nobody publishes, and the partition's numbers show nothing: its subscribers hear of it all the same, within 2 s. */
 static void one_key_deleted(enum world_durability durability, int servers) {
     begin(durability, servers, 2);
@@ -487,6 +510,7 @@ static const struct scenario scenarios[] = {
     {"result_of_another_reign_is_no_ack", result_of_another_reign_is_no_ack},
     {"batch_known_to_the_primary_after_the_next", batch_known_to_the_primary_after_the_next},
     {"result_of_another_reign_is_no_ack_either_way", result_of_another_reign_is_no_ack_either_way},
+    {"batch_missed_while_a_load_waits", batch_missed_while_a_load_waits},
     {"slow_gateway_lags_and_heals", slow_gateway_lags_and_heals},
     {"slow_gateway_lags_too_far", slow_gateway_lags_too_far},
     {"message_behind_an_own_batch_that_waits", message_behind_an_own_batch_that_waits},

@@ -5,9 +5,12 @@ import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { ARTEFACTS, World, get, subscribed, until } from './support.mjs';
+import { ARTEFACTS, World, get, subscribed, until as untilSoon } from './support.mjs';
 
 const TOKEN = 'an-internal-token-of-tests';
+
+/* The page reads every two seconds. */
+const until = (what, probe) => untilSoon(what, probe, 30000);
 
 let world;
 let redis;

@@ -25,7 +25,7 @@ struct redis_confirm {
     bool with_text;  /* the server may not know the script */
     bool is_pausing; /* an error: not before the next tick */
     uint64_t began_us;
-    unsigned n_needed; /* of the cycle under way */
+    uint64_t n_needed; /* of the cycle under way */
     bool needs_all;    /* and whoever else follows */
     uint64_t n_follow; /* as the last cycle ended */
     unsigned n_replies;
@@ -129,11 +129,14 @@ static void begin_cycle(redis_confirm_t *self, struct span key) {
     self->n_replicas = 0;
     self->first[0] = '\0';
     self->n_needed = self->options.events->needed(self->options.context, &self->needs_all);
+    if (self->needs_all && self->n_follow > self->n_needed) {
+        self->n_needed = self->n_follow;
+    }
     self->began_us = clock_monotonic_us();
     send_script(self, key, "1");
     redis_request_begin(out, 3);
     redis_request_text(out, "WAIT");
-    redis_request_u64(out, self->needs_all && self->n_follow > self->n_needed ? self->n_follow : self->n_needed);
+    redis_request_u64(out, self->n_needed);
     redis_request_u64(out, self->options.wait_ms);
     redis_link_sent(self->link, on_reply, NULL);
     send_script(self, key, "");
@@ -167,6 +170,7 @@ void redis_confirm_tick(redis_confirm_t *self) {
 static void on_up(void *context) {
     redis_confirm_t *self = context;
     self->is_pausing = false;
+    self->n_follow = 0; /* nobody has looked at this server yet */
     self->with_text = true;
     redis_confirm_flush(self);
 }

@@ -114,11 +114,14 @@ enum wire_kind {
     F(u32, request) F(u8, flags) F(epoch, since_epoch) F(u64, since_offset) F(u32, limit)         \
         F(bytes, channel)
 #define WIRE_FIELDS_history_remove(F) F(u32, request) F(bytes, channel)
-/* Work for backend services. info: wire_client_info. Answered by RESULT (bytes: data) or ERROR. */
+/* A question for backend services. info: wire_client_info. details: a JSON object whose members the worker gets beside
+ * what stands here, or empty. Answered by RESULT or ERROR. */
 #define WIRE_FIELDS_call(F)                                                                       \
-    F(u32, request) F(u32, deadline_ms) F(bytes, method) F(bytes, channel) F(bytes, info) F(bytes, data)
+    F(u32, request) F(u32, deadline_ms) F(bytes, method) F(bytes, channel) F(bytes, info)         \
+        F(bytes, details) F(bytes, data)
 /* of: the kind of the request it answers. HISTORY: epoch, offset, n = publications, bytes = wire_publication…
- * PRESENCE: n = entries, bytes = wire_client_info each sized. PRESENCE_STATS: n = clients, m = users. CALL: bytes = data. */
+ * PRESENCE: n = entries, bytes = wire_client_info each sized. PRESENCE_STATS: n = clients, m = users.
+ * CALL: n = enum wire_call_outcome, m = the worker's code, bytes = its JSON or message, and its payload, each sized. */
 #define WIRE_FIELDS_result(F)                                                                     \
     F(u32, request) F(u8, of) F(epoch, epoch) F(u64, offset) F(u32, n) F(u32, m) F(bytes, bytes)
 /* code: enum error_code. flags: WIRE_ERROR_*. handle: the subscription's, where it answers SUBSCRIBE, else 0. */
@@ -185,6 +188,7 @@ enum {
 enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
 #define WIRE_RESYNC_EVERYWHERE UINT32_C(0x80000000)
 enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
+enum wire_call_outcome { WIRE_CALL_RESULT, WIRE_CALL_ERROR, WIRE_CALL_DISCONNECT };
 enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };
 enum {
     WIRE_BEAT_RENEW_LEASE = 1, /* keep my lease: on the lane of my id's partition; in mode memory on every lane */

@@ -47,6 +47,7 @@ struct broker {
     char own_inproc_endpoint[INPROC_ENDPOINT_SIZE]; /* where the embedder gave none: the backend API subscribes there */
     atomic_bool draining;
     struct shard_memory memory;
+    struct shard_call_desk calls;
 };
 
 /* ---- engines ---- */
@@ -150,6 +151,7 @@ static bool make_shards(broker_t *self, char *ret_error, size_t error_size) {
             .metrics = self->options.metrics,
             .findings = self->findings,
             .memory = &self->memory,
+            .calls = &self->calls,
             .boot_nonce = self->boot_nonce,
             .batch_close = self->zap == NULL ? WIRE_BATCH_CLOSE : WIRE_BATCH_CLOSE_CURVE,
             .uplink = {switchboard_post_batch, switchboard_post_reset, self->switchboard},
@@ -196,7 +198,11 @@ static bool make_backend_api(broker_t *self, char *ret_error, size_t error_size)
         options.shards[i] = shard_actor(self->shards[i]);
     }
     self->backend_api = backend_api_new(&options, ret_error, error_size);
-    return self->backend_api != NULL;
+    if (self->backend_api == NULL) {
+        return false;
+    }
+    atomic_store(&self->calls.actor, backend_api_actor(self->backend_api));
+    return true;
 }
 
 static bool build(broker_t *self, char *ret_error, size_t error_size) {
@@ -231,6 +237,7 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
     self->id = id_of(options->config);
     self->n_shards = shards_of(options->config);
     self->boot_nonce = random_u64();
+    self->calls.kind = BACKEND_API_MESSAGE_CALL;
     self->memory.budget_bytes =
         options->config->memory_max > 0 ? (uint64_t) options->config->memory_max : cgroup_memory_bytes(CGROUP_ROOT);
     self->namespaces = namespace_set_new(&options->config->namespaces);

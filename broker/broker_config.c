@@ -165,6 +165,13 @@ static const struct config_key keys[] = {
         .help = "Requests without an answer yet, of all services together; one more is answered with error 111."),
     KEY("backend.subscriptions", CONFIG_INT, backend_subscriptions_max, RANGE(0, 1000000), .default_text = "10000",
         .help = "Subscriptions of all services together; one more is answered with error 106."),
+    KEY("backend.workers", CONFIG_INT, backend_workers_max, RANGE(0, 10000), .default_text = "256",
+        .help = "Services that may register with work; one more is answered with error 106."),
+    KEY("backend.calls", CONFIG_INT, backend_calls_max, RANGE(1, 1000000), .default_text = "65536",
+        .help = "Calls of clients that workers have not answered yet; one more is answered with error 111."),
+    KEY("backend.worker_calls", CONFIG_INT, backend_worker_calls_max, RANGE(1, 1000000), .default_text = "256",
+        .help = "The same at one worker; it gets no more then, and where all have as much, a call is answered with "
+                "error 111."),
 
     KEY("internal.address", CONFIG_TEXT, internal_address, RANGE(1, 255), .default_text = "127.0.0.1",
         .help = "Address of the internal listener: metrics, health, stats. Never a public one."),

@@ -76,6 +76,9 @@ struct broker_config {
     char *backend_curve_key_file;
     char *backend_curve_allowed_dir;
     int64_t backend_requests_max;      /* backend.requests, in flight a process, 65536: 111 */
+    int64_t backend_workers_max;       /* backend.workers, 256: 106 */
+    int64_t backend_calls_max;         /* backend.calls, 65536 open: 111 */
+    int64_t backend_worker_calls_max;  /* backend.worker_calls, 256 open at one worker: 111 when all have it */
     int64_t backend_subscriptions_max; /* backend.subscriptions, a process, 10000: 106 */
     /* internal HTTP */
     char *internal_address; /* internal.address, 127.0.0.1 */

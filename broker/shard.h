@@ -9,6 +9,7 @@
 #include "base/wire.h"
 #include "broker/broker_config.h"
 #include "broker/engine.h"
+#include "broker/shard_call.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,7 @@ enum shard_message_kind {
     SHARD_MESSAGE_REQUEST,
     SHARD_MESSAGE_DRAIN,
     SHARD_MESSAGE_RELOAD,
+    SHARD_MESSAGE_CALLED, /* struct shard_called (shard_call.h) */
 };
 
 /* What a shard needs of the switchboard. Called on the shard's thread. */
@@ -50,8 +52,9 @@ struct shard_options {
     const struct broker_config *config; /* lives as long as the shard, as everything here */
     const namespace_set_t *namespaces;
     metrics_t *metrics;
-    finding_board_t *findings;   /* for the engine; may be NULL */
-    struct shard_memory *memory; /* NULL: not guarded */
+    finding_board_t *findings;           /* for the engine; may be NULL */
+    struct shard_memory *memory;         /* NULL: not guarded */
+    const struct shard_call_desk *calls; /* NULL: nobody answers gateways' calls */
     uint64_t boot_nonce;
     size_t batch_close;
     struct shard_uplink uplink;

@@ -166,19 +166,6 @@ static bool on_presence_stats(struct shard *self, gateway_peer_t *peer, struct s
     return true;
 }
 
-/* No backend workers are registered with this broker: the answer is a definite no. */
-static bool on_call(struct shard *self, gateway_peer_t *peer, struct span body) {
-    (void) self;
-    struct wire_call frame;
-    if (!wire_decode_call(body, &frame)) {
-        return false;
-    }
-    if (frame.request != 0) {
-        send_error(peer, frame.request, 0, ERROR_NOT_AVAILABLE);
-    }
-    return true;
-}
-
 /* For backends that listen; none does. */
 static bool on_event(struct span body) {
     struct wire_event frame;
@@ -306,7 +293,7 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
     case WIRE_HISTORY_REMOVE:
         return on_history_remove(self, peer, frame->body);
     case WIRE_CALL:
-        return on_call(self, peer, frame->body);
+        return shard_on_call(self, peer, frame->body);
     case WIRE_EVENT:
         return on_event(frame->body);
     case WIRE_COMMAND:

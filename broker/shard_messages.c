@@ -78,6 +78,9 @@ void shard_take_message(void *context, struct actor_message *message) {
     case SHARD_MESSAGE_DRAIN:
         on_drain(self);
         break;
+    case SHARD_MESSAGE_CALLED:
+        shard_on_called(self, (struct shard_called *) (void *) message);
+        break;
     case SHARD_MESSAGE_RELOAD:
         on_reload(self, (struct reload_message *) (void *) message);
         break;

@@ -114,6 +114,10 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
 bool shard_on_emulate(struct shard *self, gateway_peer_t *peer, struct span body);
 bool shard_on_delivered(struct shard *self, struct span body);
 
+/* shard_calls.c; false: malformed. */
+bool shard_on_call(struct shard *self, gateway_peer_t *peer, struct span body);
+void shard_on_called(struct shard *self, const struct shard_called *called);
+
 /* shard_commands.c; false: malformed. */
 bool shard_on_command(struct shard *self, gateway_peer_t *peer, struct span body);
 bool shard_on_commanded(struct shard *self, gateway_peer_t *peer, struct span body);

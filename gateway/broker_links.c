@@ -440,6 +440,23 @@ bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struc
     return true;
 }
 
+bool broker_links_route_nth(const broker_links_t *self, uint32_t channel_hash, uint32_t n,
+                            struct broker_route *ret_route) {
+    uint32_t n_partitions = broker_directory_partitions(self->directory);
+    list_for_each (link, broker_directory_entries(self->directory)) {
+        const struct broker_entry *entry = list_entry(link, struct broker_entry, link);
+        uplink_t *uplink = entry->uplink == NULL ? NULL : ((const struct broker_link *) entry->uplink)->uplink;
+        if (n_partitions == 0 || !entry->live || uplink == NULL || !uplink_is_live(uplink) || n-- > 0) {
+            continue;
+        }
+        ret_route->uplink = uplink;
+        ret_route->shard =
+            (uint16_t) partition_shard(channel_hash & (n_partitions - 1), n_partitions, uplink_shards(uplink));
+        return true;
+    }
+    return false;
+}
+
 void broker_links_set_config_hash(broker_links_t *self, uint64_t hash) {
     self->settings.config_hash = hash;
 }

@@ -37,6 +37,10 @@ struct broker_route {
 };
 /* The lane for a channel; channel_hash: broker_links_hash of its name. False: no broker is alive. */
 bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struct broker_route *ret_route);
+/* Where any broker will do: the lane for this hash at the n-th of the live ones, in whatever order. False: there are
+ * not so many. */
+bool broker_links_route_nth(const broker_links_t *self, uint32_t channel_hash, uint32_t n,
+                            struct broker_route *ret_route);
 /* What routing needs to know of a name, whatever the number of partitions will be. */
 uint32_t broker_links_hash(struct span channel);
 

@@ -27,6 +27,14 @@ enum { ANSWER_GRACE_MS = 250 };
 enum { WAITING_MAX = 4096, UNSENT_LISTS = 16, BLOCKED_LANES_MAX = 64 };
 #define WAITING_BYTES_MAX ((size_t) 16 << 20)
 
+/* A CALL goes to broker after broker until one has a worker. */
+struct call_tries {
+    uint32_t channel_hash;
+    uint32_t n_asked;
+    uint32_t asked; /* the last one, among the live */
+    struct buffer frame;
+};
+
 struct waiting_frame {
     struct list_link link;
     struct broker_request *request;
@@ -42,6 +50,7 @@ struct broker_requests {
     void *context; /* of on_emulated */
     uint32_t timeout_ms;
     uint32_t last_id;
+    uint32_t call_first;                   /* which of the live brokers had a worker last */
     struct key_table pending;              /* id → request, until it is done or finished */
     struct list_link unsent[UNSENT_LISTS]; /* in an open batch, by shard */
     struct list_link sent;
@@ -105,11 +114,20 @@ static void drop_waiting(broker_requests_t *self, struct broker_request *request
     memory_free(waiting);
 }
 
+static void drop_call(struct broker_request *request) {
+    if (request->call != NULL) {
+        buffer_finish(&request->call->frame);
+        memory_free(request->call);
+        request->call = NULL;
+    }
+}
+
 static void forget(broker_requests_t *self, struct broker_request *request) {
     drop_waiting(self, request);
     key_table_take(&self->pending, request->id);
     timer_wheel_cancel(self->wheel, &request->timer);
     list_remove(&request->link);
+    drop_call(request);
     request->id = 0;
 }
 
@@ -151,10 +169,14 @@ static enum error_code error_when_cut_off(const struct broker_request *request) 
     return has_effect ? ERROR_OUTCOME_UNKNOWN : ERROR_INTERNAL;
 }
 
-static bool some_broker_is_alive(const broker_requests_t *self) {
+static uint32_t brokers_alive(const broker_requests_t *self) {
     struct broker_summary summary;
     broker_links_summary(self->links, &summary);
-    return summary.brokers_alive > 0;
+    return summary.brokers_alive;
+}
+
+static bool some_broker_is_alive(const broker_requests_t *self) {
+    return brokers_alive(self) > 0;
 }
 
 static void on_deadline(struct timer_entry *timer) {
@@ -349,16 +371,58 @@ void broker_presence_stats(broker_requests_t *self, struct broker_request *reque
                                    &(struct wire_presence_stats){.request = request->id, .channel = channel}));
 }
 
-void broker_call(broker_requests_t *self, struct broker_request *request, struct span method, struct span channel,
-                 struct span info, struct span data) {
+/* To the next broker that was not asked. False: all were, or its lane has no credit. */
+static bool send_call(broker_requests_t *self, struct broker_request *request) {
+    struct call_tries *call = request->call;
+    uint32_t n = brokers_alive(self);
+    if (call->n_asked >= n) {
+        return false;
+    }
+    struct broker_route route;
+    uint32_t at = (self->call_first + call->n_asked) % n;
+    call->n_asked++;
+    call->asked = at;
+    return broker_links_route_nth(self->links, call->channel_hash, at, &route) &&
+           send_frame(self, request, &route, buffer_span(&call->frame));
+}
+
+void broker_call(broker_requests_t *self, struct broker_request *request, const struct broker_question *question) {
     begin(self, request, WIRE_CALL, METRIC_CALL);
-    bool encoded = wire_encode_call(&self->scratch, &(struct wire_call){.request = request->id,
-                                                                        .deadline_ms = self->timeout_ms,
-                                                                        .method = method,
-                                                                        .channel = channel,
-                                                                        .info = info,
-                                                                        .data = data});
-    ask(self, request, channel, encoded);
+    struct wire_call frame = {.request = request->id,
+                              .deadline_ms = question->timeout_ms,
+                              .method = question->method,
+                              .channel = question->channel,
+                              .info = question->info,
+                              .details = question->details,
+                              .data = question->data};
+    if (!wire_encode_call(&self->scratch, &frame)) {
+        finish_later(self, request, ERROR_TOO_LARGE);
+        return;
+    }
+    request->call = memory_alloc_zero(sizeof *request->call);
+    request->call->channel_hash = broker_links_hash(question->info); /* one client's stay in order */
+    buffer_append_span(&request->call->frame, buffer_span(&self->scratch));
+    key_table_put(&self->pending, request->id, request);
+    timer_wheel_set(self->wheel, &request->timer, clock_monotonic_ms() + question->timeout_ms);
+    if (!list_is_empty(&self->waiting) || !send_call(self, request)) {
+        wait_for_link(self, request, request->call->channel_hash, buffer_span(&request->call->frame));
+    }
+}
+
+/* That broker has no worker for it. True: another one is asked. */
+static bool ask_elsewhere(broker_requests_t *self, const uplink_t *uplink, uint32_t id) {
+    struct broker_request *request = key_table_find(&self->pending, id);
+    if (request == NULL || request->uplink != uplink || request->kind != WIRE_CALL ||
+        request->call->n_asked >= brokers_alive(self)) {
+        return false;
+    }
+    list_remove(&request->link);
+    request->sent = false;
+    request->uplink = NULL;
+    if (!send_call(self, request)) {
+        wait_for_link(self, request, request->call->channel_hash, buffer_span(&request->call->frame));
+    }
+    return true;
 }
 
 void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,
@@ -421,6 +485,9 @@ static bool on_result(broker_requests_t *self, uplink_t *uplink, struct span bod
     if (asked != NULL && asked->kind != result.of) {
         return false;
     }
+    if (asked != NULL && asked->kind == WIRE_CALL && asked->uplink == uplink) {
+        self->call_first = asked->call->asked;
+    }
     struct broker_request *request = take_answered(self, uplink, result.request);
     if (request != NULL) {
         request->on_done(request, &(struct broker_answer){.position = {result.epoch, result.offset},
@@ -435,6 +502,9 @@ static bool on_error(broker_requests_t *self, uplink_t *uplink, struct span body
     struct wire_error error;
     if (!wire_decode_error(body, &error)) {
         return false;
+    }
+    if (error.code == ERROR_NOT_AVAILABLE && ask_elsewhere(self, uplink, error.request)) {
+        return true;
     }
     struct broker_request *request = take_answered(self, uplink, error.request);
     if (request != NULL) {

@@ -69,8 +69,8 @@ struct broker_answer {
     uint32_t n; /* history: publications; presence: entries; presence_stats: clients; emulate: 1 delivered, 0 not there;
                  * command: sessions, channels */
     uint32_t m; /* presence_stats: users; command: gateway workers */
-    struct span
-        bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: data. Borrowed for the call */
+    struct span bytes; /* history: wire_publication…; presence: sized wire_client_info…; call: JSON, payload. Borrowed
+                          for the call */
 };
 
 /* Embedded by the caller; borrowed until on_done, which comes exactly once and never inside the call, or until
@@ -90,6 +90,7 @@ struct broker_request {
     uint8_t kind;    /* of its frame */
     broker_requests_t *requests;
     struct waiting_frame *waiting;
+    struct call_tries *call; /* CALL: who was asked already */
     uint64_t started_us;
 };
 
@@ -117,8 +118,19 @@ void broker_history(broker_requests_t *self, struct broker_request *request, str
 void broker_history_remove(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_presence(broker_requests_t *self, struct broker_request *request, struct span channel);
 void broker_presence_stats(broker_requests_t *self, struct broker_request *request, struct span channel);
-void broker_call(broker_requests_t *self, struct broker_request *request, struct span method, struct span channel,
-                 struct span info, struct span data);
+/* A question for a worker of the backend API (docs/backend-api.md, "Workers"). Which broker has one is found by asking:
+ * one that has none says so at once, then the next is asked; the one that had is asked first the next time. The
+ * answer's n is enum wire_call_outcome, m the worker's code, bytes as in RESULT. NOT_AVAILABLE: no broker has a worker
+ * for it. */
+struct broker_question {
+    struct span method;
+    struct span channel; /* empty: none */
+    struct span info;    /* wire_client_info */
+    struct span details; /* JSON object or empty */
+    struct span data;
+    uint32_t timeout_ms;
+};
+void broker_call(broker_requests_t *self, struct broker_request *request, const struct broker_question *question);
 
 /* To the worker of gateway `node` that has this session. */
 void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,

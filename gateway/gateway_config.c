@@ -224,6 +224,14 @@ static const struct config_key keys[] = {
                 "in Node drops such pushes. all: in both encodings."),
     KEY("client.commands_in_flight", CONFIG_INT, commands_in_flight, RELOADABLE, RANGE(1, 10000), .default_text = "32",
         .help = "Commands of one connection without an answer yet; at the bound nothing more is read from it."),
+    KEY("client.rpc", CONFIG_BOOL, rpc, RELOADABLE,
+        .help = "Clients' rpc commands are answered by workers of the backend API (docs/backend-api.md), and refused "
+                "with error 100, a temporary one, while there is none. Off: error 108."),
+    KEY("client.call_timeout", CONFIG_DURATION, call_timeout_ms, RELOADABLE, RANGE(50, 60 * SECOND),
+        .default_text = "2s", .help = "How long a worker may take. An rpc is answered with error 120 then."),
+    KEY("client.calls", CONFIG_INT, calls_max, RELOADABLE, RANGE(1, 1000000), .default_text = "4096",
+        .help = "Questions to workers that one thread of a gateway has open; above it clients are answered with error "
+                "111."),
     KEY("client.commands_per_second", CONFIG_INT, commands_per_second, RELOADABLE, RANGE(1, 1000000),
         .default_text = "100",
         .help = "Commands a second of one connection, twice as many in a burst. Those above are answered with error "

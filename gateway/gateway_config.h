@@ -76,6 +76,9 @@ struct gateway_config {
     int64_t outbox_frames;   /* client.outbox_frames, 4096: 3008 */
     int64_t write_stall_ms;  /* client.write_stall, 10s: 3008 */
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
+    bool rpc;                       /* client.rpc: methods are asked of workers */
+    int64_t call_timeout_ms;        /* client.call_timeout, 2s */
+    int64_t calls_max;              /* client.calls, 4096 a worker thread: error 111 */
     int64_t history_limit_max;      /* client.history_limit_max, 300 */
     int64_t connections_max;       /* client.connections_max, a process: 503 at accept; 0 = 65536 or descriptors - 64 */
     int64_t streams_max;           /* client.streams_max, a worker: 503 */

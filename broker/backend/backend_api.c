@@ -31,6 +31,10 @@ static void on_message(void *context, struct actor_message *message) {
         memory_free(change);
         return;
     }
+    if (message->kind == BACKEND_API_MESSAGE_CALL) {
+        backend_take_call(self, (struct shard_call *) (void *) message);
+        return;
+    }
     check(message->kind == BACKEND_MESSAGE_REPLY, "message of kind %u", message->kind);
     struct backend_waiting *complete = backend_pending_take(self->pending, (struct shard_reply *) message);
     if (complete != NULL) {
@@ -53,6 +57,7 @@ static void on_sweep(uv_timer_t *timer) {
     }
     backend_judge_subscriptions(self, now_ms);
     backend_measure(self, now_ms);
+    backend_workers_tick(self, now_ms);
     if (self->subscriptions != NULL) {
         backend_subscriptions_tick(self->subscriptions);
         backend_sweep_orders(self);
@@ -98,6 +103,7 @@ static void on_stop(void *context) {
     for (struct backend_waiting *waiting; (waiting = backend_pending_overdue(self->pending, UINT64_MAX)) != NULL;) {
         backend_answer_unknown(self, waiting);
     }
+    backend_workers_stop(self);
     if (self->link != NULL) {
         backend_subscriptions_end(self->subscriptions);
         backend_link_flush(self->link);
@@ -124,6 +130,7 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
     self->options = *options;
     self->started_ms = clock_monotonic_ms();
     self->metrics = metric_values_new(options->metrics, backend_metric_rows, BACKEND_METRICS_COUNT);
+    backend_workers_start(self);
     self->pending = backend_pending_new((size_t) options->config->backend_requests_max);
     struct actor_limits limits = ACTOR_LIMITS_DEFAULT;
     if (actor_new("backend_api", &callbacks, self, &limits, ret_error, error_size) == NULL) {
@@ -149,6 +156,7 @@ void backend_api_destroy(backend_api_t **self_p) {
     backend_subscriptions_destroy(&self->subscriptions);
     backend_orders_destroy(&self->orders);
     backend_pending_destroy(&self->pending);
+    backend_workers_finish(self);
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->text);
     buffer_finish(&self->tags);
@@ -156,6 +164,10 @@ void backend_api_destroy(backend_api_t **self_p) {
     buffer_finish(&self->body);
     memory_free(self);
     *self_p = NULL;
+}
+
+actor_t *backend_api_actor(const backend_api_t *self) {
+    return self->actor;
 }
 
 void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces) {

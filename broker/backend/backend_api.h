@@ -12,6 +12,8 @@
 typedef struct backend_api backend_api_t;
 
 enum { BACKEND_SHARDS_MAX = 16 };
+/* Kind of the actor_message that it takes a struct shard_call by. */
+enum { BACKEND_API_MESSAGE_CALL = 3 };
 
 struct backend_api_options {
     void *zmq_context; /* used where no CURVE is asked for; with keys the API makes one of its own, for its own ZAP
@@ -34,6 +36,8 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
 void backend_api_stop(backend_api_t *self);
 /* Unanswered requests get error 120 (outcome unknown) first. Accepts NULL. Before the shards are destroyed. */
 void backend_api_destroy(backend_api_t **self_p);
+/* Where shards post calls; lives until destroy. */
+actor_t *backend_api_actor(const backend_api_t *self);
 /* SIGHUP: other namespaces from the next request on; the old set may be destroyed when this returns. Any thread but the
  * actor's. */
 void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces);

@@ -11,6 +11,8 @@
 #include "broker/backend/backend_request.h"
 #include "broker/backend/backend_sockets.h"
 #include "broker/backend/backend_subscriptions.h"
+#include "broker/backend/worker_pool.h"
+#include "broker/shard_call.h"
 
 /* Kinds of messages of the actor. */
 enum { BACKEND_MESSAGE_REPLY = 1, BACKEND_MESSAGE_NAMESPACES = 2 };
@@ -29,6 +31,16 @@ enum backend_metric {
     BACKEND_METRIC_PUSH_BUSY,
     BACKEND_METRIC_NOT_ALLOWED,
     BACKEND_METRIC_CURVE_REFUSED,
+    BACKEND_METRIC_WORKERS,
+    BACKEND_METRIC_WORKERS_LOST,
+    BACKEND_METRIC_CALLS_OPEN,
+    BACKEND_METRIC_CALLS_ANSWERED,
+    BACKEND_METRIC_CALLS_NO_WORKER,
+    BACKEND_METRIC_CALLS_BUSY,
+    BACKEND_METRIC_CALLS_LOST,
+    BACKEND_METRIC_CALLS_OVERDUE,
+    BACKEND_METRIC_CALLS_INVALID,
+    BACKEND_METRIC_CALLS_LATE,
     BACKEND_METRICS_COUNT
 };
 
@@ -62,6 +74,9 @@ struct backend_api {
     backend_pending_t *pending;
     uint64_t started_ms;
     struct backend_rates rates;
+    worker_pool_t *workers;
+    struct backend_worker_call *calls; /* by number */
+    uint64_t last_call;
     struct buffer text;            /* scratch: decoded strings */
     struct buffer tags;            /* scratch: encoded tags */
     struct buffer body;            /* scratch: the answer */
@@ -146,6 +161,13 @@ void backend_batch_take(backend_api_t *self, struct backend_batch *batch, uint32
 bool backend_on_order_frame(backend_api_t *self, const struct wire_frame *frame);
 void backend_end_orders(backend_api_t *self); /* the link is down: nobody will answer */
 void backend_sweep_orders(backend_api_t *self);
+
+/* worker_calls.c */
+void backend_workers_start(backend_api_t *self);
+void backend_workers_stop(backend_api_t *self); /* every call fails */
+void backend_workers_finish(backend_api_t *self);
+void backend_workers_tick(backend_api_t *self, uint64_t now_ms);
+void backend_take_call(backend_api_t *self, struct shard_call *call);
 
 /* backend_events.c */
 void backend_start_subscriptions(backend_api_t *self);

@@ -158,6 +158,10 @@ bool backend_is_key_allowed(const backend_api_t *self, struct span key) {
     return curve_zap_allows(self->sockets.zap, name);
 }
 
+static bool may_stay_worker(void *context, struct span key) {
+    return backend_is_key_allowed(context, key);
+}
+
 static bool may_stay_subscribed(void *context, const struct backend_subscriber *subscriber) {
     return backend_is_key_allowed(context, subscriber->key);
 }
@@ -171,6 +175,7 @@ void backend_judge_subscriptions(backend_api_t *self, uint64_t now_ms) {
     uint64_t refused = curve_zap_refused_total(self->sockets.zap);
     metric_add(self->metrics, BACKEND_METRIC_CURVE_REFUSED, refused - self->curve_refused);
     self->curve_refused = refused;
+    worker_pool_drop_unless(self->workers, may_stay_worker, self);
     if (self->subscriptions != NULL) {
         size_t n = backend_subscriptions_drop_unless(self->subscriptions, may_stay_subscribed, self);
         if (n > 0) {

@@ -219,6 +219,9 @@ void session_request_finish(struct session_request **request_p) {
     struct session_request *request = *request_p;
     *request_p = NULL;
     list_remove(&request->link);
+    if (request->is_call) {
+        request->session->environment->calls--;
+    }
     session_count_done(request->session, request->begun);
     session_command_done(request->session);
     memory_free(request);

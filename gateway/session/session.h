@@ -58,6 +58,7 @@ struct session_environment {
     uint32_t connections;
     uint32_t alive; /* answered their last ping, or were sent none yet */
     uint32_t dead;  /* owe a pong */
+    uint32_t calls; /* questions to workers that are open */
     uint32_t users; /* different user ids, without the anonymous */
 
     /* The sessions' own. */

@@ -96,6 +96,7 @@ struct session_request {
     uint32_t id;
     struct session_begun begun;
     struct epoch since_epoch; /* history */
+    bool is_call;             /* counted in the environment */
 };
 
 /* ---- for the handlers (session.c) ---- */
@@ -262,6 +263,29 @@ void session_handle_pong(session_t *self, const struct client_command *command);
 void session_handle_refresh(session_t *self, const struct client_command *command);
 void session_handle_sub_refresh(session_t *self, const struct client_command *command);
 
+/* ---- questions to workers (session_call.c) ---- */
+
+/* What a worker said. Spans are the answer's. */
+struct session_verdict {
+    enum wire_call_outcome outcome;
+    uint32_t code;            /* of an error or a disconnect */
+    struct span text;         /* its message or reason */
+    struct json_value result; /* RESULT: an object, or absent */
+    struct span payload;      /* RESULT: bytes beside it */
+};
+/* ERROR_NONE: *ret_verdict is it. Else nobody could be asked, or nobody knows what came of it. */
+enum error_code session_read_verdict(const struct broker_answer *answer, struct session_verdict *ret_verdict);
+/* Asks; on_done follows. NULL: too many questions are open, or the name is too long: *ret_error says which. `details`:
+ * more JSON members, each with a comma before it, or empty. */
+struct session_request *
+session_ask_worker(session_t *self, uint32_t id, const struct broker_question *question, struct span details,
+                   void (*on_done)(struct broker_request *request, const struct broker_answer *answer),
+                   enum error_code *ret_error);
+/* An error or a disconnect of a worker's; false: it is a result. */
+bool session_take_refusal(session_t *self, uint32_t id, const struct session_verdict *verdict);
+/* `name` or "b64" and it of the result, unless there is a payload: as the client's encoding has it. */
+void session_append_verdict_data(const session_t *self, const struct session_verdict *verdict, struct buffer *out);
+
 /* ---- the raw endpoint (session_raw.c); only where session->raw ---- */
 
 void session_raw_connected(session_t *self);
@@ -289,6 +313,7 @@ enum session_metric {
     ERROR_CODES(SESSION_METRIC_ERROR)
 #undef SESSION_METRIC_ERROR
         SESSION_METRIC_RATE_LIMITED,
+    SESSION_METRIC_CALLS,
     SESSION_METRIC_DEFERRED,
     SESSION_METRIC_SUBSCRIPTIONS_LOST,
     SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,

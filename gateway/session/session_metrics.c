@@ -56,6 +56,8 @@ const struct metric_description session_metric_table[] = {
                               NULL},
     [SESSION_METRIC_RATE_LIMITED] = {"callboard_client_rate_limited_total",
                                      "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
+    [SESSION_METRIC_CALLS] = {"callboard_client_calls_open",
+                              "Questions to workers that are open, at most client.calls a thread.", METRIC_GAUGE, NULL},
     [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
                                  "Messages kept because an earlier command was not done.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_SUBSCRIPTIONS_LOST] = {"callboard_client_subscriptions_ended_total",
@@ -92,6 +94,7 @@ void session_count_change(const session_t *self, enum session_metric row, int64_
 void session_environment_show(const struct session_environment *self) {
     if (self->metrics != NULL) {
         metric_set(self->metrics, SESSION_METRIC_USERS, self->users);
+        metric_set(self->metrics, SESSION_METRIC_CALLS, self->calls);
         metric_set(self->metrics, SESSION_METRIC_OUTBOX_BYTES, (int64_t) self->outbox_budget.used);
         metric_set(self->metrics, SESSION_METRIC_TAG_FILTERS, (int64_t) tag_filter_set_count(self->tag_filters));
     }

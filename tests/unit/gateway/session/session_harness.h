@@ -215,6 +215,18 @@ void broker_presence_stats(broker_requests_t *self, struct broker_request *reque
     note_call(request, "presence_stats", channel);
 }
 
+void broker_call(broker_requests_t *self, struct broker_request *request, const struct broker_question *question) {
+    (void) self;
+    struct broker_call *call = note_call(request, "call", question->channel);
+    assert_true(question->method.size < sizeof call->key && question->data.size < sizeof call->data);
+    memcpy(call->key, question->method.data, question->method.size);
+    if (question->data.size > 0) {
+        memcpy(call->data, question->data.data, question->data.size);
+    }
+    assert_true(question->details.size < sizeof call->info);
+    memcpy(call->info, question->details.data, question->details.size);
+}
+
 void broker_request_cancel(broker_requests_t *self, struct broker_request *request) {
     (void) self;
     for (unsigned i = 0; i < n_broker_calls; i++) {
@@ -290,6 +302,8 @@ static const struct gateway_config config_of_test = {
     .message_size_max = 65536,
     .channels_max = 128,
     .commands_in_flight = 32,
+    .calls_max = 4096,
+    .call_timeout_ms = 2000,
     .commands_per_second = 100,
     .outbox_bytes = 1 << 20,
     .outbox_frames = 4096,

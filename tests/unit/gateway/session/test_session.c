@@ -231,6 +231,42 @@ static void test_rpc_is_not_available_and_send_closes(void **state) {
     assert_closed(3508, "not available");
 }
 
+static void answer_verdict(struct broker_call *call, enum wire_call_outcome outcome, uint32_t code, const char *text,
+                           const char *payload) {
+    struct buffer bytes = BUFFER_EMPTY;
+    buffer_append_sized(&bytes, span_of_text(text));
+    buffer_append_sized(&bytes, span_of_text(payload));
+    answer(call, &(struct broker_answer){.n = (uint32_t) outcome, .m = code, .bytes = buffer_span(&bytes)});
+    buffer_finish(&bytes);
+}
+
+static void test_rpc_is_a_question_to_workers_and_those_are_bounded(void **state) {
+    (void) state;
+    t.config.rpc = true;
+    t.config.calls_max = 1;
+    connect_user();
+    receive("{\"id\":2,\"rpc\":{\"method\":\"m\",\"data\":{\"a\":1}}}\n{\"id\":3,\"rpc\":{\"method\":\"m\"}}");
+    assert_written("{\"id\":3,\"error\":{\"code\":111,\"message\":\"too many requests\",\"temporary\":true}}\n");
+    assert_int_equal(n_broker_calls, 1);
+    assert_string_equal(last_call()->key, "rpc:m");
+    assert_string_equal(last_call()->data, "{\"a\":1}");
+    assert_string_equal(last_call()->info, "{\"transport\":\"test\",\"protocol\":\"json\",\"encoding\":\"json\"}");
+    answer_verdict(last_call(), WIRE_CALL_RESULT, 0, "{}", "[1,\n2]");
+    assert_written("{\"id\":2,\"rpc\":{\"data\":[1,2]}}\n");
+    receive("{\"id\":4,\"rpc\":{\"method\":\"m\"}}");
+    answer_verdict(last_call(), WIRE_CALL_RESULT, 0, "{\"b64data\":\"/w==\"}", "");
+    assert_written("{\"id\":4,\"rpc\":{\"data\":\"/w==\"}}\n");
+    receive("{\"id\":5,\"rpc\":{\"method\":\"m\"}}");
+    answer_verdict(last_call(), WIRE_CALL_ERROR, 1500, "full", "");
+    assert_written("{\"id\":5,\"error\":{\"code\":1500,\"message\":\"full\"}}\n");
+    receive("{\"id\":6,\"rpc\":{\"method\":\"m\"}}");
+    answer(last_call(), &(struct broker_answer){.error = ERROR_NOT_AVAILABLE});
+    assert_written("{\"id\":6,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
+    receive("{\"id\":7,\"rpc\":{\"method\":\"m\"}}");
+    answer_verdict(last_call(), WIRE_CALL_DISCONNECT, 4500, "bye", "");
+    assert_closed(4500, "bye");
+}
+
 /* ---- pings ---- */
 
 /* Until the ping comes; returns after how long. */
@@ -762,6 +798,7 @@ int main(void) {
         session_test(test_what_was_answered_before_a_mistake_still_goes_out),
         session_test(test_messages_after_the_end_are_ignored),
         session_test(test_rpc_is_not_available_and_send_closes),
+        session_test(test_rpc_is_a_question_to_workers_and_those_are_bounded),
         session_test(test_the_first_ping_comes_in_the_second_half_of_the_interval),
         session_test(test_pings_and_pongs_go_on),
         session_test(test_who_does_not_answer_a_ping_is_gone),

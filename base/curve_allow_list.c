@@ -133,11 +133,26 @@ static bool read_list(const char *directory, bool is_changed, struct allowed_key
     return true;
 }
 
+/* So that later refusals, which know only the key, can be told from strangers'. */
+static void tell_revoked(const struct allowed_keys *old, const struct allowed_keys *list) {
+    for (size_t i = 0; i < old->n; i++) {
+        char key_text[CURVE_KEY_TEXT_LENGTH + 1];
+        bool stays = false;
+        for (size_t j = 0; j < list->n && !stays; j++) {
+            stays = memcmp(old->keys[i].key, list->keys[j].key, CURVE_KEY_SIZE) == 0;
+        }
+        if (!stays && zmq_z85_encode(key_text, old->keys[i].key, CURVE_KEY_SIZE) != NULL) {
+            log_warning("curve_key_revoked", log_text("name", old->keys[i].name), log_text("public_key", key_text));
+        }
+    }
+}
+
 static void replace(curve_allow_list_t *self, struct allowed_keys list) {
     pthread_mutex_lock(&self->mutex);
     struct allowed_keys old = self->current;
     self->current = list;
     pthread_mutex_unlock(&self->mutex);
+    tell_revoked(&old, &list);
     if (old.n != list.n) {
         log_info("curve_keys_read", log_text("directory", self->directory), log_u64("keys", list.n));
     }

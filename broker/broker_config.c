@@ -161,6 +161,8 @@ static const struct config_key keys[] = {
                 "from other machines."),
     KEY("backend.curve_allowed_dir", CONFIG_TEXT, backend_curve_allowed_dir, RANGE(0, 4096),
         .help = "Folder of the public keys (*.pub) of the services that may connect; read again when it changes."),
+    KEY("backend.rights_required", CONFIG_BOOL, backend_rights_required, .default_text = "false",
+        .help = "A key without NAME.rights beside its NAME.pub is for nothing; else it is for everything."),
     KEY("backend.requests", CONFIG_INT, backend_requests_max, RANGE(1, 1000000), .default_text = "65536",
         .help = "Requests without an answer yet, of all services together; one more is answered with error 111."),
     KEY("backend.subscriptions", CONFIG_INT, backend_subscriptions_max, RANGE(0, 1000000), .default_text = "10000",

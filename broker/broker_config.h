@@ -75,6 +75,7 @@ struct broker_config {
     char *backend_pull_endpoint; /* backend.pull_endpoint, tcp://127.0.0.1:7711; "" = off */
     char *backend_curve_key_file;
     char *backend_curve_allowed_dir;
+    bool backend_rights_required;
     int64_t backend_requests_max;      /* backend.requests, in flight a process, 65536: 111 */
     int64_t backend_workers_max;       /* backend.workers, 256: 106 */
     int64_t backend_calls_max;         /* backend.calls, 65536 open: 111 */

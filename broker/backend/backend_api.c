@@ -55,7 +55,7 @@ static void on_sweep(uv_timer_t *timer) {
                   log_text("method", ((const struct backend_method *) waiting->method)->name));
         backend_answer_unknown(self, waiting);
     }
-    backend_judge_subscriptions(self, now_ms);
+    backend_judge_keys(self, now_ms);
     backend_measure(self, now_ms);
     backend_workers_tick(self, now_ms);
     if (self->subscriptions != NULL) {
@@ -80,6 +80,11 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     self->actor = actor;
     if (!backend_sockets_open(&self->sockets, self->options.config, self->options.zmq_context, ret_error, error_size)) {
         return false;
+    }
+    if (self->sockets.zap != NULL) {
+        self->peers = backend_peers_new();
+        self->rights = backend_rights_new(self->options.config->backend_curve_allowed_dir,
+                                          self->options.config->backend_rights_required);
     }
     if (self->sockets.router != NULL) {
         self->router_on_uv = zmq_on_uv_new(actor_loop(actor), self->sockets.router, &router_callbacks, self, 0);
@@ -155,6 +160,8 @@ void backend_api_destroy(backend_api_t **self_p) {
     backend_sockets_close(&self->sockets);
     backend_subscriptions_destroy(&self->subscriptions);
     backend_orders_destroy(&self->orders);
+    backend_peers_destroy(&self->peers);
+    backend_rights_destroy(&self->rights);
     backend_pending_destroy(&self->pending);
     backend_workers_finish(self);
     metric_values_destroy(&self->metrics);

@@ -8,7 +8,9 @@
 #include "broker/backend/backend_link.h"
 #include "broker/backend/backend_methods.h"
 #include "broker/backend/backend_orders.h"
+#include "broker/backend/backend_peers.h"
 #include "broker/backend/backend_request.h"
+#include "broker/backend/backend_rights.h"
 #include "broker/backend/backend_sockets.h"
 #include "broker/backend/backend_subscriptions.h"
 #include "broker/backend/worker_pool.h"
@@ -41,6 +43,7 @@ enum backend_metric {
     BACKEND_METRIC_CALLS_OVERDUE,
     BACKEND_METRIC_CALLS_INVALID,
     BACKEND_METRIC_CALLS_LATE,
+    BACKEND_METRIC_LINKS_CUT,
     BACKEND_METRICS_COUNT
 };
 
@@ -72,6 +75,8 @@ struct backend_api {
     backend_subscriptions_t *subscriptions; /* as well */
     backend_orders_t *orders;               /* as well */
     backend_pending_t *pending;
+    backend_peers_t *peers;   /* NULL without CURVE */
+    backend_rights_t *rights; /* as well */
     uint64_t started_ms;
     struct backend_rates rates;
     worker_pool_t *workers;
@@ -173,6 +178,6 @@ void backend_take_call(backend_api_t *self, struct shard_call *call);
 void backend_start_subscriptions(backend_api_t *self);
 /* Does the key behind a request or a subscription still count? An empty one: without CURVE. */
 bool backend_is_key_allowed(const backend_api_t *self, struct span key);
-void backend_judge_subscriptions(backend_api_t *self, uint64_t now_ms);
+void backend_judge_keys(backend_api_t *self, uint64_t now_ms);
 
 #endif

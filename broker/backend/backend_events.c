@@ -159,15 +159,31 @@ bool backend_is_key_allowed(const backend_api_t *self, struct span key) {
 }
 
 static bool may_stay_worker(void *context, struct span key) {
+    const backend_api_t *self = context;
+    return backend_is_key_allowed(self, key) && backend_rights_method(self->rights, key, SPAN_LITERAL("work"));
+}
+
+static bool may_stay_subscribed(void *context, const struct backend_subscriber *subscriber, struct span channel) {
+    const backend_api_t *self = context;
+    return backend_is_key_allowed(self, subscriber->key) &&
+           backend_rights_method(self->rights, subscriber->key, SPAN_LITERAL("subscribe")) &&
+           backend_rights_channel(self->rights, subscriber->key, channel);
+}
+
+static bool may_stay(void *context, struct span key) {
     return backend_is_key_allowed(context, key);
 }
 
-static bool may_stay_subscribed(void *context, const struct backend_subscriber *subscriber) {
-    return backend_is_key_allowed(context, subscriber->key);
+static void judge_subscriptions(backend_api_t *self) {
+    size_t n = backend_subscriptions_drop_unless(self->subscriptions, may_stay_subscribed, self);
+    if (n > 0) {
+        metric_add(self->metrics, BACKEND_METRIC_NOT_ALLOWED, n);
+        log_warning("backend_key_revoked", log_u64("subscriptions", n));
+    }
 }
 
-/* What libzmq does not ask for again: the keys behind subscriptions. */
-void backend_judge_subscriptions(backend_api_t *self, uint64_t now_ms) {
+/* What libzmq does not ask for again: the keys behind connections and subscriptions. */
+void backend_judge_keys(backend_api_t *self, uint64_t now_ms) {
     if (self->sockets.zap == NULL || now_ms < self->keys_due_ms) {
         return;
     }
@@ -175,12 +191,14 @@ void backend_judge_subscriptions(backend_api_t *self, uint64_t now_ms) {
     uint64_t refused = curve_zap_refused_total(self->sockets.zap);
     metric_add(self->metrics, BACKEND_METRIC_CURVE_REFUSED, refused - self->curve_refused);
     self->curve_refused = refused;
+    backend_rights_refresh(self->rights);
     worker_pool_drop_unless(self->workers, may_stay_worker, self);
     if (self->subscriptions != NULL) {
-        size_t n = backend_subscriptions_drop_unless(self->subscriptions, may_stay_subscribed, self);
-        if (n > 0) {
-            metric_add(self->metrics, BACKEND_METRIC_NOT_ALLOWED, n);
-            log_warning("backend_key_revoked", log_u64("subscriptions", n));
-        }
+        judge_subscriptions(self);
+    }
+    size_t n = backend_peers_cut_unless(self->peers, may_stay, self);
+    if (n > 0) {
+        metric_add(self->metrics, BACKEND_METRIC_LINKS_CUT, n);
+        log_warning("backend_links_cut", log_u64("links", n), log_text("reason", "their key was taken off the list"));
     }
 }

@@ -33,8 +33,27 @@ static bool judge_key(backend_api_t *self, struct span key, struct backend_refus
 
 bool backend_may(backend_api_t *self, const struct backend_call *call, struct span name,
                  struct backend_refusal *ret_refusal) {
-    (void) name;
-    return judge_key(self, call->key, ret_refusal);
+    if (self->rights == NULL || backend_rights_channel(self->rights, call->key, name)) {
+        return true;
+    }
+    metric_count(self->metrics, BACKEND_METRIC_NOT_ALLOWED);
+    backend_refuse(ret_refusal, ERROR_PERMISSION_DENIED,
+                   "the key \"%.*s\" is not for \"%.*s\"; %.*s.rights names its channels", (int) call->key.size,
+                   (const char *) call->key.data, (int) name.size, (const char *) name.data, (int) call->key.size,
+                   (const char *) call->key.data);
+    return false;
+}
+
+static bool judge_method(backend_api_t *self, const struct backend_call *call, struct backend_refusal *ret_refusal) {
+    if (self->rights == NULL || backend_rights_method(self->rights, call->key, span_of_text(call->method->name))) {
+        return true;
+    }
+    metric_count(self->metrics, BACKEND_METRIC_NOT_ALLOWED);
+    backend_refuse(ret_refusal, ERROR_PERMISSION_DENIED,
+                   "the key \"%.*s\" is not for %s; %.*s.rights names its methods", (int) call->key.size,
+                   (const char *) call->key.data, call->method->name, (int) call->key.size,
+                   (const char *) call->key.data);
+    return false;
 }
 
 static bool judge(backend_api_t *self, struct backend_call *call, struct span name, struct span params,
@@ -50,8 +69,8 @@ static bool judge(backend_api_t *self, struct backend_call *call, struct span na
         backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "%s cannot stand in a batch; send it by itself", method->name);
         return false;
     }
-    return judge_key(self, call->key, ret_refusal) && check_payload_frame(method, call, ret_refusal) &&
-           backend_params_scan(params, &call->object, ret_refusal) &&
+    return judge_key(self, call->key, ret_refusal) && judge_method(self, call, ret_refusal) &&
+           check_payload_frame(method, call, ret_refusal) && backend_params_scan(params, &call->object, ret_refusal) &&
            ((method->flags & BACKEND_OWN_PARAMS) != 0 ||
             backend_params_read(call->object, method->allowed, method->required, &self->text, &self->tags,
                                 &call->params, ret_refusal)) &&
@@ -82,6 +101,14 @@ static struct span key_of_message(zmq_msg_t *last_frame) {
     return name == NULL ? SPAN_EMPTY : span_of_text(name);
 }
 
+/* The connection, so that it can be cut. */
+static void note_peer(backend_api_t *self, zmq_msg_t *last_frame, struct span key, struct span routing) {
+    if (self->peers != NULL) {
+        backend_peers_note(self->peers, zmq_msg_get(last_frame, ZMQ_SRCFD), key, routing,
+                           uv_now(actor_loop(self->actor)));
+    }
+}
+
 void backend_on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
     backend_api_t *self = context;
     struct span spans[ZMQ_ON_UV_FRAMES_MAX];
@@ -103,6 +130,7 @@ void backend_on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
         .more = request.more,
         .n_more = request.n_more,
     };
+    note_peer(self, &frames[n_frames - 1], call.key, spans[0]);
     if (is_read) {
         backend_dispatch(self, &call, request.method, request.params);
         return;
@@ -119,6 +147,9 @@ void backend_on_push(void *context, zmq_msg_t *frames, size_t n_frames) {
     struct backend_request request;
     struct backend_refusal refusal = {.code = ERROR_NONE};
     frame_spans(frames, n_frames, spans);
+    if (n_frames > 0) {
+        note_peer(self, &frames[n_frames - 1], key_of_message(&frames[n_frames - 1]), SPAN_EMPTY);
+    }
     if (n_frames > 0 && backend_request_read(spans, n_frames, &request, &refusal)) {
         struct backend_call call = {.key = key_of_message(&frames[n_frames - 1]),
                                     .has_payload = request.has_payload,

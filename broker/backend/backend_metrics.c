@@ -35,10 +35,12 @@ const struct metric_description backend_metric_rows[BACKEND_METRICS_COUNT] = {
         {"callboard_backend_push_dropped_total",
          "Publications that nobody waits for (the PULL endpoint, ack none) and that could not be kept", METRIC_COUNTER,
          "reason=\"busy\""},
-    [BACKEND_METRIC_NOT_ALLOWED] =
-        {"callboard_backend_key_not_allowed_total",
-         "Requests, publications and subscriptions ended because the CURVE key was taken off the list", METRIC_COUNTER,
-         NULL},
+    [BACKEND_METRIC_NOT_ALLOWED] = {"callboard_backend_key_not_allowed_total",
+                                    "Requests, publications and subscriptions refused or ended because the CURVE key "
+                                    "is not for them, or was taken off the list",
+                                    METRIC_COUNTER, NULL},
+    [BACKEND_METRIC_LINKS_CUT] = {"callboard_backend_links_cut_total",
+                                  "Connections cut because the CURVE key was taken off the list", METRIC_COUNTER, NULL},
     [BACKEND_METRIC_CURVE_REFUSED] = {"callboard_curve_zap_refused_total",
                                       "Connections refused because their key is not on the list.", METRIC_COUNTER,
                                       "endpoint=\"backends\""},

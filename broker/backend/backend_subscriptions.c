@@ -343,13 +343,14 @@ void backend_subscriptions_tick(backend_subscriptions_t *self) {
 }
 
 size_t backend_subscriptions_drop_unless(backend_subscriptions_t *self,
-                                         bool (*may)(void *context, const struct backend_subscriber *subscriber),
+                                         bool (*may)(void *context, const struct backend_subscriber *subscriber,
+                                                     struct span channel),
                                          void *context) {
     struct subscription *subscription;
     struct subscription *next;
     size_t n = 0;
     HASH_ITER(by_key, self->by_key, subscription, next) {
-        if (!may(context, &subscription->subscriber)) {
+        if (!may(context, &subscription->subscriber, subscription->channel)) {
             remove_subscription(self, subscription);
             n++;
         }

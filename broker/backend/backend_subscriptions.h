@@ -58,7 +58,8 @@ void backend_subscriptions_on_frame(backend_subscriptions_t *self, const struct 
 void backend_subscriptions_tick(backend_subscriptions_t *self);
 /* Drops those whose subscriber may no longer have them; returns how many. */
 size_t backend_subscriptions_drop_unless(backend_subscriptions_t *self,
-                                         bool (*may)(void *context, const struct backend_subscriber *subscriber),
+                                         bool (*may)(void *context, const struct backend_subscriber *subscriber,
+                                                     struct span channel),
                                          void *context);
 /* An `end` event to everyone: the broker stops. */
 void backend_subscriptions_end(backend_subscriptions_t *self);

@@ -143,7 +143,6 @@ void backend_take_call(backend_api_t *self, struct shard_call *asked) {
     kept->call = (struct worker_call){
         .method = asked->method,
         .deadline_ms = asked->deadline_ms,
-        .may_be_repeated = !is_rpc(asked->method), /* hooks are questions */
     };
     HASH_ADD(hh, self->calls, number, sizeof kept->number, kept);
     enum error_code code = worker_pool_call(self->workers, &kept->call);
@@ -191,23 +190,12 @@ static bool read_names(struct json_value list, const char *name, struct name_rea
     return true;
 }
 
-static bool is_known(struct span name) {
-    static const char *const hooks[] = {"connect", "subscribe", "publish", "refresh", "sub_refresh"};
-    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
-        if (span_equal_text(name, hooks[i])) {
-            return true;
-        }
-    }
-    return is_rpc(name);
-}
-
 static bool judge_names(backend_api_t *self, const struct backend_call *call, const struct name_reader *names,
                         struct backend_refusal *ret_refusal) {
     for (size_t i = 0; i < names->n; i++) {
-        if (!is_known(names->names[i])) {
+        if (!is_rpc(names->names[i])) {
             backend_refuse(ret_refusal, ERROR_BAD_REQUEST,
-                           "params.methods has \"%.*s\"; it must be connect, subscribe, publish, refresh, sub_refresh "
-                           "or begin with rpc:",
+                           "params.methods has \"%.*s\"; a worker is asked for what begins with rpc: and nothing else",
                            (int) names->names[i].size, (const char *) names->names[i].data);
             return false;
         }

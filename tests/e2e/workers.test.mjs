@@ -1,6 +1,6 @@
 /* Workers: services that answer clients' rpc, over real ZeroMQ, asked by the published SDK. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { World, metric, until } from './support.mjs';
 
@@ -38,6 +38,21 @@ async function worker(methods, { repeatable = '', mute = false, at = server } = 
 }
 
 const workers = (at = server) => metric(at, 'callboard_backend_workers');
+
+test('work refuses what no worker is asked for', () => {
+  const { stdout } = spawnSync('/usr/bin/python3', ['-c', `
+import sys, zmq
+socket = zmq.Context().socket(zmq.REQ)
+socket.connect(sys.argv[1])
+for params in (b'{"methods":["subscribe"]}', b'{"methods":["rpc:' + b'x' * 125 + b'"]}', b'{"methods":"rpc:a"}', b'{}', b'{"methods":[],"more":[]}', b'{"methods":["rpc:a",1]}'):
+    socket.send_multipart([b"CB1", b"work", b"1", params])
+    print(b" ".join(socket.recv_multipart()).decode())
+`, `tcp://127.0.0.1:${server.router}`], { encoding: 'utf8', timeout: 20000 });
+  const lines = stdout.trim().split('\n');
+  assert.equal(lines.length, 6);
+  for (const line of lines) assert.match(line, /^CB1 error 1 \{"code":107,/);
+  assert.match(lines[0], /begins with rpc:/);
+});
 
 test('without a worker an rpc fails with a temporary error', async () => {
   await assert.rejects(client.rpc('echo', {}), { code: 100, temporary: true });

@@ -50,9 +50,12 @@ export class Run {
     await Promise.all(publishers.map((publisher) => publisher.done));
     for (const each of readers) each.churn = 0;
     await this.canaries();
-    const final = await this.readHistories();
+    let final = await this.readHistories();
     await this.caughtUp(readers, final);
-    await this.unasked(primaries, from); // it may have come since
+    if (await this.unasked(primaries, from)) { // it has come since: what was read is of before it
+      final = await this.readHistories();
+      await this.caughtUp(readers, final);
+    }
     await Promise.all(readers.map((each) => each.stop()));
     clearInterval(stalls);
     return this.judged(final, readers);
@@ -73,11 +76,12 @@ export class Run {
     const asked = this.events.some((event) => event.type === 'nemesis' && FAULT_KINDS[event.kind].reigns > 0);
     await this.world.settle?.();
     const now = this.world.primaries();
-    if (asked || now.every((node) => before.includes(node))) return;
+    if (asked || now.every((node) => before.includes(node))) return false;
     this.note('a failover that nobody asked for');
     const name = { kind: 'unasked-failover', target: 'redis', id: `${this.number}/unasked` };
     this.events.push({ at: from, type: 'nemesis', edge: 'begin', ...name });
     this.say('nemesis', { edge: 'end', ...name });
+    return true;
   }
 
   judged(final, readers) {

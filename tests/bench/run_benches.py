@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk] [many]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk] [many] [compression]
     tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
 Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
@@ -372,8 +372,16 @@ def bench_disk(build, folder):
             yield "… one after another", 2000 / publish_durably(server, 2000, 1, 1), "", ""
 
 
+def bench_compressed(build, folder):
+    """Subscribers that agreed to permessage-deflate, beside the same ones without."""
+    import bench_compression
+    options = ["--set", "client.compression=true", "--set", "client.compression_min_size=100"]
+    with Appliance(build, folder, *options) as server:
+        yield from bench_compression.bench(server, SECRET)
+
+
 BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis,
-           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk, "many": bench_many}
+           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk, "many": bench_many, "compression": bench_compressed}
 
 
 def shown(value):

@@ -83,6 +83,7 @@ static void deliver(struct hub_member *member, payload_t *framed) {
         viewer->n_out_of_step += viewer->joined.has_history && number != viewer->last_offset + 1;
         viewer->last_offset = number;
     }
+    payload_unref(&framed);
 }
 
 static void on_lost(struct hub_member *member, const struct position *position) {

@@ -212,6 +212,8 @@ void session_exchange_conn_info(session_t *self, struct span conn_info);
 
 /* A connection token. ret_claims is filled on TOKEN_OK: finish it then. */
 enum token_outcome session_verify_token(const session_t *self, struct span token, struct token_claims *ret_claims);
+/* Of the raw endpoint: a connection token, or one of a channel by the keys of such. */
+enum token_outcome session_verify_raw_token(const session_t *self, struct span token, struct token_claims *ret_claims);
 /* What of its token a session must know to be found when that is revoked. */
 void session_remember_token(session_t *self, const struct token_claims *claims);
 enum subscription_token {

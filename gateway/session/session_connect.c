@@ -137,7 +137,8 @@ void session_handle_connect(session_t *self, const struct client_command *comman
         return;
     }
     struct token_claims claims;
-    enum token_outcome outcome = session_verify_token(self, connect->token, &claims);
+    enum token_outcome outcome = self->raw == NULL ? session_verify_token(self, connect->token, &claims)
+                                                   : session_verify_raw_token(self, connect->token, &claims);
     if (outcome == TOKEN_OK) {
         accept_claims(self, command, &claims);
         token_claims_finish(&claims);

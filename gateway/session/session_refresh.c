@@ -39,6 +39,24 @@ enum token_outcome session_verify_token(const session_t *self, struct span token
     return verify(self, self->environment->keys, token, ret_claims);
 }
 
+enum token_outcome session_verify_raw_token(const session_t *self, struct span token, struct token_claims *ret_claims) {
+    const token_keys_t *own_keys = self->environment->subscription_keys;
+    enum token_outcome outcome = session_verify_token(self, token, ret_claims);
+    if (own_keys == NULL || (outcome == TOKEN_OK && !ret_claims->has_channel)) {
+        return outcome;
+    }
+    if (outcome == TOKEN_OK) {
+        token_claims_finish(ret_claims);
+    }
+    enum token_outcome own_outcome = verify(self, own_keys, token, ret_claims);
+    if (own_outcome == TOKEN_OK && !ret_claims->has_channel) {
+        token_claims_finish(ret_claims);
+        return TOKEN_UNKNOWN_KEY;
+    }
+    bool says_more = outcome == TOKEN_EXPIRED || outcome == TOKEN_KEY_AWAITED;
+    return own_outcome != TOKEN_OK && says_more ? outcome : own_outcome;
+}
+
 void session_remember_token(session_t *self, const struct token_claims *claims) {
     self->has_token = true;
     self->issued_at_s = claims->has_issued_at ? claims->issued_at_s : -1;

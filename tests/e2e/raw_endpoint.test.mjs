@@ -242,3 +242,20 @@ test('http.raw_endpoint: off in a gateway unless it is switched on, on in the ap
   const at = ({ port }) => `ws://127.0.0.1:${port}/ws/plain:x?token=${token()}`;
   assert.deepEqual(await Promise.all([plain, on, off, appliance].map((each) => status(at(each)))), ['404', '101', '404', '101']);
 });
+
+test('subscription tokens with keys of their own: each kind by its own key, here as well', async () => {
+  const secret = 'the-secret-of-subscription-tokens-thirty-two';
+  const { port } = await world.appliance({ settings: `${SETTINGS}subscription_token: {any_audience: true, secret: ${secret}}\n` });
+  const at = (jwt) => rawSocket(`ws://127.0.0.1:${port}/ws/closed:x?token=${jwt}`);
+  const granted = await at(makeToken({ sub: 'raw', channel: 'closed:x' }, secret));
+  granted.send('{"type":"ping"}');
+  assert.deepEqual(await texts(granted, 1), ['{"type":"pong"}']);
+  granted.terminate();
+  for (const forged of [makeToken({ sub: 'raw', channel: 'closed:x' }), makeToken({ sub: 'raw' }, secret), makeToken({ sub: 'raw', channel: 'closed:y' }, secret)]) {
+    assert.equal((await (await at(forged)).ended()).code, 3500);
+  }
+  const connection = await rawSocket(`ws://127.0.0.1:${port}/ws/plain:x?token=${makeToken({ sub: 'raw' })}`);
+  connection.send('{"type":"ping"}');
+  assert.deepEqual(await texts(connection, 1), ['{"type":"pong"}']);
+  connection.terminate();
+});

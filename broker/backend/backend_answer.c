@@ -62,6 +62,8 @@ void backend_answer_nothing(backend_api_t *self, const struct backend_answer_to 
 }
 
 void backend_refuse_call(backend_api_t *self, const struct backend_call *call, const struct backend_refusal *refusal) {
+    bool is_pushed = call->to.routing == NULL && call->to.batch == NULL;
+    metric_count(self->metrics, is_pushed ? BACKEND_METRIC_PUSH_BAD : BACKEND_METRIC_BAD_REQUESTS);
     backend_answer_error(self, &call->to, refusal->code, refusal->message);
 }
 
@@ -72,6 +74,14 @@ static const char *explain(const struct shard_reply *reply) {
     }
     if (reply->error == ERROR_INTERNAL) {
         return "not possible at the moment: Redis is away, or the broker stops; nothing was done, try again";
+    }
+    if (reply->error == ERROR_NOT_AVAILABLE) {
+        return reply->kind == SHARD_REQUEST_PRESENCE || reply->kind == SHARD_REQUEST_PRESENCE_STATS
+                   ? "the channel's namespace has no presence; set its presence: true"
+                   : "the channel's namespace has no history; set its history_size and history_ttl";
+    }
+    if (reply->error == ERROR_BAD_REQUEST && reply->kind == SHARD_REQUEST_PUBLISH) {
+        return "params.version needs a channel with history, and no skip_history";
     }
     if (reply->error == ERROR_OUTCOME_UNKNOWN) {
         return "no answer from Redis in time: it may have been done; try again under the same idempotency_key";

@@ -83,7 +83,6 @@ void backend_dispatch(backend_api_t *self, struct backend_call *call, struct spa
         call->method->handle(self, call);
         return;
     }
-    metric_count(self->metrics, BACKEND_METRIC_BAD_REQUESTS);
     backend_refuse_call(self, call, &refusal);
 }
 
@@ -135,9 +134,10 @@ void backend_on_request(void *context, zmq_msg_t *frames, size_t n_frames) {
         backend_dispatch(self, &call, request.method, request.params);
         return;
     }
-    metric_count(self->metrics, BACKEND_METRIC_BAD_REQUESTS);
     if (request.id.data != NULL) {
         backend_refuse_call(self, &call, &refusal);
+    } else {
+        metric_count(self->metrics, BACKEND_METRIC_BAD_REQUESTS);
     }
 }
 

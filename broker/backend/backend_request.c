@@ -11,6 +11,9 @@ void backend_refuse(struct backend_refusal *refusal, enum error_code code, const
     refusal->code = code;
     vsnprintf(refusal->message, sizeof refusal->message, format, values);
     va_end(values);
+    for (char *at = refusal->message; *at != '\0'; at++) { /* it may repeat what the peer sent, cut anywhere */
+        *at = *at < ' ' || *at > '~' ? '?' : *at;
+    }
 }
 
 static bool check_envelope(const struct backend_request *request, struct span version,

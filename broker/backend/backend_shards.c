@@ -148,9 +148,6 @@ void backend_ask_shards(backend_api_t *self, struct backend_call *call) {
     uint32_t n_parts = steps->count_parts == NULL ? 1 : steps->count_parts(self, call, &refusal);
     struct shard_request model = model_of(self, call);
     if (n_parts == 0 || (!steps->answers_each_part && !prepare(self, call, 0, &model, &refusal))) {
-        if (call->to.routing == NULL && call->to.batch == NULL) {
-            metric_count(self->metrics, BACKEND_METRIC_PUSH_BAD);
-        }
         backend_refuse_call(self, call, &refusal);
     } else if (call->params.wants_no_answer || (call->to.routing == NULL && call->to.batch == NULL)) {
         push_parts(self, call, &model, n_parts); /* what is wrong with it was told */

@@ -14,6 +14,7 @@ export class Service {
   constructor(endpoint, keys = []) {
     this.endpoint = endpoint;
     this.#child = spawn('/usr/bin/python3', ['backend_bridge.py', endpoint, ...keys], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdin.on('error', () => {}); /* it may be killed */
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(JSON.parse(line)));
   }
 
@@ -66,7 +67,12 @@ export class Service {
     return body;
   }
 
-  close() {
-    this.#child.kill();
+  /* Reads no more: its pipe, then its socket, fill up. */
+  pause() {
+    this.#child.stdout.pause();
+  }
+
+  close(signal = 'SIGTERM') {
+    this.#child.kill(signal);
   }
 }

@@ -1,5 +1,6 @@
 /* The backend API's reader: the input is cut at 0xFE bytes into frames; params are read whatever the frames say. */
 #include "broker/backend/backend_request.h"
+#include "broker/backend/backend_rights.h"
 
 #include <stdlib.h>
 
@@ -23,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!accepted && refusal.message[0] == '\0') {
         abort();
     }
+    backend_rights_parse(span_of(data, size), NULL, NULL); /* a key's rights, of the same bytes */
     struct buffer text = BUFFER_EMPTY;
     struct buffer tags = BUFFER_EMPTY;
     struct backend_params params = {.limit = 0};

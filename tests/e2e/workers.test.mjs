@@ -67,7 +67,7 @@ test('a worker answers: with its payload, with data, with an error, with a disco
   assert.ok(asked.client.length > 10 && asked.deadline_ms > 0 && asked.deadline_ms <= 1000);
   await assert.rejects(client.rpc('error', {}), { code: 1234, message: 'no such seat' });
   await assert.rejects(client.rpc('invalid', {}), { code: 100 });
-  assert.equal(one.asked.some((line) => line.code === 107), true, 'the worker is told what is wrong with its answer');
+  await until('the worker is told what is wrong with its answer', () => one.asked.some((line) => line.code === 107));
   const other = await world.connected(server);
   const gone = new Promise((resolve) => other.once('disconnected', resolve));
   other.rpc('disconnect', {}).catch(() => {});

@@ -178,7 +178,9 @@ static inline struct broker_call *note_call(struct broker_request *request, cons
     assert_true(n_broker_calls < CALLS_MAX);
     struct broker_call *call = &broker_calls[n_broker_calls++];
     *call = (struct broker_call){.request = request, .what = what};
-    memcpy(call->channel, channel.data, channel.size);
+    if (channel.size > 0) {
+        memcpy(call->channel, channel.data, channel.size);
+    }
     return call;
 }
 

@@ -62,6 +62,8 @@ CHANNELS = [
     ("Memory engine", "bytes", "Without Redis: what channels take. Bound: memory.bytes.", [(total("callboard_memory_bytes", "instance"), "{{instance}}")]),
     ("Memory engine at its bound", "ops", "Idle channels that went; publications that were refused.", [(rate("callboard_memory_evicted_total"), "evicted"), (rate("callboard_memory_refused_total"), "refused")]),
     ("Backend API", "ops", "Requests, pushes and events of services.", [(rate("callboard_backend_requests_total"), "requests"), (rate("callboard_backend_pushes_total"), "pushes"), (rate("callboard_backend_events_total"), "events"), (rate("callboard_backend_bad_requests_total"), "bad requests")]),
+    ("Workers", "short", "Services that answer clients' calls, and calls that they have not answered yet.", [(total("callboard_backend_workers", "instance"), "workers {{instance}}"), (total("callboard_backend_calls_open", "instance"), "open calls {{instance}}")]),
+    ("Calls to workers", "ops", "What came of them: answered is as it should be.", [(rate("callboard_backend_calls_total", "result"), "{{result}}"), (rate("callboard_backend_workers_lost_total"), "workers lost")]),
 ]
 REDIS = [
     ("Shards with Redis", "short", "Command links and pub/sub links of use.", [(total("callboard_redis_connected", "instance"), "commands {{instance}}"), (total("callboard_redis_pubsub_connected", "instance"), "pub/sub {{instance}}")]),

@@ -24,6 +24,14 @@ enum {
 
 /* ---- asking ---- */
 
+/* What does not fit is left out; readers of frames have bounded it. */
+static void copy_text(char *to, size_t size, struct span text) {
+    if (text.size > 0 && text.size < size) {
+        memcpy(to, text.data, text.size);
+        to[text.size] = '\0';
+    }
+}
+
 /* `detail`: the service's own object goes along, on one line, because parts of it are embedded in pushes. */
 static void ask(backend_api_t *self, struct backend_call *call, struct wire_command *frame, bool detail) {
     uint64_t timeout_ms = (uint64_t) self->options.config->publish_timeout_ms;
@@ -33,8 +41,8 @@ static void ask(backend_api_t *self, struct backend_call *call, struct wire_comm
     }
     struct buffer line = BUFFER_EMPTY;
     struct backend_order order = {.ticket = backend_pending_ticket(waiting, 0), .limit = call->params.limit};
-    memcpy(order.key, call->key.data, call->key.size < sizeof order.key ? call->key.size : 0);
-    memcpy(order.behind, call->params.name_cursor.data, call->params.name_cursor.size);
+    copy_text(order.key, sizeof order.key, call->key);
+    copy_text(order.behind, sizeof order.behind, call->params.name_cursor);
     if (detail) {
         json_append_one_line(&line, call->object.text);
         frame->detail = buffer_span(&line);

@@ -63,7 +63,7 @@ static uint64_t mark_of(struct span routing) {
 
 /* Another key or routing id is another connection; one of the same, as of a PULL socket, is seen within LOOK_MS. */
 void backend_peers_note(backend_peers_t *self, int fd, struct span key, struct span routing, uint64_t now_ms) {
-    if (fd < 0 || key.size > CURVE_NAME_MAX || !grow(self, (size_t) fd + 1)) {
+    if (fd < 0 || key.size == 0 || key.size > CURVE_NAME_MAX || !grow(self, (size_t) fd + 1)) {
         return;
     }
     struct peer *peer = &self->peers[fd];

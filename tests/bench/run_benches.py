@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Figures of the appliance; with --against, as ratios of two builds that are run in turns.
 
-    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk] [many] [compression]
+    tests/bench/run_benches.py [--build build-bench] [--rounds 3] [idle] [handshakes] [fanout] [latency] [redis] [safe] [channels] [reopen] [disk] [many] [compression] [backend]
     tests/bench/run_benches.py --build build-bench --against ../other/build-bench --rounds 5 handshakes
 
 Without names all of them, some minutes in all. Server and load are on this machine, on loopback; the load's CPU is not counted, the
@@ -306,6 +306,124 @@ def bench_many(build, folder):
         yield "… publish to deliver p95, 500 channels of 100 at 0.2/s", figures["p95"], "ms", "≤ 50"
 
 
+def counted(server, *metrics):
+    """Sum of these lines of the server's /metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.internal}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(metrics))
+
+
+def cpu_of(process):
+    """Seconds of CPU of all its threads so far."""
+    return sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{process.pid}/task").glob("*/schedstat")) / 1e9
+
+
+def publish_load(build, *arguments):
+    answer = subprocess.run([str(build / "tests/bench/publish_load"), *map(str, arguments)], capture_output=True, text=True)
+    if answer.returncode != 0:
+        sys.exit(f"publish_load failed: {answer.stderr}")
+    return float(answer.stdout)
+
+
+def push_rate(server, count):
+    """Publications a second that the shard took, their share, and µs of CPU for each: until all were taken or counted as dropped."""
+    taken = 'callboard_broker_publishes_total{result="ok"'
+    dropped = "callboard_backend_push_dropped_total"
+    before = counted(server, taken), counted(server, taken, dropped)
+    cpu = cpu_of(server.process)
+    start = time.monotonic()
+    publish_load(server.build, "push", f"tcp://127.0.0.1:{server.pull}", count, 100, "live")
+    while counted(server, taken, dropped) - before[1] < count:
+        if time.monotonic() - start > 120:
+            sys.exit(f"{count - (counted(server, taken, dropped) - before[1]):.0f} of {count} pushes were neither taken nor counted as dropped")
+        time.sleep(0.01)
+    elapsed, cpu = time.monotonic() - start, cpu_of(server.process) - cpu
+    kept = counted(server, taken) - before[0]
+    return kept / elapsed, kept / count * 100, cpu / count * 1e6
+
+
+def ask_rate(server, count, clients):
+    """Answered publications a second, and µs of the server's CPU for each."""
+    cpu = cpu_of(server.process)
+    elapsed = publish_load(server.build, "ask", f"tcp://127.0.0.1:{server.router}", count, 1000, "kept", clients, 64)
+    return count / elapsed, (cpu_of(server.process) - cpu) / count * 1e6
+
+
+def nats_rate(count):
+    """PUBs of 128 bytes to one connection of nats-server, as `nats bench pub` sends them: until the PONG behind the last."""
+    port = free_port()
+    process = subprocess.Popen(["/usr/sbin/nats-server", "-a", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            try:
+                link = socket.create_connection(("127.0.0.1", port))
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            sys.exit("nats-server is not there")
+        with link:
+            link.settimeout(60)
+            chunk = b"".join(b"PUB live.c%d 128\r\n%s\r\n" % (i, b"x" * 128) for i in range(100)) * 10
+            start, cpu = time.monotonic(), cpu_of(process)
+            link.sendall(b'CONNECT {"verbose":false}\r\n')
+            for _ in range(count // 1000):
+                link.sendall(chunk)
+            link.sendall(b"PING\r\n")
+            heard = b""
+            while b"PONG\r\n" not in heard:
+                more = link.recv(65536)
+                if not more or b"-ERR" in more:
+                    sys.exit(f"nats-server refused: {heard + more}")
+                heard += more
+            return count / (time.monotonic() - start), (cpu_of(process) - cpu) / count * 1e6
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def redis_rate(redis, count):
+    """XADD and PUBLISH of 128 bytes in one script, 64 in flight on each of four connections, by redis-benchmark."""
+    script = "redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', 'd', ARGV[1]) return redis.call('PUBLISH', 'topic', ARGV[1])"
+    answer = subprocess.run(["redis-benchmark", "-p", str(redis.port), "-n", str(count), "-c", "4", "-P", "64", "-r", "1000", "--csv",
+                             "eval", script, "1", "s:__rand_int__", "x" * 128], capture_output=True, text=True)
+    if answer.returncode != 0:
+        sys.exit(f"redis-benchmark failed: {answer.stderr}")
+    return float(answer.stdout.splitlines()[-1].split('","')[1])
+
+
+def asked(server, name, count, aim):
+    """Rows of one client and of four; the last one's rate is returned."""
+    ask_rate(server, 20000, 4)
+    rate, _ = ask_rate(server, count, 1)
+    yield f"ROUTER, {name} with history, acks: 1 client, 64 in flight, a second", rate, "", ""
+    rate, cpu = ask_rate(server, 2 * count, 4)
+    yield "… 4 clients", rate, "", aim
+    yield "… CPU for each", cpu, "µs", ""
+    return rate
+
+
+def bench_backend(build, folder):
+    """Publications of services: what one shard takes, beside what one NATS connection and one Redis take in the same round."""
+    with Appliance(build, folder) as server:
+        push_rate(server, 100000)
+        rate, kept, cpu = push_rate(server, 1000000)
+        yield "PUSH, memory, no history: publications a second", rate, "", "≥ 300,000"
+        yield "… of them taken, the others counted as dropped", kept, "%", "100"
+        yield "… CPU for each", cpu, "µs", ""
+        nats, cpu = nats_rate(1000000)
+        yield "… nats-server, PUB over one connection, a second", nats, "", ""
+        yield "… its CPU for each", cpu, "µs", ""
+        yield "… ours by that of nats-server, a second", rate / nats, "", ""
+        yield from asked(server, "memory", 100000, "≥ 100,000")
+    with Redis(folder, "--appendonly", "yes", "--appendfsync", "everysec") as redis:
+        with Appliance(build, folder, "--redis", redis.url) as server:
+            rate = yield from asked(server, "Redis everysec", 50000, "≥ 60,000")
+        plain = redis_rate(redis, 200000)
+        yield "… redis-benchmark, XADD and PUBLISH in a script, the same Redis, a second", plain, "", ""
+        yield "… ours by that of redis-benchmark", rate / plain, "", ""
+
+
 def idle_channels(build, *arguments):
     answer = subprocess.run([str(build / "tests/bench/idle_channels"), "100000", *arguments], capture_output=True, text=True)
     if answer.returncode != 0:
@@ -381,7 +499,8 @@ def bench_compressed(build, folder):
 
 
 BENCHES = {"idle": bench_idle, "handshakes": bench_handshakes, "fanout": bench_fanout, "latency": bench_latency, "redis": bench_redis,
-           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk, "many": bench_many, "compression": bench_compressed}
+           "safe": bench_safe, "channels": bench_channels, "reopen": bench_reopen, "disk": bench_disk, "many": bench_many,
+           "compression": bench_compressed, "backend": bench_backend}
 
 
 def shown(value):

@@ -57,16 +57,32 @@ void session_disconnect_with(session_t *self, uint16_t code, struct span reason)
     self->close_reason = reason.size == 0 ? NULL : memory_strndup(reason.data, reason.size);
 }
 
-/* Takes over a reference. False: over a bound. */
-static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
+static void write_out(session_t *self);
+
+static bool fits(session_t *self, payload_t *framed, uint32_t bytes_max) {
     struct session_environment *environment = self->environment;
-    if (outbox_push(&self->outbox, framed, bytes_max, (uint32_t) environment->config->outbox_frames,
-                    &environment->outbox_budget) == OUTBOX_OVER_LIMIT) {
-        payload_unref(&framed);
-        session_disconnect(self, DISCONNECT_SLOW);
+    return outbox_push(&self->outbox, framed, bytes_max, (uint32_t) environment->config->outbox_frames,
+                       &environment->outbox_budget) != OUTBOX_OVER_LIMIT;
+}
+
+/* What came in this turn, or waits for its flush_interval, was not offered to the socket yet: only what the socket
+ * leaves says that the reader is slow. */
+static bool makes_room(session_t *self) {
+    if (self->backlogged || self->state == SESSION_CONNECTING || outbox_is_empty(&self->outbox)) {
         return false;
     }
-    return true;
+    write_out(self);
+    return self->state != SESSION_CLOSING;
+}
+
+/* Takes over a reference. False: over a bound. */
+static bool push(session_t *self, payload_t *framed, uint32_t bytes_max) {
+    if (fits(self, framed, bytes_max) || (makes_room(self) && fits(self, framed, bytes_max))) {
+        return true;
+    }
+    payload_unref(&framed);
+    session_disconnect(self, DISCONNECT_SLOW);
+    return false;
 }
 
 static void queue(session_t *self, payload_t *framed, uint32_t bytes_max) {

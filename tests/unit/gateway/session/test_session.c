@@ -611,11 +611,42 @@ static void test_an_outbox_over_its_frames_ends_the_session(void **state) {
     connect_user();
     subscribe_plainly("plain:a");
     t.config.outbox_frames = 3;
+    t.transport.answer = TRANSPORT_BACKLOG;
+    deliver("plain:a", "1");
+    flush();
     for (int i = 0; i < 4; i++) {
         deliver("plain:a", "1");
     }
     flush();
     assert_closed(3008, "slow");
+}
+
+static void test_a_burst_above_the_outbox_is_written_to_a_reader_who_takes_it(void **state) {
+    (void) state;
+    connect_user();
+    subscribe_plainly("plain:a");
+    written();
+    t.config.outbox_frames = 3;
+    for (int i = 0; i < 7; i++) {
+        deliver("plain:a", "1");
+    }
+    flush();
+    assert_written("1\n1\n1\n1\n1\n1\n1\n");
+    assert_open();
+}
+
+static void test_a_burst_meets_a_dead_connection_half_way(void **state) {
+    (void) state;
+    connect_user();
+    subscribe_plainly("plain:a");
+    t.config.outbox_frames = 3;
+    t.transport.answer = TRANSPORT_DEAD;
+    for (int i = 0; i < 7; i++) {
+        deliver("plain:a", "1");
+    }
+    assert_non_null(hub_call("plain:a")->member); /* not while the hub walks its members */
+    flush();
+    assert_null(hub_call("plain:a")->member);
 }
 
 static void test_one_reply_may_be_larger_than_the_outbox(void **state) {
@@ -639,6 +670,9 @@ static void test_the_budget_over_all_sessions_counts(void **state) {
     connect_user();
     subscribe_plainly("plain:a");
     quota_init(&t.environment.outbox_budget, 3, NULL);
+    t.transport.answer = TRANSPORT_BACKLOG;
+    deliver("plain:a", "1");
+    flush();
     deliver("plain:a", "1");
     deliver("plain:a", "2");
     flush();
@@ -822,6 +856,8 @@ int main(void) {
         session_test(test_a_write_that_stalls_ends_the_session),
         session_test(test_an_outbox_over_its_bytes_ends_the_session),
         session_test(test_an_outbox_over_its_frames_ends_the_session),
+        session_test(test_a_burst_above_the_outbox_is_written_to_a_reader_who_takes_it),
+        session_test(test_a_burst_meets_a_dead_connection_half_way),
         session_test(test_one_reply_may_be_larger_than_the_outbox),
         session_test(test_the_budget_over_all_sessions_counts),
         session_test(test_a_dead_connection_is_not_closed_again),

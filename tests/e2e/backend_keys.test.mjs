@@ -77,6 +77,7 @@ test("a subscription ends when its channel is taken out of the key's rights", as
     await shop.ok('subscribe', { channel: 'demo:news' });
     await any.ok('publish', { channel: 'demo:news' }, '"seen"');
     await until('it', () => shop.events.length === 1);
+    await until('it is counted', async () => (await metric(server, 'callboard_backend_subscriptions')) === 1);
     entitle('shop', 'methods = *\nchannels = demo:order-*\n');
     await until('it has ended', async () => (await metric(server, 'callboard_backend_subscriptions')) === 0);
     await any.ok('publish', { channel: 'demo:news' }, '"unseen"');

@@ -77,6 +77,7 @@ static void deliver(struct hub_member *member, payload_t *framed) {
     viewer->n_out_of_step += number != viewer->last_offset + 1;
     viewer->last_offset = number;
     viewer->seen_ms = clock_monotonic_ms();
+    payload_unref(&framed); /* one reference is ours */
 }
 
 static void on_lost(struct hub_member *member, const struct position *position) {

@@ -18,6 +18,11 @@ static const struct ctl_command commands[] = {
     {"history-remove", "CHANNEL", "forget the history; positions go on", ctl_history_remove},
     {"presence", "CHANNEL [--limit N [--cursor C]] [--all] [--stats]",
      "print who is there: all at once, a page, page by page to the end, or only how many", ctl_presence},
+    {"channels", "[PATTERN] [--limit N [--cursor C]] [--all]",
+     "print which channels have subscribers, and how many; in PATTERN * stands for anything", ctl_channels},
+    {"connections", "USER", "print the user's connections, wherever they are", ctl_connections},
+    {"disconnect", "[USER] [--client ID] [--code N] [--reason TEXT] [--keep CLIENT]…",
+     "close the connections of a user, or one; --keep names clients that stay", ctl_disconnect},
     {"info", "", "brokers, gateways, connections, engine", ctl_info},
     {"token", "--user USER [--channel CHANNEL] [--ttl 1h] [--config FILE | --secret-file FILE --audience A --issuer I]",
      "make a token that a client connects with", ctl_token},
@@ -30,8 +35,16 @@ static const struct ctl_command commands[] = {
      "[--all] [--json]",
      "examine a running set-up: settings, keys, this machine, Redis, programs; what is wrong, and how to mend it",
      ctl_doctor},
+    {"completion", "", "print what bash needs to complete commands and options: source <(callboardctl completion)",
+     ctl_completion},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+const char ctl_global_options[] = "--endpoint --curve-key --curve-broker-key --timeout -o --version --help";
+
+const struct ctl_command *ctl_commands(size_t *ret_n) {
+    *ret_n = N_COMMANDS;
+    return commands;
+}
 
 int ctl_usage_error(const char *command, const char *format, ...) {
     va_list values;

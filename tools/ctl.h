@@ -21,15 +21,23 @@ struct ctl_command {
     int (*run)(const struct ctl_options *options, int argc, char **argv);
 };
 
+/* All commands, in the order of the help; and the options before them, blanks between. */
+const struct ctl_command *ctl_commands(size_t *ret_n);
+extern const char ctl_global_options[];
+
 int ctl_publish(const struct ctl_options *options, int argc, char **argv);
 int ctl_subscribe(const struct ctl_options *options, int argc, char **argv);
 int ctl_history(const struct ctl_options *options, int argc, char **argv);
 int ctl_history_remove(const struct ctl_options *options, int argc, char **argv);
 int ctl_presence(const struct ctl_options *options, int argc, char **argv);
+int ctl_channels(const struct ctl_options *options, int argc, char **argv);
+int ctl_connections(const struct ctl_options *options, int argc, char **argv);
+int ctl_disconnect(const struct ctl_options *options, int argc, char **argv);
 int ctl_info(const struct ctl_options *options, int argc, char **argv);
 int ctl_token(const struct ctl_options *options, int argc, char **argv);
 int ctl_keygen(const struct ctl_options *options, int argc, char **argv);
 int ctl_bench(const struct ctl_options *options, int argc, char **argv);
+int ctl_completion(const struct ctl_options *options, int argc, char **argv);
 int ctl_doctor(const struct ctl_options *options, int argc, char **argv);
 
 /* "callboardctl COMMAND: message", then how to see the usage; returns CTL_USAGE. */

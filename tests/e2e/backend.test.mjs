@@ -131,6 +131,48 @@ test('callboardctl reads standard input and shows who is there and what runs', a
   assert.deepEqual([info.engine, info.connected], ['memory', true]);
 });
 
+test('callboardctl shows channels and connections, and sends users away', async () => {
+  const clients = await Promise.all([1, 2].map(() => world.connected(server, { user: 'leo' })));
+  for (const [i, client] of clients.entries()) {
+    await subscribed(client, 'demo:sessions-both');
+    await subscribed(client, `demo:sessions-${i}`);
+  }
+  await until('both', () => ctl('channels', 'demo:sessions-*').out === 'demo:sessions-0\t1\ndemo:sessions-1\t1\ndemo:sessions-both\t2');
+  assert.deepEqual(JSON.parse(ctl('-o', 'json', 'channels', 'demo:sessions-b*').out), { channels: { 'demo:sessions-both': { num_clients: 2 } } });
+  const page = ctl('channels', 'demo:sessions-*', '--limit', '2');
+  assert.equal(page.out, 'demo:sessions-0\t1\ndemo:sessions-1\t1');
+  const cursor = page.err.match(/--cursor (\S+)/)[1];
+  assert.equal(ctl('channels', 'demo:sessions-*', '--limit', '2', '--cursor', cursor).out, 'demo:sessions-both\t2');
+  assert.equal(ctl('channels', 'demo:sessions-*', '--limit', '1', '--all').out.split('\n').length, 3);
+  const lines = ctl('connections', 'leo').out.split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map((each) => each.user), ['leo', 'leo']);
+  const away = clients.map((client) => new Promise((done) => { client.on('disconnected', done); client.on('connecting', done); }));
+  assert.equal(ctl('disconnect', 'leo', '--keep', lines[0].client, '--code', '4500', '--reason', 'elsewhere').out, '{"sessions":1}');
+  const { code, reason } = await Promise.race(away);
+  assert.deepEqual([code, reason], [4500, 'elsewhere']);
+  assert.equal(ctl('disconnect', '--client', lines[0].client, '--code', '4501').out, '{"sessions":1}');
+  await Promise.all(away);
+  assert.equal(ctl('connections', 'leo').out, '');
+  for (const [args, hint] of [[['connections'], 'one user'], [['disconnect'], 'a user, or --client ID'], [['channels', '--limit', '0'], 'from 1 to 10000'], [['disconnect', 'leo', '--code', '1000'], 'from 3000 to 4999']]) {
+    const { code: status, err } = ctl(...args);
+    assert.equal(status, 2);
+    assert.ok(err.includes(hint), err);
+  }
+});
+
+test('bash completes commands and options of callboardctl', () => {
+  const completed = (...words) => {
+    const script = `source <("$1" completion); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _callboardctl; echo "${'${COMPREPLY[*]}'}"`;
+    const { code, out, err } = run('bash', ['-c', script, 'bash', path.join(BUILD, 'tools/callboardctl'), 'callboardctl', ...words]);
+    assert.equal(code, 0, err);
+    return out;
+  };
+  assert.equal(completed('hist'), 'history history-remove');
+  assert.equal(completed('--endpoint', 'tcp://127.0.0.1:1', 'presence', '--'), '--limit --cursor --all --stats');
+  assert.equal(completed('--ti'), '--timeout');
+  assert.equal(completed('nonsense', ''), '');
+});
+
 test('a token made by callboardctl opens the door', async () => {
   const { code, out, err } = ctl('token', '--config', server.file, '--user', 'from-ctl', '--ttl', '5m');
   assert.equal(code, 0, err);

@@ -37,6 +37,10 @@ enum channel_name_outcome channel_name_check(struct span name) {
     return CHANNEL_NAME_OK;
 }
 
+bool channel_name_is_own(struct span name) {
+    return span_equal_text(name, REVOCATIONS_CHANNEL);
+}
+
 bool channel_name_is_private(struct span name) {
     return name.size > 0 && name.data[0] == '$';
 }

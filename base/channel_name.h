@@ -12,6 +12,9 @@ enum channel_name_outcome { CHANNEL_NAME_OK, CHANNEL_NAME_EMPTY, CHANNEL_NAME_TO
 
 enum channel_name_outcome channel_name_check(struct span name);
 bool channel_name_is_private(struct span name);
+/* Of the channels that are our own: no client and no service can name one, because channel_name_check refuses it. */
+#define REVOCATIONS_CHANNEL "[revocations]" /* gateway/token/revocation_feed.h */
+bool channel_name_is_own(struct span name);
 /* Empty when the name has no namespace. */
 struct span channel_name_namespace(struct span name);
 bool channel_name_is_user_limited(struct span name);

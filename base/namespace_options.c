@@ -217,7 +217,18 @@ static int compare_name(struct span name, const char *other) {
     return order != 0 ? order : name.size < other_size ? -1 : name.size > other_size;
 }
 
+/* Nobody but gateways publishes and reads there. */
+static const struct namespace_options revocations_options = {
+    .name = (char[]){""},
+    .history_size = REVOCATIONS_HISTORY,
+    .history_ttl_ms = INT64_C(366) * 86400000,
+    .history_meta_ttl_ms = INT64_C(2) * 366 * 86400000,
+};
+
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel) {
+    if (channel_name_is_own(channel)) {
+        return &revocations_options;
+    }
     struct span name = channel_name_namespace(channel);
     size_t low = 0;
     size_t high = self->n;

@@ -63,6 +63,9 @@ typedef struct namespace_set namespace_set_t;
  * config error before this is called (namespace_set_verify). */
 namespace_set_t *namespace_set_new(const struct config_section_list *list);
 void namespace_set_destroy(namespace_set_t **self_p);
+/* Of REVOCATIONS_CHANNEL: more publications than any gateway may hold (token.revocations_max), for as long as any token
+ * may live. */
+enum { REVOCATIONS_HISTORY = 32768 };
 /* The options for a channel; NULL: no such namespace (error 102), or no entry with an empty name for a channel without
  * one. */
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel);

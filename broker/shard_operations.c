@@ -393,7 +393,8 @@ static void inform(struct shard *self, const struct operation_origin *origin) {
 /* What is wrong with the request itself. */
 static enum error_code judge(const struct shard *self, const struct shard_request *request,
                              const struct namespace_options **ret_options) {
-    if (channel_name_check(request->channel) != CHANNEL_NAME_OK || !shard_owns(self, request->channel)) {
+    bool is_good = channel_name_check(request->channel) == CHANNEL_NAME_OK || channel_name_is_own(request->channel);
+    if (!is_good || !shard_owns(self, request->channel)) {
         return ERROR_BAD_REQUEST;
     }
     *ret_options = namespace_set_find(self->options.namespaces, request->channel);

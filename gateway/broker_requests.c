@@ -13,6 +13,7 @@
  * batch is open at its deadline counts as sent: it may still go. */
 #include "gateway/broker_requests.h"
 
+#include "base/channel_name.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -69,6 +70,7 @@ struct broker_requests {
 #define REQUEST_METRICS(X)                                                                                             \
     X(PUBLISH, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"publish\"")         \
     X(HISTORY, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history\"")         \
+    X(REVOCATIONS, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"revocations\"") \
     X(HISTORY_REMOVE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"history_remove\"") \
     X(PRESENCE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"presence\"")       \
     X(COMMAND, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"command\"")         \
@@ -341,7 +343,7 @@ void broker_publish(broker_requests_t *self, struct broker_request *request,
 
 void broker_history(broker_requests_t *self, struct broker_request *request, struct span channel, bool has_since,
                     const struct position *since, uint32_t limit, bool reverse) {
-    begin(self, request, WIRE_HISTORY, METRIC_HISTORY);
+    begin(self, request, WIRE_HISTORY, channel_name_is_own(channel) ? METRIC_REVOCATIONS : METRIC_HISTORY);
     struct wire_history frame = {.request = request->id, .limit = limit, .channel = channel};
     frame.flags = (uint8_t) ((has_since ? WIRE_HISTORY_SINCE : 0) | (reverse ? WIRE_HISTORY_REVERSE : 0));
     if (has_since) {

@@ -293,6 +293,11 @@ static void on_key_awaited(void *token_context) {
     token_keeper_want_keys(self->tokens);
 }
 
+static void on_revocations(void *token_context, struct span lines) {
+    gateway_t *self = token_context;
+    token_keeper_tell_revocations(self->tokens, lines);
+}
+
 static bool open_tokens(gateway_t *self, char *ret_error, size_t error_size) {
     const struct token_keeper_options options = {
         .config = &self->config,
@@ -311,6 +316,7 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
         .settings = worker_settings(self, &self->config),
         .trust = trust,
         .on_key_awaited = on_key_awaited,
+        .on_revocations = on_revocations,
         .token_context = self,
         .port = (int) self->config.http_port,
         .sockets_max = sockets_max(),

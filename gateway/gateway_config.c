@@ -152,6 +152,9 @@ static const struct config_key keys[] = {
     KEY("token.revocation_bytes", CONFIG_BYTES, revocation_bytes, RELOADABLE, RANGE(1 * KIB, 1 * GIB),
         .default_text = "16MiB",
         .help = "Size of that file; a larger one is refused, and the last good list stays in use."),
+    KEY("token.revocations_max", CONFIG_INT, revocations_max, RELOADABLE, RANGE(0, 30000), .default_text = "10000",
+        .help = "Users and single tokens that the HTTP API may have revoked at a time (revoke_token, "
+                "invalidate_user_tokens); one more is refused with error 106. 0: none, and brokers are not asked."),
     KEY("subscription_token.algorithm", CONFIG_CHOICE, subscription_token.algorithm, RELOADABLE,
         .choices = token_algorithm_choices,
         .help = "The one algorithm of subscription_token.secret or subscription_token.public_key_file."),

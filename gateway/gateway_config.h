@@ -55,6 +55,7 @@ struct gateway_config {
     struct token_settings subscription_token; /* without keys: `token` serves these tokens too */
     char *revocation_file;                    /* token.revocation_file; empty: none */
     int64_t revocation_bytes;                 /* token.revocation_bytes, 16MiB: a larger file is refused */
+    int64_t revocations_max;                  /* token.revocations_max, 10000: error 106 */
     bool personal_channel;                    /* client.subscribe_to_personal_channel */
     char *personal_channel_namespace;         /* client.personal_channel_namespace; empty: none */
     bool allow_anonymous;                     /* client.allow_anonymous_connect_without_token */

@@ -19,6 +19,7 @@
 #include "gateway/http_api/http_api.h"
 #include "gateway/hub.h"
 #include "gateway/memory_guard.h"
+#include "gateway/revocation_feed.h"
 #include "gateway/transport/listener.h"
 #include "gateway/transport/websocket_frame.h"
 
@@ -78,7 +79,8 @@ struct worker {
     struct session_environment sessions;
     struct websocket_service websockets;
     http_streams_t *streams;
-    http_api_t *http_api; /* of the first worker, where it has keys */
+    revocation_feed_t *revocations; /* of the first worker */
+    http_api_t *http_api;           /* of the first worker, where it has keys */
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;
@@ -255,6 +257,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     trusted_proxies_init(&self->websockets.proxies, &settings->config->trusted_proxies);
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
+    revocation_feed_configure(self->revocations, settings->config);
     http_api_configure(self->http_api, settings->config, settings->namespaces);
 }
 
@@ -495,6 +498,20 @@ static void read_http_api_figures(void *context, struct http_api_figures *ret_fi
     };
 }
 
+static void start_revocations(worker_t *self) {
+    const struct revocation_feed_options options = {
+        .config = self->options.settings.config,
+        .brokers = self->brokers,
+        .wheel = self->wheel,
+        .metrics = self->options.metrics,
+        .context = self->options.token_context,
+        .on_change = self->options.on_revocations,
+    };
+    if (self->options.index == 0) {
+        self->revocations = revocation_feed_new(&options);
+    }
+}
+
 /* One worker serves it for all: it reaches every broker, and so everybody. */
 static bool start_http_api(worker_t *self, char *ret_error, size_t error_size) {
     const struct worker_settings *settings = &self->options.settings;
@@ -507,6 +524,7 @@ static bool start_http_api(worker_t *self, char *ret_error, size_t error_size) {
         .config = settings->config,
         .namespaces = settings->namespaces,
         .brokers = self->brokers,
+        .revocations = self->revocations,
         .wheel = self->wheel,
         .metrics = self->options.metrics,
         .refuses_publications = &self->sessions.refuses_publications,
@@ -542,6 +560,7 @@ static void on_brokers_closed(void *context) {
 
 static void on_websockets_closed(void *context) {
     worker_t *self = context;
+    revocation_feed_destroy(&self->revocations);
     http_streams_destroy(&self->streams);
     hub_destroy(&self->hub);
     if (self->brokers == NULL) {
@@ -575,6 +594,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     }
     start_sessions(self);
     start_streams(self);
+    start_revocations(self);
     if (!start_websockets(self, ret_error, error_size) || !start_http_api(self, ret_error, error_size) ||
         !start_listener(self, ret_error, error_size)) {
         on_stop(self);

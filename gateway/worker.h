@@ -29,6 +29,8 @@ struct worker_options {
     struct worker_settings settings;
     token_trust_t *trust;                        /* the first one; the worker takes a reference */
     void (*on_key_awaited)(void *token_context); /* on its thread: a token names a kid that no key has */
+    /* On its thread: all that services have revoked, as lines; of worker 0 only. */
+    void (*on_revocations)(void *token_context, struct span lines);
     void *token_context;
     uint32_t index;
     int port;             /* 0: a free one, see worker_port */

@@ -337,6 +337,7 @@ http_api_t *http_api_new(const struct http_api_options *options, char *ret_error
         .brokers = options->brokers,
         .wheel = options->wheel,
         .metrics = self->metrics,
+        .revocations = options->revocations,
         .refuses_publications = options->refuses_publications,
         .read_figures = options->read_figures,
         .context = options->context,

@@ -15,6 +15,7 @@ struct http_api_options {
     const struct gateway_config *config; /* with at least one key */
     const namespace_set_t *namespaces;
     broker_requests_t *brokers;
+    revocation_feed_t *revocations;
     timer_wheel_t *wheel;
     metrics_t *metrics;
     const bool *refuses_publications; /* lives as long; memory is short: error 111 */

@@ -12,6 +12,7 @@
 #include "gateway/broker_requests.h"
 #include "gateway/gateway_config.h"
 #include "gateway/http_api/http_api_keys.h"
+#include "gateway/revocation_feed.h"
 
 typedef struct http_api_call http_api_call_t;
 
@@ -30,6 +31,7 @@ struct http_api_service {
     const struct gateway_config *config;
     const namespace_set_t *namespaces;
     broker_requests_t *brokers;
+    revocation_feed_t *revocations;
     timer_wheel_t *wheel;
     metric_values_t *metrics;         /* of http_api_metric_table */
     const bool *refuses_publications; /* memory is short: error 111 */
@@ -56,7 +58,8 @@ void http_api_call_destroy(http_api_call_t **self_p);
 #define HTTP_API_METHODS(X)                                                                       \
     X(PUBLISH, "publish") X(BROADCAST, "broadcast") X(SUBSCRIBE, "subscribe") X(UNSUBSCRIBE, "unsubscribe") \
     X(DISCONNECT, "disconnect") X(REFRESH, "refresh") X(PRESENCE, "presence") X(PRESENCE_STATS, "presence_stats") \
-    X(HISTORY, "history") X(HISTORY_REMOVE, "history_remove") X(CHANNELS, "channels") X(INFO, "info") X(BATCH, "batch")
+    X(HISTORY, "history") X(HISTORY_REMOVE, "history_remove") X(CHANNELS, "channels") X(INFO, "info") X(BATCH, "batch")     \
+    X(REVOKE_TOKEN, "revoke_token") X(INVALIDATE_USER_TOKENS, "invalidate_user_tokens")
 /* clang-format on */
 
 enum http_api_metric {

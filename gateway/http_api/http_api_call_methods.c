@@ -303,6 +303,8 @@ enum {
 
 #define PARTIAL "not every gateway has confirmed in time, and some may have done it; to repeat it is harmless"
 
+#define UNKNOWN_REVOCATION "no broker has answered in time whether it is kept; to repeat it is harmless"
+
 static const struct http_api_method methods[] = {
     {"publish", HTTP_API_METRIC_COMMANDS_PUBLISH, HTTP_API_CHANNEL | PUBLISH, start_publish, append_published, false,
      NULL},
@@ -324,6 +326,10 @@ static const struct http_api_method methods[] = {
     {"channels", HTTP_API_METRIC_COMMANDS_CHANNELS, HTTP_API_PATTERN, http_api_start_channels, http_api_append_channels,
      false, NULL},
     {"info", HTTP_API_METRIC_COMMANDS_INFO, 0, start_info, append_info, false, NULL},
+    {"revoke_token", HTTP_API_METRIC_COMMANDS_REVOKE_TOKEN, HTTP_API_TOKEN, http_api_start_revoke_token,
+     http_api_append_revoked, false, UNKNOWN_REVOCATION},
+    {"invalidate_user_tokens", HTTP_API_METRIC_COMMANDS_INVALIDATE_USER_TOKENS, HTTP_API_TOKENS,
+     http_api_start_invalidate_user_tokens, http_api_append_revoked, false, UNKNOWN_REVOCATION},
     {"batch", HTTP_API_METRIC_COMMANDS_BATCH, 0, NULL, NULL, false, NULL}, /* http_api_call.c makes its commands */
 };
 

@@ -1,5 +1,6 @@
 /* What http_api_call.c (the life of a call), http_api_call_methods.c (what each method asks and answers),
- * http_api_call_orders.c (the methods that go to every gateway) and http_api_call_metrics.c share; nobody else includes
+ * http_api_call_orders.c (the methods that go to every gateway), http_api_call_revocations.c (those that lock tokens
+ * out) and http_api_call_metrics.c share; nobody else includes
  * this. */
 #ifndef CALLBOARD_GATEWAY_HTTP_API_CALL_PARTS_H
 #define CALLBOARD_GATEWAY_HTTP_API_CALL_PARTS_H
@@ -81,6 +82,14 @@ bool http_api_start_channels(struct http_api_command *command, const struct http
                              struct http_api_refusal *ret_refusal);
 void http_api_append_channels(const struct http_api_command *command, const struct broker_answer *answer,
                               struct buffer *out);
+
+/* http_api_call_revocations.c */
+bool http_api_start_revoke_token(struct http_api_command *command, const struct http_api_params *params,
+                                 struct http_api_refusal *ret_refusal);
+bool http_api_start_invalidate_user_tokens(struct http_api_command *command, const struct http_api_params *params,
+                                           struct http_api_refusal *ret_refusal);
+void http_api_append_revoked(const struct http_api_command *command, const struct broker_answer *answer,
+                             struct buffer *out);
 
 /* http_api_call_methods.c: the channel's namespace, where the key is for the channel. False: refused. */
 bool http_api_find_namespace(const struct http_api_command *command, struct span channel,

@@ -45,9 +45,10 @@ static const struct config_key keys[] = {
              "is one. More are answered with error 111. 0: no bound."},
 };
 
-static const char *const methods[] = {"publish",  "broadcast", "subscribe",      "unsubscribe", "disconnect",
-                                      "refresh",  "presence",  "presence_stats", "history",     "history_remove",
-                                      "channels", "info",      "batch"};
+static const char *const methods[] = {
+    "publish",  "broadcast", "subscribe",      "unsubscribe",  "disconnect",
+    "refresh",  "presence",  "presence_stats", "history",      "history_remove",
+    "channels", "info",      "batch",          "revoke_token", "invalidate_user_tokens"};
 
 bool http_api_is_method(const char *name) {
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {

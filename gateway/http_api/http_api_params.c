@@ -288,6 +288,30 @@ static bool read_pattern(struct reader *reader, struct json_value value) {
     return true;
 }
 
+static bool read_uid(struct reader *reader, struct json_value value) {
+    return read_text(reader, "uid", value, HTTP_API_USER_MAX, &reader->params->uid);
+}
+
+static bool read_issued_before(struct reader *reader, struct json_value value) {
+    uint64_t at_s = 0;
+    if (!read_number(reader, "issued_before", value, &at_s)) {
+        return false;
+    }
+    reader->params->has_issued_before = true;
+    reader->params->issued_before_s = (int64_t) at_s;
+    return true;
+}
+
+static bool read_no_channel(struct reader *reader, struct json_value value) {
+    struct span text;
+    if (json_plain_string(value, &text) && text.size == 0) {
+        return true;
+    }
+    http_api_refuse(reader->refusal, ERROR_NOT_AVAILABLE,
+                    "channel: all tokens of the user are revoked, or one by revoke_token; not those of a channel");
+    return false;
+}
+
 static const struct {
     const char *name;
     unsigned param;
@@ -321,6 +345,11 @@ static const struct {
     {"override", HTTP_API_GRANT, read_override},
     {"recover_since", HTTP_API_RECOVER, read_recover_since},
     {"pattern", HTTP_API_PATTERN, read_pattern},
+    {"uid", HTTP_API_TOKEN, read_uid},
+    {"user", HTTP_API_TOKENS, read_user},
+    {"issued_before", HTTP_API_TOKENS, read_issued_before},
+    {"channel", HTTP_API_TOKENS, read_no_channel},
+    {"expire_at", HTTP_API_TOKEN | HTTP_API_TOKENS, read_expire_at},
 };
 enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
 
@@ -398,7 +427,11 @@ bool http_api_params_read(struct json_value object, unsigned wanted, struct buff
             return false;
         }
     }
-    if ((wanted & HTTP_API_USER) != 0 && ret_params->user.size == 0) {
+    if ((wanted & HTTP_API_TOKEN) != 0 && ret_params->uid.size == 0) {
+        http_api_refuse(ret_refusal, ERROR_BAD_REQUEST, "uid is missing, or empty: the token's jti");
+        return false;
+    }
+    if ((wanted & (HTTP_API_USER | HTTP_API_TOKENS)) != 0 && ret_params->user.size == 0) {
         http_api_refuse(ret_refusal, ERROR_BAD_REQUEST, "user is missing, or empty: the anonymous are nobody's");
         return false;
     }

@@ -22,6 +22,8 @@ enum http_api_param {
     HTTP_API_GRANT = 1 << 10,      /* info, b64info, data, b64data of a subscription or a connection, override */
     HTTP_API_RECOVER = 1 << 11,    /* recover_since */
     HTTP_API_PATTERN = 1 << 12,    /* pattern */
+    HTTP_API_TOKEN = 1 << 13,      /* uid, a token's jti; expire_at, which may be missing */
+    HTTP_API_TOKENS = 1 << 14,     /* user, whose tokens; issued_before, expire_at, which may be missing */
 };
 
 struct http_api_params {
@@ -48,6 +50,9 @@ struct http_api_params {
     bool is_expired;
     int64_t expire_at_s;
     bool has_info;
+    struct span uid;
+    bool has_issued_before;
+    int64_t issued_before_s;
 };
 
 /* Why not: what, where, how to mend it. */

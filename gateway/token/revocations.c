@@ -13,7 +13,7 @@
 
 struct entry {
     struct span name;
-    int64_t time_s; /* of users: not_before */
+    int64_t time_s; /* of users: not_before; of tokens: 0 */
 };
 
 struct entry_list {
@@ -39,6 +39,13 @@ static const struct span names[NAMES] = {
 };
 
 /* ---- life ---- */
+
+static revocations_t *new_list(size_t bytes) {
+    revocations_t *self = memory_alloc_zero(sizeof *self);
+    atomic_init(&self->references, 1);
+    buffer_reserve(&self->names, bytes + 1);
+    return self;
+}
 
 revocations_t *revocations_ref(revocations_t *self) {
     atomic_fetch_add_explicit(&self->references, 1, memory_order_relaxed);
@@ -71,12 +78,12 @@ static void add(struct entry_list *list, struct span name, int64_t time_s) {
     list->items[list->n++] = (struct entry){name, time_s};
 }
 
-static bool take_name(revocations_t *self, struct json_value value, struct span *ret_name) {
-    size_t before = self->names.size;
-    if (!json_decode_string(value, &self->names) || self->names.size == before) {
+static bool take_name(struct buffer *decoded, struct json_value value, struct span *ret_name) {
+    size_t before = decoded->size;
+    if (!json_decode_string(value, decoded) || decoded->size == before) {
         return false;
     }
-    *ret_name = span_of(self->names.data + before, self->names.size - before);
+    *ret_name = span_of(decoded->data + before, decoded->size - before);
     return true;
 }
 
@@ -91,41 +98,56 @@ static size_t count_names(struct json_value object) {
     return n;
 }
 
-/* NULL: it is fine. */
-static const char *read_line(revocations_t *self, struct span line, int64_t now_s) {
+static bool take_time(struct json_value value, int64_t *ret_time_s) {
+    return json_to_i64(value, ret_time_s) && *ret_time_s >= 0;
+}
+
+const char *revocation_read(struct span line, struct buffer *decoded, struct revocation *ret_revocation) {
     struct json_value members[NAMES];
     struct json_value object;
-    struct span name;
-    int64_t time_s = 0;
+    struct revocation read = {.until_s = REVOCATION_WITHOUT_END};
     if (json_scan(line, &JSON_LIMITS_DEFAULT, &object, NULL) != JSON_OK || object.type != JSON_OBJECT) {
         return "it is no JSON object";
     }
     json_members(object, names, NAMES, members);
-    bool is_user = members[NAME_USER].type != JSON_NONE;
+    read.is_user = members[NAME_USER].type != JSON_NONE;
     bool has_until = members[NAME_UNTIL].type != JSON_NONE;
-    if (count_names(object) != (is_user || has_until ? 2U : 1U)) {
-        return "it must have user and not_before, or jti and perhaps until, and nothing else";
+    if (count_names(object) != (read.is_user ? 2U : 1U) + (has_until ? 1U : 0U)) {
+        return "it must have user and not_before, or jti, perhaps until, and nothing else";
     }
-    if (is_user) {
-        if (!json_to_i64(members[NAME_NOT_BEFORE], &time_s) || time_s < 0) {
-            return "not_before must be whole seconds since 1970";
-        }
-        if (!take_name(self, members[NAME_USER], &name)) {
-            return "user must be a text that is not empty";
-        }
-        add(&self->users, name, time_s);
-        return NULL;
+    if (read.is_user && !take_time(members[NAME_NOT_BEFORE], &read.not_before_s)) {
+        return "not_before must be whole seconds since 1970";
     }
-    if (has_until && (!json_to_i64(members[NAME_UNTIL], &time_s) || time_s < 0)) {
+    if (has_until && !take_time(members[NAME_UNTIL], &read.until_s)) {
         return "until must be whole seconds since 1970";
     }
-    if (!take_name(self, members[NAME_JTI], &name)) {
-        return "jti must be a text that is not empty";
+    if (!take_name(decoded, members[read.is_user ? NAME_USER : NAME_JTI], &read.name)) {
+        return read.is_user ? "user must be a text that is not empty" : "jti must be a text that is not empty";
     }
-    if (!has_until || time_s > now_s) {
-        add(&self->tokens, name, time_s);
-    }
+    *ret_revocation = read;
     return NULL;
+}
+
+void revocation_append(struct buffer *out, const struct revocation *revocation) {
+    buffer_append_text(out, revocation->is_user ? "{\"user\":" : "{\"jti\":");
+    buffer_append_json_string(out, revocation->name);
+    if (revocation->is_user) {
+        buffer_append_format(out, ",\"not_before\":%lld", (long long) revocation->not_before_s);
+    }
+    if (revocation->until_s != REVOCATION_WITHOUT_END) {
+        buffer_append_format(out, ",\"until\":%lld", (long long) revocation->until_s);
+    }
+    buffer_append_char(out, '}');
+}
+
+/* NULL: it is fine. */
+static const char *read_line(revocations_t *self, struct span line, int64_t now_s) {
+    struct revocation read;
+    const char *reason = revocation_read(line, &self->names, &read);
+    if (reason == NULL && read.until_s > now_s) {
+        add(read.is_user ? &self->users : &self->tokens, read.name, read.not_before_s);
+    }
+    return reason;
 }
 
 static int compare_names(struct span a, struct span b) {
@@ -168,9 +190,7 @@ static struct span cut_line(struct span *rest) {
 }
 
 revocations_t *revocations_read(struct span text, int64_t now_s, char *ret_error, size_t error_size) {
-    revocations_t *self = memory_alloc_zero(sizeof *self);
-    atomic_init(&self->references, 1);
-    buffer_reserve(&self->names, text.size + 1); /* decoded texts are no longer than they stand there */
+    revocations_t *self = new_list(text.size); /* decoded texts are no longer than they stand there */
     struct span rest = text;
     for (size_t number = 1; rest.size > 0; number++) {
         struct span line = cut_line(&rest);
@@ -181,6 +201,36 @@ revocations_t *revocations_read(struct span text, int64_t now_s, char *ret_error
             return NULL;
         }
     }
+    sort(&self->users);
+    sort(&self->tokens);
+    return self;
+}
+
+/* ---- joining ---- */
+
+static void add_all(revocations_t *self, struct entry_list *list, const struct entry_list *others) {
+    for (size_t i = 0; i < others->n; i++) {
+        size_t before = self->names.size;
+        buffer_append_span(&self->names, others->items[i].name);
+        add(list, span_of(self->names.data + before, others->items[i].name.size), others->items[i].time_s);
+    }
+}
+
+static size_t names_size(const revocations_t *self) {
+    return self == NULL ? 0 : self->names.size;
+}
+
+static void add_list(revocations_t *self, const revocations_t *other) {
+    if (other != NULL) {
+        add_all(self, &self->users, &other->users);
+        add_all(self, &self->tokens, &other->tokens);
+    }
+}
+
+revocations_t *revocations_union(const revocations_t *a, const revocations_t *b) {
+    revocations_t *self = new_list(names_size(a) + names_size(b));
+    add_list(self, a);
+    add_list(self, b);
     sort(&self->users);
     sort(&self->tokens);
     return self;

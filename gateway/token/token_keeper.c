@@ -3,7 +3,8 @@
  *
  *   settings ──read on the owner's thread──▶ prepared ──┐
  *   issuer ──jwks──▶ fetched ───────────────────────────┼──▶ token_trust ──on_trust──▶ workers
- *   file ──stat, read──▶ revocations ───────────────────┘
+ *   file ──stat, read──▶ revocations ───────────────────┤
+ *   services ──lines────▶ told ─────────────────────────┘
  *
  * Failure modes: settings whose files do not serve are refused where they are read, nothing changes. A file of
  * revocations that cannot be read, is too large or has a wrong line later on leaves the last good list in use, is
@@ -65,8 +66,11 @@ struct token_keeper {
     struct token_jwk_set fetched[SETS];
     metric_values_t *metrics;
     metric_values_t *jwks_metrics;
-    uv_mutex_t mutex; /* of trust */
+    revocations_t *told; /* by services; NULL: none yet */
+    uv_mutex_t mutex;    /* of trust, and of what services tell */
     token_trust_t *trust;
+    struct buffer telling; /* their lines, until the next tick */
+    bool is_told;
     atomic_bool keys_are_wanted;
     atomic_bool fetches_keys;
     atomic_bool keys_are_missing;
@@ -172,13 +176,15 @@ static void make_trust(token_keeper_t *self) {
         const token_keys_t *configured = self->settings.configured[i];
         keys[i] = configured == NULL ? NULL : token_keyring_with(configured, &self->fetched[i]);
     }
-    token_trust_t *trust = token_trust_new(&keys[0], &keys[1], self->settings.revocations);
+    revocations_t *revocations = revocations_union(self->settings.revocations, self->told);
+    token_trust_t *trust = token_trust_new(&keys[0], &keys[1], revocations);
     uv_mutex_lock(&self->mutex);
     token_trust_t *old = self->trust;
     self->trust = trust;
     uv_mutex_unlock(&self->mutex);
     token_trust_unref(&old);
-    metric_set(self->metrics, METRIC_REVOCATIONS, (int64_t) revocations_count(self->settings.revocations));
+    metric_set(self->metrics, METRIC_REVOCATIONS, (int64_t) revocations_count(revocations));
+    revocations_unref(&revocations);
 }
 
 static void hand_out(token_keeper_t *self) {
@@ -298,8 +304,37 @@ static void watch_revocations(token_keeper_t *self) {
     hand_out(self);
 }
 
+/* They were read line by line before: what is wrong now is a mistake of ours, and changes nothing. */
+static void use_told(token_keeper_t *self, struct span lines) {
+    char error[REASON_SIZE] = "";
+    revocations_t *revocations = revocations_read(lines, clock_wall_ms() / 1000, error, sizeof error);
+    if (revocations == NULL) {
+        log_error("revocations_refused", log_text("reason", error),
+                  log_text("help", "what services told before stays"));
+        return;
+    }
+    revocations_unref(&self->told);
+    self->told = revocations;
+    log_info("revocations_told", log_u64("revocations", revocations_count(revocations)));
+    hand_out(self);
+}
+
+static void take_told(token_keeper_t *self) {
+    uv_mutex_lock(&self->mutex);
+    struct buffer lines = self->telling;
+    bool is_told = self->is_told;
+    self->telling = BUFFER_EMPTY;
+    self->is_told = false;
+    uv_mutex_unlock(&self->mutex);
+    if (is_told) {
+        use_told(self, buffer_span(&lines));
+    }
+    buffer_finish(&lines);
+}
+
 static void on_tick(uv_timer_t *timer) {
     token_keeper_t *self = timer->data;
+    take_told(self);
     ask_issuers(self, clock_monotonic_ms());
     watch_revocations(self);
 }
@@ -437,6 +472,8 @@ void token_keeper_destroy(token_keeper_t **self_p) {
     }
     finish_prepared(&self->settings);
     token_trust_unref(&self->trust);
+    revocations_unref(&self->told);
+    buffer_finish(&self->telling);
     metric_values_destroy(&self->metrics);
     metric_values_destroy(&self->jwks_metrics);
     uv_mutex_destroy(&self->mutex);
@@ -447,6 +484,14 @@ void token_keeper_want_keys(token_keeper_t *self) {
     if (!atomic_load_explicit(&self->keys_are_wanted, memory_order_relaxed)) {
         atomic_store(&self->keys_are_wanted, true);
     }
+}
+
+void token_keeper_tell_revocations(token_keeper_t *self, struct span lines) {
+    uv_mutex_lock(&self->mutex);
+    buffer_clear(&self->telling);
+    buffer_append_span(&self->telling, lines);
+    self->is_told = true;
+    uv_mutex_unlock(&self->mutex);
 }
 
 void token_keeper_read_status(const token_keeper_t *self, struct token_keeper_status *ret_status) {

@@ -1,6 +1,7 @@
 /* Keeps what tokens are judged by up to date: the keys of the settings, those that issuers publish, the file of
- * revocations. A thread of its own, so that neither a slow issuer nor a large file stops a worker. Whatever changes, a
- * new token_trust is handed out whole. Thread: the owner's, but for token_keeper_want_keys and _read_status (any). */
+ * revocations and those that services told. A thread of its own, so that neither a slow issuer nor a large file stops a
+ * worker. Whatever changes, a new token_trust is handed out whole. Thread: the owner's, but for token_keeper_want_keys,
+ * _tell_revocations and _read_status (any). */
 #ifndef CALLBOARD_GATEWAY_TOKEN_KEEPER_H
 #define CALLBOARD_GATEWAY_TOKEN_KEEPER_H
 
@@ -29,13 +30,15 @@ bool token_keeper_start(token_keeper_t *self, char *ret_error, size_t error_size
 /* Other settings: on_trust has been called with what they make when it returns true. False: nothing has changed, and
  * ret_error says why. */
 bool token_keeper_reload(token_keeper_t *self, const struct gateway_config *config, char *ret_error, size_t error_size);
-/* No on_trust any more when it returns; token_keeper_want_keys may still be called. */
+/* No on_trust any more when it returns; token_keeper_want_keys and _tell_revocations may still be called. */
 void token_keeper_stop(token_keeper_t *self);
 /* Stops unless stopped, frees. Accepts NULL. */
 void token_keeper_destroy(token_keeper_t **self_p);
 
 /* A token named a kid that no key has: ask the issuers again, when the gap allows. Cheap. */
 void token_keeper_want_keys(token_keeper_t *self);
+/* What services have revoked, all of it, beside what the file does: with the next tick it counts. */
+void token_keeper_tell_revocations(token_keeper_t *self, struct span lines);
 
 struct token_keeper_status {
     bool fetches_keys;        /* jwks_url is set somewhere */

@@ -78,6 +78,7 @@ REACHED = {
     "client.handshakes_per_source": ("tests/integration/gateway/test_websocket.c", "handshakes_per_source: 1"),
     "client.streams_max": ("tests/e2e/http_streams.test.mjs", "CALLBOARD_CLIENT_STREAMS_MAX: '1'"),
     "client.emulations_max": ("tests/e2e/emulation.test.mjs", "CALLBOARD_CLIENT_EMULATIONS_MAX: '2'"),
+    "token.revocations_max": ("tests/e2e/revocations.test.mjs", "token.revocations_max=4"),
     "token.revocation_bytes": ("tests/e2e/tokens.test.mjs", "token.revocation_bytes=1KiB"),
     "log.rate": ("tests/e2e/security.test.mjs", "log.rate=1"),
 }

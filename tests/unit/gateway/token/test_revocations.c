@@ -115,6 +115,38 @@ static void a_line_that_is_not_understood_refuses_the_file(void **state) {
     }
 }
 
+static void a_user_s_line_may_end_too(void **state) {
+    (void) state;
+    revocations_t *revocations = read_text("{\"user\":\"a\",\"not_before\":100,\"until\":1767225600}\n"
+                                           "{\"user\":\"b\",\"not_before\":100,\"until\":1767225601}\n"
+                                           "{\"jti\":\"t\",\"until\":0}\n");
+    assert_false(revocations_have(revocations, SPAN_LITERAL("a"), true, 50, SPAN_EMPTY));
+    assert_true(revocations_have(revocations, SPAN_LITERAL("b"), true, 50, SPAN_EMPTY));
+    assert_int_equal(revocations_count(revocations), 1);
+    revocations_unref(&revocations);
+}
+
+static void two_lists_revoke_what_either_does(void **state) {
+    (void) state;
+    revocations_t *first = read_text("{\"user\":\"a\",\"not_before\":100}\n{\"jti\":\"one\"}\n");
+    revocations_t *second = read_text("{\"user\":\"a\",\"not_before\":200}\n{\"user\":\"b\",\"not_before\":50}\n");
+    revocations_t *both = revocations_union(first, second);
+    revocations_t *alone = revocations_union(NULL, first);
+    revocations_t *none = revocations_union(NULL, NULL);
+    revocations_unref(&first);
+    revocations_unref(&second);
+    assert_int_equal(revocations_count(both), 3);
+    assert_true(revocations_have(both, SPAN_LITERAL("a"), true, 199, SPAN_EMPTY));
+    assert_true(revocations_have(both, SPAN_LITERAL("b"), true, 49, SPAN_EMPTY));
+    assert_true(revocations_have(both, SPAN_EMPTY, false, 0, SPAN_LITERAL("one")));
+    assert_false(revocations_have(alone, SPAN_LITERAL("a"), true, 199, SPAN_EMPTY));
+    assert_true(revocations_have(alone, SPAN_LITERAL("a"), true, 99, SPAN_LITERAL("two")));
+    assert_int_equal(revocations_count(none), 0);
+    revocations_unref(&both);
+    revocations_unref(&alone);
+    revocations_unref(&none);
+}
+
 static void nothing_is_a_list_too(void **state) {
     (void) state;
     revocations_t *revocations = read_text("");
@@ -129,6 +161,8 @@ int main(void) {
         cmocka_unit_test(tokens_of_a_user_before_a_moment_and_single_ones_are_hit),
         cmocka_unit_test(a_long_list_is_searched_whole),
         cmocka_unit_test(a_line_that_is_not_understood_refuses_the_file),
+        cmocka_unit_test(a_user_s_line_may_end_too),
+        cmocka_unit_test(two_lists_revoke_what_either_does),
         cmocka_unit_test(nothing_is_a_list_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ struct zmq_on_uv {
     bool wants_writable; /* a send said full */
     bool unsure;         /* there may be something that the descriptor will not tell of */
     bool prepared;       /* our prepare of this turn has run: nobody rereads ZMQ_EVENTS before the loop sleeps */
+    bool paused;         /* nothing is received */
     bool closing;
     unsigned open_handles;
     uv_poll_t poll;
@@ -118,7 +119,7 @@ static bool receive_message(zmq_on_uv_t *self) {
 }
 
 static void receive(zmq_on_uv_t *self) {
-    for (unsigned i = 0; i < self->receive_bound && !self->closing; i++) {
+    for (unsigned i = 0; i < self->receive_bound && !self->closing && !self->paused; i++) {
         if (!receive_message(self)) {
             self->unsure = false; /* whatever was sent meanwhile */
             return;
@@ -155,13 +156,21 @@ static void on_prepare(uv_prepare_t *handle) {
         }
     }
     self->prepared = true;
-    int wanted = ZMQ_POLLIN | (self->wants_writable ? ZMQ_POLLOUT : 0);
+    int wanted = (self->paused ? 0 : ZMQ_POLLIN) | (self->wants_writable ? ZMQ_POLLOUT : 0);
     if ((self->unsure || self->wants_writable) && (read_events(self) & wanted) != 0) {
         self->unsure = true;
         uv_idle_start(&self->idle, on_idle);
     } else {
         self->unsure = false;
         uv_idle_stop(&self->idle);
+    }
+}
+
+void zmq_on_uv_pause(zmq_on_uv_t *self, bool paused) {
+    self->paused = paused;
+    if (!paused) { /* what came meanwhile has spent its edge */
+        self->unsure = true;
+        uv_idle_start(&self->idle, on_idle);
     }
 }
 

@@ -36,6 +36,10 @@ zmq_on_uv_t *zmq_on_uv_new(uv_loop_t *loop, void *socket, const struct zmq_on_uv
  * the socket be closed. Nulls the caller's pointer. */
 void zmq_on_uv_close(zmq_on_uv_t **self_p, void (*on_closed)(void *context), void *context);
 
+/* Paused: nothing is received, so that libzmq's marks fill and the senders wait, until the same is called with false.
+ * May be called in on_message: the rest of the turn is left to libzmq. Sending goes on. */
+void zmq_on_uv_pause(zmq_on_uv_t *self, bool paused);
+
 enum zmq_send_result {
     ZMQ_SENT,        /* the frames are taken, each is an empty message now */
     ZMQ_FULL,        /* at the high-water mark or no peer: nothing was sent, the frames stay the caller's */

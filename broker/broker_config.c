@@ -165,6 +165,10 @@ static const struct config_key keys[] = {
         .help = "A key without NAME.rights beside its NAME.pub is for nothing; else it is for everything."),
     KEY("backend.requests", CONFIG_INT, backend_requests_max, RANGE(1, 1000000), .default_text = "65536",
         .help = "Requests without an answer yet, of all services together; one more is answered with error 111."),
+    KEY("backend.push_wait", CONFIG_DURATION, backend_push_wait_ms, RANGE(0, 60 * SECOND), .default_text = "1s",
+        .help =
+            "How long a push waits for a shard whose inbox is full, and backend.pull_endpoint with it; then what is "
+            "pushed to that shard is dropped until it takes one again. 0: is dropped at once."),
     KEY("backend.subscriptions", CONFIG_INT, backend_subscriptions_max, RANGE(0, 1000000), .default_text = "10000",
         .help = "Subscriptions of all services together; one more is answered with error 106."),
     KEY("backend.workers", CONFIG_INT, backend_workers_max, RANGE(0, 10000), .default_text = "256",

@@ -77,6 +77,7 @@ struct broker_config {
     char *backend_curve_allowed_dir;
     bool backend_rights_required;
     int64_t backend_requests_max;      /* backend.requests, in flight a process, 65536: 111 */
+    int64_t backend_push_wait_ms;      /* backend.push_wait, 1 s: then a push to a full shard is dropped */
     int64_t backend_workers_max;       /* backend.workers, 256: 106 */
     int64_t backend_calls_max;         /* backend.calls, 65536 open: 111 */
     int64_t backend_worker_calls_max;  /* backend.worker_calls, 256 open at one worker: 111 when all have it */

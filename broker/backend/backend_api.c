@@ -76,7 +76,6 @@ static void on_flush(void *context) {
 static bool on_start(void *context, actor_t *actor, char *ret_error, size_t error_size) {
     backend_api_t *self = context;
     static const struct zmq_on_uv_callbacks router_callbacks = {.on_message = backend_on_request};
-    static const struct zmq_on_uv_callbacks pull_callbacks = {.on_message = backend_on_push};
     self->actor = actor;
     if (!backend_sockets_open(&self->sockets, self->options.config, self->options.zmq_context, ret_error, error_size)) {
         return false;
@@ -91,7 +90,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
         backend_start_subscriptions(self);
     }
     if (self->sockets.pull != NULL) {
-        self->pull_on_uv = zmq_on_uv_new(actor_loop(actor), self->sockets.pull, &pull_callbacks, self, 0);
+        backend_start_pull(self);
     }
     uv_timer_init(actor_loop(actor), &self->sweep_timer);
     self->sweep_timer.data = self;
@@ -120,6 +119,7 @@ static void on_stop(void *context) {
     if (self->pull_on_uv != NULL) {
         zmq_on_uv_close(&self->pull_on_uv, NULL, NULL);
     }
+    backend_push_wait_close(&self->push_wait);
     uv_close((uv_handle_t *) &self->sweep_timer, NULL);
 }
 

@@ -9,6 +9,7 @@
 #include "broker/backend/backend_methods.h"
 #include "broker/backend/backend_orders.h"
 #include "broker/backend/backend_peers.h"
+#include "broker/backend/backend_push_wait.h"
 #include "broker/backend/backend_request.h"
 #include "broker/backend/backend_rights.h"
 #include "broker/backend/backend_sockets.h"
@@ -31,6 +32,7 @@ enum backend_metric {
     BACKEND_METRIC_PUSHES,
     BACKEND_METRIC_PUSH_BAD,
     BACKEND_METRIC_PUSH_BUSY,
+    BACKEND_METRIC_PUSH_WAITS,
     BACKEND_METRIC_NOT_ALLOWED,
     BACKEND_METRIC_CURVE_REFUSED,
     BACKEND_METRIC_WORKERS,
@@ -67,6 +69,7 @@ struct backend_api {
     struct backend_sockets sockets;
     zmq_on_uv_t *router_on_uv;
     zmq_on_uv_t *pull_on_uv;
+    backend_push_wait_t *push_wait; /* NULL without a PULL */
     char link_id[256];
     uv_timer_t sweep_timer;
     uint64_t keys_due_ms;                   /* when subscriptions' keys are judged again */
@@ -131,6 +134,7 @@ struct backend_waiting *backend_keep(backend_api_t *self, struct backend_call *c
                                      uint64_t deadline_ms);
 /* A message to a shard; takes it. */
 enum error_code backend_post(backend_api_t *self, uint32_t shard, struct shard_request *request);
+void backend_start_pull(backend_api_t *self);
 bool backend_find_namespace(const backend_api_t *self, struct span channel,
                             const struct namespace_options **ret_options, struct backend_refusal *ret_refusal);
 

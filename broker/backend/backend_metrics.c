@@ -35,6 +35,9 @@ const struct metric_description backend_metric_rows[BACKEND_METRICS_COUNT] = {
         {"callboard_backend_push_dropped_total",
          "Publications that nobody waits for (the PULL endpoint, ack none) and that could not be kept", METRIC_COUNTER,
          "reason=\"busy\""},
+    [BACKEND_METRIC_PUSH_WAITS] = {"callboard_backend_push_waits_total",
+                                   "Times the PULL endpoint was not read because the inbox of a shard was full",
+                                   METRIC_COUNTER, NULL},
     [BACKEND_METRIC_NOT_ALLOWED] = {"callboard_backend_key_not_allowed_total",
                                     "Requests, publications and subscriptions refused or ended because the CURVE key "
                                     "is not for them, or was taken off the list",

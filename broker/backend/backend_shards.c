@@ -3,7 +3,8 @@
  *   call ─▶ steps: count_parts, prepare_part ─▶ shard_request, one a part ─▶ shard's inbox ─▶ backend_pending
  *
  * Failure modes. A shard's inbox is full, or backend.requests are kept already: 111 at once, definite. A part of a list
- * that is refused: its error among the answers. Nobody waits (a push): what is not kept is counted. */
+ * that is refused: its error among the answers. Nobody waits (a push): what is not kept is counted; one from PULL waits
+ * for its shard first (backend_push_wait.h). */
 #include "base/channel_name.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -90,28 +91,90 @@ static uint32_t shard_of(const backend_api_t *self, const struct backend_call *c
                                                              self->options.n_partitions, self->options.n_shards);
 }
 
+/* ERROR_NONE, or why it is sent to no shard. A call of one part is prepared already. */
+static enum error_code prepare_listed(backend_api_t *self, const struct backend_call *call, uint32_t part,
+                                      struct shard_request *model) {
+    struct backend_refusal refusal = {.code = ERROR_NONE};
+    bool is_good = !call->method->steps->answers_each_part || prepare(self, call, part, model, &refusal);
+    return is_good ? ERROR_NONE : refusal.code;
+}
+
 /* One part to its shard, or why not. */
 static enum error_code send_part(backend_api_t *self, const struct backend_call *call, uint32_t part,
                                  struct shard_request *model) {
-    struct backend_refusal refusal = {.code = ERROR_NONE};
-    if (call->method->steps->answers_each_part && !prepare(self, call, part, model, &refusal)) {
-        return refusal.code;
+    enum error_code code = prepare_listed(self, call, part, model);
+    return code != ERROR_NONE
+               ? code
+               : backend_post(self, shard_of(self, call, part, model->channel), shard_request_new(model));
+}
+
+/* ---- nobody waits for an answer ---- */
+
+static void count_push(backend_api_t *self, enum error_code code) {
+    bool is_busy = code == ERROR_TOO_MANY_REQUESTS || code == ERROR_INTERNAL;
+    metric_count(self->metrics, code == ERROR_NONE ? BACKEND_METRIC_PUSHES
+                                : is_busy          ? BACKEND_METRIC_PUSH_BUSY
+                                                   : BACKEND_METRIC_PUSH_BAD);
+}
+
+static void on_pause(void *context, bool paused) {
+    backend_api_t *self = context;
+    if (paused) {
+        metric_count(self->metrics, BACKEND_METRIC_PUSH_WAITS);
     }
-    return backend_post(self, shard_of(self, call, part, model->channel), shard_request_new(model));
+    if (self->pull_on_uv != NULL) {
+        zmq_on_uv_pause(self->pull_on_uv, paused);
+    }
+}
+
+static void on_push_end(void *context, bool is_taken) {
+    count_push(context, is_taken ? ERROR_NONE : ERROR_TOO_MANY_REQUESTS);
+}
+
+void backend_start_pull(backend_api_t *self) {
+    static const struct zmq_on_uv_callbacks pull_callbacks = {.on_message = backend_on_push};
+    static const struct backend_push_wait_callbacks wait_callbacks = {.on_pause = on_pause, .on_end = on_push_end};
+    uv_loop_t *loop = actor_loop(self->actor);
+    self->push_wait =
+        backend_push_wait_new(loop, self->options.shards, self->options.n_shards,
+                              (uint64_t) self->options.config->backend_push_wait_ms, &wait_callbacks, self);
+    self->pull_on_uv = zmq_on_uv_new(loop, self->sockets.pull, &pull_callbacks, self, 0);
+}
+
+static void push_part(backend_api_t *self, const struct backend_call *call, uint32_t part,
+                      struct shard_request *model) {
+    enum error_code code = prepare_listed(self, call, part, model);
+    if (code != ERROR_NONE) {
+        count_push(self, code);
+        return;
+    }
+    uint32_t shard = shard_of(self, call, part, model->channel);
+    switch (backend_push_wait_post(self->push_wait, shard, shard_request_new(model))) {
+    case BACKEND_PUSH_TAKEN:
+        count_push(self, ERROR_NONE);
+        break;
+    case BACKEND_PUSH_DROPPED:
+        count_push(self, ERROR_TOO_MANY_REQUESTS);
+        break;
+    case BACKEND_PUSH_WAITS:
+        break;
+    }
+}
+
+/* PULL may be kept waiting; ROUTER may not, others wait there for their answers. */
+static void push_parts(backend_api_t *self, const struct backend_call *call, struct shard_request *model,
+                       uint32_t n_parts) {
+    bool may_wait = call->to.routing == NULL && call->to.batch == NULL;
+    for (uint32_t part = 0; part < n_parts; part++) {
+        if (may_wait) {
+            push_part(self, call, part, model);
+        } else {
+            count_push(self, send_part(self, call, part, model));
+        }
+    }
 }
 
 /* ---- all of them ---- */
-
-static void push_parts(backend_api_t *self, const struct backend_call *call, struct shard_request *model,
-                       uint32_t n_parts) {
-    for (uint32_t part = 0; part < n_parts; part++) {
-        enum error_code code = send_part(self, call, part, model);
-        bool is_busy = code == ERROR_TOO_MANY_REQUESTS || code == ERROR_INTERNAL;
-        metric_count(self->metrics, code == ERROR_NONE ? BACKEND_METRIC_PUSHES
-                                    : is_busy          ? BACKEND_METRIC_PUSH_BUSY
-                                                       : BACKEND_METRIC_PUSH_BAD);
-    }
-}
 
 /* A part that no shard will answer is answered here. */
 static void take_refused_part(backend_api_t *self, uint64_t ticket, enum error_code code) {

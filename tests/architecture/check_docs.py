@@ -50,6 +50,7 @@ REACHED = {
     "redis.compared_channels": ("tests/integration/test_engine_redis.c", "redis_compared_channels = 1"),
     "redis.topic_idle": ("tests/integration/test_engine_redis_bounds.c", "redis_topic_idle_ms = 1000"),
     "backend.requests": ("tests/unit/broker/test_backend_pending.c", "at_the_bound_nothing_is_taken"),
+    "backend.push_wait": ("tests/unit/broker/test_backend_push_wait.c", "after_the_wait_it_is_dropped_and_the_shard_given_up"),
     "backend.subscriptions": ("tests/e2e/backend.test.mjs", "one subscription above backend.subscriptions"),
     "backend.workers": ("tests/unit/broker/test_worker_pool.c", "workers_and_calls_are_bounded"),
     "backend.calls": ("tests/unit/broker/test_worker_pool.c", "workers_and_calls_are_bounded"),

@@ -28,7 +28,10 @@ struct end {
     unsigned dropped;
     unsigned full;
     unsigned writable;
-    bool send_late; /* from a prepare callback that runs after ours */
+    bool send_late;      /* from a prepare callback that runs after ours */
+    uv_timer_t *resumes; /* NULL, or this end pauses behind every 100th message, and this lets it go on */
+    bool paused;
+    unsigned pauses;
 };
 
 struct world {
@@ -111,8 +114,27 @@ static void on_writable(void *context) {
     end->writable++;
 }
 
+static void on_resume(uv_timer_t *timer) {
+    struct end *end = timer->data;
+    if (end->on_uv != NULL) {
+        end->paused = false;
+        zmq_on_uv_pause(end->on_uv, false);
+    }
+}
+
+static void pause_now_and_then(struct end *end) {
+    assert_false(end->paused);
+    if (end->resumes != NULL && end->received % 100 == 0) {
+        end->paused = true;
+        end->pauses++;
+        zmq_on_uv_pause(end->on_uv, true);
+        uv_timer_start(end->resumes, on_resume, 1, 0);
+    }
+}
+
 static void on_message(void *context, zmq_msg_t *frames, size_t n_frames) {
     struct end *end = context;
+    pause_now_and_then(end);
     if (n_frames == 0) {
         end->dropped++;
     } else {
@@ -255,6 +277,37 @@ static void sends_from_a_later_prepare_callback_do_not_stall(void **state) {
     }
 }
 
+static void close_with_the_world(uv_handle_t *handle, void *world) {
+    if (((struct world *) world)->closing && !uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+static void on_turn(uv_prepare_t *turn) {
+    uv_walk(turn->loop, close_with_the_world, turn->data);
+}
+
+static void a_paused_end_receives_nothing_and_misses_nothing(void **state) {
+    (void) state;
+    for (unsigned over_tcp = 0; over_tcp < 2; over_tcp++) {
+        struct world world = {0};
+        uv_timer_t resumes;
+        uv_prepare_t turn;
+        world.ends[0] = (struct end){.to_send = 5000, .size = 100};
+        world.ends[1] = (struct end){.expected = 5000, .size = 100, .resumes = &resumes};
+        open_world(&world, over_tcp != 0, 50, 0);
+        uv_timer_init(&world.loop, &resumes);
+        resumes.data = &world.ends[1];
+        uv_prepare_init(&world.loop, &turn);
+        turn.data = &world;
+        uv_prepare_start(&turn, on_turn);
+        run_world(&world);
+        assert_int_equal(world.ends[1].received, 5000);
+        assert_int_equal(world.ends[1].pauses, 50);
+        assert_true(world.ends[0].full > 0); /* the sender waited */
+    }
+}
+
 /* The send of a callback behind ours eats the edge of a message that came just before it. */
 static void on_prepare_that_eats_the_edge(uv_prepare_t *prepare) {
     struct world *world = prepare->data;
@@ -375,6 +428,7 @@ int main(void) {
         cmocka_unit_test(a_message_of_most_frames_arrives_whole),
         cmocka_unit_test(a_message_of_too_many_frames_is_dropped_and_reported),
         cmocka_unit_test(sending_without_a_peer_says_full_and_keeps_the_frames),
+        cmocka_unit_test(a_paused_end_receives_nothing_and_misses_nothing),
         cmocka_unit_test(a_router_that_must_route_says_unroutable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
-/* The backend API in C: one DEALER to a broker's ROUTER endpoint. For callboardctl, tests, and as an example for users
- * of any language: every call is a handful of ZeroMQ frames (docs/backend-api.md). Blocking, one request at a time.
+/* The client library as callboardctl uses it: spans, and CURVE keys from files. Blocking, one request at a time.
  * Thread: the owner's. */
 #ifndef CALLBOARD_TOOLS_BACKEND_CLIENT_H
 #define CALLBOARD_TOOLS_BACKEND_CLIENT_H
@@ -36,13 +35,11 @@ struct backend_reply {
 };
 
 /* Sends a request and waits for its answer. `payload` may be NULL where the method takes none. Events that come
- * meanwhile are kept for backend_client_next_event, 10,000 at most, the oldest dropped first and counted. */
+ * meanwhile are kept for backend_client_next_event, 10,000 at most, the oldest dropped first. */
 enum backend_outcome backend_client_request(backend_client_t *self, const char *method, struct span params,
                                             const struct span *payload, int timeout_ms,
                                             struct backend_reply *ret_reply);
-/* The next event of any subscription of ours. */
+/* The next event of any subscription of ours; BACKEND_TIMEOUT: none, or a signal came. */
 enum backend_outcome backend_client_next_event(backend_client_t *self, int timeout_ms, struct backend_reply *ret_event);
-/* Events dropped because nobody asked for them. */
-uint64_t backend_client_events_dropped(const backend_client_t *self);
 
 #endif

@@ -20,6 +20,7 @@ struct namespace_set {
 
 static const char *const durabilities[] = {"default", "fast", "safe", NULL};
 static const char *const engine_down_choices[] = {"fail", "memory", NULL};
+static const char *const recovery_modes[] = {"stream", "cache", NULL};
 static const char *const publication_formats[] = {"json", "binary", NULL};
 
 #define FIELD(name) .offset = offsetof(struct namespace_options, name), .flags = CONFIG_RELOADABLE
@@ -64,6 +65,15 @@ static const struct config_key keys[] = {
     SWITCH(allow_positioning, "The same, for those who ask for it. Needs history."),
     SWITCH(force_recovery, "Every subscriber gets what it missed when it comes back. Needs history."),
     SWITCH(allow_recovery, "The same, for those who ask for it. Needs history."),
+    {.path = "force_recovery_mode",
+     .type = CONFIG_CHOICE,
+     FIELD(force_recovery_mode),
+     .choices = recovery_modes,
+     .help = "What recovery brings. stream: everything that was missed. cache: the newest publication alone, for "
+             "channels in which the last message is the state; history_size: 1 is enough. cache needs history."},
+    SWITCH(auto_cache_recover,
+           "Every subscriber begins with the newest publication, also one that did not ask to recover. Needs "
+           "force_recovery_mode: cache."),
     SWITCH(allow_subscribe_for_client, "Known users may subscribe without a subscription token."),
     SWITCH(allow_subscribe_for_anonymous, "So may users without an id; needs allow_subscribe_for_client too."),
     SWITCH(allow_publish_for_client, "Known users may publish."),
@@ -147,6 +157,10 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     need_history(self, self->allow_positioning, "allow_positioning", prefix, errors);
     need_history(self, self->force_recovery, "force_recovery", prefix, errors);
     need_history(self, self->allow_recovery, "allow_recovery", prefix, errors);
+    need_history(self, self->force_recovery_mode == RECOVERY_CACHE, "force_recovery_mode", prefix, errors);
+    if (self->auto_cache_recover && self->force_recovery_mode != RECOVERY_CACHE) {
+        config_error(errors, prefix, "auto_cache_recover", "needs force_recovery_mode: cache; set that too");
+    }
     for (size_t i = 0; i < self->allowed_delta_types.n; i++) {
         if (strcmp(self->allowed_delta_types.texts[i], "fossil") != 0) {
             config_error(errors, prefix, "allowed_delta_types", "knows fossil only; \"%s\" is no type of delta",

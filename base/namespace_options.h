@@ -12,6 +12,7 @@
 enum durability { DURABILITY_DEFAULT, DURABILITY_FAST, DURABILITY_SAFE };
 enum engine_down { ENGINE_DOWN_FAIL, ENGINE_DOWN_MEMORY };
 enum publication_format { PUBLICATION_JSON, PUBLICATION_BINARY };
+enum recovery_mode { RECOVERY_STREAM, RECOVERY_CACHE };
 
 struct namespace_options {
     char *name; /* "" for channels without a namespace */
@@ -25,6 +26,8 @@ struct namespace_options {
     bool allow_positioning;
     bool force_recovery;
     bool allow_recovery;
+    int force_recovery_mode; /* enum recovery_mode */
+    bool auto_cache_recover;
     bool allow_subscribe_for_client;
     bool allow_subscribe_for_anonymous;
     bool allow_publish_for_client;

@@ -226,10 +226,12 @@ void hub_join(hub_t *self, struct span channel_name, const struct namespace_opti
     member->presence = NULL;
     member->has_since = has_since;
     member->since = has_since ? *since : (struct position){.offset = 0};
+    member->wants_latest = member->wants_latest && has_since;
     member->deadline_ms = deadline_ms;
     list_init(&member->waiting);
     list_push_back(&channel->waiting, &member->waiting);
     channel->n_waiting++;
+    channel->n_waiting_for_latest += member->wants_latest;
     metric_change(self->metrics, HUB_METRIC_WAITING, 1);
     if (!timer_entry_is_set(&channel->patience) || deadline_ms < channel->patience.deadline_ms) {
         timer_wheel_set(self->wheel, &channel->patience, deadline_ms);
@@ -243,9 +245,7 @@ void hub_leave(hub_t *self, struct hub_member *member) {
         return;
     }
     if (member->state == HUB_MEMBER_WAITING) {
-        list_remove(&member->waiting);
-        channel->n_waiting--;
-        metric_change(self->metrics, HUB_METRIC_WAITING, -1);
+        hub_stop_waiting(self, member);
     } else {
         hub_presence_drop(channel, member);
         remove_member(channel, member);

@@ -17,8 +17,8 @@
 typedef struct hub hub_t;
 struct hub_channel;
 
-/* A session's place in a channel; embedded in the session's subscription record, which fills what comes first; the rest
- * is the hub's and zero at first. */
+/* A session's place in a channel; embedded in the session's subscription record, which fills what comes first and
+ * wants_latest; the rest is the hub's and zero at first. */
 struct hub_member {
     void *owner; /* the subscription record */
     enum client_encoding encoding;
@@ -33,6 +33,7 @@ struct hub_member {
     uint8_t state;
     bool has_since;
     bool presence_join_leave;
+    bool wants_latest; /* cache mode, with since: the newest publication alone, unless since is where the channel is */
     payload_t *presence; /* NULL: it set none */
     struct list_link waiting;
     struct position since;
@@ -44,7 +45,7 @@ struct hub_joined {
     bool has_history;         /* the channel has positions */
     uint64_t id;              /* of the channel, never used again in this worker's life */
     struct position position; /* of the stream at the moment of joining: every publication delivered later lies above */
-    bool recovered;           /* since was given and publications are exactly since+1…position */
+    bool recovered;           /* since was given and publications are exactly since+1…position; or the newest one */
     uint32_t n_publications;
     struct span publications; /* wire_publication after wire_publication, borrowed for the call */
 };

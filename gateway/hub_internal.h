@@ -102,6 +102,7 @@ struct hub_channel {
     uint8_t delta_base_flags;
     struct list_link waiting;
     uint32_t n_waiting;
+    uint32_t n_waiting_for_latest; /* of these */
     /* which since failed last and which succeeded: the next one is chosen between (hub_waiting.c) */
     uint64_t failed_since;
     /* presence */
@@ -191,6 +192,10 @@ void hub_compact(struct hub_channel *channel);
 bool hub_answer_is_dense(const struct hub_answer *answer);
 /* Admits whom the answer answers (NULL: who needs none). Members may leave or come inside. */
 void hub_admit(struct hub_channel *channel, const struct hub_answer *answer);
+/* A publication was delivered: it is what those wait for who want the latest. Members may leave or come inside. */
+void hub_admit_to_latest(struct hub_channel *channel, const struct wire_publication *publication);
+/* It leaves the waiting, for whatever comes next. */
+void hub_stop_waiting(hub_t *self, struct hub_member *member);
 void hub_fail_waiting(struct hub_channel *channel, enum error_code code);
 /* Those whose deadline has passed. */
 void hub_fail_impatient(struct hub_channel *channel, uint64_t now_ms);

@@ -175,6 +175,7 @@ static void execute(struct hub_channel *channel, unsigned actions, const struct 
     }
     if ((actions & SUBSCRIPTION_DO_DELIVER) != 0) {
         hub_fan_out_publication(channel, occasion->publication);
+        hub_admit_to_latest(channel, occasion->publication);
     }
     if ((actions & SUBSCRIPTION_DO_DELIVER_PAGE) != 0) {
         deliver_page(channel, occasion->answer, w_before);

@@ -5,6 +5,9 @@
  * recovered at s is also the answer of those below s. What is left is asked next: after a refusal the middle of what is
  * left, so that the end of the history is found in a few steps.
  *
+ * Who wants the latest (cache mode) is served by the last publication of any answer, or by the next push, whichever
+ * comes first; where nobody else asks, W-1 is asked for. Where the stream does not hold it: not recovered.
+ *
  * No broker is needed for: no since; since = W; a channel without history. A since of another epoch is "no" for
  * everyone by any answer, but not without one: a link that is half open leaves the hub in an epoch that is over, and
  * who comes from the new one would be sent back. */
@@ -46,13 +49,18 @@ static struct span publications_above(const struct buffer *starts, const struct 
     return span_of(answer->publications.data + start, answer->publications.size - start);
 }
 
+void hub_stop_waiting(hub_t *self, struct hub_member *member) {
+    list_remove(&member->waiting);
+    member->channel->n_waiting--;
+    member->channel->n_waiting_for_latest -= member->wants_latest;
+    metric_change(self->metrics, HUB_METRIC_WAITING, -1);
+}
+
 static void join(struct hub_channel *channel, struct hub_member *member, const struct hub_joined *joined) {
     hub_t *hub = channel->hub;
     member->wants_delta = member->wants_delta && joined->has_history; /* a patch needs the publication before */
     member->base_offset = joined->n_publications > 0 ? joined->position.offset : 0;
-    list_remove(&member->waiting);
-    channel->n_waiting--;
-    metric_change(hub->metrics, HUB_METRIC_WAITING, -1);
+    hub_stop_waiting(hub, member);
     if (member->has_since) {
         hub_count(hub, joined->recovered ? HUB_METRIC_RECOVERED : HUB_METRIC_NOT_RECOVERED);
     }
@@ -80,9 +88,16 @@ static bool admit_now(struct hub_channel *channel, struct hub_member *member, bo
         join_at_w(channel, member, false);
         return true;
     }
-    if (position_equal(&member->since, &subscription->at)) {
+    bool has_nothing_to_get = member->wants_latest && subscription->at.offset == 0;
+    if (position_equal(&member->since, &subscription->at) && !has_nothing_to_get) {
         join_at_w(channel, member, true);
         return true;
+    }
+    if (member->wants_latest) {
+        if (has_answer && has_nothing_to_get) {
+            join_at_w(channel, member, false);
+        }
+        return has_answer && has_nothing_to_get;
     }
     if (has_answer && is_of_another_epoch(&member->since, &subscription->at.epoch)) {
         join_at_w(channel, member, false);
@@ -109,7 +124,32 @@ static enum verdict judge(const struct hub_answer *answer, const struct position
     return shares_fate ? VERDICT_NOT_RECOVERED : VERDICT_NONE;
 }
 
+static void join_with_latest(struct hub_channel *channel, struct hub_member *member, struct span publication) {
+    join(channel, member,
+         &(struct hub_joined){.has_history = true,
+                              .id = channel->id,
+                              .position = channel->subscription.at,
+                              .recovered = true,
+                              .n_publications = 1,
+                              .publications = publication});
+}
+
+/* A refusal of another since says nothing: the channel went on meanwhile. */
+static void admit_latest_by(struct hub_channel *channel, struct hub_member *member, const struct hub_answer *answer) {
+    const struct position *top = &answer->position;
+    if (answer->recovered && answer->n_publications > 0) {
+        join_with_latest(channel, member, publications_above(&channel->hub->slices, answer, top->offset - 1));
+    } else if (answer->has_since && !answer->recovered && answer->since.offset + 1 == top->offset &&
+               epoch_equal(&answer->since.epoch, &top->epoch)) {
+        join_at_w(channel, member, false);
+    }
+}
+
 static void admit_by(struct hub_channel *channel, struct hub_member *member, const struct hub_answer *answer) {
+    if (member->wants_latest) {
+        admit_latest_by(channel, member, answer);
+        return;
+    }
     switch (judge(answer, &member->since)) {
     case VERDICT_NONE:
         return;
@@ -156,10 +196,28 @@ void hub_admit(struct hub_channel *channel, const struct hub_answer *answer) {
     }
 }
 
+void hub_admit_to_latest(struct hub_channel *channel, const struct wire_publication *publication) {
+    if (channel->n_waiting_for_latest == 0 || !channel->subscription.knows || publication->offset == 0) {
+        return;
+    }
+    struct buffer bytes = BUFFER_EMPTY;
+    struct list_link now;
+    list_init(&now);
+    list_splice_back(&now, &channel->waiting);
+    wire_append_publication(&bytes, publication);
+    while (!list_is_empty(&now)) {
+        struct hub_member *member = list_entry(now.next, struct hub_member, waiting);
+        list_remove(&member->waiting);
+        list_push_back(&channel->waiting, &member->waiting);
+        if (member->wants_latest) {
+            join_with_latest(channel, member, buffer_span(&bytes));
+        }
+    }
+    buffer_finish(&bytes);
+}
+
 static void fail_member(struct hub_channel *channel, struct hub_member *member, enum error_code code) {
-    list_remove(&member->waiting);
-    channel->n_waiting--;
-    metric_change(channel->hub->metrics, HUB_METRIC_WAITING, -1);
+    hub_stop_waiting(channel->hub, member);
     hub_count(channel->hub, HUB_METRIC_JOINS_FAILED);
     member->state = HUB_MEMBER_OUT;
     member->channel = NULL;
@@ -190,13 +248,18 @@ void hub_fail_impatient(struct hub_channel *channel, uint64_t now_ms) {
     }
 }
 
+/* Who wants the latest only does not. */
+static bool goes_by_since(const struct hub_member *member) {
+    return member->has_since && !member->wants_latest;
+}
+
 /* The smallest since at or above `floor` among those of the first one's epoch; NULL: there is none. */
 static const struct hub_member *smallest_from(const struct hub_channel *channel, const struct epoch *epoch,
                                               uint64_t floor) {
     const struct hub_member *smallest = NULL;
     list_for_each (link, &channel->waiting) {
         const struct hub_member *member = list_entry(link, struct hub_member, waiting);
-        if (member->has_since && epoch_equal(&member->since.epoch, epoch) && member->since.offset >= floor &&
+        if (goes_by_since(member) && epoch_equal(&member->since.epoch, epoch) && member->since.offset >= floor &&
             (smallest == NULL || member->since.offset < smallest->since.offset)) {
             smallest = member;
         }
@@ -207,17 +270,27 @@ static const struct hub_member *smallest_from(const struct hub_channel *channel,
 static const struct hub_member *first_with_since(const struct hub_channel *channel) {
     list_for_each (link, &channel->waiting) {
         const struct hub_member *member = list_entry(link, struct hub_member, waiting);
-        if (member->has_since) {
+        if (goes_by_since(member)) {
             return member;
         }
     }
     return NULL;
 }
 
+/* Right before the latest, where somebody waits for that. */
+static bool pick_before_latest(const struct hub_channel *channel, struct position *ret_since) {
+    if (channel->n_waiting_for_latest == 0 || !channel->subscription.knows) {
+        return false;
+    }
+    *ret_since = channel->subscription.at;
+    ret_since->offset -= ret_since->offset > 0;
+    return true;
+}
+
 bool hub_pick_since(const struct hub_channel *channel, struct position *ret_since) {
     const struct hub_member *first = first_with_since(channel);
     if (first == NULL) {
-        return false;
+        return pick_before_latest(channel, ret_since);
     }
     const struct hub_member *pick = NULL;
     uint64_t top = channel->subscription.at.offset;

@@ -82,6 +82,7 @@ struct subscription {
     bool positioned : 1;
     bool recoverable : 1;
     bool is_recovering : 1;
+    bool asked_to_recover : 1;  /* else auto_cache_recover */
     bool fails_unrecovered : 1; /* flag 2: error 112 instead of recovered false */
     bool has_presence : 1;
     bool tells_join_leave : 1;

@@ -187,14 +187,15 @@ static void reply_joined(struct subscription *subscription, const struct hub_joi
         .recoverable = subscription->recoverable,
         .positioned = subscription->positioned,
         .recovered = recovered,
-        .was_recovering = subscription->is_recovering,
+        .was_recovering = subscription->is_recovering && subscription->asked_to_recover,
         .data = subscription->data == NULL ? SPAN_EMPTY : payload_span(subscription->data),
     };
     result.delta = subscription->member.wants_delta;
     result.id = subscription->member.is_compacted ? joined->id : 0;
     if (subscription->positioned) {
         result.epoch = joined->position.epoch;
-        result.offset = recovered ? subscription->from_offset : joined->position.offset;
+        bool goes_through_all = recovered && !subscription->member.wants_latest;
+        result.offset = goes_through_all ? subscription->from_offset : joined->position.offset;
     }
     struct buffer passed = BUFFER_EMPTY;
     if (recovered && subscription->member.filter != NULL) {
@@ -341,9 +342,13 @@ struct subscription *session_add_subscription(session_t *self, const struct clie
     subscription->is_joining = true;
     subscription->positioned = features->positioned;
     subscription->recoverable = features->recoverable;
-    subscription->is_recovering = request->recover && features->recoverable;
+    subscription->asked_to_recover = request->recover;
+    /* The raw endpoint asks for everything behind a position, and gets it. */
+    subscription->member.wants_latest = options->force_recovery_mode == RECOVERY_CACHE && self->raw == NULL;
+    bool begins_with_latest = subscription->member.wants_latest && options->auto_cache_recover;
+    subscription->is_recovering = (request->recover || begins_with_latest) && features->recoverable;
     subscription->from_offset = request->offset;
-    subscription->fails_unrecovered = (request->flag & FLAG_FAILS_UNRECOVERED) != 0;
+    subscription->fails_unrecovered = request->recover && (request->flag & FLAG_FAILS_UNRECOVERED) != 0;
     subscription->has_presence = features->has_presence;
     subscription->tells_join_leave = features->tells_join_leave;
     subscription->member.owner = subscription;

@@ -58,6 +58,7 @@ static void everything_is_denied_by_default(void **state) {
     assert_int_equal(options->durability, DURABILITY_DEFAULT);
     assert_int_equal(options->on_engine_down, ENGINE_DOWN_FAIL);
     assert_int_equal(options->publication_data_format, PUBLICATION_JSON);
+    assert_int_equal(options->force_recovery_mode, RECOVERY_STREAM);
     finish(&program);
 }
 
@@ -67,7 +68,8 @@ static void every_option_is_read_into_its_field(void **state) {
     read_good(&program,
               "namespaces:\n"
               "- {name: ab, history_size: 10, history_ttl: 1m, history_meta_ttl: 2m, publication_data_format: "
-              "binary, durability: fast, on_engine_down: memory, allowed_delta_types: [fossil]}\n");
+              "binary, force_recovery_mode: cache, durability: fast, on_engine_down: memory, allowed_delta_types: "
+              "[fossil]}\n");
     assert_true(namespace_allows_delta(program.namespaces.items));
     const struct namespace_options *options = program.namespaces.items;
     assert_true(namespace_has_history(options));
@@ -75,6 +77,7 @@ static void every_option_is_read_into_its_field(void **state) {
     assert_int_equal(options->history_ttl_ms, 60000);
     assert_int_equal(options->history_meta_ttl_ms, 120000);
     assert_int_equal(options->publication_data_format, PUBLICATION_BINARY);
+    assert_int_equal(options->force_recovery_mode, RECOVERY_CACHE);
     assert_int_equal(options->durability, DURABILITY_FAST);
     assert_int_equal(options->on_engine_down, ENGINE_DOWN_MEMORY);
     finish(&program);
@@ -103,7 +106,7 @@ static void every_option_is_read_into_its_field(void **state) {
         finish(&program);
         buffer_finish(&errors);
     }
-    assert_int_equal(n_switches, 22);
+    assert_int_equal(n_switches, 23);
 }
 
 static void options_that_need_others_are_refused_alone(void **state) {
@@ -115,6 +118,8 @@ static void options_that_need_others_are_refused_alone(void **state) {
          "namespaces[0].history_meta_ttl: must be at least twice"},
         {"force_recovery: true", "namespaces[0].force_recovery: needs history"},
         {"allow_recovery: true", "namespaces[0].allow_recovery: needs history"},
+        {"force_recovery_mode: cache", "namespaces[0].force_recovery_mode: needs history"},
+        {"auto_cache_recover: true", "namespaces[0].auto_cache_recover: needs force_recovery_mode: cache"},
         {"force_positioning: true", "namespaces[0].force_positioning: needs history"},
         {"allow_positioning: true", "namespaces[0].allow_positioning: needs history"},
         {"allowed_delta_types: [fossil]", "namespaces[0].allowed_delta_types: needs history"},

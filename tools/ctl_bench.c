@@ -69,10 +69,10 @@ static int judge(const struct bench_options *bench, const struct bench_result *r
     return outcome;
 }
 
-int ctl_bench(const struct ctl_options *options, int argc, char **argv) {
+static int run(const struct ctl_options *options, const struct ctl_arguments *arguments) {
     struct bench_options bench;
-    int outcome = bench_options_read(argc, argv, raise_descriptors(), &bench);
-    if (outcome != CTL_DONE || bench.help) {
+    int outcome = bench_options_read(arguments, raise_descriptors(), &bench);
+    if (outcome != CTL_DONE) {
         bench_options_finish(&bench);
         return outcome;
     }
@@ -92,3 +92,32 @@ int ctl_bench(const struct ctl_options *options, int argc, char **argv) {
     bench_options_finish(&bench);
     return outcome;
 }
+
+static void append_figures(struct buffer *out) {
+    static const char *const units[] = {[BENCH_PERCENT] = "%",     [BENCH_MS] = "ms",     [BENCH_COUNT] = "",
+                                        [BENCH_PER_SECOND] = "/s", [BENCH_SECONDS] = "s", [BENCH_BYTES] = "B"};
+    for (unsigned i = 0; i < BENCH_N_FIGURES; i++) {
+        buffer_append_format(out, "%-17s %-3s %s\n", bench_figure_rows[i].name, units[bench_figure_rows[i].unit],
+                             bench_figure_rows[i].meaning);
+    }
+}
+
+const struct ctl_command ctl_bench_command = {
+    .name = "bench",
+    .summary = "load a gateway with many users: latency, what was lost, CPU and memory of the server",
+    .description =
+        "Users connect and subscribe; then the publishers among them publish for a while, and each delivery is checked "
+        "(once, in order) and timed from the moment it was sent. At the end comes a report on standard output. The "
+        "server and the load share this machine's clock, so both run here, or only the load's own publications are "
+        "timed.\n\n"
+        "A connection that ends unasked comes again after 50 ms or more, with the position of its channels where they "
+        "can be recovered; what it missed for good counts as lost. MQTT is QoS 0.\n\n"
+        "Exit codes: 0 done, 1 an assertion does not hold or the run was interrupted, 2 wrong usage, 3 nobody could "
+        "connect.",
+    .options = bench_options_table,
+    .examples = "callboardctl bench --config callboard.yaml --channel-prefix demo: --users 200 --duration 1s --assert "
+                "lost=0\n",
+    .table = "Figures, in the report and for --assert",
+    .append_table = append_figures,
+    .run = run,
+};

@@ -4,13 +4,13 @@
 #include "tools/bench/bench_protocol.h"
 #include "tools/ctl.h"
 
+#include "base/check.h"
 #include "base/config_reader.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/token.h"
 
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,120 +18,157 @@
 
 enum { USERS_MAX = 50000, CHANNELS_MAX = 1000000, PROCESSES_MAX = 64, SPARE_DESCRIPTORS = 64, SECRET_MAX = 65536 };
 
-/* Numbers and durations go straight into the plan. */
-struct number_option {
-    const char *name;
-    size_t place;
-    uint64_t minimum;
-    uint64_t maximum;
-};
-#define PLACE(member) offsetof(struct bench_plan, member)
-static const struct number_option numbers[] = {
-    {"users", PLACE(users), 1, USERS_MAX},
-    {"processes", PLACE(processes), 1, PROCESSES_MAX},
-    {"sources", PLACE(sources), 0, 250},
-    {"connecting", PLACE(connecting), 1, USERS_MAX},
-    {"channels", PLACE(channels), 0, CHANNELS_MAX},
-    {"subscriptions", PLACE(subscriptions_per_user), 1, 1000},
-    {"publishers", PLACE(publishers), 0, 1000},
-    {"in-flight", PLACE(in_flight), 1, 100000},
-    {"size", PLACE(size), BENCH_SIZE_MIN, BENCH_SIZE_MAX},
-    {"storm", PLACE(missed), 1, 1000},
-};
-static const struct number_option durations[] = {
-    /* in the unit that the plan has, given as ms or µs */
-    {"duration", PLACE(duration_ms), 0, 86400000}, {"drain", PLACE(drain_ms), 0, 3600000},
-    {"settle", PLACE(settle_ms), 0, 3600000},      {"connect-timeout", PLACE(connect_ms), 1, 3600000},
-    {"pause", PLACE(pause_us), 0, 60000000},
-};
-enum { N_NUMBERS = sizeof numbers / sizeof numbers[0], N_DURATIONS = sizeof durations / sizeof durations[0] };
-
-/* The others, in the order of the switch. */
+/* In the order of the table. */
 enum {
     URL,
     RAW,
     NCHAN,
-    STORM_TO,
-    RATE,
-    CHURN,
-    PREFIX,
+    USERS,
+    CONNECTING,
+    CONNECT_TIMEOUT,
+    SETTLE,
+    SOURCES,
+    PROCESSES,
     CONFIG,
     SECRET_FILE,
     AUDIENCE,
     ISSUER,
     TOKEN,
+    CHURN,
+    CHANNELS,
+    CHANNEL_PREFIX,
+    SUBSCRIPTIONS,
+    PUBLISHERS,
+    RATE,
+    IN_FLIGHT,
+    PAUSE,
+    SIZE,
+    STORM,
+    STORM_TO,
+    DURATION,
+    DRAIN,
     PID,
     REDIS,
-    ASSERT,
     REPORT,
     PLOT,
     PROGRESS,
-    HELP,
-    N_OTHERS
-};
-static const struct option others[N_OTHERS] = {
-    [URL] = {"url", required_argument, NULL, 0},
-    [RAW] = {"raw", no_argument, NULL, 0},
-    [NCHAN] = {"nchan", no_argument, NULL, 0},
-    [STORM_TO] = {"storm-to", required_argument, NULL, 0},
-    [RATE] = {"rate", required_argument, NULL, 0},
-    [CHURN] = {"churn", required_argument, NULL, 0},
-    [PREFIX] = {"channel-prefix", required_argument, NULL, 0},
-    [CONFIG] = {"config", required_argument, NULL, 0},
-    [SECRET_FILE] = {"secret-file", required_argument, NULL, 0},
-    [AUDIENCE] = {"audience", required_argument, NULL, 0},
-    [ISSUER] = {"issuer", required_argument, NULL, 0},
-    [TOKEN] = {"token", required_argument, NULL, 0},
-    [PID] = {"pid", required_argument, NULL, 0},
-    [REDIS] = {"redis", required_argument, NULL, 0},
-    [ASSERT] = {"assert", required_argument, NULL, 0},
-    [REPORT] = {"report", required_argument, NULL, 0},
-    [PLOT] = {"plot", required_argument, NULL, 0},
-    [PROGRESS] = {"progress", no_argument, NULL, 0},
-    [HELP] = {"help", no_argument, NULL, 0},
+    ASSERT,
+    N_OPTIONS
 };
 
-static int read_number(struct bench_plan *plan, const struct number_option *option, const char *text) {
-    uint64_t value;
-    if (!ctl_parse_number(text, option->minimum, option->maximum, &value)) {
-        return ctl_usage_error("bench", "--%s takes a number from %llu to %llu, not '%s'", option->name,
-                               (unsigned long long) option->minimum, (unsigned long long) option->maximum, text);
+#define NUMBER(NAME, LEAST, MOST, INITIAL, ...)                                                                        \
+    {                                                                                                                  \
+        .name = (NAME), .kind = CTL_NUMBER, .value = "N", .minimum = (LEAST), .maximum = (MOST), .initial = (INITIAL), \
+        __VA_ARGS__                                                                                                    \
     }
-    unsigned number = (unsigned) value;
-    memcpy((char *) plan + option->place, &number, sizeof number);
-    return CTL_DONE;
-}
+#define TIME(NAME, LEAST_MS, MOST_MS, INITIAL, ...)                                                                    \
+    {                                                                                                                  \
+        .name = (NAME), .kind = CTL_DURATION, .value = "TIME", .minimum = (LEAST_MS) *1000ULL,                         \
+        .maximum = (MOST_MS) *1000ULL, .initial = (INITIAL), __VA_ARGS__                                               \
+    }
+#define TEXT(NAME, VALUE, ...)                                                                                         \
+    { .name = (NAME), .kind = CTL_TEXT, .value = (VALUE), __VA_ARGS__ }
+#define A_FILE(NAME, ...)                                                                                              \
+    { .name = (NAME), .kind = CTL_FILE, .value = "FILE", __VA_ARGS__ }
+#define FLAG(NAME, ...)                                                                                                \
+    { .name = (NAME), .kind = CTL_FLAG, __VA_ARGS__ }
 
-/* 500us, 20ms, 10s, 2m as microseconds. */
-static bool parse_duration(const char *text, uint64_t *ret_us) {
-    static const struct {
-        const char *unit;
-        uint64_t us;
-    } units[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}};
-    size_t digits = strspn(text, "0123456789");
-    uint64_t value;
-    if (digits > 12 || !span_parse_u64(span_of(text, digits), &value)) {
-        return false;
+const struct ctl_option bench_options_table[] = {
+    [URL] = TEXT("url", "URL", .section = "Whom to load", .many = true,
+                 .initial = "ws://127.0.0.1:8000/connection/websocket",
+                 .help = "ws://HOST:PORT/PATH, mqtt://HOST:PORT or nats://HOST:PORT; with several the users are spread "
+                         "over them"),
+    [RAW] =
+        FLAG("raw", .help = "the raw endpoint: PATH (/ws/ without one) and the channel, a message is a publication; "
+                            "so are other servers of that kind loaded"),
+    [NCHAN] = FLAG("nchan", .help = "the same as nchan speaks it: with its message ids in a storm"),
+
+    [USERS] = NUMBER("users", 1, USERS_MAX, "100", .section = "Who they are", .help = "how many connect"),
+    [CONNECTING] = NUMBER("connecting", 1, USERS_MAX, "200", .help = "at most so many handshakes under way"),
+    [CONNECT_TIMEOUT] = TIME("connect-timeout", 1, 3600000, "60s", .help = "the run begins then, whoever is missing"),
+    [SETTLE] = TIME("settle", 0, 3600000, "200ms", .help = "wait so long when all are connected"),
+    [SOURCES] = NUMBER("sources", 0, 250, "64",
+                       .help = "source addresses, from 127.0.0.2 on, where all servers are on loopback"),
+    [PROCESSES] = NUMBER("processes", 1, PROCESSES_MAX, "as many as their descriptors need", .help = "of the load"),
+    [CONFIG] = A_FILE("config", .help = "sign a token for each user with this configuration's token.secret, audience "
+                                        "and issuer"),
+    [SECRET_FILE] =
+        A_FILE("secret-file", .initial = "CALLBOARD_TOKEN_SECRET", .help = "sign them with this secret, HS256"),
+    [AUDIENCE] = TEXT("audience", "TEXT", .help = "for whom the tokens are"),
+    [ISSUER] = TEXT("issuer", "TEXT", .help = "who made them"),
+    [TOKEN] = TEXT("token", "TOKEN", .help = "the same token for all"),
+    [CHURN] =
+        TEXT("churn", "HOW", .choices = "close reset",
+             .help = "each user ends its connection as soon as it is up (by closing frames, or by cutting it) and "
+                     "connects again: handshakes a second are connect_rate"),
+
+    [CHANNELS] = NUMBER("channels", 0, CHANNELS_MAX, "1", .section = "What they do",
+                        .help = "how many there are; 0: nobody subscribes"),
+    [CHANNEL_PREFIX] = TEXT("channel-prefix", "TEXT", .initial = "bench:", .help = "in front of a channel's number"),
+    [SUBSCRIPTIONS] = NUMBER("subscriptions", 1, 1000, "1", .help = "channels of each user"),
+    [PUBLISHERS] = NUMBER("publishers", 0, 1000, "1",
+                          .help = "of each channel, the first of its subscribers; 0: nobody publishes"),
+    [RATE] = TEXT("rate", "R", .initial = "10",
+                  .help = "publications a second of each publisher; max: as fast as the slowest subscriber follows, "
+                          "--in-flight ahead of it"),
+    [IN_FLIGHT] = NUMBER("in-flight", 1, 100000, "512", .help = "with --rate max"),
+    [PAUSE] = TIME("pause", 0, 60000, "0s", .help = "with --rate max: so long after each time all came back"),
+    [SIZE] = NUMBER("size", BENCH_SIZE_MIN, BENCH_SIZE_MAX, "128", .help = "bytes of a payload"),
+    [STORM] = NUMBER("storm", 1, 1000, NULL,
+                     .help = "instead of publishing for a while: all but the publishers are cut off at once, miss N "
+                             "publications of each publisher, and come back at once with their positions, --connecting "
+                             "handshakes at a time; it ends when each has what it missed, or at --connect-timeout"),
+    [STORM_TO] = TEXT("storm-to", "URL", .help = "they come back there, as when their gateway went"),
+    [DURATION] = TIME("duration", 0, 86400000, "10s", .help = "of the publishing"),
+    [DRAIN] = TIME("drain", 0, 3600000, "5s", .help = "wait so long for what is still due"),
+
+    [PID] = TEXT("pid", "[NAME=]PID", .section = "What is looked at beside", .many = true,
+                 .help = "CPU and memory of this process; with several of them together, and each"),
+    [REDIS] = TEXT("redis", "URL", .help = "its commands a second (redis:// or unix://)"),
+
+    [REPORT] = A_FILE("report", .section = "What comes out", .help = "the report as one JSON object into a file"),
+    [PLOT] = A_FILE("plot", .help = "an SVG: latency and deliveries of each second, latency by percentile"),
+    [PROGRESS] = FLAG("progress", .help = "a line each second on standard error, also where that is no terminal"),
+    [ASSERT] = TEXT("assert", "LIST", .many = true,
+                    .help = "e.g. 'success>=99.5,p95<50ms,lost=0': exit code 1 where one does not hold"),
+    [N_OPTIONS] = {.name = NULL},
+};
+
+/* These go straight into the plan; times in the unit that it has. */
+#define PLACE(member) offsetof(struct bench_plan, member)
+static const struct {
+    int option;
+    size_t place;
+} numbers[] =
+    {
+        {USERS, PLACE(users)},           {PROCESSES, PLACE(processes)}, {SOURCES, PLACE(sources)},
+        {CONNECTING, PLACE(connecting)}, {CHANNELS, PLACE(channels)},   {SUBSCRIPTIONS, PLACE(subscriptions_per_user)},
+        {PUBLISHERS, PLACE(publishers)}, {IN_FLIGHT, PLACE(in_flight)}, {SIZE, PLACE(size)},
+        {STORM, PLACE(missed)},
+},
+  times[] = {
+      {DURATION, PLACE(duration_ms)},       {DRAIN, PLACE(drain_ms)}, {SETTLE, PLACE(settle_ms)},
+      {CONNECT_TIMEOUT, PLACE(connect_ms)}, {PAUSE, PLACE(pause_us)},
+};
+enum { N_NUMBERS = sizeof numbers / sizeof numbers[0], N_TIMES = sizeof times / sizeof times[0] };
+
+/* False: it is none of them. */
+static bool take_number(struct bench_plan *plan, const struct ctl_given *given) {
+    for (size_t i = 0; i < N_NUMBERS; i++) {
+        if (numbers[i].option == given->option) {
+            unsigned number = (unsigned) given->number;
+            memcpy((char *) plan + numbers[i].place, &number, sizeof number);
+            return true;
+        }
     }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(text + digits, units[i].unit) == 0) {
-            *ret_us = value * units[i].us;
+    for (size_t i = 0; i < N_TIMES; i++) {
+        if (times[i].option == given->option) {
+            uint64_t value = given->number / (given->option == PAUSE ? 1 : 1000);
+            memcpy((char *) plan + times[i].place, &value, sizeof value);
             return true;
         }
     }
     return false;
-}
-
-static int read_duration(struct bench_plan *plan, const struct number_option *option, const char *text) {
-    uint64_t us;
-    uint64_t unit = option->place == PLACE(pause_us) ? 1 : 1000;
-    if (!parse_duration(text, &us) || us / unit < option->minimum || us / unit > option->maximum) {
-        return ctl_usage_error("bench", "--%s takes a time such as 500us, 20ms, 10s or 2m, not '%s'", option->name,
-                               text);
-    }
-    us /= unit;
-    memcpy((char *) plan + option->place, &us, sizeof us);
-    return CTL_DONE;
 }
 
 /* The scheme says the protocol; HOST must resolve to an IPv4 address. */
@@ -238,14 +275,6 @@ static int read_rate(struct bench_plan *plan, const char *text) {
     return CTL_DONE;
 }
 
-static int read_churn(struct bench_plan *plan, const char *text) {
-    if (strcmp(text, "close") != 0 && strcmp(text, "reset") != 0) {
-        return ctl_usage_error("bench", "--churn takes close or reset, not '%s'", text);
-    }
-    plan->churn = strcmp(text, "close") == 0 ? BENCH_CHURN_CLOSE : BENCH_CHURN_RESET;
-    return CTL_DONE;
-}
-
 static int read_assertions(struct bench_options *self, const char *text) {
     char error[256];
     if (!bench_assertions_parse(text, self->assertions, &self->n_assertions, error, sizeof error)) {
@@ -270,8 +299,9 @@ static int read_other(struct bench_options *self, int which, char *text, enum be
     case RATE:
         return read_rate(plan, text);
     case CHURN:
-        return read_churn(plan, text);
-    case PREFIX:
+        plan->churn = strcmp(text, "close") == 0 ? BENCH_CHURN_CLOSE : BENCH_CHURN_RESET;
+        return CTL_DONE;
+    case CHANNEL_PREFIX:
         plan->channel_prefix = text;
         return CTL_DONE;
     case CONFIG:
@@ -303,9 +333,7 @@ static int read_other(struct bench_options *self, int which, char *text, enum be
         self->observation.progress = true;
         return CTL_DONE;
     default:
-        self->help = true;
-        bench_options_print_help();
-        return CTL_DONE;
+        check(false, "an option of bench without a reader");
     }
 }
 
@@ -406,32 +434,18 @@ static void put_defaults(struct bench_options *self) {
     self->plan.run = (uint32_t) random_u64();
 }
 
-int bench_options_read(int argc, char **argv, rlim_t descriptors, struct bench_options *ret) {
-    struct option known[N_NUMBERS + N_DURATIONS + N_OTHERS + 1] = {{NULL, 0, NULL, 0}};
-    for (int i = 0; i < N_NUMBERS; i++) {
-        known[i] = (struct option){numbers[i].name, required_argument, NULL, 0};
-    }
-    for (int i = 0; i < N_DURATIONS; i++) {
-        known[N_NUMBERS + i] = (struct option){durations[i].name, required_argument, NULL, 0};
-    }
-    memcpy(&known[N_NUMBERS + N_DURATIONS], others, sizeof others);
+int bench_options_read(const struct ctl_arguments *arguments, rlim_t descriptors, struct bench_options *ret) {
     put_defaults(ret);
     enum bench_protocol_kind spoken = BENCH_CENTRIFUGE;
-    int place;
-    for (int option; (option = getopt_long(argc, argv, "", known, &place)) != -1;) {
-        if (option != 0) {
-            return ctl_usage_error("bench", "see callboardctl bench --help");
+    for (size_t i = 0; i < arguments->n_given; i++) {
+        const struct ctl_given *given = &arguments->given[i];
+        if (take_number(&ret->plan, given)) {
+            continue;
         }
-        int outcome = place < N_NUMBERS ? read_number(&ret->plan, &numbers[place], optarg)
-                      : place < N_NUMBERS + N_DURATIONS
-                          ? read_duration(&ret->plan, &durations[place - N_NUMBERS], optarg)
-                          : read_other(ret, place - N_NUMBERS - N_DURATIONS, optarg, &spoken);
-        if (outcome != CTL_DONE || ret->help) {
+        int outcome = read_other(ret, given->option, given->text, &spoken);
+        if (outcome != CTL_DONE) {
             return outcome;
         }
-    }
-    if (optind != argc) {
-        return ctl_usage_error("bench", "takes options only, not '%s'; see callboardctl bench --help", argv[optind]);
     }
     return complete(ret, descriptors, spoken);
 }

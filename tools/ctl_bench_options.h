@@ -3,6 +3,7 @@
 #define CALLBOARD_TOOLS_CTL_BENCH_OPTIONS_H
 
 #include "tools/bench/bench_conductor.h"
+#include "tools/ctl_command.h"
 
 #include <sys/resource.h>
 
@@ -13,7 +14,6 @@ struct bench_options {
     size_t n_assertions;
     const char *report_file;
     const char *plot_file;
-    bool help; /* it was printed */
     struct redis_url redis;
     int pids[BENCH_PROCESSES_MAX];
     const char *names[BENCH_PROCESSES_MAX];
@@ -22,12 +22,13 @@ struct bench_options {
     char *issuer;
 };
 
+extern const struct ctl_option bench_options_table[];
+
 /* Returns CTL_DONE, or prints what is wrong and returns CTL_USAGE. `descriptors`: what a process may open. Finish it in
  * either case. */
-int bench_options_read(int argc, char **argv, rlim_t descriptors, struct bench_options *ret);
+int bench_options_read(const struct ctl_arguments *arguments, rlim_t descriptors, struct bench_options *ret);
 void bench_options_finish(struct bench_options *self);
 /* The secret, audience and issuer of a configuration file. */
 int bench_options_read_config(const char *file, struct bench_options *self);
-void bench_options_print_help(void);
 
 #endif

@@ -1,41 +1,79 @@
-/* callboardctl completion: what bash completes, made from the table of commands, so that it cannot say something else.
- * The options of a command are the words of its usage that begin with --. */
+/* callboardctl completion: what bash completes, made from the tables of the commands, so that it cannot say something
+ * else: commands, options, what an option or the first operand may be, files where a file is wanted. */
 #include "tools/ctl.h"
 
 #include <stdio.h>
 
-/* The next word of the usage that is an option; SPAN_EMPTY: there are no more. */
-static struct span next_option(const char **rest) {
-    const char *start = strstr(*rest, "--");
-    if (start == NULL) {
-        return SPAN_EMPTY;
-    }
-    size_t size = strspn(start, "-abcdefghijklmnopqrstuvwxyz0123456789");
-    *rest = start + size;
-    return span_of(start, size);
-}
-
-static void print_options(const char *arguments) {
-    for (struct span option = next_option(&arguments); option.size > 0; option = next_option(&arguments)) {
-        printf(" %.*s", (int) option.size, (const char *) option.data);
+/* "--endpoint | --output | -o": the options that take a value. */
+static void print_valued(const struct ctl_option *options) {
+    const char *separator = "";
+    for (const struct ctl_option *each = options; each->name != NULL; each++) {
+        if (each->kind == CTL_FLAG) {
+            continue;
+        }
+        printf("%s--%s", separator, each->name);
+        separator = " | ";
+        if (each->letter != '\0') {
+            printf(" | -%c", each->letter);
+        }
     }
 }
 
-int ctl_completion(const struct ctl_options *options, int argc, char **argv) {
+static void print_options(const struct ctl_option *options) {
+    for (const struct ctl_option *each = options; each != NULL && each->name != NULL; each++) {
+        printf(" --%s", each->name);
+    }
+}
+
+/* What may stand behind an option: "bench:--churn) words='close reset' ;;" */
+static void print_values(const char *command, const struct ctl_option *options) {
+    for (const struct ctl_option *each = options; each != NULL && each->name != NULL; each++) {
+        if (each->kind == CTL_FLAG) {
+            continue;
+        }
+        printf("    %s:--%s", command, each->name);
+        if (each->letter != '\0') {
+            printf(" | %s:-%c", command, each->letter);
+        }
+        if (each->kind == CTL_FILE) {
+            puts(") files=1 ;;");
+        } else {
+            printf(") words='%s' ;;\n", each->choices == NULL ? "" : each->choices);
+        }
+    }
+}
+
+static void print_commands(const struct ctl_command *const *commands, size_t n) {
+    printf("        '') words='");
+    for (size_t i = 0; i < n; i++) {
+        printf("%s ", commands[i]->name);
+    }
+    puts("--help' ;;");
+    for (size_t i = 0; i < n; i++) {
+        const struct ctl_operand *first = commands[i]->operands;
+        printf("        %s) words='", commands[i]->name);
+        print_options(commands[i]->options);
+        puts(" --help' ;;");
+        if (first != NULL && first->choices != NULL) {
+            printf("        %s:) words='%s' ;;\n", commands[i]->name, first->choices);
+        }
+    }
+}
+
+static int run(const struct ctl_options *options, const struct ctl_arguments *arguments) {
+    size_t n;
+    const struct ctl_command *const *commands = ctl_commands(&n);
     (void) options;
-    (void) argv;
-    if (argc != 1) {
-        return ctl_usage_error("completion",
-                               "takes nothing; its output is for bash: source <(callboardctl completion)");
-    }
-    size_t n_commands;
-    const struct ctl_command *commands = ctl_commands(&n_commands);
-    puts("# Made by callboardctl completion.\n"
-         "_callboardctl() {\n"
-         "    local current=${COMP_WORDS[COMP_CWORD]} command= words= i\n"
-         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-         "        case ${COMP_WORDS[i]} in\n"
-         "        --endpoint | --curve-key | --curve-broker-key | --timeout | --output | -o) ((i++)) ;;\n"
+    (void) arguments;
+    printf(
+        "# Made by callboardctl completion.\n"
+        "_callboardctl() {\n"
+        "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= words= files= i\n"
+        "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+        "        case ${COMP_WORDS[i]} in\n"
+        "        ");
+    print_valued(ctl_global_options);
+    puts(") ((i++)) ;;\n"
          "        -*) ;;\n"
          "        *)\n"
          "            command=${COMP_WORDS[i]}\n"
@@ -43,20 +81,35 @@ int ctl_completion(const struct ctl_options *options, int argc, char **argv) {
          "            ;;\n"
          "        esac\n"
          "    done\n"
-         "    case $command in");
-    printf("    '') words='%s", ctl_global_options);
-    for (size_t i = 0; i < n_commands; i++) {
-        printf(" %s", commands[i].name);
+         "    case $command:$previous in");
+    for (size_t i = 0; i < n; i++) {
+        print_values(commands[i]->name, commands[i]->options);
     }
-    puts("' ;;");
-    for (size_t i = 0; i < n_commands; i++) {
-        printf("    %s) words='", commands[i].name);
-        print_options(commands[i].arguments);
-        puts("' ;;");
-    }
-    puts("    esac\n"
-         "    COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+    print_values("*", ctl_global_options);
+    puts("    *)\n"
+         "        [[ $command && $previous == \"$command\" && $current != -* ]] && previous=: || previous=\n"
+         "        case $command$previous in");
+    print_commands(commands, n);
+    puts("        esac");
+    printf("        [[ $current == -* && $words ]] && words+='");
+    print_options(ctl_global_options);
+    puts("'\n"
+         "        ;;\n"
+         "    esac\n"
+         "    if [[ $files ]]; then\n"
+         "        COMPREPLY=($(compgen -f -- \"$current\"))\n"
+         "    else\n"
+         "        COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+         "    fi\n"
          "}\n"
          "complete -o default -F _callboardctl callboardctl");
     return CTL_DONE;
 }
+
+const struct ctl_command ctl_completion_command = {
+    .name = "completion",
+    .summary = "print what bash needs to complete commands and options",
+    .description = "The output is for bash. Where callboardctl is installed its completion is, too.",
+    .examples = "source <(callboardctl completion)\n",
+    .run = run,
+};

@@ -1,6 +1,7 @@
 /* See ctl_doctor_parts.h: what was found, for people (the worst first, what is fine only counted) and as JSON. The last
  * line is the verdict. */
 #include "tools/ctl_doctor_parts.h"
+#include "tools/ctl_terminal.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -84,8 +85,13 @@ static void print_finding(const struct findings *findings, size_t at) {
         [FINDING_FINE] = "fine",       [FINDING_NOTE] = "note",   [FINDING_UNKNOWN] = "UNKNOWN",
         [FINDING_WARNING] = "WARNING", [FINDING_ERROR] = "ERROR",
     };
+    static const enum ctl_style styles[FINDING_SEVERITIES] = {
+        [FINDING_FINE] = CTL_GREEN,     [FINDING_NOTE] = CTL_BOLD, [FINDING_UNKNOWN] = CTL_YELLOW,
+        [FINDING_WARNING] = CTL_YELLOW, [FINDING_ERROR] = CTL_RED,
+    };
     const struct finding *finding = &findings->items[at];
-    printf("%-8s %s  ", heads[finding->severity], finding->id);
+    printf("%s%-8s%s %s  ", ctl_style(stdout, styles[finding->severity]), heads[finding->severity],
+           ctl_style(stdout, CTL_PLAIN), finding->id);
     print_places(findings, at);
     printf("         %s\n", finding->what);
     if (finding->mend[0] != '\0') {
@@ -139,11 +145,11 @@ static void print_verdict(const struct doctor *self) {
         first = findings->items[i].severity == worst ? &findings->items[i] : NULL;
     }
     const char *verdict = verdict_of(self);
-    printf("Verdict: %c%s", verdict[0] - 'a' + 'A', verdict + 1);
+    printf("%sVerdict: %c%s", ctl_style(stdout, CTL_BOLD), verdict[0] - 'a' + 'A', verdict + 1);
     if (worst >= FINDING_WARNING && first != NULL) {
         printf("; begin with %s at %s", first->id, first->where);
     }
-    printf(".\n");
+    printf(".%s\n", ctl_style(stdout, CTL_PLAIN));
 }
 
 static void report_text(const struct doctor *self) {

@@ -1,115 +1,91 @@
 /* callboardctl history, history-remove, info: one request, its result printed. */
 #include "tools/ctl.h"
 
-#include "base/json_scan.h"
+enum { LIMIT, SINCE, REVERSE };
 
-#include <getopt.h>
-#include <stdio.h>
+static const struct ctl_option known[] = {
+    [LIMIT] = {.name = "limit",
+               .kind = CTL_NUMBER,
+               .value = "N",
+               .maximum = 100000,
+               .initial = "100",
+               .help = "at most so many; 0: only the position, with -o json"},
+    [SINCE] = {.name = "since",
+               .kind = CTL_TEXT,
+               .value = "EPOCH:OFFSET",
+               .help = "from behind this position; with --reverse from before it"},
+    [REVERSE] = {.name = "reverse", .kind = CTL_FLAG, .help = "from the newest backward"},
+    {.name = NULL},
+};
 
-void ctl_print_elements(struct span body, const char *member) {
-    struct json_value object;
-    struct json_limits limits = JSON_LIMITS_PAYLOAD;
-    if (json_scan(body, &limits, &object, NULL) != JSON_OK) {
-        ctl_print_line(body);
-        return;
-    }
-    struct json_iterator elements = json_iterate(json_member(object, member));
-    struct json_value name;
-    struct json_value value;
-    while (json_next(&elements, &name, &value)) {
-        ctl_print_line(value.text);
-    }
-}
+static const struct ctl_operand channel[] = {{.name = "CHANNEL", .help = "the channel"}, {.name = NULL}};
 
-static int request_and_print(const struct ctl_options *options, const char *method, const struct buffer *params,
-                             const char *member) {
-    backend_client_t *client = ctl_connect(options);
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
-    struct backend_reply reply;
-    int result = ctl_request(client, options, method, params, NULL, &reply);
-    if (result == CTL_DONE) {
-        if (member == NULL || options->json) {
-            ctl_print_line(reply.body);
-        } else {
-            ctl_print_elements(reply.body, member);
-        }
-    }
-    backend_client_destroy(&client);
-    return result;
-}
-
-/* CTL_DONE: optind stands on the first argument that is no option. */
-static int parse_history(int argc, char **argv, struct buffer *options_text) {
-    static const struct option known[] = {{"limit", required_argument, NULL, 'l'},
-                                          {"since", required_argument, NULL, 's'},
-                                          {"reverse", no_argument, NULL, 'r'},
-                                          {NULL, 0, NULL, 0}};
-    uint64_t limit = 100;
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (option) {
-        case 'l':
-            if (!ctl_parse_number(optarg, 0, 100000, &limit)) {
-                return ctl_usage_error("history", "--limit takes a number from 0 to 100000, not '%s'", optarg);
-            }
-            break;
-        case 's':
-            if (!ctl_append_since(options_text, optarg)) {
-                return ctl_usage_error("history", "--since takes EPOCH:OFFSET, not '%s'", optarg);
-            }
-            break;
-        case 'r':
-            buffer_append_text(options_text, ",\"reverse\":true");
-            break;
-        default:
-            return ctl_usage_error("history", "takes --limit, --since and --reverse");
-        }
-    }
-    buffer_append_format(options_text, ",\"limit\":%llu", (unsigned long long) limit);
-    return argc - optind == 1 ? CTL_DONE : ctl_usage_error("history", "takes one channel");
-}
-
-static void append_channel(struct buffer *params, const char *channel) {
-    buffer_append_text(params, "{\"channel\":");
-    buffer_append_json_string(params, span_of_text(channel));
-}
-
-int ctl_history(const struct ctl_options *options, int argc, char **argv) {
-    struct buffer rest = BUFFER_EMPTY;
+static int print_history(const struct ctl_options *options, const struct ctl_arguments *arguments) {
     struct buffer params = BUFFER_EMPTY;
-    int result = parse_history(argc, argv, &rest);
+    const char *since = ctl_text(arguments, SINCE);
+    int result = CTL_DONE;
+    buffer_append_char(&params, '{');
+    ctl_append_member(&params, "channel", ctl_operand(arguments, 0));
+    if (since != NULL && !ctl_append_since(&params, since)) {
+        result = ctl_usage_error("history", "--since takes EPOCH:OFFSET, not '%s'", since);
+    }
+    buffer_append_text(&params, ctl_has(arguments, REVERSE) ? ",\"reverse\":true" : "");
+    buffer_append_format(&params, ",\"limit\":%llu}", (unsigned long long) ctl_number(arguments, LIMIT, 100));
     if (result == CTL_DONE) {
-        append_channel(&params, argv[optind]);
-        buffer_append_span(&params, buffer_span(&rest));
-        buffer_append_char(&params, '}');
-        result = request_and_print(options, "history", &params, "publications");
+        result = ctl_request_and_print(options, "history", &params, "publications");
     }
     buffer_finish(&params);
-    buffer_finish(&rest);
     return result;
 }
 
-int ctl_history_remove(const struct ctl_options *options, int argc, char **argv) {
-    if (argc != 2) {
-        return ctl_usage_error("history-remove", "takes one channel");
-    }
+static int remove_history(const struct ctl_options *options, const struct ctl_arguments *arguments) {
     struct buffer params = BUFFER_EMPTY;
-    append_channel(&params, argv[1]);
+    buffer_append_char(&params, '{');
+    ctl_append_member(&params, "channel", ctl_operand(arguments, 0));
     buffer_append_char(&params, '}');
-    int result = request_and_print(options, "history_remove", &params, NULL);
+    int result = ctl_request_and_print(options, "history_remove", &params, NULL);
     buffer_finish(&params);
     return result;
 }
 
-int ctl_info(const struct ctl_options *options, int argc, char **argv) {
-    (void) argv;
-    if (argc != 1) {
-        return ctl_usage_error("info", "takes no arguments");
-    }
+static int print_info(const struct ctl_options *options, const struct ctl_arguments *arguments) {
     struct buffer params = BUFFER_EMPTY;
+    (void) arguments;
     buffer_append_text(&params, "{}");
-    int result = request_and_print(options, "info", &params, NULL);
+    int result = ctl_request_and_print(options, "info", &params, NULL);
     buffer_finish(&params);
     return result;
 }
+
+const struct ctl_command ctl_history_command = {
+    .name = "history",
+    .summary = "print what the history of a channel holds",
+    .description =
+        "Prints the publications that the channel's history holds, the oldest first, a line of JSON each. With "
+        "-o json it is the broker's whole answer, which has the channel's position too.\n\n"
+        "To read on, give the position of the last publication as --since.",
+    .operands = channel,
+    .options = known,
+    .examples = "callboardctl history demo:hello\n"
+                "callboardctl history demo:hello --reverse --limit 1\n",
+    .run = print_history,
+};
+
+const struct ctl_command ctl_history_remove_command = {
+    .name = "history-remove",
+    .summary = "forget the history of a channel",
+    .description = "The publications go; position and epoch stay, so the next publication has the next offset.",
+    .operands = channel,
+    .examples = "callboardctl history-remove demo:hello\n",
+    .run = remove_history,
+};
+
+const struct ctl_command ctl_info_command = {
+    .name = "info",
+    .summary = "print what runs: broker, engine, gateways, connections, rates",
+    .description = "Prints one JSON object: of the broker that answers its name, version, engine and whether that is "
+                   "connected, channels, uptime in seconds, publications, subscriptions, and rates a second; of the "
+                   "whole cluster the brokers, gateways, connections and users.",
+    .examples = "callboardctl info\n",
+    .run = print_info,
+};

@@ -5,43 +5,17 @@
 
 #include <stdio.h>
 
-int ctl_pages_option(struct ctl_pages *self, const char *command, int option, const char *value) {
-    if (option == 'a') {
-        self->all = true;
-    } else if (option == 'c') {
-        self->cursor = value;
-    } else if (!ctl_parse_number(value, 1, CTL_PAGE_MAX, &self->limit)) {
-        return ctl_usage_error(command, "--limit takes a number from 1 to %d, not '%s'", CTL_PAGE_MAX, value);
-    }
-    return CTL_DONE;
-}
-
-static void append_comma(struct buffer *params) {
-    if (params->size > 1) {
-        buffer_append_char(params, ',');
-    }
-}
-
-static void append_text(struct buffer *params, const char *name, struct span value) {
-    append_comma(params);
-    buffer_append_json_string(params, span_of_text(name));
-    buffer_append_char(params, ':');
-    buffer_append_json_string(params, value);
-}
-
 static void append_params(const struct ctl_pages *self, struct span cursor, struct buffer *params) {
     uint64_t limit = self->all && self->limit == 0 ? 1000 : self->limit;
     buffer_clear(params);
     buffer_append_char(params, '{');
-    if (self->param[0] != '\0') {
-        append_text(params, self->param, span_of_text(self->value));
-    }
+    ctl_append_member(params, self->param, self->value);
     if (limit > 0) {
-        append_comma(params);
-        buffer_append_format(params, "\"limit\":%llu", (unsigned long long) limit);
+        buffer_append_format(params, "%s\"limit\":%llu", params->size > 1 ? "," : "", (unsigned long long) limit);
     }
     if (cursor.size > 0) {
-        append_text(params, "cursor", cursor);
+        buffer_append_text(params, params->size > 1 ? ",\"cursor\":" : "\"cursor\":");
+        buffer_append_json_string(params, cursor);
     }
     buffer_append_char(params, '}');
 }
@@ -106,11 +80,16 @@ static int print_each(const struct ctl_pages *self, const struct ctl_options *op
     }
 }
 
-int ctl_pages_print(const struct ctl_pages *self, const struct ctl_options *options, backend_client_t *client) {
+int ctl_pages_print(const struct ctl_pages *self, const struct ctl_options *options) {
     struct buffer cursor = BUFFER_EMPTY;
     struct buffer params = BUFFER_EMPTY;
+    backend_client_t *client = ctl_connect(options);
+    int result = CTL_USAGE;
     buffer_append_text(&cursor, self->cursor == NULL ? "" : self->cursor);
-    int result = print_each(self, options, client, &cursor, &params);
+    if (client != NULL) {
+        result = print_each(self, options, client, &cursor, &params);
+    }
+    backend_client_destroy(&client);
     buffer_finish(&params);
     buffer_finish(&cursor);
     return result;

@@ -11,7 +11,7 @@ struct ctl_pages {
     const char *method;
     const char *member; /* of the answer: an object or array of which each element is printed */
     const char *counts; /* not NULL: each name instead, and this number of its element behind a tab */
-    /* The first param, "" for none: its name, and its text. */
+    /* The first param: its name, and its text; NULL for none. */
     const char *param;
     const char *value;
     uint64_t limit; /* 0: without one */
@@ -19,9 +19,18 @@ struct ctl_pages {
     bool all; /* page after page to the end */
 };
 
-/* Takes --limit, --cursor and --all (`option` is 'l', 'c' or 'a', `value` its argument). A usage error is printed. */
-int ctl_pages_option(struct ctl_pages *self, const char *command, int option, const char *value);
-/* Asks and prints. Where there are more pages than were wanted, stderr says how to go on. */
-int ctl_pages_print(const struct ctl_pages *self, const struct ctl_options *options, backend_client_t *client);
+/* The options of such a command. */
+#define CTL_PAGES_LIMIT                                                                                                \
+    {                                                                                                                  \
+        .name = "limit", .kind = CTL_NUMBER, .value = "N", .minimum = 1, .maximum = CTL_PAGE_MAX,                      \
+        .help = "a page of so many"                                                                                    \
+    }
+#define CTL_PAGES_CURSOR                                                                                               \
+    { .name = "cursor", .kind = CTL_TEXT, .value = "C", .help = "the page behind this, as the one before it said" }
+#define CTL_PAGES_ALL                                                                                                  \
+    { .name = "all", .kind = CTL_FLAG, .help = "page after page to the end" }
+
+/* Connects, asks and prints. Where there are more pages than were wanted, stderr says how to go on. */
+int ctl_pages_print(const struct ctl_pages *self, const struct ctl_options *options);
 
 #endif

@@ -2,166 +2,120 @@
  * every worker of every gateway; ok means that all have answered. */
 #include "tools/ctl_pages.h"
 
-#include <getopt.h>
-#include <stdio.h>
-
 /* ---- channels ---- */
 
-static int parse_channels(int argc, char **argv, struct ctl_pages *ret_pages) {
-    static const struct option known[] = {{"limit", required_argument, NULL, 'l'},
-                                          {"cursor", required_argument, NULL, 'c'},
-                                          {"all", no_argument, NULL, 'a'},
-                                          {NULL, 0, NULL, 0}};
-    *ret_pages = (struct ctl_pages){
-        .method = "channels", .member = "channels", .counts = "num_clients", .param = "", .value = ""};
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (option == '?') {
-            return ctl_usage_error("channels", "takes --limit, --cursor and --all");
-        }
-        if (ctl_pages_option(ret_pages, "channels", option, optarg) != CTL_DONE) {
-            return CTL_USAGE;
-        }
-    }
-    if (argc - optind > 1) {
-        return ctl_usage_error("channels", "takes one pattern at most, in which * stands for anything: 'news:*'");
-    }
-    if (argc - optind == 1) {
-        ret_pages->param = "pattern";
-        ret_pages->value = argv[optind];
-    }
-    return CTL_DONE;
+enum { LIMIT, CURSOR, ALL };
+
+static const struct ctl_option channels_options[] = {
+    [LIMIT] = CTL_PAGES_LIMIT, [CURSOR] = CTL_PAGES_CURSOR, [ALL] = CTL_PAGES_ALL, {.name = NULL}};
+
+static int print_channels(const struct ctl_options *options, const struct ctl_arguments *arguments) {
+    struct ctl_pages pages = {.method = "channels",
+                              .member = "channels",
+                              .counts = "num_clients",
+                              .param = "pattern",
+                              .value = ctl_operand(arguments, 0),
+                              .limit = ctl_number(arguments, LIMIT, 0),
+                              .cursor = ctl_text(arguments, CURSOR),
+                              .all = ctl_has(arguments, ALL)};
+    return ctl_pages_print(&pages, options);
 }
 
-int ctl_channels(const struct ctl_options *options, int argc, char **argv) {
-    struct ctl_pages pages;
-    int result = parse_channels(argc, argv, &pages);
-    if (result != CTL_DONE) {
-        return result;
-    }
-    backend_client_t *client = ctl_connect(options);
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
-    result = ctl_pages_print(&pages, options, client);
-    backend_client_destroy(&client);
-    return result;
-}
+const struct ctl_command ctl_channels_command = {
+    .name = "channels",
+    .summary = "print which channels have subscribers, and how many",
+    .description =
+        "Prints a line for each channel that somebody is subscribed to, in the order of their names: the name, "
+        "a tab, how many clients. Where there are more than one answer holds, standard error says how to go "
+        "on; --all does so by itself.\n\n"
+        "It walks through all channels of all gateways: it is for people and scripts, not for a rate.",
+    .operands =
+        (const struct ctl_operand[]){
+            {.name = "PATTERN", .optional = true, .help = "which channels; * stands for anything: 'news:*'"},
+            {.name = NULL}},
+    .options = channels_options,
+    .examples = "callboardctl channels\n"
+                "callboardctl channels 'demo:*' --all\n",
+    .run = print_channels,
+};
 
 /* ---- connections ---- */
 
-int ctl_connections(const struct ctl_options *options, int argc, char **argv) {
-    if (argc != 2 || argv[1][0] == '-') {
-        return ctl_usage_error("connections", "takes one user");
-    }
-    backend_client_t *client = ctl_connect(options);
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
-    struct ctl_pages pages = {.method = "connections", .member = "connections", .param = "user", .value = argv[1]};
-    int result = ctl_pages_print(&pages, options, client);
-    backend_client_destroy(&client);
-    return result;
+static int print_connections(const struct ctl_options *options, const struct ctl_arguments *arguments) {
+    struct ctl_pages pages = {
+        .method = "connections", .member = "connections", .param = "user", .value = ctl_operand(arguments, 0)};
+    return ctl_pages_print(&pages, options);
 }
+
+const struct ctl_command ctl_connections_command = {
+    .name = "connections",
+    .summary = "print a user's connections, wherever they are",
+    .description =
+        "Prints a line of JSON for each connection of the user, through whichever gateway. Somebody who is not "
+        "connected has none, which is no error.",
+    .operands =
+        (const struct ctl_operand[]){{.name = "USER", .help = "one user, as in the token's sub"}, {.name = NULL}},
+    .examples = "callboardctl connections bob\n",
+    .run = print_connections,
+};
 
 /* ---- disconnect ---- */
 
-struct disconnect_command {
-    const char *user;
-    const char *client;
-    const char *reason;
-    uint64_t code; /* 0: the broker's usual one */
-    struct buffer kept;
+enum { CLIENT, CODE, REASON, KEEP };
+
+static const struct ctl_option disconnect_options[] = {
+    [CLIENT] = {.name = "client", .kind = CTL_TEXT, .value = "ID", .help = "this connection only"},
+    [CODE] = {.name = "code",
+              .kind = CTL_NUMBER,
+              .value = "N",
+              .minimum = 3000,
+              .maximum = 4999,
+              .initial = "3503: SDKs stay away",
+              .help = "the WebSocket's close code"},
+    [REASON] = {.name = "reason", .kind = CTL_TEXT, .value = "TEXT", .help = "for the client, at most 123 bytes"},
+    [KEEP] = {.name = "keep", .kind = CTL_TEXT, .value = "ID", .many = true, .help = "a connection that stays"},
+    {.name = NULL},
 };
 
-static int take_disconnect_option(struct disconnect_command *self, int option) {
-    switch (option) {
-    case 'c':
-        self->client = optarg;
-        break;
-    case 'r':
-        self->reason = optarg;
-        break;
-    case 'k':
-        buffer_append_text(&self->kept, self->kept.size == 0 ? "" : ",");
-        buffer_append_json_string(&self->kept, span_of_text(optarg));
-        break;
-    case 'n':
-        if (!ctl_parse_number(optarg, 3000, 4999, &self->code)) {
-            return ctl_usage_error("disconnect", "--code takes a number from 3000 to 4999, not '%s'", optarg);
-        }
-        break;
-    default:
-        return ctl_usage_error("disconnect", "takes --client, --code, --reason and --keep");
+static void append_disconnect(const struct ctl_arguments *arguments, struct buffer *params) {
+    size_t at = 0;
+    const char *separator = ",\"whitelist\":[";
+    buffer_append_char(params, '{');
+    ctl_append_member(params, "user", ctl_operand(arguments, 0));
+    ctl_append_member(params, "client", ctl_text(arguments, CLIENT));
+    ctl_append_member(params, "reason", ctl_text(arguments, REASON));
+    if (ctl_has(arguments, CODE)) {
+        buffer_append_format(params, ",\"code\":%llu", (unsigned long long) ctl_number(arguments, CODE, 0));
     }
-    return CTL_DONE;
+    for (const char *kept; (kept = ctl_next(arguments, KEEP, &at)) != NULL; separator = ",") {
+        buffer_append_text(params, separator);
+        buffer_append_json_string(params, span_of_text(kept));
+    }
+    buffer_append_text(params, ctl_has(arguments, KEEP) ? "]}" : "}");
 }
 
-static int parse_disconnect(int argc, char **argv, struct disconnect_command *self) {
-    static const struct option known[] = {{"client", required_argument, NULL, 'c'},
-                                          {"code", required_argument, NULL, 'n'},
-                                          {"reason", required_argument, NULL, 'r'},
-                                          {"keep", required_argument, NULL, 'k'},
-                                          {NULL, 0, NULL, 0}};
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        if (take_disconnect_option(self, option) != CTL_DONE) {
-            return CTL_USAGE;
-        }
-    }
-    if (argc - optind > 1 || (argc == optind && self->client == NULL)) {
+static int send_away(const struct ctl_options *options, const struct ctl_arguments *arguments) {
+    if (ctl_operand(arguments, 0) == NULL && !ctl_has(arguments, CLIENT)) {
         return ctl_usage_error("disconnect", "takes a user, or --client ID, or both");
     }
-    self->user = argc == optind ? NULL : argv[optind];
-    return CTL_DONE;
-}
-
-static void append_member(struct buffer *params, const char *name, const char *value) {
-    if (value != NULL) {
-        buffer_append_text(params, params->size > 1 ? "," : "");
-        buffer_append_json_string(params, span_of_text(name));
-        buffer_append_char(params, ':');
-        buffer_append_json_string(params, span_of_text(value));
-    }
-}
-
-static void append_disconnect(const struct disconnect_command *self, struct buffer *params) {
-    buffer_append_char(params, '{');
-    append_member(params, "user", self->user);
-    append_member(params, "client", self->client);
-    append_member(params, "reason", self->reason);
-    if (self->code != 0) {
-        buffer_append_format(params, ",\"code\":%llu", (unsigned long long) self->code);
-    }
-    if (self->kept.size > 0) {
-        buffer_append_text(params, ",\"whitelist\":[");
-        buffer_append_span(params, buffer_span(&self->kept));
-        buffer_append_char(params, ']');
-    }
-    buffer_append_char(params, '}');
-}
-
-static int send_away(const struct ctl_options *options, const struct disconnect_command *command) {
-    backend_client_t *client = ctl_connect(options);
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
     struct buffer params = BUFFER_EMPTY;
-    struct backend_reply reply;
-    append_disconnect(command, &params);
-    int result = ctl_request(client, options, "disconnect", &params, NULL, &reply);
-    if (result == CTL_DONE) {
-        ctl_print_line(reply.body);
-    }
+    append_disconnect(arguments, &params);
+    int result = ctl_request_and_print(options, "disconnect", &params, NULL);
     buffer_finish(&params);
-    backend_client_destroy(&client);
     return result;
 }
 
-int ctl_disconnect(const struct ctl_options *options, int argc, char **argv) {
-    struct disconnect_command command = {.kept = BUFFER_EMPTY};
-    int result = parse_disconnect(argc, argv, &command);
-    if (result == CTL_DONE) {
-        result = send_away(options, &command);
-    }
-    buffer_finish(&command.kept);
-    return result;
-}
+const struct ctl_command ctl_disconnect_command = {
+    .name = "disconnect",
+    .summary = "close the connections of a user, or one",
+    .description =
+        "Closes all connections of the user, or with --client only that one, and prints how many sessions it "
+        "were. Who is not connected is no error.\n\n"
+        "SDKs connect again after codes from 3000 to 3499 and from 4000 to 4499, and stay away after those "
+        "from 3500 to 3999 and from 4500 on.",
+    .operands =
+        (const struct ctl_operand[]){{.name = "USER", .optional = true, .help = "whose connections"}, {.name = NULL}},
+    .options = disconnect_options,
+    .examples = "callboardctl disconnect bob --code 4500 --reason 'signed out'\n",
+    .run = send_away,
+};

@@ -8,7 +8,6 @@
 #include "broker/broker_config.h"
 #include "gateway/gateway_config.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 enum { CONFIG_FILE_MAX = 256 * 1024 };
@@ -25,27 +24,8 @@ struct token_arguments {
     const char *user;
     const char *channel;
     int64_t ttl_s;
+    bool json;
 };
-
-/* 90s, 15m, 24h, 30d. */
-static bool parse_ttl(const char *text, int64_t *ret_seconds) {
-    static const struct {
-        char unit;
-        int64_t seconds;
-    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-    size_t length = strlen(text);
-    uint64_t value;
-    if (length < 2 || !span_parse_u64(span_of(text, length - 1), &value) || value == 0 || value > 1000000) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (units[i].unit == text[length - 1]) {
-            *ret_seconds = (int64_t) value * units[i].seconds;
-            return true;
-        }
-    }
-    return false;
-}
 
 /* A configuration names its own; a secret is HS256 unless another is named; a private key names none by itself. */
 static int judge_algorithm(const struct token_arguments *arguments) {
@@ -65,68 +45,59 @@ static int judge_algorithm(const struct token_arguments *arguments) {
     return CTL_DONE;
 }
 
-static int parse_arguments(int argc, char **argv, struct token_arguments *ret) {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"secret-file", required_argument, NULL, 's'},
-        {"audience", required_argument, NULL, 'a'},
-        {"issuer", required_argument, NULL, 'i'},
-        {"user", required_argument, NULL, 'u'},
-        {"channel", required_argument, NULL, 'n'},
-        {"ttl", required_argument, NULL, 't'},
-        {"private-key-file", required_argument, NULL, 'p'},
-        {"kid", required_argument, NULL, 'k'},
-        {"algorithm", required_argument, NULL, 'g'},
-        {NULL, 0, NULL, 0},
-    };
-    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            ret->config = optarg;
-            break;
-        case 's':
-            ret->secret_file = optarg;
-            break;
-        case 'a':
-            ret->audience = optarg;
-            break;
-        case 'i':
-            ret->issuer = optarg;
-            break;
-        case 'u':
-            ret->user = optarg;
-            break;
-        case 'n':
-            ret->channel = optarg;
-            break;
-        case 'p':
-            ret->private_key_file = optarg;
-            break;
-        case 'k':
-            ret->kid = optarg;
-            break;
-        case 'g':
-            ret->has_algorithm = true;
-            if (!token_algorithm_parse(span_of_text(optarg), &ret->algorithm)) {
-                return ctl_usage_error("token",
-                                       "--algorithm takes HS256, RS256, PS256, ES256, EdDSA and their like, not "
-                                       "'%s'",
-                                       optarg);
-            }
-            break;
-        case 't':
-            if (!parse_ttl(optarg, &ret->ttl_s)) {
-                return ctl_usage_error("token", "--ttl takes 90s, 15m, 24h or 30d, not '%s'", optarg);
-            }
-            break;
-        default:
-            return ctl_usage_error("token",
-                                   "takes --user, --channel, --ttl, --kid, --audience, --issuer, and --config, "
-                                   "--secret-file or --private-key-file (with --algorithm)");
-        }
+enum { USER, CHANNEL, TTL, CONFIG, SECRET_FILE, PRIVATE_KEY_FILE, ALGORITHM, KID, AUDIENCE, ISSUER };
+
+static const struct ctl_option known[] = {
+    [USER] = {.name = "user", .kind = CTL_TEXT, .value = "USER", .help = "whom it lets in (sub)"},
+    [CHANNEL] = {.name = "channel",
+                 .kind = CTL_TEXT,
+                 .value = "CHANNEL",
+                 .help = "a subscription token for this channel, instead of a connection token"},
+    [TTL] = {.name = "ttl",
+             .kind = CTL_DURATION,
+             .value = "TIME",
+             .minimum = 1000000,
+             .maximum = 86400000000U * 3660,
+             .initial = "1h",
+             .help = "how long it is good"},
+    [CONFIG] = {.name = "config",
+                .kind = CTL_FILE,
+                .value = "FILE",
+                .help = "sign with the token.secret of this configuration, for its audience and issuer"},
+    [SECRET_FILE] = {.name = "secret-file", .kind = CTL_FILE, .value = "FILE", .help = "sign with this secret"},
+    [PRIVATE_KEY_FILE] = {.name = "private-key-file",
+                          .kind = CTL_FILE,
+                          .value = "FILE",
+                          .help = "sign with this private key, in PEM; needs --algorithm"},
+    [ALGORITHM] = {.name = "algorithm",
+                   .kind = CTL_TEXT,
+                   .value = "NAME",
+                   .initial = "HS256 with a secret",
+                   .help = "HS256, RS256, PS256, ES256, EdDSA and their like"},
+    [KID] = {.name = "kid", .kind = CTL_TEXT, .value = "ID", .help = "which key it was, where there are several"},
+    [AUDIENCE] = {.name = "audience", .kind = CTL_TEXT, .value = "TEXT", .help = "for whom it is (aud)"},
+    [ISSUER] = {.name = "issuer", .kind = CTL_TEXT, .value = "TEXT", .help = "who made it (iss)"},
+    {.name = NULL},
+};
+
+static int take_arguments(const struct ctl_arguments *arguments, struct token_arguments *ret) {
+    const char *algorithm = ctl_text(arguments, ALGORITHM);
+    *ret = (struct token_arguments){.config = ctl_text(arguments, CONFIG),
+                                    .secret_file = ctl_text(arguments, SECRET_FILE),
+                                    .private_key_file = ctl_text(arguments, PRIVATE_KEY_FILE),
+                                    .kid = ctl_text(arguments, KID),
+                                    .has_algorithm = algorithm != NULL,
+                                    .audience = ctl_text(arguments, AUDIENCE),
+                                    .issuer = ctl_text(arguments, ISSUER),
+                                    .user = ctl_text(arguments, USER),
+                                    .channel = ctl_text(arguments, CHANNEL),
+                                    .ttl_s = (int64_t) (ctl_number(arguments, TTL, 3600000000U) / 1000000)};
+    if (algorithm != NULL && !token_algorithm_parse(span_of_text(algorithm), &ret->algorithm)) {
+        return ctl_usage_error("token", "--algorithm takes HS256, RS256, PS256, ES256, EdDSA and their like, not '%s'",
+                               algorithm);
     }
-    if (optind != argc || ret->user == NULL) {
-        return ctl_usage_error("token", "needs --user, and takes no other argument");
+    if (ret->user == NULL) {
+        return ctl_usage_error("token", "needs --user");
     }
     if ((ret->config != NULL) + (ret->secret_file != NULL) + (ret->private_key_file != NULL) != 1) {
         return ctl_usage_error("token", "needs one of --config (a configuration with token.secret), --secret-file and "
@@ -135,11 +106,22 @@ static int parse_arguments(int argc, char **argv, struct token_arguments *ret) {
     return judge_algorithm(ret);
 }
 
-static void append_member(struct buffer *claims, const char *name, const char *value) {
-    if (value != NULL && value[0] != '\0') {
-        buffer_append_format(claims, ",\"%s\":", name);
-        buffer_append_json_string(claims, span_of_text(value));
+/* What is empty is none. */
+static void append_claim(struct buffer *claims, const char *name, const char *value) {
+    ctl_append_member(claims, name, value == NULL || value[0] == '\0' ? NULL : value);
+}
+
+static void print_token(const struct token_arguments *arguments, struct span token, int64_t expires_s) {
+    struct buffer line = BUFFER_EMPTY;
+    if (!arguments->json) {
+        ctl_print_line(token);
+        return;
     }
+    buffer_append_text(&line, "{\"token\":");
+    buffer_append_json_string(&line, token);
+    buffer_append_format(&line, ",\"expires\":%lld}", (long long) expires_s);
+    ctl_print_line(buffer_span(&line));
+    buffer_finish(&line);
 }
 
 static int sign_and_print(const struct token_arguments *arguments, const token_key_t *key, const char *audience,
@@ -147,16 +129,16 @@ static int sign_and_print(const struct token_arguments *arguments, const token_k
     int64_t now_s = clock_wall_ms() / 1000;
     struct buffer claims = BUFFER_EMPTY;
     struct buffer token = BUFFER_EMPTY;
-    buffer_append_text(&claims, "{\"sub\":");
-    buffer_append_json_string(&claims, span_of_text(arguments->user));
-    append_member(&claims, "channel", arguments->channel);
-    append_member(&claims, "aud", audience);
-    append_member(&claims, "iss", issuer);
+    buffer_append_char(&claims, '{');
+    ctl_append_member(&claims, "sub", arguments->user);
+    append_claim(&claims, "channel", arguments->channel);
+    append_claim(&claims, "aud", audience);
+    append_claim(&claims, "iss", issuer);
     buffer_append_format(&claims, ",\"iat\":%lld,\"exp\":%lld}", (long long) now_s,
                          (long long) (now_s + arguments->ttl_s));
     bool is_signed = token_sign(&token, arguments->kid, key, buffer_span(&claims));
     if (is_signed) {
-        ctl_print_line(buffer_span(&token));
+        print_token(arguments, buffer_span(&token), now_s + arguments->ttl_s);
     } else {
         fprintf(stderr,
                 "callboardctl token: the claims or the kid do not make a token (a kid has 1 to 64 of A-Z a-z 0-9 "
@@ -234,12 +216,25 @@ static int from_config(const struct token_arguments *arguments) {
     return result;
 }
 
-int ctl_token(const struct ctl_options *options, int argc, char **argv) {
-    (void) options;
-    struct token_arguments arguments = {.ttl_s = 3600};
-    int result = parse_arguments(argc, argv, &arguments);
+static int run(const struct ctl_options *options, const struct ctl_arguments *arguments) {
+    struct token_arguments of_token;
+    int result = take_arguments(arguments, &of_token);
     if (result != CTL_DONE) {
         return result;
     }
-    return arguments.config != NULL ? from_config(&arguments) : from_key_file(&arguments);
+    of_token.json = options->json;
+    return of_token.config != NULL ? from_config(&of_token) : from_key_file(&of_token);
 }
+
+const struct ctl_command ctl_token_command = {
+    .name = "token",
+    .summary = "make a token that a client connects with",
+    .description =
+        "Signs a JSON Web Token and prints it. One of --config, --secret-file and --private-key-file says what "
+        "with. It is made here; no broker is asked.",
+    .options = known,
+    .examples =
+        "callboardctl token --config callboard.yaml --user bob --ttl 24h\n"
+        "callboardctl token --secret-file callboard.secret --audience callboard --issuer quickstart --user bob\n",
+    .run = run,
+};

@@ -143,19 +143,6 @@ test('callboardctl shows channels and connections, and sends users away', async 
   }
 });
 
-test('bash completes commands and options of callboardctl', () => {
-  const completed = (...words) => {
-    const script = `source <("$1" completion); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _callboardctl; echo "${'${COMPREPLY[*]}'}"`;
-    const { code, out, err } = run('bash', ['-c', script, 'bash', path.join(BUILD, 'tools/callboardctl'), 'callboardctl', ...words]);
-    assert.equal(code, 0, err);
-    return out;
-  };
-  assert.equal(completed('hist'), 'history history-remove');
-  assert.equal(completed('--endpoint', 'tcp://127.0.0.1:1', 'presence', '--'), '--limit --cursor --all --stats');
-  assert.equal(completed('--ti'), '--timeout');
-  assert.equal(completed('nonsense', ''), '');
-});
-
 test('a token made by callboardctl opens the door', async () => {
   const { code, out, err } = ctl('token', '--config', server.file, '--user', 'from-ctl', '--ttl', '5m');
   assert.equal(code, 0, err);

@@ -13,14 +13,14 @@ enum bench_unit { BENCH_PERCENT, BENCH_MS, BENCH_COUNT, BENCH_PER_SECOND, BENCH_
     X(CONNECTED, "connected", BENCH_PERCENT, "users that were connected and subscribed when the run began")            \
     X(DELIVERED, "delivered", BENCH_PERCENT, "deliveries that came, of those that were due")                           \
     X(P50, "p50", BENCH_MS, "publish to deliver, half of all deliveries")                                              \
-    X(P95, "p95", BENCH_MS, "… 95 of 100")                                                                             \
-    X(P99, "p99", BENCH_MS, "… 99 of 100")                                                                             \
-    X(P999, "p99.9", BENCH_MS, "… 999 of 1,000")                                                                       \
-    X(MAX, "max", BENCH_MS, "… the slowest")                                                                           \
+    X(P95, "p95", BENCH_MS, "... 95 of 100")                                                                           \
+    X(P99, "p99", BENCH_MS, "... 99 of 100")                                                                           \
+    X(P999, "p99.9", BENCH_MS, "... 999 of 1,000")                                                                     \
+    X(MAX, "max", BENCH_MS, "... the slowest")                                                                         \
     X(CONNECT_P50, "connect_p50", BENCH_MS, "TCP connect to last subscription's reply, half of all")                   \
-    X(CONNECT_P95, "connect_p95", BENCH_MS, "… 95 of 100")                                                             \
-    X(CONNECT_P99, "connect_p99", BENCH_MS, "… 99 of 100")                                                             \
-    X(CONNECT_MAX, "connect_max", BENCH_MS, "… the slowest")                                                           \
+    X(CONNECT_P95, "connect_p95", BENCH_MS, "... 95 of 100")                                                           \
+    X(CONNECT_P99, "connect_p99", BENCH_MS, "... 99 of 100")                                                           \
+    X(CONNECT_MAX, "connect_max", BENCH_MS, "... the slowest")                                                         \
     X(CONNECTS, "connects", BENCH_COUNT, "connections that came up, each time counted")                                \
     X(CONNECT_FAILURES, "connect_failures", BENCH_COUNT, "attempts that were refused, cut or too slow")                \
     X(DISCONNECTS, "disconnects", BENCH_COUNT, "connections that ended unasked")                                       \
@@ -33,17 +33,17 @@ enum bench_unit { BENCH_PERCENT, BENCH_MS, BENCH_COUNT, BENCH_PER_SECOND, BENCH_
     X(DOUBLED, "doubled", BENCH_COUNT, "deliveries that came again")                                                   \
     X(OUT_OF_ORDER, "out_of_order", BENCH_COUNT, "deliveries that came after a later one of their publisher")          \
     X(STORM_USERS, "storm_users", BENCH_COUNT, "storm: users that were cut off at once")                               \
-    X(CAUGHT_UP, "caught_up", BENCH_PERCENT, "… that came back and got all they missed")                               \
-    X(CAUGHT_UP_P50, "caught_up_p50", BENCH_MS, "… from all users' return to a user's last missed publication")        \
-    X(CAUGHT_UP_P95, "caught_up_p95", BENCH_MS, "… 95 of 100")                                                         \
-    X(CAUGHT_UP_P99, "caught_up_p99", BENCH_MS, "… 99 of 100")                                                         \
-    X(CAUGHT_UP_MAX, "caught_up_max", BENCH_MS, "… until all have caught up")                                          \
+    X(CAUGHT_UP, "caught_up", BENCH_PERCENT, "... that came back and got all they missed")                             \
+    X(CAUGHT_UP_P50, "caught_up_p50", BENCH_MS, "... from all users' return to a user's last missed publication")      \
+    X(CAUGHT_UP_P95, "caught_up_p95", BENCH_MS, "... 95 of 100")                                                       \
+    X(CAUGHT_UP_P99, "caught_up_p99", BENCH_MS, "... 99 of 100")                                                       \
+    X(CAUGHT_UP_MAX, "caught_up_max", BENCH_MS, "... until all have caught up")                                        \
     X(RATE, "rate", BENCH_PER_SECOND, "deliveries a second")                                                           \
     X(CONNECT_RATE, "connect_rate", BENCH_PER_SECOND, "connections a second while connecting")                         \
     X(BEHIND, "behind", BENCH_MS, "how far the publishers fell behind their rate at most")                             \
     X(CPU, "cpu", BENCH_SECONDS,                                                                                       \
       "CPU of the named processes from the first publication (storm: the return) to the last delivery")                \
-    X(CPU_PER_MILLION, "cpu_per_million", BENCH_SECONDS, "… for each million deliveries")                              \
+    X(CPU_PER_MILLION, "cpu_per_million", BENCH_SECONDS, "... for each million deliveries")                            \
     X(CPU_CONNECT, "cpu_connect", BENCH_SECONDS, "CPU of the named processes while users connected")                   \
     X(PSS, "pss", BENCH_BYTES, "memory of the named processes at the end")                                             \
     X(PSS_PER_USER, "pss_per_user", BENCH_BYTES, "its growth while users connected, by their number")                  \

@@ -1,0 +1,10 @@
+# Fails when a document is not what a program prints: -DPROGRAM=print_config_docs -DDOCUMENT=docs/config.md [-DARGUMENTS="a b"]
+separate_arguments(arguments UNIX_COMMAND "${ARGUMENTS}")
+execute_process(COMMAND ${PROGRAM} ${arguments} OUTPUT_VARIABLE printed RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${PROGRAM} failed: ${result}")
+endif()
+file(READ ${DOCUMENT} committed)
+if(NOT printed STREQUAL committed)
+  message(FATAL_ERROR "${DOCUMENT} is stale. Refresh it: ${PROGRAM} ${ARGUMENTS} > ${DOCUMENT}")
+endif()

@@ -69,7 +69,9 @@ enum { WIRE_FRAME_SKIP = 1 };
     X(EMULATE, emulate, 30, "up")                                                                 \
     X(DELIVER, deliver, 31, "down")                                                               \
     X(DELIVERED, delivered, 32, "up")                                                       \
-    X(COMMANDED, commanded, 33, "up")
+    X(COMMANDED, commanded, 33, "up")                                                             \
+    X(USER_TAKE, user_take, 34, "up")                                                             \
+    X(USER_COUNTS, user_counts, 35, "up")
 
 enum wire_kind {
 #define WIRE_KIND_MEMBER(NAME, name, kind, direction) WIRE_##NAME = kind,
@@ -171,6 +173,17 @@ enum wire_kind {
 #define WIRE_FIELDS_deliver(F) F(u32, origin) F(u32, request) F(bytes, session) F(bytes, data)
 #define WIRE_FIELDS_delivered(F) F(u32, origin) F(u32, request) F(u8, found)
 
+/* May this worker have one more connection of a user (user_count_key of the id), so that all workers together have at most
+ * `most`? mine: how many it has then. Answered by RESULT (n: 1 it may, 0 it may not; m: how many the others have); what
+ * it has is known from now on. Both are written with WIRE_FRAME_SKIP: who does not know them leaves the asker to its
+ * deadline, and the gateway judges alone. */
+#define WIRE_FIELDS_user_take(F) F(u32, request) F(u64, user) F(u32, mine) F(u32, most)
+/* How many connections of users this worker has: u64 user_count_key and u32 connections, each. flags:
+ * WIRE_USER_COUNTS_*. */
+#define WIRE_FIELDS_user_counts(F) F(u8, flags) F(bytes, counts)
+
+enum { WIRE_USER_COUNTS_ANEW = 1 /* what was told on this lane before is void */ };
+enum { WIRE_USER_COUNT_SIZE = 12 };
 enum wire_mode { WIRE_MODE_MEMORY = 1, WIRE_MODE_REDIS = 2 };
 enum { WIRE_SUBSCRIBE_SINCE = 1, WIRE_SUBSCRIBE_OWN = 2 /* the worker's own position: evidence, and paged */ };
 enum {

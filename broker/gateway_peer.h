@@ -10,6 +10,7 @@
 #define CALLBOARD_BROKER_GATEWAY_PEER_H
 
 #include "base/list.h"
+#include "base/user_count.h"
 #include "base/wire.h"
 #include "base/wire_lane.h"
 #include "broker/subscription.h"
@@ -84,6 +85,7 @@ struct gateway_peer_notes {
     uint64_t lease_number; /* with which its presence was set last; 0: unknown */
     bool has_set_presence; /* over this link */
     bool is_failed;        /* a reset was asked for: its batches are dropped */
+    user_count_t *users;   /* how many connections of each user it has; NULL: it told of none */
 };
 struct gateway_peer_notes *gateway_peer_notes(gateway_peer_t *self);
 

@@ -128,6 +128,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
         return false;
     }
     publish_engine(self);
+    self->users = user_registry_new();
     self->channels = channel_set_new(&(struct channel_set_options){.engine = self->engine,
                                                                    .config = options->config,
                                                                    .leases = self->leases,
@@ -166,6 +167,7 @@ static void finish(struct shard *self) {
         shard_drop_peer(self, entry);
     }
     channel_set_destroy(&self->channels);
+    user_registry_destroy(&self->users);
     gateway_leases_destroy(&self->leases);
     buffer_finish(&self->scratch);
     metric_values_destroy(&self->metrics);

@@ -308,6 +308,10 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
         return shard_on_emulate(self, peer, frame->body);
     case WIRE_DELIVERED:
         return shard_on_delivered(self, frame->body);
+    case WIRE_USER_TAKE:
+        return shard_on_user_take(self, peer, frame->body);
+    case WIRE_USER_COUNTS:
+        return shard_on_user_counts(self, peer, frame->body);
     default: /* a number from outside, not an enum: HELLO elsewhere, frames that only brokers send, unknown ones */
         return handle_unknown(self, frame);
     }

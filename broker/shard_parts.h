@@ -8,6 +8,7 @@
 #include "broker/shard.h"
 #include "broker/shard_metrics.h"
 #include "broker/shard_request.h"
+#include "broker/user_registry.h"
 
 #include <stdatomic.h>
 
@@ -41,6 +42,7 @@ struct shard {
     gateway_leases_t *leases;
     struct shard_peer_entry *peers;
     struct shard_peer_entry *peers_by_name;
+    user_registry_t *users; /* connections of users, as gateways tell them */
     struct list_link dirty; /* peers to be flushed at the end of the turn */
     struct list_link operations;
     struct quota operations_quota;
@@ -113,6 +115,11 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
 /* shard_emulation.c: handlers of such frames; false: malformed. */
 bool shard_on_emulate(struct shard *self, gateway_peer_t *peer, struct span body);
 bool shard_on_delivered(struct shard *self, struct span body);
+
+/* shard_users.c; false: malformed. */
+bool shard_on_user_take(struct shard *self, gateway_peer_t *peer, struct span body);
+bool shard_on_user_counts(struct shard *self, gateway_peer_t *peer, struct span body);
+void shard_forget_users(struct shard *self, gateway_peer_t *peer); /* its link has ended */
 
 /* shard_calls.c; false: malformed. */
 bool shard_on_call(struct shard *self, gateway_peer_t *peer, struct span body);

@@ -124,6 +124,7 @@ void shard_drop_peer(struct shard *self, struct shard_peer_entry *entry) {
         channel_unlink(subscription);
         gateway_peer_unsubscribe(&subscription);
     }
+    shard_forget_users(self, entry->peer);
     gateway_peer_destroy(&entry->peer);
     HASH_DELETE(by_number, self->peers, entry);
     unname_entry(self, entry);

@@ -226,7 +226,7 @@ static enum uplink_judgement on_welcome(void *context, uplink_t *uplink, const s
 static void on_live(void *context, uplink_t *uplink) {
     broker_links_t *self = context;
     for (size_t i = 0; i < BROKER_LISTENERS; i++) {
-        if (self->listeners[i].context != NULL) {
+        if (self->listeners[i].on_live != NULL) {
             self->listeners[i].on_live(self->listeners[i].context, uplink);
         }
     }
@@ -250,7 +250,7 @@ static void on_lost(void *context, uplink_t *uplink) {
     broker_links_t *self = context;
     struct broker_link *link = uplink_owner_data(uplink);
     for (size_t i = 0; i < BROKER_LISTENERS; i++) {
-        if (self->listeners[i].context != NULL) {
+        if (self->listeners[i].on_lost != NULL) {
             self->listeners[i].on_lost(self->listeners[i].context, uplink);
         }
     }
@@ -455,6 +455,18 @@ bool broker_links_route_nth(const broker_links_t *self, uint32_t channel_hash, u
         return true;
     }
     return false;
+}
+
+void broker_links_each_lane(const broker_links_t *self, void (*each)(void *context, const struct broker_route *lane),
+                            void *context) {
+    list_for_each (link, broker_directory_entries(self->directory)) {
+        const struct broker_entry *entry = list_entry(link, struct broker_entry, link);
+        uplink_t *uplink = entry->uplink == NULL ? NULL : ((const struct broker_link *) entry->uplink)->uplink;
+        uint16_t n_shards = entry->live && uplink != NULL && uplink_is_live(uplink) ? uplink_shards(uplink) : 0;
+        for (uint16_t shard = 0; shard < n_shards; shard++) {
+            each(context, &(struct broker_route){.uplink = uplink, .shard = shard});
+        }
+    }
 }
 
 void broker_links_set_config_hash(broker_links_t *self, uint64_t hash) {

@@ -1,5 +1,6 @@
 /* A worker's links to all brokers: the directory, an uplink for each address, and the way of a channel to the lane that
- * serves it. Two listen: broker_requests (what asks and is answered) and the hub (subscriptions). What concerns neither
+ * serves it. broker_requests listens (what asks and is answered), the hub (subscriptions), and who tells how many
+ * connections users have. What concerns none of them
  * (commands, totals, drain, the mode) is handled here. Thread: the worker's. */
 #ifndef CALLBOARD_GATEWAY_BROKER_LINKS_H
 #define CALLBOARD_GATEWAY_BROKER_LINKS_H
@@ -23,7 +24,12 @@ struct broker_listener {
     /* A lane that had refused takes frames again. */
     void (*on_credit)(void *context);
 };
-enum broker_listener_place { BROKER_LISTENER_REQUESTS, BROKER_LISTENER_HUB, BROKER_LISTENERS };
+enum broker_listener_place {
+    BROKER_LISTENER_REQUESTS,
+    BROKER_LISTENER_HUB,
+    BROKER_LISTENER_USERS, /* hears of ranks and credit only */
+    BROKER_LISTENERS
+};
 
 broker_links_t *broker_links_new(const struct broker_requests_settings *settings, char *ret_error, size_t error_size);
 void broker_links_close(broker_links_t **self_p, void (*on_closed)(void *context), void *context);
@@ -37,6 +43,9 @@ struct broker_route {
 };
 /* The lane for a channel; channel_hash: broker_links_hash of its name. False: no broker is alive. */
 bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struct broker_route *ret_route);
+/* Calls `each` for every lane of every live link. */
+void broker_links_each_lane(const broker_links_t *self, void (*each)(void *context, const struct broker_route *lane),
+                            void *context);
 /* Where any broker will do: the lane for this hash at the n-th of the live ones, in whatever order. False: there are
  * not so many. */
 bool broker_links_route_nth(const broker_links_t *self, uint32_t channel_hash, uint32_t n,

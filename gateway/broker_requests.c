@@ -76,6 +76,7 @@ struct broker_requests {
     X(COMMAND, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"command\"")         \
     X(CALL, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"call\"")               \
     X(EMULATE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"emulate\"")         \
+    X(USER_TAKE, "callboard_gateway_requests_total", "Requests to brokers.", METRIC_COUNTER, "kind=\"user_connection\"") \
     X(UNKNOWN, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"unknown_outcome\"") \
     X(LINK, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"no_broker\"") \
     X(BUSY, "callboard_gateway_requests_failed_total", "Requests that did not succeed.", METRIC_COUNTER, "reason=\"busy\"") \
@@ -289,12 +290,11 @@ static void on_retrying(struct broker_deferred *deferred) {
 }
 
 /* `encoded`: the frame stands in scratch. */
-static void ask(broker_requests_t *self, struct broker_request *request, struct span channel, bool encoded) {
+static void ask_at(broker_requests_t *self, struct broker_request *request, uint32_t channel_hash, bool encoded) {
     if (!encoded) {
         finish_later(self, request, ERROR_TOO_LARGE);
         return;
     }
-    uint32_t channel_hash = broker_links_hash(channel);
     struct span frame = buffer_span(&self->scratch);
     key_table_put(&self->pending, request->id, request);
     timer_wheel_set(self->wheel, &request->timer, clock_monotonic_ms() + self->timeout_ms);
@@ -305,6 +305,10 @@ static void ask(broker_requests_t *self, struct broker_request *request, struct 
     } else if (!broker_links_route(self->links, channel_hash, &route) || !send_frame(self, request, &route, frame)) {
         wait_for_link(self, request, channel_hash, frame);
     }
+}
+
+static void ask(broker_requests_t *self, struct broker_request *request, struct span channel, bool encoded) {
+    ask_at(self, request, broker_links_hash(channel), encoded);
 }
 
 static void begin(broker_requests_t *self, struct broker_request *request, enum wire_kind kind,
@@ -434,6 +438,18 @@ void broker_emulate(broker_requests_t *self, struct broker_request *request, str
         .request = request->id, .worker = worker, .node = node, .session = session, .data = data};
     bool encoded = wire_encode_emulate(&self->scratch, &frame);
     ask(self, request, node, wire_mark_skippable(&self->scratch, 0, encoded));
+}
+
+uint32_t broker_user_hash(uint64_t user) {
+    return (uint32_t) (user % PARTITIONS_MAX);
+}
+
+void broker_take_user(broker_requests_t *self, struct broker_request *request, uint64_t user, uint32_t mine,
+                      uint32_t most) {
+    begin(self, request, WIRE_USER_TAKE, METRIC_USER_TAKE);
+    const struct wire_user_take frame = {.request = request->id, .user = user, .mine = mine, .most = most};
+    bool encoded = wire_encode_user_take(&self->scratch, &frame);
+    ask_at(self, request, broker_user_hash(user), wire_mark_skippable(&self->scratch, 0, encoded));
 }
 
 void broker_command(broker_requests_t *self, struct broker_request *request, const struct wire_command *command) {

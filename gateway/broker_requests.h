@@ -132,6 +132,13 @@ struct broker_question {
 };
 void broker_call(broker_requests_t *self, struct broker_request *request, const struct broker_question *question);
 
+/* May this worker have `mine` connections of the user (user_count_key), so that all gateways together have at most
+ * `most`? The answer's n: 1 it may, 0 it may not. */
+void broker_take_user(broker_requests_t *self, struct broker_request *request, uint64_t user, uint32_t mine,
+                      uint32_t most);
+/* Which channel hash (broker_links_hash) the user's lane has. */
+uint32_t broker_user_hash(uint64_t user);
+
 /* To the worker of gateway `node` that has this session. */
 void broker_emulate(broker_requests_t *self, struct broker_request *request, struct span node, uint32_t worker,
                     struct span session, struct span data);

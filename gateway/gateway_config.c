@@ -272,8 +272,8 @@ static const struct config_key keys[] = {
         .help = "Connections that one source may have open at once; more are closed when they come. 0: no bound."),
     KEY("client.connections_per_user", CONFIG_INT, connections_per_user, RELOADABLE, RANGE(0, 10000000),
         .default_text = "0",
-        .help = "Connections that one user may have at this gateway; one more is closed with 3504. 0: no bound. The "
-                "anonymous have none."),
+        .help = "Connections that one user may have at all gateways together, as the brokers count them (at this one "
+                "while no broker answers); one more is closed with 3504. 0: no bound. The anonymous have none."),
     KEY("client.handshakes_per_second", CONFIG_INT, handshakes_per_second, RELOADABLE, RANGE(0, 10000000),
         .default_text = "0",
         .help =

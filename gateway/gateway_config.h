@@ -86,7 +86,7 @@ struct gateway_config {
     int64_t emulations_max;        /* client.emulations_max, a worker: 503 */
     int64_t handshakes_per_source; /* client.handshakes_per_source, a second, burst 5x; 0 = off */
     int64_t connections_per_source;          /* client.connections_per_source, open at once; 0 = off */
-    int64_t connections_per_user;            /* client.connections_per_user, of this gateway; 0 = off: 3504 */
+    int64_t connections_per_user;            /* client.connections_per_user, of all gateways; 0 = off: 3504 */
     int64_t handshakes_per_second;           /* client.handshakes_per_second, of all sources, burst 2x; 0 = off: 503 */
     struct config_text_list trusted_proxies; /* client.trusted_proxies: networks */
     /* brokers */

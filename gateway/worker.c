@@ -80,7 +80,8 @@ struct worker {
     struct websocket_service websockets;
     http_streams_t *streams;
     revocation_feed_t *revocations; /* of the first worker */
-    http_api_t *http_api;           /* of the first worker, where it has keys */
+    user_places_t *user_places;
+    http_api_t *http_api; /* of the first worker, where it has keys */
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;
@@ -258,6 +259,7 @@ static void use_settings(worker_t *self, const struct worker_settings *settings)
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
     revocation_feed_configure(self->revocations, settings->config);
+    user_places_configure(self->user_places, settings->config->connections_per_user);
     http_api_configure(self->http_api, settings->config, settings->namespaces);
 }
 
@@ -448,6 +450,10 @@ static void start_sessions(worker_t *self) {
     use_trust(self, token_trust_ref(self->options.trust));
     self->hub = hub_new(self->brokers, self->options.metrics, self->wheel, &self->sessions.to_hub);
     self->sessions.hub = self->hub;
+    const struct user_places_options places = {
+        .brokers = self->brokers, .users = self->sessions.user_count, .metrics = self->options.metrics};
+    self->user_places = user_places_new(&places);
+    self->sessions.user_places = self->user_places;
 }
 
 static void start_streams(worker_t *self) {
@@ -562,6 +568,7 @@ static void on_websockets_closed(void *context) {
     worker_t *self = context;
     revocation_feed_destroy(&self->revocations);
     http_streams_destroy(&self->streams);
+    user_places_destroy(&self->user_places);
     hub_destroy(&self->hub);
     if (self->brokers == NULL) {
         on_brokers_closed(self);

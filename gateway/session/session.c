@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "gateway/session/user_count.h"
+#include "base/user_count.h"
 #include "gateway/session/user_limits.h"
 
 #include <xxhash.h>
@@ -313,6 +313,7 @@ static void uncount(session_t *self) {
         if (environment->user_limits != NULL) {
             user_limits_release(environment->user_limits, user);
         }
+        user_places_tell(environment->user_places, user);
         environment->users = user_count_different(environment->user_count);
     }
 }

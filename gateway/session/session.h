@@ -22,9 +22,9 @@
 #include "gateway/outbox.h"
 #include "gateway/token/revocations.h"
 #include "gateway/transport/transport.h"
+#include "gateway/user_places.h"
 
 typedef struct session session_t;
-typedef struct user_count user_count_t;
 typedef struct user_limits user_limits_t;
 
 /* A command that is handled: what it is, and since when, in the low bits of the clock: an hour is enough. */
@@ -45,6 +45,7 @@ struct session_environment {
     broker_requests_t *brokers;
     timer_wheel_t *wheel;
     user_limits_t *user_limits; /* of the process; NULL: no bound for a user */
+    user_places_t *user_places; /* of the cluster; NULL: the process judges alone */
     metric_values_t *metrics;   /* of session_metric_table; NULL: nothing is counted */
     struct quota outbox_budget; /* over all sessions; set its limit with quota_init */
     /* A token names a kid that no key has, and keys are fetched: ask for them. NULL: nobody fetches. */

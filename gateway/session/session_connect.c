@@ -5,13 +5,13 @@
  *
  * Failure modes: an invalid or revoked token 3500; an expired one error 109; one whose key is being fetched error 100;
  * one whose expire_at has passed error 110; no token where one is needed 3501; a second connect 3501; a user with
- * client.connections_per_user already 3504. After an error reply the session is of no use any more, see
- * SESSION_REFUSED; a client that does not go then is closed as stale. */
+ * client.connections_per_user already, here or at all gateways, 3504. After an error reply the session is of no use any
+ * more, see SESSION_REFUSED; a client that does not go then is closed as stale. */
 #include "gateway/session/session_commands.h"
 
 #include "base/log.h"
 #include "base/random.h"
-#include "gateway/session/user_count.h"
+#include "base/user_count.h"
 #include "gateway/session/user_limits.h"
 
 static void refuse(session_t *self, uint32_t id, enum error_code error) {
@@ -74,7 +74,8 @@ void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, 
     session_start_pings(self);
 }
 
-/* The anonymous are nobody, and have no bound. */
+/* As far as this gateway knows; brokers judge for all (session_server_subscriptions.c). The anonymous are nobody, and
+ * have no bound. */
 static bool may_have_one_more(const session_t *self, struct span user) {
     const struct session_environment *environment = self->environment;
     return user.size == 0 || environment->user_limits == NULL ||
@@ -94,12 +95,6 @@ static void accept_client(session_t *self, const struct client_command *command,
     random_uuid(client);
     self->info = session_make_info(user, span_of_text(client), conn_info, SPAN_EMPTY);
     count(self, user);
-    if (self->raw != NULL) {
-        self->state = SESSION_CONNECTED;
-        session_reply_connected(self, command->id, expire_at_s, SPAN_EMPTY);
-        session_raw_connected(self);
-        return;
-    }
     enum error_code error =
         session_connect_channels(self, command->id, expire_at_s, claims, command->body.connect.subs);
     if (error != ERROR_NONE) {

@@ -8,7 +8,7 @@
  * the service orders for someone who is not connected happens to nobody, and is no error. */
 #include "gateway/session/session_commands.h"
 
-#include "gateway/session/user_count.h"
+#include "base/user_count.h"
 
 struct order {
     const struct wire_command *command;

@@ -182,7 +182,8 @@ void session_on_raw_message(session_t *self, struct span message, bool is_binary
         return;
     }
     enum client_raw_kind kind = kind_of(self, message, is_binary);
-    if (self->state == SESSION_CONNECTED && kind != CLIENT_RAW_PING && !self->raw->options.writes) {
+    bool is_in = self->state == SESSION_CONNECTED || self->state == SESSION_CONNECTING;
+    if (is_in && kind != CLIENT_RAW_PING && !self->raw->options.writes) {
         session_count_error(self, ERROR_PERMISSION_DENIED);
         self->codec->encode_error(session_begin_reply(self), 0, error_describe(ERROR_PERMISSION_DENIED));
         session_end_reply(self);

@@ -5,6 +5,9 @@
  *         └──▶ CONNECTING: every one joins, from the client's position where it has one ──all have joined──▶ reply,
  * which carries each one's result; then the commands that waited, and what was published meanwhile
  *
+ * The user's place among his connections at all gateways (client.connections_per_user) is asked for at the same time
+ * and waited for alike; it is refused with 3504.
+ *
  * A service's order while it is connected: the channel is joined, then a subscribe push tells the client.
  *
  * The reply is the first thing the client sees: until it is there nothing is written, and it goes before whatever the
@@ -29,7 +32,9 @@ struct session_connecting {
     struct session_begun begun;
     int64_t expire_at_s;
     struct buffer subs; /* results of those that have joined, as the codec writes them */
-    uint32_t n_joining;
+    uint32_t n_awaited; /* joins, and the place */
+    session_t *session;
+    struct user_place place;
 };
 
 /* What is being collected for one connect. */
@@ -93,7 +98,7 @@ static struct subscription *begin(session_t *session, const struct client_subscr
     subscription->is_server_side = true;
     take_grant(subscription, grant);
     if (session->connecting != NULL) {
-        session->connecting->n_joining++;
+        session->connecting->n_awaited++;
     }
     session_join(subscription, request, options);
     return subscription;
@@ -212,13 +217,43 @@ static void finish_connecting(session_t *self) {
     self->connecting = NULL;
     self->state = SESSION_CONNECTED;
     session_reply_connected(self, connecting->command_id, connecting->expire_at_s, buffer_span(&connecting->subs));
-    if (self->environment->handled != self) { /* else its handler counts it */
+    if (self->environment->handled != self && self->raw == NULL) { /* else its handler counts it; raw, it was none */
         session_count_done(self, connecting->begun);
     }
     buffer_finish(&connecting->subs);
     memory_free(connecting);
     list_for_each (link, &self->subscriptions) {
         session_stand_in_presence(list_entry(link, struct subscription, link));
+    }
+    if (self->raw != NULL) {
+        session_raw_connected(self);
+    }
+}
+
+/* One of what the reply waits for is there. It may be closing already, and does not come back then. */
+static void note_one(session_t *self) {
+    if (--self->connecting->n_awaited == 0 && self->state == SESSION_CONNECTING) {
+        finish_connecting(self);
+    }
+}
+
+static void on_judged(struct user_place *place, bool may) {
+    session_t *self = list_entry(place, struct session_connecting, place)->session;
+    session_command_done(self);
+    if (may) {
+        note_one(self);
+    } else {
+        session_disconnect(self, DISCONNECT_CONNECTION_LIMIT);
+    }
+}
+
+/* Beside the joins: it takes no time where there are some. */
+static void ask_for_place(session_t *self) {
+    struct span user = session_client_info(self).user;
+    self->connecting->place.on_judged = on_judged;
+    if (user.size > 0 && user_places_ask(self->environment->user_places, &self->connecting->place, user)) {
+        self->connecting->n_awaited++;
+        self->n_in_flight++;
     }
 }
 
@@ -255,11 +290,13 @@ enum error_code session_connect_channels(session_t *self, uint32_t command_id, i
     self->connecting->command_id = command_id;
     self->connecting->begun = self->environment->begun;
     self->connecting->expire_at_s = expire_at_s;
-    if (claims != NULL) {
+    self->connecting->session = self;
+    ask_for_place(self);
+    if (claims != NULL && self->raw == NULL) {
         self->granted_set = session_granted_set(claims);
         start_of_token(&collection, claims);
     }
-    if (self->state == SESSION_CONNECTING && collection.error == ERROR_NONE) {
+    if (self->raw == NULL && self->state == SESSION_CONNECTING && collection.error == ERROR_NONE) {
         start_personal(&collection);
     }
     if (self->state == SESSION_CONNECTING && collection.error == ERROR_NONE) {
@@ -268,7 +305,7 @@ enum error_code session_connect_channels(session_t *self, uint32_t command_id, i
     buffer_finish(&collection.channel);
     if (collection.error != ERROR_NONE) {
         give_up(self);
-    } else if (self->state == SESSION_CONNECTING && self->connecting->n_joining == 0) {
+    } else if (self->state == SESSION_CONNECTING && self->connecting->n_awaited == 0) {
         finish_connecting(self);
     }
     return collection.error;
@@ -276,6 +313,10 @@ enum error_code session_connect_channels(session_t *self, uint32_t command_id, i
 
 void session_drop_connecting(session_t *self) {
     if (self->connecting != NULL) {
+        if (self->connecting->place.places != NULL) {
+            user_place_cancel(&self->connecting->place);
+            session_command_done(self);
+        }
         buffer_finish(&self->connecting->subs);
         memory_free(self->connecting);
         self->connecting = NULL;
@@ -307,10 +348,7 @@ void session_on_server_joined(struct subscription *subscription, const struct cl
         return; /* it closes */
     }
     self->codec->encode_connected_sub(&self->connecting->subs, hub_member_channel(&subscription->member), result);
-    self->connecting->n_joining--;
-    if (self->connecting->n_joining == 0) {
-        finish_connecting(self);
-    }
+    note_one(self);
 }
 
 /* ---- while connected ---- */
@@ -340,7 +378,7 @@ bool session_subscribe_for(session_t *self, struct span channel, const struct na
 void session_drop_joining(struct subscription **subscription_p) {
     session_t *self = (*subscription_p)->session;
     session_drop_subscription(subscription_p);
-    if (self->connecting != NULL && --self->connecting->n_joining == 0) {
-        finish_connecting(self);
+    if (self->connecting != NULL) {
+        note_one(self);
     }
 }

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "gateway/session/user_count.h"
+#include "base/user_count.h"
 
 #include <uv.h>
 

@@ -52,6 +52,51 @@ test('client.connections_per_user: over it 3504, whatever worker took the connec
   await until('one may come again', async () => (await connectCode(gateway, { sub: 'ann' })).code === 0);
 });
 
+test('client.connections_per_user counts over all gateways, at the same moment, behind deaths and restarts; alone without a broker', async () => {
+  let owner = await world.broker({ id: 'counting' });
+  const args = set('client.connections_per_user=3', 'http.raw_endpoint=on');
+  const [a, b] = [await world.gateway({ brokers: [owner], args }), await world.gateway({ brokers: [owner], args })];
+  const sockets = [];
+  const comes = async (gateway, user) => {
+    const { socket, code } = await connectCode(gateway, { sub: user });
+    sockets.push(socket);
+    return code;
+  };
+  assert.deepEqual([await comes(a, 'ann'), await comes(a, 'ann'), await comes(b, 'ann')], [0, 0, 0]);
+  for (const gateway of [a, b]) assert.equal(await comes(gateway, 'ann'), 3504);
+  const raw = await rawSocket(`ws://127.0.0.1:${b.port}/ws/plain:x?token=${makeToken({ sub: 'ann' })}`);
+  assert.equal((await raw.ended()).code, 3504);
+  assert.ok(await metric(b, 'callboard_client_user_limit_refused_total') >= 2, 'B alone would have let them in');
+  assert.equal(await comes(b, 'bob'), 0);
+
+  const codes = await Promise.all([...Array(20)].map((_, i) => comes(i % 2 ? a : b, 'eve')));
+  assert.equal(codes.filter((code) => code === 0).length, 3, `20 at one moment: ${codes}`);
+  assert.ok(codes.every((code) => code === 0 || code === 3504));
+
+  sockets[2].terminate();
+  await until('a place at B is free for A', async () => (await comes(a, 'ann')) === 0);
+  assert.equal(await comes(b, 'ann'), 3504);
+  a.kill('SIGKILL');
+  for (let i = 0; i < 3; i += 1) await until('the places of a gateway that died are free', async () => (await comes(b, 'ann')) === 0);
+  assert.equal(await comes(b, 'ann'), 3504);
+
+  await owner.stop('SIGKILL');
+  const { port } = owner;
+  await until('B knows', async () => (await metric(b, 'callboard_gateway_brokers_alive')) === 0);
+  assert.equal(await comes(b, 'dan'), 0, 'nobody can be asked');
+  for (let i = 0; i < 2; i += 1) assert.equal(await comes(b, 'dan'), 0);
+  assert.equal(await comes(b, 'dan'), 3504, 'the gateway counts for itself');
+  assert.equal(await metric(b, 'callboard_client_user_limit_alone_total'), 3);
+  owner = await world.broker({ id: 'counting', port });
+  const c = await world.gateway({ brokers: [owner], args });
+  const eves = codes.filter((code, i) => code === 0 && i % 2 === 0).length;
+  await until('the new broker was told of all', async () => (await metric(owner, 'callboard_broker_user_connections_counted')) === 7 + eves);
+  for (const user of ['ann', 'dan']) assert.equal(await comes(c, user), 3504, user);
+  assert.equal(await comes(c, 'new'), 0);
+  sockets.forEach((socket) => socket.terminate());
+  await until('who has gone is forgotten', async () => (await metric(owner, 'callboard_broker_users_counted')) === 0);
+});
+
 test('client.handshakes_per_second: a storm is let in at that rate, the rest gets 503 and a Retry-After that differs', async () => {
   const gateway = await world.gateway({ brokers: [broker], args: set('client.handshakes_per_second=20') });
   const began = Date.now();

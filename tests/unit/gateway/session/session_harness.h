@@ -238,6 +238,39 @@ void broker_request_cancel(broker_requests_t *self, struct broker_request *reque
     }
 }
 
+/* ---- places of users ---- */
+
+static struct user_place *place_asked; /* the last one; NULL: none, judged or cancelled */
+static unsigned n_places_told;
+
+bool user_places_ask(user_places_t *self, struct user_place *place, struct span user) {
+    assert_true(user.size > 0);
+    if (self != NULL) {
+        place->places = self;
+        place_asked = place;
+    }
+    return self != NULL;
+}
+
+void user_place_cancel(struct user_place *place) {
+    assert_ptr_equal(place, place_asked);
+    place->places = NULL;
+    place_asked = NULL;
+}
+
+void user_places_tell(user_places_t *self, struct span user) {
+    (void) user;
+    n_places_told += self != NULL;
+}
+
+static inline void judge_place(bool may) {
+    struct user_place *place = place_asked;
+    assert_non_null(place);
+    place_asked = NULL;
+    place->places = NULL;
+    place->on_judged(place, may);
+}
+
 static inline struct broker_call *last_call(void) {
     assert_true(n_broker_calls > 0);
     return &broker_calls[n_broker_calls - 1];
@@ -326,6 +359,8 @@ static inline int set_up(void **state) {
     memset(&t, 0, sizeof t);
     n_hub_calls = 0;
     n_broker_calls = 0;
+    place_asked = NULL;
+    n_places_told = 0;
     test_now_us = 1000000000;
     clock_replace(test_monotonic_us, test_wall_ms);
     t.config = config_of_test;

@@ -176,6 +176,77 @@ static void test_a_join_that_nobody_answers_is_stale(void **state) {
     assert_closed(3502, "stale");
 }
 
+/* ---- the user's place among his connections at all gateways ---- */
+
+static void ask_for_places(void) {
+    t.environment.user_places = (user_places_t *) &t; /* never looked into */
+}
+
+static void test_the_reply_waits_for_the_place_too(void **state) {
+    (void) state;
+    ask_for_places();
+    receive_with_token(CONNECT "\n{\"id\":2,\"ping\":{}}", token("{\"sub\":\"42\",\"channels\":[\"plain:a\"]}"));
+    join("plain:a", NULL, 0);
+    assert_written("");
+    judge_place(true);
+    flush();
+    assert_written(CONNECTED(",\"subs\":{\"plain:a\":{}}") "\n{\"id\":2,\"ping\":{}}\n");
+    assert_open();
+    close_session();
+    assert_int_equal(n_places_told, 1);
+}
+
+static void test_a_place_that_is_refused_ends_it_without_a_reply(void **state) {
+    (void) state;
+    ask_for_places();
+    receive_with_token(CONNECT, token("{\"sub\":\"42\",\"channels\":[\"forced:a\",\"plain:b\"]}"));
+    join("forced:a", "kxYz", 7);
+    judge_place(false);
+    flush();
+    assert_written("");
+    assert_closed(3504, "connection limit");
+    assert_int_equal(hub_call("forced:a")->n_presence_sets, 0);
+    assert_null(hub_call("plain:b")->member);
+    assert_int_equal(t.environment.connections, 0);
+}
+
+static void test_who_goes_before_his_place_is_judged_takes_none(void **state) {
+    (void) state;
+    ask_for_places();
+    receive_with_token(CONNECT, token("{\"sub\":\"42\"}"));
+    assert_non_null(place_asked);
+    close_session();
+    assert_null(place_asked);
+    assert_int_equal(n_places_told, 1);
+    open_session();
+    receive_with_token(CONNECT, token("{\"sub\":\"42\",\"channels\":[\"plain:a\",\"nowhere:b\"]}"));
+    assert_null(place_asked); /* error 102: it is of no use any more */
+}
+
+static void test_who_closes_already_does_not_come_back_by_an_answer(void **state) {
+    (void) state;
+    ask_for_places();
+    receive_with_token(CONNECT, token("{\"sub\":\"42\"}"));
+    const struct wire_command command = {.action = WIRE_COMMAND_DISCONNECT, .user = SPAN_LITERAL("42"), .code = 3503};
+    uint32_t n = 0;
+    assert_int_equal(session_carry_out(&t.environment, &command, &n), ERROR_NONE);
+    if (place_asked != NULL) {
+        judge_place(true);
+    }
+    flush();
+    assert_written("");
+    assert_closed(3503, "force disconnect");
+}
+
+static void test_the_anonymous_need_no_place(void **state) {
+    (void) state;
+    ask_for_places();
+    t.config.allow_anonymous = true;
+    receive("{\"id\":1,\"connect\":{}}");
+    assert_null(place_asked);
+    assert_written(CONNECTED("") "\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         session_test(test_the_reply_waits_for_every_channel_and_tells_each),
@@ -192,6 +263,11 @@ int main(void) {
         session_test(test_a_refresh_with_the_same_channels_goes_on),
         session_test(test_who_goes_while_connecting_leaves_everything),
         session_test(test_a_join_that_nobody_answers_is_stale),
+        session_test(test_the_reply_waits_for_the_place_too),
+        session_test(test_a_place_that_is_refused_ends_it_without_a_reply),
+        session_test(test_who_goes_before_his_place_is_judged_takes_none),
+        session_test(test_who_closes_already_does_not_come_back_by_an_answer),
+        session_test(test_the_anonymous_need_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

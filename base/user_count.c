@@ -1,7 +1,7 @@
 /* Open addressing with linear probing; a removed entry is closed up by moving later ones of its run back, so that the
- * table never fills with tombstones. It grows at half full and does not shrink: a worker that had a hundred thousand
- * users will have them again. */
-#include "gateway/session/user_count.h"
+ * table never fills with tombstones. It grows at half full and does not shrink: who had a hundred thousand users will
+ * have them again. */
+#include "base/user_count.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -63,14 +63,8 @@ static void grow(user_count_t *self) {
     memory_free(old);
 }
 
-void user_count_add(user_count_t *self, struct span user) {
-    uint64_t hash = XXH3_64bits(user.data, user.size);
-    struct slot *slot = &self->slots[find(self, hash)];
-    slot->hash = hash;
-    slot->count++;
-    if (slot->count == 1 && ++self->n_used > self->n_slots / 2) {
-        grow(self);
-    }
+uint64_t user_count_key(struct span user) {
+    return XXH3_64bits(user.data, user.size);
 }
 
 /* May the entry at `index` move to the free slot at `hole`, or does its home lie behind the hole? */
@@ -90,20 +84,51 @@ static void close_hole(user_count_t *self, uint32_t hole) {
     }
 }
 
-void user_count_remove(user_count_t *self, struct span user) {
-    uint32_t index = find(self, XXH3_64bits(user.data, user.size));
-    struct slot *slot = &self->slots[index];
-    check(slot->count > 0, "a user is removed that was not added");
-    if (--slot->count == 0) {
+uint32_t user_count_set(user_count_t *self, uint64_t key, uint32_t count) {
+    uint32_t index = find(self, key);
+    uint32_t before = self->slots[index].count;
+    self->slots[index] = (struct slot){.hash = key, .count = count};
+    if (before > 0 && count == 0) {
         self->n_used--;
         close_hole(self, index);
+    } else if (before == 0 && count > 0 && ++self->n_used > self->n_slots / 2) {
+        grow(self);
     }
+    return before;
+}
+
+void user_count_add(user_count_t *self, struct span user) {
+    uint64_t key = user_count_key(user);
+    user_count_set(self, key, user_count_at(self, key) + 1);
+}
+
+void user_count_remove(user_count_t *self, struct span user) {
+    uint64_t key = user_count_key(user);
+    uint32_t count = user_count_at(self, key);
+    check(count > 0, "a user is removed that was not added");
+    user_count_set(self, key, count - 1);
 }
 
 uint32_t user_count_different(const user_count_t *self) {
     return self->n_used;
 }
 
+uint32_t user_count_at(const user_count_t *self, uint64_t key) {
+    return self->slots[find(self, key)].count;
+}
+
 uint32_t user_count_of(const user_count_t *self, struct span user) {
-    return self->slots[find(self, XXH3_64bits(user.data, user.size))].count;
+    return user_count_at(self, user_count_key(user));
+}
+
+bool user_count_next(const user_count_t *self, uint32_t *at, uint64_t *ret_key, uint32_t *ret_count) {
+    for (; *at < self->n_slots; (*at)++) {
+        if (self->slots[*at].count > 0) {
+            *ret_key = self->slots[*at].hash;
+            *ret_count = self->slots[*at].count;
+            (*at)++;
+            return true;
+        }
+    }
+    return false;
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/session/user_count.h"
+#include "base/user_count.h"
 
 static void test_a_user_counts_once_however_often_connected(void **state) {
     (void) state;
@@ -56,8 +56,35 @@ static void test_many_come_and_go_in_any_order(void **state) {
     user_count_destroy(&users);
 }
 
+static void test_counts_are_set_and_walked_by_key(void **state) {
+    (void) state;
+    enum { N = 500 };
+    user_count_t *users = user_count_new();
+    for (uint64_t i = 1; i <= N; i++) {
+        assert_int_equal(user_count_set(users, i * 64, (uint32_t) i), 0); /* one run of the table */
+    }
+    for (uint64_t i = 1; i <= N; i += 2) {
+        assert_int_equal(user_count_set(users, i * 64, 0), i);
+    }
+    assert_int_equal(user_count_set(users, 12345, 0), 0);
+    assert_int_equal(user_count_different(users), N / 2);
+    uint64_t key;
+    uint32_t count;
+    uint32_t at = 0;
+    unsigned n = 0;
+    while (user_count_next(users, &at, &key, &count)) {
+        assert_true(key % 128 == 0 && key / 64 == count && user_count_at(users, key) == count);
+        n++;
+    }
+    assert_int_equal(n, N / 2);
+    user_count_add(users, SPAN_LITERAL("ann"));
+    assert_int_equal(user_count_at(users, user_count_key(SPAN_LITERAL("ann"))), 1);
+    user_count_destroy(&users);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts_are_set_and_walked_by_key),
         cmocka_unit_test(test_a_user_counts_once_however_often_connected),
         cmocka_unit_test(test_many_come_and_go_in_any_order),
     };

@@ -27,7 +27,8 @@
     X(KEY_REUSED, 121, "key_reused", "idempotency key was used with another payload", false, true) \
     X(WORKER_LOST, 122, "worker_lost", "worker lost", true, false)                                \
     X(LEASE_LOST, 123, "lease_lost", "lease lost", false, true)                                   \
-    X(TOO_LARGE, 124, "too_large", "too large", false, true)
+    X(TOO_LARGE, 124, "too_large", "too large", false, true)                                      \
+    X(LEASE_HELD, 125, "lease_held", "another holds the lease", true, true)
 
 /* clang-format on */
 enum error_code {

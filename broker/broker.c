@@ -55,6 +55,7 @@ struct broker {
 static struct engine_memory_limits memory_limits(const struct broker_config *config, uint32_t n_shards) {
     struct engine_memory_limits limits = ENGINE_MEMORY_LIMITS_DEFAULT;
     limits.bytes_max = (size_t) config->memory_bytes_max / n_shards;
+    limits.services_bytes = (size_t) config->memory_services_bytes_max / n_shards;
     limits.key_ttl_ms = (uint64_t) config->key_ttl_ms;
     limits.lease_ms = (uint64_t) config->lease_ms;
     return limits;

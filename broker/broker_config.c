@@ -75,6 +75,10 @@ static const struct config_key keys[] = {
     KEY("memory.bytes", CONFIG_BYTES, memory_bytes_max, RANGE(1 * MIB, 1024 * GIB), .default_text = "512MiB",
         .help = "What the memory engine may hold; at the bound idle channels are forgotten, longest unused first, and "
                 "then publishers are told error 111."),
+    KEY("memory.services_bytes", CONFIG_BYTES, memory_services_bytes_max, RANGE(64 * KIB, 64 * GIB),
+        .default_text = "64MiB",
+        .help = "What the memory engine may hold of leases and values of services; at the bound more are refused with "
+                "error 111."),
     KEY("broker.recovery_publications", CONFIG_INT, recovery_publications_max, RANGE(1, 100000), .default_text = "300",
         .help =
             "Publications that a subscriber may have missed and still gets all of; above it is told that it was not "
@@ -171,6 +175,21 @@ static const struct config_key keys[] = {
             "pushed to that shard is dropped until it takes one again. 0: is dropped at once."),
     KEY("backend.subscriptions", CONFIG_INT, backend_subscriptions_max, RANGE(0, 1000000), .default_text = "10000",
         .help = "Subscriptions of all services together; one more is answered with error 106."),
+    KEY("backend.name_bytes", CONFIG_INT, backend_name_bytes_max, RANGE(1, 255), .default_text = "255",
+        .help = "How long the name of a lease or a key of kv may be; longer ones are refused with error 107."),
+    KEY("backend.lease_ttl_max", CONFIG_DURATION, backend_lease_ttl_max_ms, RANGE(1 * SECOND, 24 * HOUR),
+        .default_text = "1h", .help = "The longest that a lease may be acquired or renewed for; more is error 107."),
+    KEY("backend.lease_wait_max", CONFIG_DURATION, backend_lease_wait_max_ms, RANGE(0, 24 * HOUR), .default_text = "5m",
+        .help = "The longest that lease.acquire may wait; more is error 107. Each that waits takes one of "
+                "backend.requests."),
+    KEY("backend.lease_waiters", CONFIG_INT, backend_lease_waiters, RANGE(1, 1000000), .default_text = "10000",
+        .help = "Acquisitions of leases that wait in one shard; more are refused with error 111."),
+    KEY("backend.value_bytes", CONFIG_BYTES, backend_value_bytes_max, RANGE(1 * KIB, 1 * MIB), .default_text = "64KiB",
+        .help = "How large a value of kv.set may be; larger ones are refused with error 124."),
+    KEY("backend.value_ttl_max", CONFIG_DURATION, backend_value_ttl_max_ms, RANGE(0, 8760 * HOUR), .default_text = "0",
+        .help =
+            "The longest that a value may stay; a longer ttl is error 107, and one without takes this. 0: values may "
+            "stay for ever."),
     KEY("backend.workers", CONFIG_INT, backend_workers_max, RANGE(0, 10000), .default_text = "256",
         .help = "Services that may register with work; one more is answered with error 106."),
     KEY("backend.calls", CONFIG_INT, backend_calls_max, RANGE(1, 1000000), .default_text = "65536",

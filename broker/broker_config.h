@@ -39,6 +39,7 @@ struct broker_config {
     int64_t presence_infos_max;        /* broker.presence_memory, 10000 a channel */
     int64_t tails_bytes_max;           /* broker.tails_bytes, 256MiB a shard */
     int64_t memory_bytes_max;          /* memory.bytes, 512MiB a process: idle channels are evicted */
+    int64_t memory_services_bytes_max; /* memory.services_bytes, 64MiB a process: 111 */
     int64_t recovery_publications_max; /* broker.recovery_publications, 300 */
     int64_t recovery_bytes_max;        /* broker.recovery_bytes, 1MiB */
     int64_t publication_bytes_max;     /* broker.publication_bytes, 64KiB…1MiB: 124 */
@@ -82,6 +83,12 @@ struct broker_config {
     int64_t backend_calls_max;         /* backend.calls, 65536 open: 111 */
     int64_t backend_worker_calls_max;  /* backend.worker_calls, 256 open at one worker: 111 when all have it */
     int64_t backend_subscriptions_max; /* backend.subscriptions, a process, 10000: 106 */
+    int64_t backend_name_bytes_max;    /* backend.name_bytes, 255: 107 */
+    int64_t backend_lease_ttl_max_ms;  /* backend.lease_ttl_max, 1h: 107 */
+    int64_t backend_lease_wait_max_ms; /* backend.lease_wait_max, 5m: 107 */
+    int64_t backend_lease_waiters;     /* backend.lease_waiters, a shard, 10000: 111 */
+    int64_t backend_value_bytes_max;   /* backend.value_bytes, 64KiB: 124 */
+    int64_t backend_value_ttl_max_ms;  /* backend.value_ttl_max, 0: values may stay for ever */
     /* internal HTTP */
     char *internal_address; /* internal.address, 127.0.0.1 */
     int64_t internal_port;  /* internal.port, 9001 */

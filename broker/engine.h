@@ -149,6 +149,54 @@ struct engine_presence_read {
     void *engine_data;
 };
 
+/* ---- leases and values of services (the backend API's lease.* and kv.*) ---- */
+enum engine_service_verb {
+    ENGINE_LEASE_ACQUIRE,
+    ENGINE_LEASE_RENEW,
+    ENGINE_LEASE_RELEASE,
+    ENGINE_LEASE_LEAVE, /* nobody here waits for it any more */
+    ENGINE_KV_GET,
+    ENGINE_KV_SET,
+    ENGINE_KV_DEL,
+    ENGINE_KV_EXISTS,
+    ENGINE_KV_INCR,
+};
+enum { ENGINE_SERVICE_NONCE_MAX = 320 };
+#define ENGINE_NUMBER_MAX (((int64_t) 1 << 53) - 1)
+
+/* Tokens of a name rise with every acquisition, whoever acquires: docs/leases.md says what that rests on. They are
+ * below 2^53. An acquire is granted where the name is free and nobody waited before: an engine of another broker that
+ * asked with `waits` and was told no keeps its place for a few seconds from its last asking. */
+struct engine_service {
+    /* in */
+    struct span name; /* the lease's, or the key: a channel's name by its form */
+    enum engine_service_verb verb;
+    uint64_t ttl_ms;   /* ACQUIRE, RENEW: above 0; SET: 0: for ever; INCR: of a new value, 0: for ever */
+    uint64_t token;    /* RENEW, RELEASE */
+    struct span nonce; /* ACQUIRE: names this asking, so that it may be repeated; 1 to ENGINE_SERVICE_NONCE_MAX bytes */
+    bool waits;        /* ACQUIRE */
+    struct span value; /* SET */
+    int64_t by;        /* INCR, within ENGINE_NUMBER_MAX */
+    uint64_t deadline_ms;
+    void (*on_done)(struct engine_service *request, enum engine_outcome outcome);
+    /* out, valid in on_done with ENGINE_OK */
+    bool is_done;        /* granted, renewed, released; the key was there; INCR: counted. False: held by another, lost,
+                            not there; INCR: no number, or over ENGINE_NUMBER_MAX */
+    uint64_t left_ms;    /* of the lease, whosever it is, or of the value; 0: none */
+    uint64_t granted;    /* ACQUIRE: the token */
+    struct span content; /* GET: borrowed for on_done */
+    int64_t number;      /* INCR */
+    /* the engine's own */
+    struct list_link link;
+    void *engine_data;
+};
+static inline bool engine_service_is_lease(enum engine_service_verb verb) {
+    return verb <= ENGINE_LEASE_LEAVE;
+}
+static inline bool engine_service_only_reads(enum engine_service_verb verb) {
+    return verb == ENGINE_KV_GET || verb == ENGINE_KV_EXISTS;
+}
+
 /* For a lease made now: by the wall clock, below 2^53. So later ones are higher but for clocks that disagree; a member
  * whose newer set is then taken for an older one is swept with its old lease, and set again. */
 uint64_t engine_lease_number(void);
@@ -187,6 +235,8 @@ struct engine_events {
     /* The history of this held channel was removed, by whoever, up to `top`: what is remembered of it must not be told
      * any more. May be NULL. Best effort: who hears nothing forgets it by its age. */
     void (*on_removed)(void *context, struct span channel, const struct position *top);
+    /* The lease of this name was released, by whoever: who waits for it may ask again. May be NULL. Best effort. */
+    void (*on_lease_freed)(void *context, struct span name);
 };
 
 static inline void engine_doubt_presence(const struct engine_events *events, void *context, uint32_t partition,
@@ -200,6 +250,12 @@ static inline void engine_tell_removed(const struct engine_events *events, void 
                                        const struct position *top) {
     if (events->on_removed != NULL) {
         events->on_removed(context, channel, top);
+    }
+}
+
+static inline void engine_tell_lease_freed(const struct engine_events *events, void *context, struct span name) {
+    if (events->on_lease_freed != NULL) {
+        events->on_lease_freed(context, name);
     }
 }
 
@@ -228,6 +284,7 @@ struct engine_methods {
     /* Keep this gateway's lease alive for 4 s from now (called every heartbeat by the shard that keeps leases; in mode
      * memory by every shard, each on its own engine). `number` is ignored. */
     void (*lease_renew)(engine_t *self, const struct engine_lease *lease);
+    void (*serve)(engine_t *self, struct engine_service *request);
     /* Before the loop sleeps: one write for everything of this turn. */
     void (*flush)(engine_t *self);
     /* Memory is short: from now on what it keeps grows no further, or it may again. NULL: it keeps nothing that grows.

@@ -108,6 +108,13 @@ static void on_removed(void *context, struct span channel, const struct position
     }
 }
 
+static void on_lease_freed(void *context, struct span name) {
+    struct side *side = context;
+    if (is_heard(side)) {
+        engine_tell_lease_freed(side->owner->options.events, side->owner->options.context, name);
+    }
+}
+
 static void on_leases(void *context, const struct engine_lease *leases, size_t n_leases) {
     struct side *side = context;
     if (side == side->owner->current) {
@@ -140,7 +147,8 @@ static const struct engine_events side_events = {.on_publication = on_publicatio
                                                  .on_presence_doubt = on_presence_doubt,
                                                  .on_leases = on_leases,
                                                  .on_state = on_state,
-                                                 .on_removed = on_removed};
+                                                 .on_removed = on_removed,
+                                                 .on_lease_freed = on_lease_freed};
 
 /* ---- changing ---- */
 
@@ -280,6 +288,11 @@ static void hold_back(engine_t *base, bool on) {
     }
 }
 
+static void serve(engine_t *base, struct engine_service *request) {
+    engine_t *engine = current(base);
+    engine->methods->serve(engine, request);
+}
+
 static void flush(engine_t *base) {
     struct engine_fallback *self = fallback_of(base);
     self->primary.engine->methods->flush(self->primary.engine);
@@ -356,6 +369,7 @@ static const struct engine_methods engine_fallback_methods = {
     .presence_clear = presence_clear,
     .presence_read = presence_read,
     .lease_renew = lease_renew,
+    .serve = serve,
     .flush = flush,
     .hold_back = hold_back,
     .is_connected = is_connected,

@@ -10,8 +10,9 @@
  *
  * Failures. Over the byte budget with nothing left to evict: appends, and reads that would have to make an epoch, end
  * as ENGINE_FULL, counted. Presence and holds are always taken (they are bounded by the gateways' connections) and
- * push idle channels out instead. A publication that no frame can carry: ENGINE_TOO_LARGE. Closing: what is queued is
- * told as ENGINE_CANCELLED, events are dropped. The queue is bounded by what its shard takes in one turn. */
+ * push idle channels out instead. Leases and values of services have a budget of their own and end as ENGINE_FULL, too.
+ * A publication that no frame can carry: ENGINE_TOO_LARGE. Closing: what is queued is told as ENGINE_CANCELLED, events
+ * are dropped. The queue is bounded by what its shard takes in one turn. */
 #include "broker/engine_memory.h"
 
 #include "base/check.h"
@@ -47,6 +48,14 @@ static const struct metric_description metric_rows[] = {
     [ENGINE_MEMORY_MALFORMED_INFO] = {"callboard_memory_malformed_info_total",
                                       "Presence entries dropped because their client info cannot be read.",
                                       METRIC_COUNTER, NULL},
+    [ENGINE_MEMORY_SERVICES] = {"callboard_memory_services", "Leases held and values kept for services.", METRIC_GAUGE,
+                                NULL},
+    [ENGINE_MEMORY_SERVICES_BYTES] = {"callboard_memory_services_bytes",
+                                      "Bytes of leases and values of services, at most memory.services_bytes.",
+                                      METRIC_GAUGE, NULL},
+    [ENGINE_MEMORY_SERVICES_REFUSED] = {"callboard_memory_services_refused_total",
+                                        "Leases and values refused because memory.services_bytes are kept.",
+                                        METRIC_COUNTER, NULL},
 };
 
 static void wake(struct engine_memory *self);
@@ -69,7 +78,13 @@ static void hold_back(engine_t *base, bool on) {
     struct engine_memory *self = engine_memory_of(base);
     if (!on) {
         self->store.bytes_max = self->limits.bytes_max;
-    } else if (self->store.bytes_max == self->limits.bytes_max && self->store.totals.bytes < self->limits.bytes_max) {
+        self->services.bytes_max = self->limits.services_bytes;
+        return;
+    }
+    if (self->services.bytes_max == self->limits.services_bytes && self->services.bytes < self->limits.services_bytes) {
+        self->services.bytes_max = self->services.bytes;
+    }
+    if (self->store.bytes_max == self->limits.bytes_max && self->store.totals.bytes < self->limits.bytes_max) {
         self->store.bytes_max = self->store.totals.bytes;
     }
 }
@@ -126,6 +141,10 @@ static void update_gauges(struct engine_memory *self) {
     metric_set(self->metrics, ENGINE_MEMORY_MEMBERS, (int64_t) totals->members);
     metric_add(self->metrics, ENGINE_MEMORY_EVICTED, self->store.n_evicted - self->n_evicted_told);
     self->n_evicted_told = self->store.n_evicted;
+    metric_set(self->metrics, ENGINE_MEMORY_SERVICES, (int64_t) self->services.records.n);
+    metric_set(self->metrics, ENGINE_MEMORY_SERVICES_BYTES, (int64_t) self->services.bytes);
+    metric_add(self->metrics, ENGINE_MEMORY_SERVICES_REFUSED, self->services.n_full - self->n_full_told);
+    self->n_full_told = self->services.n_full;
 }
 
 static void deliver_all(struct engine_memory *self, struct list_link *deliveries) {
@@ -173,6 +192,8 @@ static void on_tick(uv_timer_t *timer) {
     size_t share = self->store.totals.channels / SWEEP_TICKS;
     memory_leases_expire(&self->leases, now_ms);
     memory_store_sweep(&self->store, share > SWEEP_CHANNELS_MIN ? share : SWEEP_CHANNELS_MIN, &self->leases, now_ms);
+    share = self->services.records.n / SWEEP_TICKS;
+    memory_services_sweep(&self->services, share > SWEEP_CHANNELS_MIN ? share : SWEEP_CHANNELS_MIN, now_ms);
     update_gauges(self);
     tell_leases(self);
 }
@@ -197,6 +218,7 @@ static void finish(struct engine_memory *self) {
     deliver_all(self, &self->deliveries); /* asked for while the handles were closing */
     memory_store_finish(&self->store);
     memory_leases_finish(&self->leases);
+    memory_services_finish(&self->services);
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->scratch);
     void (*on_closed)(void *context) = self->on_closed;
@@ -239,6 +261,7 @@ static const struct engine_methods engine_memory_methods = {
     .presence_clear = engine_memory_clear_presence,
     .presence_read = engine_memory_read_presence,
     .lease_renew = lease_renew,
+    .serve = engine_memory_serve,
     .flush = flush,
     .hold_back = hold_back,
     .is_connected = is_connected,
@@ -252,6 +275,7 @@ engine_t *engine_memory_new(const struct engine_options *options, const struct e
     self->limits = *limits;
     memory_store_init(&self->store, limits->bytes_max);
     memory_leases_init(&self->leases, limits->lease_ms);
+    memory_services_init(&self->services, limits->services_bytes);
     list_init(&self->deliveries);
     /* What a PUSH frame can carry: its handle goes before the publication. */
     buffer_init(&self->scratch, WIRE_FRAME_MAX - WIRE_FRAME_HEADER_SIZE - sizeof(uint32_t));

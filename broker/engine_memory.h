@@ -11,6 +11,7 @@
 
 struct engine_memory_limits {
     size_t bytes_max;      /* of this engine: memory.bytes divided by the shards */
+    size_t services_bytes; /* of leases and values: memory.services_bytes divided by the shards */
     uint64_t key_ttl_ms;   /* an idempotency key is known for so long */
     uint64_t lease_ms;     /* a lease lives so long from its last renewal */
     size_t read_bytes_max; /* of encoded publications in one read without a bound of its own */
@@ -18,8 +19,11 @@ struct engine_memory_limits {
 };
 
 #define ENGINE_MEMORY_LIMITS_DEFAULT                                                                                   \
-    ((struct engine_memory_limits){                                                                                    \
-        .bytes_max = (size_t) 512 << 20, .key_ttl_ms = 300000, .lease_ms = 4000, .read_bytes_max = (size_t) 4 << 20})
+    ((struct engine_memory_limits){.bytes_max = (size_t) 512 << 20,                                                    \
+                                   .services_bytes = (size_t) 64 << 20,                                                \
+                                   .key_ttl_ms = 300000,                                                               \
+                                   .lease_ms = 4000,                                                                   \
+                                   .read_bytes_max = (size_t) 4 << 20})
 
 /* `options` and `limits` are copied; what the options point at lives as long as the engine. Closed through engine.h. */
 engine_t *engine_memory_new(const struct engine_options *options, const struct engine_memory_limits *limits);

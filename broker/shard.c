@@ -101,6 +101,7 @@ static void on_tick(uv_timer_t *timer) {
     shard_keep_own_lease(self, now_ms);
     channel_set_tick(self->channels, now_ms);
     shard_commands_tick(self, now_ms);
+    shard_leases_tick(self, now_ms);
     shard_guard_memory(self, now_ms);
     follow_reload(self);
     shard_publish_figures(self);
@@ -135,6 +136,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
                                                                    .metrics = self->metrics,
                                                                    .on_swept_living = shard_doubt_members_everywhere,
                                                                    .context = self});
+    shard_start_leases(self);
     uv_timer_init(actor_loop(actor), &self->timer);
     self->timer.data = self;
     uv_timer_start(&self->timer, on_tick, TICK_MS, TICK_MS);
@@ -149,6 +151,7 @@ static void on_engine_closed(void *context) {
 static void on_stop(void *context) {
     struct shard *self = context;
     uv_close((uv_handle_t *) &self->timer, NULL);
+    lease_queues_close(self->lease_queues);
     channel_set_close(self->channels);
     self->engine->methods->close(self->engine, on_engine_closed, self);
 }
@@ -163,6 +166,7 @@ static void finish(struct shard *self) {
     struct shard_peer_entry *entry = NULL;
     struct shard_peer_entry *next = NULL;
     shard_commands_drop(self);
+    lease_queues_destroy(&self->lease_queues);
     HASH_ITER(by_number, self->peers, entry, next) {
         shard_drop_peer(self, entry);
     }

@@ -123,6 +123,7 @@ static void on_state(void *context, bool connected, bool pubsub_connected, const
 const struct engine_events shard_engine_events = {.on_publication = on_publication,
                                                   .on_presence = on_presence,
                                                   .on_removed = on_removed,
+                                                  .on_lease_freed = shard_on_lease_freed,
                                                   .on_doubt = on_doubt,
                                                   .on_partition_doubt = on_partition_doubt,
                                                   .on_presence_doubt = on_presence_doubt,

@@ -42,6 +42,7 @@ static void on_request(struct shard *self, struct shard_request *request) {
 
 static void on_drain(struct shard *self) {
     self->draining = true;
+    lease_queues_close(self->lease_queues);
     shard_publish_figures(self);
     atomic_store(&self->seen_draining, true);
 }

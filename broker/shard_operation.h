@@ -18,6 +18,7 @@ struct operation {
         struct engine_read read;
         struct engine_remove remove;
         struct engine_presence_read presence;
+        struct engine_service service;
     } engine;
     presence_t *members; /* PRESENCE, PRESENCE_STATS: those of the pages read so far */
     size_t channel_size;
@@ -43,5 +44,9 @@ uint64_t shard_deadline_of(const struct shard *self, const struct shard_request 
 /* shard_presence.c */
 void shard_read_presence(struct shard *self, const struct shard_request *request, const struct operation_origin *origin,
                          const struct namespace_options *options);
+
+/* shard_services.c */
+bool shard_is_service_request(enum shard_request_kind kind);
+void shard_serve(struct shard *self, const struct shard_request *request, const struct operation_origin *origin);
 
 #endif

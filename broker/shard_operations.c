@@ -52,6 +52,14 @@ static uint8_t kind_of_frame(enum shard_request_kind kind) {
     case SHARD_REQUEST_PRESENCE_STATS:
         return WIRE_PRESENCE_STATS;
     case SHARD_REQUEST_INFO:
+    case SHARD_REQUEST_LEASE_ACQUIRE:
+    case SHARD_REQUEST_LEASE_RENEW:
+    case SHARD_REQUEST_LEASE_RELEASE:
+    case SHARD_REQUEST_KV_GET:
+    case SHARD_REQUEST_KV_SET:
+    case SHARD_REQUEST_KV_DEL:
+    case SHARD_REQUEST_KV_EXISTS:
+    case SHARD_REQUEST_KV_INCR:
         break;
     }
     unreachable("no frame for request %d", (int) kind);
@@ -397,6 +405,9 @@ static enum error_code judge(const struct shard *self, const struct shard_reques
     if (!is_good || !shard_owns(self, request->channel)) {
         return ERROR_BAD_REQUEST;
     }
+    if (shard_is_service_request(request->kind)) {
+        return ERROR_NONE;
+    }
     *ret_options = namespace_set_find(self->options.namespaces, request->channel);
     return *ret_options == NULL ? ERROR_UNKNOWN_CHANNEL : ERROR_NONE;
 }
@@ -429,6 +440,16 @@ void shard_operate(struct shard *self, const struct shard_request *request, cons
     case SHARD_REQUEST_PRESENCE:
     case SHARD_REQUEST_PRESENCE_STATS:
         shard_read_presence(self, request, origin, options);
+        break;
+    case SHARD_REQUEST_LEASE_ACQUIRE:
+    case SHARD_REQUEST_LEASE_RENEW:
+    case SHARD_REQUEST_LEASE_RELEASE:
+    case SHARD_REQUEST_KV_GET:
+    case SHARD_REQUEST_KV_SET:
+    case SHARD_REQUEST_KV_DEL:
+    case SHARD_REQUEST_KV_EXISTS:
+    case SHARD_REQUEST_KV_INCR:
+        shard_serve(self, request, origin);
         break;
     case SHARD_REQUEST_INFO:
         break;

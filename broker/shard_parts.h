@@ -5,6 +5,7 @@
 #include "base/process_memory.h"
 #include "base/quota.h"
 #include "broker/channel.h"
+#include "broker/lease_queues.h"
 #include "broker/shard.h"
 #include "broker/shard_metrics.h"
 #include "broker/shard_request.h"
@@ -47,6 +48,7 @@ struct shard {
     struct list_link operations;
     struct quota operations_quota;
     uint32_t n_operations;
+    lease_queues_t *lease_queues;
     struct list_link commands; /* struct command_round, oldest first */
     uint32_t n_commands;
     uint32_t last_command;
@@ -131,6 +133,11 @@ bool shard_on_commanded(struct shard *self, gateway_peer_t *peer, struct span bo
 void shard_commands_forget_peer(struct shard *self, uint32_t number); /* its link has ended; it is still found */
 void shard_commands_tick(struct shard *self, uint64_t now_ms);
 void shard_commands_drop(struct shard *self); /* nobody is answered */
+
+/* shard_services.c */
+void shard_start_leases(struct shard *self);
+void shard_on_lease_freed(void *context, struct span name); /* the engine's event */
+void shard_leases_tick(struct shard *self, uint64_t now_ms);
 
 /* shard_memory.c */
 void shard_guard_memory(struct shard *self, uint64_t now_ms); /* with every tick */

@@ -16,6 +16,14 @@ enum shard_request_kind {
     SHARD_REQUEST_PRESENCE,
     SHARD_REQUEST_PRESENCE_STATS,
     SHARD_REQUEST_INFO, /* this shard's figures */
+    SHARD_REQUEST_LEASE_ACQUIRE,
+    SHARD_REQUEST_LEASE_RENEW,
+    SHARD_REQUEST_LEASE_RELEASE,
+    SHARD_REQUEST_KV_GET,
+    SHARD_REQUEST_KV_SET,
+    SHARD_REQUEST_KV_DEL,
+    SHARD_REQUEST_KV_EXISTS,
+    SHARD_REQUEST_KV_INCR,
 };
 
 struct shard_request {
@@ -39,6 +47,10 @@ struct shard_request {
     struct span tags; /* wire_tags or empty */
     uint64_t version; /* PUBLISH: as engine_append's; 0: none */
     struct span version_epoch;
+    uint64_t ttl_ms; /* LEASE_…, KV_…, whose name is `channel`: as engine_service's */
+    uint64_t token;
+    uint64_t wait_until_ms; /* LEASE_ACQUIRE: monotonic; 0: it does not wait */
+    int64_t by;             /* KV_INCR */
 };
 /* Copies the spans of `model` into a new request (its other members too). */
 struct shard_request *shard_request_new(const struct shard_request *model);
@@ -55,12 +67,16 @@ struct shard_reply {
     bool duplicate;
     bool suppressed;
     bool not_durable;
+    bool is_there;                                  /* KV_…: the key was there */
     uint32_t n;                                     /* publications, entries, clients; INFO: channels held */
     uint32_t m;                                     /* users; INFO: subscribed gateway workers */
     uint64_t brokers, gateways, connections, users; /* INFO, from the leases: the whole cluster */
-    enum wire_mode mode;                            /* INFO */
+    uint64_t token;                                 /* LEASE_ACQUIRE */
+    uint64_t left_ms;                               /* LEASE_…, KV_…: until its end; 0: none */
+    int64_t number;                                 /* KV_INCR */
+    enum wire_mode mode;                            /* INFO, LEASE_…, KV_… */
     bool engine_connected;                          /* INFO: and the one that is configured */
-    struct span bytes;                              /* wire_publication… or sized wire_client_info… */
+    struct span bytes;                              /* wire_publication… or sized wire_client_info… or a value */
 };
 struct shard_reply *shard_reply_new(const struct shard_reply *model);
 

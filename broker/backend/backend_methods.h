@@ -78,6 +78,8 @@ extern const struct backend_method_list backend_info_methods;
 extern const struct backend_method_list backend_session_methods;
 extern const struct backend_method_list backend_batch_methods;
 extern const struct backend_method_list backend_worker_methods;
+extern const struct backend_method_list backend_lease_methods;
+extern const struct backend_method_list backend_kv_methods;
 
 /* NULL: no such method. */
 const struct backend_method *backend_method_find(struct span name);

@@ -31,23 +31,27 @@ static bool read_text(struct params_reader *reader, const char *name, struct jso
     return true;
 }
 
-static bool check_channel(struct span channel, struct backend_refusal *refusal) {
-    switch (channel_name_check(channel)) {
+static bool check_name(const char *what, struct span name, struct backend_refusal *refusal) {
+    switch (channel_name_check(name)) {
     case CHANNEL_NAME_OK:
         return true;
     case CHANNEL_NAME_EMPTY:
-        backend_refuse(refusal, ERROR_BAD_REQUEST, "the channel is empty");
+        backend_refuse(refusal, ERROR_BAD_REQUEST, "the %s is empty", what);
         return false;
     case CHANNEL_NAME_TOO_LONG:
-        backend_refuse(refusal, ERROR_BAD_REQUEST, "the channel has %zu bytes, at most %d are allowed", channel.size,
+        backend_refuse(refusal, ERROR_BAD_REQUEST, "the %s has %zu bytes, at most %d are allowed", what, name.size,
                        CHANNEL_NAME_MAX);
         return false;
     case CHANNEL_NAME_BAD_BYTE:
         backend_refuse(refusal, ERROR_BAD_REQUEST,
-                       "the channel has a byte that is not allowed: names are 0x21 to 0x7E without {}*?[]\\\"'`");
+                       "the %s has a byte that is not allowed: names are 0x21 to 0x7E without {}*?[]\\\"'`", what);
         return false;
     }
     return false;
+}
+
+static bool check_channel(struct span channel, struct backend_refusal *refusal) {
+    return check_name("channel", channel, refusal);
 }
 
 static bool read_channel(struct params_reader *reader, const char *name, struct json_value value) {
@@ -302,6 +306,47 @@ static bool read_requests(struct params_reader *reader, const char *name, struct
     return value.type == JSON_ARRAY || refuse_type(reader, name, "a list of requests");
 }
 
+/* ---- of leases and values ---- */
+
+static bool read_name(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_text(reader, name, value, SIZE_MAX, &reader->params->name) &&
+           check_name(name, reader->params->name, reader->refusal);
+}
+
+static bool read_milliseconds(struct params_reader *reader, const char *name, struct json_value value,
+                              uint64_t *ret_ms) {
+    return (json_to_u64(value, ret_ms) && *ret_ms <= OFFSET_MAX) ||
+           refuse_type(reader, name, "a whole number of milliseconds");
+}
+
+static bool read_ttl(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_milliseconds(reader, name, value, &reader->params->ttl_ms) &&
+           (reader->params->ttl_ms > 0 || refuse_type(reader, name, "at least 1 (milliseconds)"));
+}
+
+static bool read_wait(struct params_reader *reader, const char *name, struct json_value value) {
+    return read_milliseconds(reader, name, value, &reader->params->wait_ms);
+}
+
+static bool read_token(struct params_reader *reader, const char *name, struct json_value value) {
+    uint64_t token = 0;
+    if (!json_to_u64(value, &token) || token == 0 || token > OFFSET_MAX) {
+        return refuse_type(reader, name, "the token that lease.acquire answered");
+    }
+    reader->params->token = token;
+    return true;
+}
+
+static bool read_by(struct params_reader *reader, const char *name, struct json_value value) {
+    int64_t by = 0;
+    if (!json_to_i64(value, &by) || by > (int64_t) OFFSET_MAX || by < -(int64_t) OFFSET_MAX) {
+        return refuse_type(reader, name, "a whole number below 2^53");
+    }
+    reader->params->by = by;
+    reader->params->has_by = true;
+    return true;
+}
+
 static const struct {
     const char *name;
     unsigned param;
@@ -338,6 +383,12 @@ static const struct {
     {"recover_since", BACKEND_PARAM_GRANT, read_since},
     {"pattern", BACKEND_PARAM_PATTERN, read_pattern},
     {"cursor", BACKEND_PARAM_NAME_CURSOR, read_name_cursor},
+    {"name", BACKEND_PARAM_NAME, read_name},
+    {"key", BACKEND_PARAM_VALUE_KEY, read_name},
+    {"ttl", BACKEND_PARAM_TTL, read_ttl},
+    {"wait", BACKEND_PARAM_WAIT, read_wait},
+    {"token", BACKEND_PARAM_TOKEN, read_token},
+    {"by", BACKEND_PARAM_BY, read_by},
 };
 enum { N_PARAMS = sizeof param_table / sizeof param_table[0] };
 

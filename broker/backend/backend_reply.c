@@ -149,3 +149,39 @@ void backend_append_event(struct buffer *out, const char *type, struct span chan
     }
     buffer_append_char(out, '}');
 }
+
+static void append_mode(struct buffer *out, enum wire_mode mode) {
+    buffer_append_text(out, mode == WIRE_MODE_MEMORY ? "{\"mode\":\"memory\"" : "{\"mode\":\"redis\"");
+}
+
+/* In ms; none where it has no end. */
+static void append_ttl(struct buffer *out, uint64_t left_ms) {
+    if (left_ms > 0) {
+        buffer_append_text(out, ",\"ttl\":");
+        buffer_append_u64_decimal(out, left_ms);
+    }
+    buffer_append_char(out, '}');
+}
+
+void backend_append_lease(struct buffer *out, const struct shard_reply *reply) {
+    append_mode(out, reply->mode);
+    if (reply->token != 0) {
+        buffer_append_text(out, ",\"token\":");
+        buffer_append_u64_decimal(out, reply->token);
+    }
+    append_ttl(out, reply->left_ms);
+}
+
+void backend_append_value(struct buffer *out, const struct shard_reply *reply) {
+    append_mode(out, reply->mode);
+    if (reply->kind == SHARD_REQUEST_KV_INCR) {
+        buffer_append_text(out, ",\"value\":");
+        buffer_append_i64_decimal(out, reply->number);
+    } else {
+        buffer_append_text(out, reply->is_there ? ",\"found\":true" : ",\"found\":false");
+    }
+    if (reply->kind == SHARD_REQUEST_KV_GET && reply->is_there) {
+        append_value(out, "data", reply->bytes, false);
+    }
+    append_ttl(out, reply->left_ms);
+}

@@ -25,4 +25,8 @@ void backend_append_event(struct buffer *out, const char *type, struct span chan
 /* {"user","client","conn_info"?,"chan_info"?} */
 void backend_append_client_info(struct buffer *out, const struct wire_client_info *info);
 
+/* {"mode","token"?,"ttl"?}: of a lease; and of a value by its kind */
+void backend_append_lease(struct buffer *out, const struct shard_reply *reply);
+void backend_append_value(struct buffer *out, const struct shard_reply *reply);
+
 #endif

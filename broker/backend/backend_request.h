@@ -70,6 +70,12 @@ enum backend_param {
     BACKEND_PARAM_GRANT = 1 << 21,  /* data, b64data, override, recover_since */
     BACKEND_PARAM_PATTERN = 1 << 22,
     BACKEND_PARAM_NAME_CURSOR = 1 << 23, /* cursor: where names are paged */
+    BACKEND_PARAM_NAME = 1 << 24,        /* of a lease */
+    BACKEND_PARAM_VALUE_KEY = 1 << 25,   /* key: of kv */
+    BACKEND_PARAM_TTL = 1 << 26,
+    BACKEND_PARAM_WAIT = 1 << 27,
+    BACKEND_PARAM_TOKEN = 1 << 28,
+    BACKEND_PARAM_BY = 1 << 29,
 };
 
 struct backend_params {
@@ -99,6 +105,12 @@ struct backend_params {
     bool has_info;
     struct span pattern;
     struct span name_cursor;
+    struct span name; /* of a lease, or a key of kv */
+    uint64_t ttl_ms;  /* 0: none */
+    uint64_t wait_ms;
+    uint64_t token;
+    int64_t by;
+    bool has_by;
 };
 
 /* The params frame as an object; nothing stands for {}. */

@@ -286,6 +286,10 @@ static enum wire_mode mode(const engine_t *base) {
     return WIRE_MODE_REDIS;
 }
 
+static void serve(engine_t *base, struct engine_service *request) {
+    redis_services_ask(engine_redis_of(base), request);
+}
+
 /* ---- the end of a turn ---- */
 
 static void flush(engine_t *base) {
@@ -368,6 +372,7 @@ static const struct engine_methods methods = {
     .presence_clear = presence_clear,
     .presence_read = presence_read,
     .lease_renew = lease_renew,
+    .serve = serve,
     .flush = flush,
     .is_connected = is_connected,
     .mode = mode,

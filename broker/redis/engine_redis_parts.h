@@ -3,7 +3,8 @@
  *   engine_redis.c      methods, start and close                      redis_leases.c    gateways' leases
  *   redis_routing.c     which node serves which partition             redis_tops.c      which channels missed something
  *   redis_node.c        one server: links                             redis_examination.c   what it is asked
- *   redis_reads.c       load, remove, presence                        redis_loaded.c    what a load brought
+ *   redis_reads.c       what is asked for itself, out and back        redis_loaded.c    what a load brought
+ *   redis_history.c     load, remove, presence                        redis_services.c  leases and values of services
  *   redis_partition.c   state machine, order, the topic               redis_gate.c      what waits for its confirmation
  *   redis_appends.c     own batches, out and back                     redis_tell.c      applied → events, completions
  *   redis_queue.c       what waits to be sent, deadlines              redis_answers.c   what is answered without Redis
@@ -118,6 +119,7 @@ struct redis_node {
     const char *unfit;                   /* what the examination found against the server; NULL: nothing */
     const char *reason;
     unsigned n_closing;
+    unsigned sent_scripts; /* a bit for each enum redis_script of services that this link was given the text of */
 };
 
 struct redis_partition {
@@ -141,6 +143,7 @@ struct redis_partition {
     uint32_t last_number;
     struct list_link waiting;   /* batches that wrote nothing told, until `applied` reached their seq */
     struct list_link reads;     /* waiting to be sent */
+    struct list_link services;  /* as well: what goes before them */
     struct list_link gate;      /* struct redis_gated: applied or read, not yet confirmed */
     struct list_link gate_link; /* in node->gated */
     size_t n_gated;
@@ -210,6 +213,8 @@ struct engine_redis {
     size_t unconfirmed_items;
     size_t unconfirmed_bytes;
     uint32_t n_loads; /* under way */
+    uint64_t last_read;
+    uint64_t last_token; /* the highest that a lease was granted with here: no later one is below it */
     unsigned n_tick;
     uint64_t last_tick_ms;
     struct redis_leases *leases;
@@ -418,10 +423,15 @@ void redis_renewals_begin(struct redis_channel *channel);
 /* Every second. */
 void redis_renewals_tick(struct engine_redis *self);
 
-/* ---- redis_reads.c ---- */
+/* ---- redis_history.c ---- */
 void redis_reads_load(struct engine_redis *self, struct engine_read *request);
 void redis_reads_remove(struct engine_redis *self, struct engine_remove *request);
 void redis_reads_presence(struct engine_redis *self, struct engine_presence_read *request);
+
+/* ---- redis_services.c ---- */
+void redis_services_ask(struct engine_redis *self, struct engine_service *request);
+
+/* ---- redis_reads.c ---- */
 void redis_reads_pump(struct redis_partition *self);
 void redis_reads_expire(struct redis_partition *self, uint64_t now_ms);
 void redis_reads_cancel(struct redis_partition *self);

@@ -68,7 +68,7 @@ void redis_partition_pump(struct redis_partition *self) {
     }
     redis_reads_pump(self);
     bool is_blocked = self->batch == NULL && !list_is_empty(&self->queue);
-    if (!is_blocked && list_is_empty(&self->reads)) {
+    if (!is_blocked && list_is_empty(&self->reads) && list_is_empty(&self->services)) {
         list_remove(&self->busy_link);
     } else if (!redis_link_has_room(self->node->command)) {
         metric_count(self->engine->metrics, REDIS_METRIC_PIPELINE_WAITS);

@@ -73,7 +73,7 @@ static bool read_head(struct cursor *cursor, struct redis_topic_message *message
     message->seq = cursor_u64(cursor);
     message->boot_id = cursor_bytes(cursor, REDIS_BOOT_ID_LENGTH);
     message->number = cursor_u32(cursor);
-    if (cursor->failed || !known || kind < REDIS_TOPIC_BATCH || kind > REDIS_TOPIC_REMOVED) {
+    if (cursor->failed || !known || kind < REDIS_TOPIC_BATCH || kind > REDIS_TOPIC_FREED) {
         return false;
     }
     message->kind = kind;
@@ -182,6 +182,12 @@ bool redis_topic_parse(struct span bytes, struct redis_topic_message *ret_messag
         ret_message->channels[0].place = read_place(&cursor);
         ret_message->items = cursor;
         return cursor_is_done(&cursor) && ret_message->channels[0].place.first <= OFFSET_MAX;
+    }
+    if (ret_message->kind == REDIS_TOPIC_FREED) {
+        ret_message->n_channels = 1;
+        ret_message->channels[0] = (struct redis_topic_channel){.kind = REDIS_PLAIN, .name = short_sized(&cursor)};
+        ret_message->items = cursor;
+        return cursor_is_done(&cursor) && ret_message->channels[0].name.size > 0;
     }
     size_t n_items = cursor_u16(&cursor);
     ret_message->n_channels = cursor_u8(&cursor);

@@ -62,8 +62,9 @@ struct redis_topic_channel {
     struct redis_place place;
 };
 
-/* REMOVED stands outside of the order: the one channel's history is gone up to channels[0].place. */
-enum redis_topic_kind { REDIS_TOPIC_BATCH = 1, REDIS_TOPIC_OPENED = 2, REDIS_TOPIC_REMOVED = 3 };
+/* REMOVED and FREED stand outside of the order. REMOVED: the one channel's history is gone up to channels[0].place.
+ * FREED: the lease of the name of channels[0] was released. */
+enum redis_topic_kind { REDIS_TOPIC_BATCH = 1, REDIS_TOPIC_OPENED = 2, REDIS_TOPIC_REMOVED = 3, REDIS_TOPIC_FREED = 4 };
 
 struct redis_topic_message {
     enum redis_topic_kind kind;

@@ -56,6 +56,7 @@ static void on_command_down(void *context, const char *reason) {
     bool was_ready = self->is_ready;
     self->is_ready = false;
     self->replid_asked = false;
+    self->sent_scripts = 0;
     if (engine->is_closing || self->is_closing) {
         return;
     }

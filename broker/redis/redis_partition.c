@@ -440,6 +440,16 @@ static void tell_removed(const struct redis_partition *self, struct span bytes) 
     }
 }
 
+static void tell_freed(const struct redis_partition *self, struct span bytes) {
+    const struct engine_redis *engine = self->engine;
+    struct redis_topic_message message;
+    if (!redis_topic_parse(bytes, &message)) {
+        metric_count(engine->metrics, REDIS_METRIC_MALFORMED);
+    } else if (partition_of(message.channels[0].name, engine->options.n_partitions) == self->number) {
+        engine_tell_lease_freed(engine->options.events, engine->options.context, message.channels[0].name);
+    }
+}
+
 void redis_partition_on_message(struct redis_partition *self, struct span bytes) {
     struct redis_topic_message head;
     if (!redis_topic_peek(bytes, &head)) {
@@ -448,6 +458,10 @@ void redis_partition_on_message(struct redis_partition *self, struct span bytes)
     }
     if (head.kind == REDIS_TOPIC_REMOVED) {
         tell_removed(self, bytes);
+        return;
+    }
+    if (head.kind == REDIS_TOPIC_FREED) {
+        tell_freed(self, bytes);
         return;
     }
     bool is_ours = partition_gen_equal(&head.gen, &self->order.gen);
@@ -479,6 +493,7 @@ void redis_partition_init(struct redis_partition *self, struct engine_redis *eng
     list_init(&self->refused);
     list_init(&self->waiting);
     list_init(&self->reads);
+    list_init(&self->services);
     list_init(&self->of_node);
     list_init(&self->gate);
     list_init(&self->gate_link);
@@ -488,9 +503,9 @@ void redis_partition_init(struct redis_partition *self, struct engine_redis *eng
 
 bool redis_partition_is_idle(const struct redis_partition *self, uint64_t now_ms) {
     return self->state.phase != PARTITION_CLOSED && list_is_empty(&self->held) && list_is_empty(&self->queue) &&
-           list_is_empty(&self->refused) && list_is_empty(&self->reads) && list_is_empty(&self->waiting) &&
-           list_is_empty(&self->gate) && self->batch == NULL && self->order.n_held == 0 &&
-           now_ms - self->used_ms >= self->engine->topic_idle_ms;
+           list_is_empty(&self->refused) && list_is_empty(&self->reads) && list_is_empty(&self->services) &&
+           list_is_empty(&self->waiting) && list_is_empty(&self->gate) && self->batch == NULL &&
+           self->order.n_held == 0 && now_ms - self->used_ms >= self->engine->topic_idle_ms;
 }
 
 void redis_partition_finish(struct redis_partition *self) {

@@ -35,6 +35,10 @@ static const struct source sources[] = {
     [REDIS_SCRIPT_CONFIRM] = {"confirm", embedded_confirm_lua, sizeof embedded_confirm_lua - 1, false},
     [REDIS_SCRIPT_LEASE] = {"lease", embedded_lease_lua, sizeof embedded_lease_lua - 1, false},
     [REDIS_SCRIPT_UNLIST] = {"unlist", embedded_unlist_lua, sizeof embedded_unlist_lua - 1, false},
+    [REDIS_SCRIPT_SERVICE_LEASE] = {"service_lease", embedded_service_lease_lua, sizeof embedded_service_lease_lua - 1,
+                                    true},
+    [REDIS_SCRIPT_SERVICE_VALUE] = {"service_value", embedded_service_value_lua, sizeof embedded_service_value_lua - 1,
+                                    true},
 };
 
 static void load(struct script *script, const struct source *source) {

@@ -15,8 +15,10 @@ enum redis_script {
     REDIS_SCRIPT_CONFIRM,
     REDIS_SCRIPT_LEASE,
     REDIS_SCRIPT_UNLIST,
+    REDIS_SCRIPT_SERVICE_LEASE,
+    REDIS_SCRIPT_SERVICE_VALUE,
 };
-enum { REDIS_SCRIPTS = REDIS_SCRIPT_UNLIST + 1 };
+enum { REDIS_SCRIPTS = REDIS_SCRIPT_SERVICE_VALUE + 1 };
 
 typedef struct redis_scripts redis_scripts_t;
 

@@ -76,6 +76,10 @@ static void on_removed(void *context, struct span channel, const struct position
     record->offset = top->offset;
 }
 
+static void on_lease_freed(void *context, struct span name) {
+    buffer_append_span(&add_record(context, RECORD_FREED)->channel, name);
+}
+
 static void on_doubt(void *context, struct span channel) {
     (void) channel;
     note_call_up(context);
@@ -115,6 +119,7 @@ static const struct engine_events events = {
     .on_leases = on_leases,
     .on_state = on_state,
     .on_removed = on_removed,
+    .on_lease_freed = on_lease_freed,
 };
 
 static void finish_op(struct op *op, enum engine_outcome outcome) {
@@ -152,6 +157,14 @@ static void on_members_done(struct engine_presence_read *request, enum engine_ou
         for (uint32_t i = 0; i < op->n; i++) {
             fill_member(&op->members[i], &request->entries[i]);
         }
+    }
+    finish_op(op, outcome);
+}
+
+static void on_service_done(struct engine_service *request, enum engine_outcome outcome) {
+    struct op *op = list_entry(request, struct op, service);
+    if (outcome == ENGINE_OK && op->n_done == 0) {
+        buffer_append_span(&op->content, request->content);
     }
     finish_op(op, outcome);
 }
@@ -283,6 +296,31 @@ struct op *start_remove(struct node *node, struct span channel, const struct nam
 
 struct op *remove_history(struct node *node, struct span channel, const struct namespace_options *options) {
     struct op *op = start_remove(node, channel, options);
+    wait_for(node, op->n_done > 0);
+    assert_outcome(op, ENGINE_OK);
+    return op;
+}
+
+struct op *start_serve(struct node *node, struct span name, const struct engine_service *model) {
+    struct op *op = new_op(node);
+    struct passing passing = {.n = 0};
+    char nonce[17];
+    random_base62(nonce, 16);
+    op->service = *model;
+    op->service.name = pass(&passing, name);
+    op->service.nonce = pass(&passing, model->nonce.size == 0 ? span_of_text(nonce) : model->nonce);
+    op->service.value = pass(&passing, model->value);
+    op->service.deadline_ms = deadline();
+    op->service.on_done = on_service_done;
+    node->in_call = true;
+    node->engine->methods->serve(node->engine, &op->service);
+    node->in_call = false;
+    vanish(&passing);
+    return op;
+}
+
+struct op *serve(struct node *node, struct span name, const struct engine_service *model) {
+    struct op *op = start_serve(node, name, model);
     wait_for(node, op->n_done > 0);
     assert_outcome(op, ENGINE_OK);
     return op;
@@ -545,6 +583,7 @@ static void free_op(struct op *op) {
     }
     memory_free(op->publications);
     memory_free(op->members);
+    buffer_finish(&op->content);
     list_remove(&op->link);
     memory_free(op);
 }
@@ -625,8 +664,8 @@ static size_t add_specs(struct CMUnitTest *tests, size_t n, struct specs specs, 
 
 int engine_contract_run(const struct engine_factory *factory) {
     struct suite suite = {.factory = factory, .store = factory->start == NULL ? NULL : factory->start()};
-    struct specs (*const files[])(void) = {append_specs, key_specs,      version_specs,
-                                           read_specs,   presence_specs, life_specs};
+    struct specs (*const files[])(void) = {append_specs,   key_specs,  version_specs, read_specs,
+                                           presence_specs, life_specs, service_specs};
     struct CMUnitTest tests[256];
     size_t n = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -634,6 +673,7 @@ int engine_contract_run(const struct engine_factory *factory) {
     }
     if (factory->has_shared_store) {
         n = add_specs(tests, n, shared_specs(), &suite);
+        n = add_specs(tests, n, shared_service_specs(), &suite);
     }
     int n_failed = _cmocka_run_group_tests(factory->name, tests, n, NULL, NULL);
     if (factory->stop != NULL) {

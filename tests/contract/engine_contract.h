@@ -44,7 +44,7 @@ enum { BENCH_PATIENCE_MS = 20000, BENCH_NODES = 2 };
 enum { KEY_TTL_MS = 1500 }; /* as the suite wishes it */
 
 /* What an engine told, in order. */
-enum record_kind { RECORD_PUBLICATION, RECORD_JOINED, RECORD_LEFT, RECORD_REMOVED, RECORD_DONE };
+enum record_kind { RECORD_PUBLICATION, RECORD_JOINED, RECORD_LEFT, RECORD_REMOVED, RECORD_FREED, RECORD_DONE };
 struct record {
     enum record_kind kind;
     struct buffer channel;
@@ -94,11 +94,13 @@ struct op {
         struct engine_read read;
         struct engine_remove remove;
         struct engine_presence_read presence;
+        struct engine_service service;
     };
     /* copies of borrowed outputs */
     uint32_t n;
     payload_t **publications;
     struct record *members; /* info, gateway_id and lease_number */
+    struct buffer content;  /* of a value */
 };
 
 struct suite {
@@ -207,6 +209,9 @@ void clear_member(struct node *node, struct span channel, const char *client);
 void clear_member_of(struct node *node, struct span channel, const char *client, const char *gateway, uint64_t lease);
 void renew_lease(struct node *node, const char *gateway, uint64_t boot_nonce, uint32_t connections);
 const struct engine_lease *find_lease(const struct node *node, const char *gateway);
+/* The model's verb and what goes with it; nonce and deadline are filled where there are none. */
+struct op *start_serve(struct node *node, struct span name, const struct engine_service *model);
+struct op *serve(struct node *node, struct span name, const struct engine_service *model);
 void node_close(struct node *node);
 
 /* ---- looking ---- */
@@ -237,6 +242,8 @@ struct specs version_specs(void);
 struct specs read_specs(void);
 struct specs presence_specs(void);
 struct specs life_specs(void);
+struct specs service_specs(void);
+struct specs shared_service_specs(void);
 struct specs shared_specs(void);
 
 #endif

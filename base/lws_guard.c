@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -125,6 +126,17 @@ static void set_guards(struct lws_context_creation_info *info) {
     info->uid = -1;
 }
 
+/* libwebsockets opens it for each context, and where it cannot, crashes on its own way out. */
+static bool has_random_device(const char *what, char *ret_error, size_t error_size) {
+    int descriptor = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        snprintf(ret_error, error_size, "no context for %s: /dev/urandom cannot be opened: %s", what, strerror(errno));
+        return false;
+    }
+    close(descriptor);
+    return true;
+}
+
 bool lws_guard_open_context(const struct lws_guard_service *service, uv_loop_t *loop, struct lws_context **ret_context,
                             struct lws_vhost **ret_vhost, char *ret_error, size_t error_size) {
     void *loops[1] = {loop};
@@ -137,6 +149,11 @@ bool lws_guard_open_context(const struct lws_guard_service *service, uv_loop_t *
     info.user = service->user;
     if (service->wants_tls) {
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX;
+    }
+    *ret_context = NULL;
+    *ret_vhost = NULL;
+    if (!has_random_device(service->what, ret_error, error_size)) {
+        return false;
     }
     *ret_context = lws_create_context(&info);
     *ret_vhost = *ret_context == NULL ? NULL : lws_get_vhost_by_name(*ret_context, "default");

@@ -11,6 +11,9 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -274,6 +277,30 @@ static void a_context_closes_with_all_its_connections(void **state) {
     }
 }
 
+/* A root without /dev, or a process out of descriptors: libwebsockets would crash. */
+static void without_a_random_device_there_is_no_context_but_a_reason(void **state) {
+    (void) state;
+    static const struct lws_protocols protocols[] = {{.name = "echo", .callback = on_event}, {.name = NULL}};
+    const struct lws_guard_service service = {.what = "the test", .protocols = protocols};
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct rlimit limit;
+    char error[256] = "";
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t) next, limit.rlim_max}), 0);
+    bool is_open = lws_guard_open_context(&service, &loop, &context, &vhost, error, sizeof error);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_false(is_open);
+    assert_null(context);
+    assert_non_null(strstr(error, "no context for the test: /dev/urandom"));
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_handshake_gets_through),
@@ -285,6 +312,7 @@ int main(void) {
         cmocka_unit_test(a_handshake_needs_get_and_one_host),
         cmocka_unit_test(the_http2_preface_is_not_spoken_to),
         cmocka_unit_test(silent_peers_and_half_headers_are_closed_in_time),
+        cmocka_unit_test(without_a_random_device_there_is_no_context_but_a_reason),
         cmocka_unit_test(a_context_closes_with_all_its_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,7 +183,10 @@ static int from_key_file(const struct token_arguments *arguments) {
     return sign_with(arguments, key, error, arguments->audience, arguments->issuer);
 }
 
-/* The file may be a gateway's or the appliance's, so the broker's keys are known too. */
+extern char **environ;
+
+/* The file may be a gateway's or the appliance's, so the broker's keys are known too. What the program that it is for
+ * would take from the environment is taken here. */
 static int from_config(const struct token_arguments *arguments) {
     struct gateway_config gateway = {.id = NULL};
     struct broker_config broker = {.id = NULL};
@@ -197,11 +200,15 @@ static int from_config(const struct token_arguments *arguments) {
         buffer_finish(&text);
         return CTL_USAGE;
     }
-    struct config_source source = {.file_name = arguments->config, .file_text = buffer_span(&text)};
+    struct config_source source = {
+        .file_name = arguments->config, .file_text = buffer_span(&text), .environment = (const char *const *) environ};
     if (!config_read(parts, 2, &source, &errors)) {
         fwrite(errors.data, 1, errors.size, stderr);
     } else if (gateway.token.secret[0] == '\0') {
-        fprintf(stderr, "callboardctl token: %s has neither token.secret nor token.secret_file\n", arguments->config);
+        fprintf(stderr,
+                "callboardctl token: %s has neither token.secret nor token.secret_file, and CALLBOARD_TOKEN_SECRET is "
+                "not set\n",
+                arguments->config);
     } else {
         char error[256] = "";
         token_key_t *key = token_key_of_secret((enum token_algorithm) gateway.token.algorithm,

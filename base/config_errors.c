@@ -121,9 +121,24 @@ static bool is_told(const config_errors_t *self, const struct buffer *line) {
            memmem(self->lines->data + self->begin, self->lines->size - self->begin, line->data, line->size) != NULL;
 }
 
+static void hand_over(config_errors_t *self, struct config_place place, const char *path, const char *format,
+                      va_list values) {
+    struct buffer text = BUFFER_EMPTY;
+    append_values(&text, format, values);
+    replace_controls(&text);
+    buffer_append_char(&text, '\0');
+    self->sink->on_error(self->sink->context, place, path, (const char *) text.data);
+    self->n++;
+    buffer_finish(&text);
+}
+
 static void add_line(config_errors_t *self, struct config_place place, const char *path, const char *format,
                      va_list values) {
     if (config_errors_are_full(self)) {
+        return;
+    }
+    if (self->sink != NULL) {
+        hand_over(self, place, path, format, values);
         return;
     }
     struct buffer line = BUFFER_EMPTY;

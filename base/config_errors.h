@@ -21,7 +21,14 @@ struct config_record {
     bool is_by_file; /* the value came from the file that <path>_file names */
 };
 
+/* Takes the errors one by one in place of lines; `path` may be "", and both texts are valid during the call only. */
+struct config_error_sink {
+    void (*on_error)(void *context, struct config_place place, const char *path, const char *text);
+    void *context;
+};
+
 struct config_errors {
+    const struct config_error_sink *sink; /* NULL: lines */
     struct buffer *lines;
     size_t begin; /* of our lines in `lines` */
     unsigned n;

@@ -12,7 +12,6 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/config_values.h"
-#include "base/config_yaml.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -189,9 +188,9 @@ static void read_map(config_errors_t *errors, const struct config_scope *scope, 
     }
 }
 
-static void on_yaml_error(void *context, unsigned line, unsigned column, const char *text) {
-    struct config_place place = {.origin = CONFIG_FROM_FILE, .line = line, .column = column};
-    config_errors_add(context, place, "", "%s", text);
+static void on_yaml_error(void *context, const struct config_yaml_error *error) {
+    struct config_place place = {.origin = CONFIG_FROM_FILE, .line = error->line, .column = error->column};
+    config_errors_add(context, place, "", "%s", error->text);
 }
 
 static void read_file(config_errors_t *errors, const struct config_scope *scope, struct span text) {
@@ -252,32 +251,45 @@ static void verify(config_errors_t *errors, const struct config_table *table, co
 
 /* ---- all of it ---- */
 
-bool config_read(const struct config_part *parts, size_t n_parts, const struct config_source *source,
-                 struct buffer *ret_errors) {
+static bool read(config_errors_t *errors, const struct config_part *parts, size_t n_parts,
+                 const struct config_source *source) {
     check(n_parts <= CONFIG_PARTS_MAX, "%zu parts", n_parts);
-    config_errors_t errors;
-    config_errors_init(&errors, source->file_name, ret_errors);
     struct config_scope scope = {.n_parts = n_parts, .prefix = ""};
     for (size_t i = 0; i < n_parts; i++) {
         scope.parts[i] = parts[i];
         memset(parts[i].target, 0, parts[i].table->struct_size);
         config_values_init(parts[i].table, parts[i].target);
     }
-    if (source->file_name != NULL) {
-        read_file(&errors, &scope, source->file_text);
+    if (source->file_tree != NULL) {
+        read_map(errors, &scope, source->file_tree, "");
+    } else if (source->file_name != NULL) {
+        read_file(errors, &scope, source->file_text);
     }
     if (source->environment != NULL) {
-        config_read_environment(&errors, &scope, source->environment);
+        config_read_environment(errors, &scope, source->environment);
     }
     for (size_t i = 0; source->settings != NULL && source->settings[i] != NULL; i++) {
-        read_setting(&errors, &scope, source->settings[i]);
+        read_setting(errors, &scope, source->settings[i]);
     }
     for (size_t i = 0; i < n_parts; i++) {
-        verify(&errors, parts[i].table, parts[i].target, "");
+        verify(errors, parts[i].table, parts[i].target, "");
     }
-    bool is_good = errors.n == 0;
-    config_errors_finish(&errors);
+    bool is_good = errors->n == 0;
+    config_errors_finish(errors);
     return is_good;
+}
+
+bool config_read(const struct config_part *parts, size_t n_parts, const struct config_source *source,
+                 struct buffer *ret_errors) {
+    config_errors_t errors;
+    config_errors_init(&errors, source->file_name, ret_errors);
+    return read(&errors, parts, n_parts, source);
+}
+
+bool config_read_to_sink(const struct config_part *parts, size_t n_parts, const struct config_source *source,
+                         const struct config_error_sink *sink) {
+    config_errors_t errors = {.sink = sink, .file_name = source->file_name};
+    return read(&errors, parts, n_parts, source);
 }
 
 void config_finish(const struct config_part *parts, size_t n_parts) {

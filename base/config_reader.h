@@ -12,6 +12,7 @@
 #include "base/config_environment.h" /* config_wipe_environment() */
 #include "base/config_errors.h"      /* config_error() for verify() */
 #include "base/config_table.h"
+#include "base/config_yaml.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 struct config_source {
     const char *file_name; /* for messages; NULL when there is no file */
     struct span file_text;
+    const config_node_t *file_tree; /* the file where it was read already, or a part of it; file_name is set then too */
     const char *const *environment; /* NAME=value…, NULL-terminated; NULL: none. http.port is CALLBOARD_HTTP_PORT */
     const char *const *settings;    /* key=value…, from --set; NULL-terminated; NULL: none */
 };
@@ -31,6 +33,9 @@ struct config_source {
  * folder. A secret itself is refused among `settings`: a command line is readable by everybody on the machine. */
 bool config_read(const struct config_part *parts, size_t n_parts, const struct config_source *source,
                  struct buffer *ret_errors);
+/* The same, with each error handed to `sink`. */
+bool config_read_to_sink(const struct config_part *parts, size_t n_parts, const struct config_source *source,
+                         const struct config_error_sink *sink);
 /* Frees what the structs own, wipes secrets. The structs themselves are the caller's. */
 void config_finish(const struct config_part *parts, size_t n_parts);
 

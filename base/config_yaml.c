@@ -24,7 +24,8 @@ struct builder {
     const struct config_yaml_errors *errors;
     struct span text;
     yaml_parser_t parser;
-    config_node_t *root;
+    struct config_documents documents;
+    bool takes_several;
     config_node_t *open[CONFIG_YAML_DEPTH_MAX]; /* maps and lists whose end has not come, outermost first */
     unsigned depth;
     unsigned n_events;
@@ -66,23 +67,29 @@ static void add_child(config_node_t *parent, config_node_t *child) {
 
 /* ---- telling ---- */
 
-static void tell(struct builder *self, const yaml_mark_t *mark, const char *text) {
-    self->errors->on_error(self->errors->context, (unsigned) mark->line + 1, (unsigned) mark->column + 1, text);
+static void tell(struct builder *self, const yaml_mark_t *mark, enum config_yaml_problem problem, const char *text) {
+    struct config_yaml_error error = {
+        .problem = problem,
+        .line = (unsigned) mark->line + 1,
+        .column = (unsigned) mark->column + 1,
+        .text = text,
+    };
+    self->errors->on_error(self->errors->context, &error);
 }
 
-static void stop(struct builder *self, const yaml_mark_t *mark, const char *text) {
-    tell(self, mark, text);
+static void stop(struct builder *self, const yaml_mark_t *mark, enum config_yaml_problem problem, const char *text) {
+    tell(self, mark, problem, text);
     self->has_failed = true;
 }
 
-static void stop_at_offset(struct builder *self, size_t offset, const char *text) {
+static void stop_at_offset(struct builder *self, size_t offset, enum config_yaml_problem problem, const char *text) {
     yaml_mark_t mark = {0};
     for (size_t i = 0; i < offset && i < self->text.size; i++) {
         bool is_line_end = self->text.data[i] == '\n';
         mark.line += is_line_end;
         mark.column = is_line_end ? 0 : mark.column + 1;
     }
-    stop(self, &mark, text);
+    stop(self, &mark, problem, text);
 }
 
 /* Is there a tab among the white space before the first word of this line (from 0)? */
@@ -104,17 +111,17 @@ static void stop_as_libyaml_says(struct builder *self) {
     const yaml_parser_t *parser = &self->parser;
     const char *problem = parser->problem == NULL ? "this is not YAML" : parser->problem;
     if (parser->error == YAML_READER_ERROR) {
-        stop_at_offset(self, parser->problem_offset, problem);
+        stop_at_offset(self, parser->problem_offset, CONFIG_YAML_SYNTAX, problem);
         return;
     }
     if (is_indented_by_tab(self->text, parser->problem_mark.line)) {
-        stop(self, &parser->problem_mark, "a tab in the indentation; YAML wants spaces");
+        stop(self, &parser->problem_mark, CONFIG_YAML_TAB, "a tab in the indentation; YAML wants spaces");
         return;
     }
     char text[256];
     snprintf(text, sizeof text, "%s%s%s; look at the indentation, quotes and brackets here and above", problem,
              parser->context == NULL ? "" : " ", parser->context == NULL ? "" : parser->context);
-    stop(self, &parser->problem_mark, text);
+    stop(self, &parser->problem_mark, CONFIG_YAML_SYNTAX, text);
 }
 
 /* ---- one node ---- */
@@ -123,11 +130,12 @@ static void stop_as_libyaml_says(struct builder *self) {
 static config_node_t *add_node(struct builder *self, enum config_node_kind kind, const yaml_mark_t *mark) {
     config_node_t *node = memory_alloc_zero(sizeof *node);
     node->kind = kind;
-    node->line = (unsigned) mark->line + 1;
-    node->column = (unsigned) mark->column + 1;
+    node->line = node->value_line = (unsigned) mark->line + 1;
+    node->column = node->value_column = (unsigned) mark->column + 1;
     if (self->depth == 0) {
-        check(self->root == NULL, "two tops");
-        self->root = node;
+        struct config_documents *documents = &self->documents;
+        documents->roots = memory_realloc(documents->roots, (documents->n + 1) * sizeof(config_node_t *));
+        documents->roots[documents->n++] = node;
         return node;
     }
     config_node_t *parent = self->open[self->depth - 1];
@@ -149,20 +157,21 @@ static bool expects_key(const struct builder *self) {
 static void open_node(struct builder *self, enum config_node_kind kind, const yaml_event_t *event, bool has_anchor,
                       bool has_tag) {
     if (expects_key(self)) {
-        stop(self, &event->start_mark, "a key must be plain text, not a map or a list");
+        stop(self, &event->start_mark, CONFIG_YAML_BAD_KEY, "a key must be plain text, not a map or a list");
         return;
     }
     if (self->depth == CONFIG_YAML_DEPTH_MAX) {
-        stop(self, &event->start_mark, "nested too deeply; 32 levels are the most");
+        stop(self, &event->start_mark, CONFIG_YAML_TOO_DEEP, "nested too deeply; 32 levels are the most");
         return;
     }
     config_node_t *node = add_node(self, kind, &event->start_mark);
     self->open[self->depth++] = node;
     if (has_anchor) {
-        tell(self, &event->start_mark, "anchors are not allowed; write the value where it is needed");
+        tell(self, &event->start_mark, CONFIG_YAML_ANCHOR,
+             "anchors are not allowed; write the value where it is needed");
     }
     if (has_tag) {
-        tell(self, &event->start_mark, "tags (!) are not allowed; leave it out");
+        tell(self, &event->start_mark, CONFIG_YAML_TAG, "tags (!) are not allowed; leave it out");
     }
 }
 
@@ -183,7 +192,15 @@ static void tell_double(struct builder *self, const config_node_t *node, const c
     char text[256];
     snprintf(text, sizeof text, "%.100s: stands twice in this map; the other one is in line %u", node->name,
              first->line);
-    self->errors->on_error(self->errors->context, node->line, node->column, text);
+    struct config_yaml_error error = {
+        .problem = CONFIG_YAML_DOUBLE_KEY,
+        .line = node->line,
+        .column = node->column,
+        .text = text,
+        .other_line = first->line,
+        .other_column = first->column,
+    };
+    self->errors->on_error(self->errors->context, &error);
 }
 
 /* Sorted, so that a map full of keys takes no quadratic time. */
@@ -220,11 +237,12 @@ static void take_key(struct builder *self, const yaml_event_t *event) {
     const char *text = (const char *) event->data.scalar.value;
     size_t size = event->data.scalar.length;
     if (memchr(text, 0, size) != NULL) {
-        stop(self, &event->start_mark, "a key has a NUL byte inside");
+        stop(self, &event->start_mark, CONFIG_YAML_BAD_KEY, "a key has a NUL byte inside");
         return;
     }
     if (strcmp(text, merge_key) == 0) {
-        tell(self, &event->start_mark, "merge keys (<<) are not allowed; write the keys where they are needed");
+        tell(self, &event->start_mark, CONFIG_YAML_MERGE_KEY,
+             "merge keys (<<) are not allowed; write the keys where they are needed");
     }
     self->name = memory_strndup(text, size);
     self->name_line = (unsigned) event->start_mark.line + 1;
@@ -233,10 +251,11 @@ static void take_key(struct builder *self, const yaml_event_t *event) {
 
 static void on_scalar(struct builder *self, const yaml_event_t *event) {
     if (event->data.scalar.anchor != NULL) {
-        tell(self, &event->start_mark, "anchors are not allowed; write the value where it is needed");
+        tell(self, &event->start_mark, CONFIG_YAML_ANCHOR,
+             "anchors are not allowed; write the value where it is needed");
     }
     if (event->data.scalar.tag != NULL) {
-        tell(self, &event->start_mark, "tags (!) are not allowed; leave it out");
+        tell(self, &event->start_mark, CONFIG_YAML_TAG, "tags (!) are not allowed; leave it out");
     }
     if (expects_key(self)) {
         take_key(self, event);
@@ -250,10 +269,10 @@ static void on_scalar(struct builder *self, const yaml_event_t *event) {
 
 static void on_alias(struct builder *self, const yaml_event_t *event) {
     if (expects_key(self)) {
-        stop(self, &event->start_mark, "aliases (*) are not allowed; write the key itself");
+        stop(self, &event->start_mark, CONFIG_YAML_ALIAS, "aliases (*) are not allowed; write the key itself");
         return;
     }
-    tell(self, &event->start_mark, "aliases (*) are not allowed; write the value itself");
+    tell(self, &event->start_mark, CONFIG_YAML_ALIAS, "aliases (*) are not allowed; write the value itself");
     add_node(self, CONFIG_NODE_REFUSED, &event->start_mark);
 }
 
@@ -265,8 +284,9 @@ static void on_event(struct builder *self, const yaml_event_t *event) {
     case YAML_DOCUMENT_END_EVENT:
         return;
     case YAML_DOCUMENT_START_EVENT:
-        if (++self->n_documents > 1) {
-            stop(self, &event->start_mark, "a second document; keep one, without a --- line inside");
+        if (++self->n_documents > 1 && !self->takes_several) {
+            stop(self, &event->start_mark, CONFIG_YAML_SECOND_DOCUMENT,
+                 "a second document; keep one, without a --- line inside");
         }
         return;
     case YAML_ALIAS_EVENT:
@@ -309,16 +329,17 @@ static size_t offset_of_bad_line(struct span text) {
 /* What is wrong with the bytes, before libyaml may see them. */
 static bool are_good_bytes(struct builder *self) {
     if (self->text.size > CONFIG_YAML_BYTES_MAX) {
-        stop_at_offset(self, 0, "the file is larger than 256 KiB");
+        stop_at_offset(self, 0, CONFIG_YAML_TOO_LARGE, "the file is larger than 256 KiB");
         return false;
     }
     if (!utf8_is_valid(self->text)) {
-        stop_at_offset(self, offset_of_bad_line(self->text), "this line is not UTF-8; save the file as UTF-8");
+        stop_at_offset(self, offset_of_bad_line(self->text), CONFIG_YAML_NO_UTF8,
+                       "this line is not UTF-8; save the file as UTF-8");
         return false;
     }
     for (size_t i = 0; i < self->text.size; i++) {
         if (self->text.data[i] == '%' && (i == 0 || self->text.data[i - 1] == '\n' || self->text.data[i - 1] == '\r')) {
-            stop_at_offset(self, i, "directives (%) are not allowed; leave the line out");
+            stop_at_offset(self, i, CONFIG_YAML_DIRECTIVE, "directives (%) are not allowed; leave the line out");
             return false;
         }
     }
@@ -333,7 +354,7 @@ static bool take_event(struct builder *self) {
     }
     bool is_last = event.type == YAML_STREAM_END_EVENT;
     if (++self->n_events > CONFIG_YAML_EVENTS_MAX) {
-        stop(self, &event.start_mark, "more than 20,000 values, keys and brackets");
+        stop(self, &event.start_mark, CONFIG_YAML_TOO_MANY, "more than 20,000 values, keys and brackets");
     } else {
         on_event(self, &event);
     }
@@ -353,39 +374,78 @@ static void parse(struct builder *self) {
     yaml_parser_delete(&self->parser);
 }
 
-/* The top must be a map; a file without anything is an empty one. */
-static void judge_root(struct builder *self) {
-    config_node_t *root = self->root;
-    bool is_nothing = root == NULL || (root->kind == CONFIG_NODE_SCALAR && root->is_plain && root->text_size == 0);
-    if (is_nothing) {
-        config_node_destroy(&self->root);
-        self->root = memory_alloc_zero(sizeof *self->root);
-        self->root->kind = CONFIG_NODE_MAP;
-        self->root->line = 1;
-        self->root->column = 1;
-    } else if (root->kind != CONFIG_NODE_MAP) {
-        self->errors->on_error(self->errors->context, root->line, root->column,
-                               "the file must be a map: lines like `key: value`");
-        self->has_failed = true;
-    }
+static bool is_nothing(const config_node_t *root) {
+    return root->kind == CONFIG_NODE_SCALAR && root->is_plain && root->text_size == 0;
 }
 
-config_node_t *config_yaml_read(struct span text, const struct config_yaml_errors *errors) {
+/* The tops must be maps; those without anything are left out. */
+static void judge_roots(struct builder *self) {
+    struct config_documents *documents = &self->documents;
+    size_t n_kept = 0;
+    for (size_t i = 0; i < documents->n; i++) {
+        config_node_t *root = documents->roots[i];
+        if (is_nothing(root)) {
+            config_node_destroy(&root);
+            continue;
+        }
+        documents->roots[n_kept++] = root;
+        if (root->kind != CONFIG_NODE_MAP) {
+            yaml_mark_t mark = {.line = root->line - 1, .column = root->column - 1};
+            stop(self, &mark, CONFIG_YAML_NO_MAP, "the file must be a map: lines like `key: value`");
+        }
+    }
+    documents->n = n_kept;
+}
+
+void config_documents_finish(struct config_documents *self) {
+    for (size_t i = 0; i < self->n; i++) {
+        config_node_destroy(&self->roots[i]);
+    }
+    memory_free(self->roots);
+    *self = (struct config_documents){NULL, 0};
+}
+
+static bool read(struct builder *self, struct span text) {
     /* A byte order mark is what some editors put in front; it means nothing in UTF-8. */
     struct span mark = SPAN_LITERAL("\xEF\xBB\xBF");
     if (span_starts_with(text, mark)) {
         text = span_of(text.data + mark.size, text.size - mark.size);
     }
-    struct builder self = {.errors = errors, .text = text};
-    if (text.size > 0 && are_good_bytes(&self)) {
-        parse(&self);
+    self->text = text;
+    if (text.size > 0 && are_good_bytes(self)) {
+        parse(self);
     }
-    if (!self.has_failed) {
-        judge_root(&self);
+    if (!self->has_failed) {
+        judge_roots(self);
     }
-    if (self.has_failed) {
-        config_node_destroy(&self.root);
+    if (self->has_failed) {
+        config_documents_finish(&self->documents);
     }
-    memory_free(self.name);
-    return self.root;
+    memory_free(self->name);
+    return !self->has_failed;
+}
+
+bool config_yaml_read_documents(struct span text, const struct config_yaml_errors *errors,
+                                struct config_documents *ret_documents) {
+    struct builder self = {.errors = errors, .takes_several = true};
+    bool is_good = read(&self, text);
+    *ret_documents = self.documents;
+    return is_good;
+}
+
+config_node_t *config_yaml_read(struct span text, const struct config_yaml_errors *errors) {
+    struct builder self = {.errors = errors};
+    if (!read(&self, text)) {
+        return NULL;
+    }
+    config_node_t *root;
+    if (self.documents.n == 0) { /* a file without anything is an empty map */
+        root = memory_alloc_zero(sizeof *root);
+        root->kind = CONFIG_NODE_MAP;
+        root->line = root->column = root->value_line = root->value_column = 1;
+    } else {
+        root = self.documents.roots[0];
+    }
+    memory_free(self.documents.roots);
+    return root;
 }

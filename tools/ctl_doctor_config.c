@@ -85,11 +85,9 @@ static bool table_has_section(const struct config_table *table, const char *name
     return false;
 }
 
-static void ignore_error(void *context, unsigned line, unsigned column, const char *text) {
+static void ignore_error(void *context, const struct config_yaml_error *error) {
     (void) context;
-    (void) line;
-    (void) column;
-    (void) text; /* told when it is read for good */
+    (void) error;
 }
 
 static enum doctor_program program_of_file(struct span text) {

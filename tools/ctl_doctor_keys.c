@@ -291,11 +291,9 @@ static void check_node(struct doctor *self, const struct doctor_source *source, 
     }
 }
 
-static void ignore_error(void *context, unsigned line, unsigned column, const char *text) {
+static void ignore_error(void *context, const struct config_yaml_error *error) {
     (void) context;
-    (void) line;
-    (void) column;
-    (void) text; /* told by config.file */
+    (void) error;
 }
 
 void doctor_check_secret_files(struct doctor *self) {

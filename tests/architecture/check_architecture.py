@@ -29,6 +29,7 @@ SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
 GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h", "gateway/http_api/http_api.h", "gateway/http_api/http_api_call"]
+OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/cli/"]
 LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
@@ -75,6 +76,14 @@ LAYERS = {
           "broker/shard_parts", *BROKER_TOP]),
         (["broker/admin_http"], ["broker/shard", "broker/channel", "broker/switchboard", "broker/redis/", "broker/backend/"]),
     ],
+    "operator": [
+        (["operator/arena", "operator/yaml_plain"], ["operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
+        (["operator/diagnostics/"], ["operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
+        (["operator/manifest/"], ["operator/diagnostics/", "operator/spec/", *OPERATOR_TOP]),
+        (["operator/spec/"], ["operator/manifest/", *OPERATOR_TOP]),
+        (["operator/checks/"], ["operator/manifest/", "operator/render/", "operator/cli/"]),
+        (["operator/render/", "operator/plan/", "operator/notes/"], ["operator/checks/", "operator/cli/"]),
+    ],
 }
 # A header x_internal.h or x_parts.h is what a module's files share: x.c and x_*.c of its folder include it, and those listed here.
 INTERNAL = re.compile(r"^(?P<family>.+)_(internal|parts)\.h$")
@@ -93,7 +102,7 @@ OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tests/"],
     "hiredis": ["broker/redis/", "tests/"],
-    "yaml.h": ["base/config_", "tests/"],
+    "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "openssl": ["base/token", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
@@ -246,7 +255,7 @@ def problems():
 
 
 def print_sizes():
-    for folder in ("base", "gateway", "broker", "tools"):
+    for folder in ("base", "gateway", "broker", "operator", "tools"):
         sources = [str(ROOT / path) for path in tracked(f"{folder}/*.c")]
         if not sources:
             continue

@@ -9,8 +9,8 @@
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-static void collect(void *context, unsigned line, unsigned column, const char *text) {
-    buffer_append_format(context, "%u:%u %s\n", line, column, text);
+static void collect(void *context, const struct config_yaml_error *error) {
+    buffer_append_format(context, "%u:%u %s\n", error->line, error->column, error->text);
 }
 
 /* The errors are left in `ret_errors`, ended by NUL. */
@@ -145,8 +145,31 @@ static void thirty_two_levels_are_the_most(void **state) {
     }
 }
 
+static void documents_are_read_one_by_one_without_the_empty_ones(void **state) {
+    (void) state;
+    struct buffer errors;
+    buffer_init(&errors, 0);
+    struct config_yaml_errors sink = {collect, &errors};
+    struct config_documents documents;
+    assert_true(
+        config_yaml_read_documents(span_of_text("---\na: 1\n---\n# nothing\n---\nb:\n  c: [x]\n"), &sink, &documents));
+    assert_int_equal(documents.n, 2);
+    const config_node_t *c = documents.roots[1]->children[0]->children[0];
+    assert_int_equal(c->line, 7);
+    assert_int_equal(c->column, 3);
+    assert_int_equal(c->value_line, 7);
+    assert_int_equal(c->value_column, 6);
+    config_documents_finish(&documents);
+    assert_false(config_yaml_read_documents(span_of_text("a: 1\n---\n- b\n"), &sink, &documents));
+    assert_int_equal(documents.n, 0);
+    buffer_append_char(&errors, '\0');
+    assert_string_equal((char *) errors.data, "3:1 the file must be a map: lines like `key: value`\n");
+    buffer_finish(&errors);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(documents_are_read_one_by_one_without_the_empty_ones),
         cmocka_unit_test(maps_lists_and_scalars_become_a_tree_with_places),
         cmocka_unit_test(a_quoted_nul_stays_visible_by_its_size),
         cmocka_unit_test(what_is_refused_inside_leaves_a_tree_and_goes_on),

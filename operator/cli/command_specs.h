@@ -1,0 +1,23 @@
+/* Specs of a command: reading the files that were given, checking them, telling what is wrong. Thread: main. */
+#ifndef CALLBOARD_OPERATOR_CLI_COMMAND_SPECS_H
+#define CALLBOARD_OPERATOR_CLI_COMMAND_SPECS_H
+
+#include "operator/cli/command.h"
+
+/* All specs of a call. Lives in the call's arena, but for what command_specs_finish frees. */
+struct command_specs {
+    struct spec_documents documents;
+    struct diagnostics diagnostics;
+    struct buffer *texts; /* of the files */
+    size_t n_texts;
+};
+
+/* Reads -f FILE… and SPEC… (files, folders with *.yaml, *.yml and *.json, - for the standard input), checks them, and
+ * sorts what is wrong. OPERATOR_DONE, OPERATOR_INVALID (also for a warning with --warnings error), or OPERATOR_USAGE
+ * when none was given. */
+int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs);
+void command_specs_finish(struct command_specs *self);
+/* What is wrong, into call->messages, unless the command shows it otherwise. */
+void command_specs_tell(const struct command_specs *self, struct command_call *call);
+
+#endif

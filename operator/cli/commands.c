@@ -1,0 +1,11 @@
+/* The list of the commands, in the order of the help. */
+#include "operator/cli/commands.h"
+
+static const struct command *const commands[] = {
+    &command_check,
+};
+
+const struct command *const *command_list(size_t *ret_n) {
+    *ret_n = sizeof commands / sizeof commands[0];
+    return commands;
+}

@@ -1,0 +1,19 @@
+/* What follows from other fields where it is not set. Thread: the main thread. */
+#ifndef CALLBOARD_OPERATOR_SPEC_SPEC_DERIVE_H
+#define CALLBOARD_OPERATOR_SPEC_SPEC_DERIVE_H
+
+#include "operator/spec/spec_document.h"
+
+/* After spec_decode. Each rule stands in the field's row as `derived`, for explain. */
+void spec_derive(spec_document_t *self);
+
+/* Used by rules too. */
+int64_t spec_share(int64_t amount, int64_t percent); /* rounded down */
+/* What redis.maxmemory may be of the limit, in percent: room for rewriting the file is only needed with a volume. */
+int64_t spec_maxmemory_percent(const struct spec *spec);
+/* Pods with data, of all shards. */
+int64_t spec_redis_pods(const struct spec *spec);
+
+enum { SPEC_DRAIN_MARGIN_MS = 20000 }; /* reconnect hints, and what ends after the last connection */
+
+#endif

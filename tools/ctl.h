@@ -27,6 +27,7 @@ extern const struct ctl_command ctl_channels_command;
 extern const struct ctl_command ctl_connections_command;
 extern const struct ctl_command ctl_disconnect_command;
 extern const struct ctl_command ctl_info_command;
+extern const struct ctl_command ctl_top_command;
 extern const struct ctl_command ctl_token_command;
 extern const struct ctl_command ctl_keygen_command;
 extern const struct ctl_command ctl_bench_command;

@@ -13,7 +13,7 @@ enum { TEXT_MAX = 255, WHAT_MAX = 1023, CONNECTIONS_PERCENT = 80 };
 
 /* ---- JSON ---- */
 
-static bool parse(const struct doctor_page *page, struct json_value *ret_object) {
+static bool parse(const struct ctl_page *page, struct json_value *ret_object) {
     const struct json_limits limits = JSON_LIMITS_DEFAULT;
     return json_scan(page->body, &limits, ret_object, NULL) == JSON_OK && ret_object->type == JSON_OBJECT;
 }
@@ -48,11 +48,11 @@ static bool is_health_of(struct json_value health, bool is_broker) {
 }
 
 /* False: nobody is there, or somebody else, which is told. */
-static bool get_health(struct doctor *self, bool is_broker, const char *base, struct doctor_page *ret_page,
+static bool get_health(struct doctor *self, bool is_broker, const char *base, struct ctl_page *ret_page,
                        struct json_value *ret_object) {
     enum doctor_check check = is_broker ? DOCTOR_BROKER_REACH : DOCTOR_GATEWAY_REACH;
     const char *program = is_broker ? "broker" : "gateway";
-    doctor_page_get(ret_page, base, "/health", "");
+    ctl_page_get(ret_page, base, "/health", "");
     bool is_json = ret_page->status != 0 && parse(ret_page, ret_object);
     if (ret_page->status == 0) {
         doctor_add(self, check, FINDING_ERROR, base, "the %s does not answer: %s", program, ret_page->error);
@@ -76,10 +76,10 @@ static bool get_health(struct doctor *self, bool is_broker, const char *base, st
 
 /* What /info says of the program itself, for comparing; false: it is not told. */
 static bool get_info(struct doctor *self, enum doctor_check check, const char *base, const char *path,
-                     const char *token, struct doctor_page *ret_page, struct json_value *ret_object,
+                     const char *token, struct ctl_page *ret_page, struct json_value *ret_object,
                      struct doctor_said *ret_said) {
     uint64_t begun_us = clock_monotonic_us();
-    doctor_page_get(ret_page, base, path, token);
+    ctl_page_get(ret_page, base, path, token);
     int64_t taken_ms = (int64_t) (clock_monotonic_us() - begun_us) / 1000;
     snprintf(ret_said->where, sizeof ret_said->where, "%s%.*s", base, (int) (strlen(path) - strlen("/info")), path);
     if (ret_page->status == 401) {
@@ -188,7 +188,7 @@ static void take_findings(struct doctor *self, const char *base, struct json_val
 
 void doctor_check_broker_pages(struct doctor *self, const char *base, const char *path_prefix, const char *token,
                                const struct broker_config *config, struct doctor_said *ret_said) {
-    struct doctor_page page;
+    struct ctl_page page;
     struct json_value object;
     char path[64];
     *ret_said = (struct doctor_said){.where = ""};
@@ -197,7 +197,7 @@ void doctor_check_broker_pages(struct doctor *self, const char *base, const char
         if (is_there) {
             judge_broker_health(self, base, object);
         }
-        doctor_page_finish(&page);
+        ctl_page_finish(&page);
         if (!is_there) {
             return;
         }
@@ -207,7 +207,7 @@ void doctor_check_broker_pages(struct doctor *self, const char *base, const char
         judge_broker_info(self, base, object, config);
         take_findings(self, base, object);
     }
-    doctor_page_finish(&page);
+    ctl_page_finish(&page);
 }
 
 /* ---- a gateway ---- */
@@ -268,19 +268,19 @@ static void judge_gateway_info(struct doctor *self, const char *base, struct jso
 
 void doctor_check_gateway_pages(struct doctor *self, const char *base, const char *token,
                                 struct doctor_said *ret_said) {
-    struct doctor_page page;
+    struct ctl_page page;
     struct json_value object;
     *ret_said = (struct doctor_said){.where = ""};
     bool is_there = get_health(self, false, base, &page, &object);
     if (is_there) {
         judge_gateway_health(self, base, object);
     }
-    doctor_page_finish(&page);
+    ctl_page_finish(&page);
     if (!is_there) {
         return;
     }
     if (get_info(self, DOCTOR_CLUSTER_VERSIONS, base, "/info", token, &page, &object, ret_said)) {
         judge_gateway_info(self, base, object);
     }
-    doctor_page_finish(&page);
+    ctl_page_finish(&page);
 }

@@ -4,8 +4,7 @@
  *   ctl_doctor_config.c  settings, as the programs do      ctl_doctor_host.c    descriptors, backlog, memory
  *   ctl_doctor_redis.c   one survey of each Redis          ctl_doctor_programs.c  which programs, do they agree
  *   ctl_doctor_report.c  text and JSON                     ctl_doctor_pages.c     health and info of one
- *   ctl_doctor_http.c    one GET, one connect, bounded     ctl_doctor_ports.c     ports, backend API
- *                                                          ctl_doctor_handshake.c  one ZeroMQ handshake, with keys
+ *   ctl_doctor_handshake.c  one ZeroMQ handshake, with keys  ctl_doctor_ports.c   ports, backend API
  *
  * Every check appends findings and goes on: what cannot be reached is one, too. Each wait is bounded by
  * DOCTOR_WAIT_MS. */
@@ -16,8 +15,9 @@
 #include "base/findings.h"
 #include "tools/ctl.h"
 #include "tools/ctl_doctor_checks.h"
+#include "tools/ctl_http.h"
 
-enum { DOCTOR_WAIT_MS = 2000, DOCTOR_LIST_MAX = 64, DOCTOR_SOURCES_MAX = 16 };
+enum { DOCTOR_WAIT_MS = CTL_HTTP_WAIT_MS, DOCTOR_LIST_MAX = 64, DOCTOR_SOURCES_MAX = 16 };
 
 struct broker_config;
 struct gateway_config;
@@ -102,20 +102,6 @@ void doctor_check_gateway_pages(struct doctor *self, const char *base, const cha
 /* ---- ctl_doctor_ports.c ---- */
 void doctor_check_ports(struct doctor *self);
 void doctor_check_backend(struct doctor *self);
-
-/* ---- ctl_doctor_http.c ---- */
-struct doctor_page {
-    unsigned status;      /* 0: no answer, then error says why */
-    struct buffer answer; /* head and body */
-    struct span body;     /* inside answer */
-    char error[128];      /* "connection refused" */
-    char url[512];        /* what was asked */
-};
-/* base: http://host:port. token: a bearer token, or "". What a wildcard address listens on is asked at the loopback. */
-void doctor_page_get(struct doctor_page *ret_page, const char *base, const char *path, const char *token);
-void doctor_page_finish(struct doctor_page *self);
-/* Is somebody listening there? endpoint: tcp://host:port. False: ret_error says why. */
-bool doctor_can_connect(const char *endpoint, char *ret_error, size_t error_size);
 
 /* ---- ctl_doctor_handshake.c ---- */
 enum doctor_handshake {

@@ -15,7 +15,7 @@ static const char BACKEND_DEFAULT[] = "tcp://127.0.0.1:7710";
 
 static bool check_port(struct doctor *self, const char *endpoint, const char *setting) {
     char error[ERROR_SIZE];
-    if (doctor_can_connect(endpoint, error, sizeof error)) {
+    if (ctl_can_connect(endpoint, error, sizeof error)) {
         doctor_add(self, DOCTOR_PORT_BROKER, FINDING_FINE, endpoint, "%s can be reached", setting);
         return true;
     }
@@ -61,14 +61,14 @@ static void check_handshake(struct doctor *self, const struct gateway_config *co
 
 static void check_public(struct doctor *self, const struct gateway_config *config) {
     char base[ENDPOINT_MAX];
-    struct doctor_page page;
+    struct ctl_page page;
     bool is_v6 = strchr(config->http_address, ':') != NULL;
     if (config->http_port == 0) {
         return; /* any free one: nobody can know it here */
     }
     snprintf(base, sizeof base, "http://%s%s%s:%lld", is_v6 ? "[" : "", config->http_address, is_v6 ? "]" : "",
              (long long) config->http_port);
-    doctor_page_get(&page, base, "/health", "");
+    ctl_page_get(&page, base, "/health", "");
     if (page.status == 200) {
         doctor_add(self, DOCTOR_PORT_PUBLIC, FINDING_FINE, base, "it answers");
     } else if (page.status == 0) {
@@ -79,7 +79,7 @@ static void check_public(struct doctor *self, const struct gateway_config *confi
                    page.status);
         doctor_mend(self, "look at gateway.health; where it is fine, another program has this port");
     }
-    doctor_page_finish(&page);
+    ctl_page_finish(&page);
 }
 
 void doctor_check_ports(struct doctor *self) {

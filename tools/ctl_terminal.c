@@ -17,9 +17,13 @@ static bool is_set(const char *name) {
     return value != NULL && value[0] != '\0';
 }
 
+bool ctl_is_terminal(FILE *out) {
+    return isatty(fileno(out)) == 1;
+}
+
 bool ctl_has_colours(FILE *out) {
     const char *terminal = getenv("TERM");
-    return isatty(fileno(out)) == 1 && !is_set("NO_COLOR") && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    return ctl_is_terminal(out) && !is_set("NO_COLOR") && (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 const char *ctl_style(FILE *out, enum ctl_style style) {
@@ -34,7 +38,7 @@ static uint64_t shown_ms; /* when the line was written last; 0: there is none */
 
 void ctl_progress(const char *format, ...) {
     uint64_t now_ms = clock_monotonic_ms();
-    if ((shown_ms != 0 && now_ms - shown_ms < EVERY_MS) || isatty(STDERR_FILENO) != 1) {
+    if ((shown_ms != 0 && now_ms - shown_ms < EVERY_MS) || !ctl_is_terminal(stderr)) {
         return;
     }
     va_list values;

@@ -8,6 +8,7 @@
 
 enum ctl_style { CTL_PLAIN, CTL_BOLD, CTL_DIM, CTL_RED, CTL_YELLOW, CTL_GREEN, CTL_STYLES };
 
+bool ctl_is_terminal(FILE *out);
 /* May what is printed there have colours? */
 bool ctl_has_colours(FILE *out);
 /* What begins the style, CTL_PLAIN what ends it; "" where there are none. */

@@ -1,5 +1,5 @@
-/* See ctl_doctor_parts.h. Sockets that do not block, with one deadline over name, connection and answer together. */
-#include "tools/ctl_doctor_parts.h"
+/* See ctl_http.h. Sockets that do not block, with one deadline over name, connection and answer together. */
+#include "tools/ctl_http.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -144,11 +144,11 @@ static int open_connection(const struct place *place, uint64_t deadline_ms, cons
     return fd;
 }
 
-bool doctor_can_connect(const char *endpoint, char *ret_error, size_t error_size) {
+bool ctl_can_connect(const char *endpoint, char *ret_error, size_t error_size) {
     struct place place;
     const char *error = "not an address like tcp://host:port";
     int fd =
-        parse_place(endpoint, &place) ? open_connection(&place, clock_monotonic_ms() + DOCTOR_WAIT_MS, &error) : -1;
+        parse_place(endpoint, &place) ? open_connection(&place, clock_monotonic_ms() + CTL_HTTP_WAIT_MS, &error) : -1;
     if (fd < 0) {
         snprintf(ret_error, error_size, "%s", error);
         return false;
@@ -192,7 +192,7 @@ static bool receive_all(int fd, struct buffer *answer, uint64_t deadline_ms) {
 }
 
 /* "HTTP/1.1 200 OK" … empty line, body. */
-static bool take_answer(struct doctor_page *page) {
+static bool take_answer(struct ctl_page *page) {
     struct span text = buffer_span(&page->answer);
     const uint8_t *end = text.size == 0 ? NULL : memmem(text.data, text.size, "\r\n\r\n", 4);
     uint64_t status = 0;
@@ -206,8 +206,8 @@ static bool take_answer(struct doctor_page *page) {
     return true;
 }
 
-static void ask(struct doctor_page *page, const struct place *place, const char *path, const char *token) {
-    uint64_t deadline_ms = clock_monotonic_ms() + DOCTOR_WAIT_MS;
+static void ask(struct ctl_page *page, const struct place *place, const char *path, const char *token) {
+    uint64_t deadline_ms = clock_monotonic_ms() + CTL_HTTP_WAIT_MS;
     const char *error = NULL;
     int fd = open_connection(place, deadline_ms, &error);
     if (fd < 0) {
@@ -230,9 +230,9 @@ static void ask(struct doctor_page *page, const struct place *place, const char 
     }
 }
 
-void doctor_page_get(struct doctor_page *ret_page, const char *base, const char *path, const char *token) {
+void ctl_page_get(struct ctl_page *ret_page, const char *base, const char *path, const char *token) {
     struct place place;
-    *ret_page = (struct doctor_page){.status = 0};
+    *ret_page = (struct ctl_page){.status = 0};
     buffer_init(&ret_page->answer, ANSWER_MAX);
     snprintf(ret_page->url, sizeof ret_page->url, "%s%s", base, path);
     if (parse_place(base, &place)) {
@@ -242,6 +242,6 @@ void doctor_page_get(struct doctor_page *ret_page, const char *base, const char 
     }
 }
 
-void doctor_page_finish(struct doctor_page *self) {
+void ctl_page_finish(struct ctl_page *self) {
     buffer_finish(&self->answer);
 }

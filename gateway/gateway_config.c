@@ -193,6 +193,8 @@ static const struct config_key keys[] = {
     KEY("client.allow_anonymous_connect_without_token", CONFIG_BOOL, allow_anonymous, RELOADABLE,
         .help = "Let clients without a token connect, as the user with the empty id. Otherwise they are closed with "
                 "3501."),
+    KEY("client.disallow_anonymous_connection_tokens", CONFIG_BOOL, disallow_anonymous_tokens, RELOADABLE,
+        .help = "Close clients with 3507 whose token names no user (no sub, or an empty one)."),
     KEY("client.subscribe_to_personal_channel", CONFIG_BOOL, personal_channel, RELOADABLE,
         .help = "Subscribe each client that has a user id to the channel #ID, or NAMESPACE:#ID, when it connects."),
     KEY("client.personal_channel_namespace", CONFIG_TEXT, personal_channel_namespace, RELOADABLE, RANGE(0, 64),

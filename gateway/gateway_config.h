@@ -59,6 +59,7 @@ struct gateway_config {
     bool personal_channel;                    /* client.subscribe_to_personal_channel */
     char *personal_channel_namespace;         /* client.personal_channel_namespace; empty: none */
     bool allow_anonymous;                     /* client.allow_anonymous_connect_without_token */
+    bool disallow_anonymous_tokens;           /* client.disallow_anonymous_connection_tokens: 3507 */
     /* client */
     int64_t ping_interval_ms;      /* client.ping_interval, 25s */
     int64_t pong_timeout_ms;       /* client.pong_timeout, 8s */

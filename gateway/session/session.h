@@ -101,7 +101,10 @@ struct session_raw_options {
 };
 void session_begin_raw(session_t *self, const struct session_raw_options *options);
 void session_on_raw_message(session_t *self, struct span message, bool is_binary);
-/* The transport's own answer to its own ping. */
+/* Its pings are the transport's own instead of empty replies, before it connects (those of the raw endpoint always
+ * are). */
+void session_ping_by_frames(session_t *self);
+/* The transport's own answer to its own ping; of others it means nothing. */
 void session_on_pong(session_t *self);
 /* The transport took its backlog: write on. */
 void session_on_writable(session_t *self);

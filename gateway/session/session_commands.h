@@ -34,8 +34,9 @@ struct session {
     struct transport *transport;
     struct list_link dirty; /* linked: to be flushed */
     struct outbox outbox;
-    uint8_t state;       /* enum session_state */
-    bool owes_pong : 1;  /* counted as dead */
+    uint8_t state;      /* enum session_state */
+    bool owes_pong : 1; /* counted as dead */
+    bool pings_by_frames : 1;
     bool backlogged : 1; /* no write before session_on_writable */
     bool is_paused : 1;  /* the transport does not read */
     bool was_counted : 1;

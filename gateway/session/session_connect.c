@@ -45,8 +45,8 @@ static void reply(session_t *self, uint32_t id, int64_t expire_at_s, struct span
         .version = SPAN_LITERAL(CALLBOARD_VERSION),
         .expires = expire_at_s != 0,
         .ttl_s = session_ttl_s(expire_at_s),
-        .ping_s = (uint32_t) ((config->ping_interval_ms + 999) / 1000),
-        .pong = config->ping_interval_ms > 0 && config->pong_timeout_ms > 0,
+        .ping_s = self->pings_by_frames ? 0 : (uint32_t) ((config->ping_interval_ms + 999) / 1000),
+        .pong = !self->pings_by_frames && config->ping_interval_ms > 0 && config->pong_timeout_ms > 0,
         .subs = subs,
     };
     if (self->transport->methods->emulation != NULL) {
@@ -106,6 +106,8 @@ static void accept_client(session_t *self, const struct client_command *command,
 static void accept_claims(session_t *self, const struct client_command *command, const struct token_claims *claims) {
     if (self->raw != NULL ? !session_raw_takes(self, claims) : claims->has_channel) {
         session_disconnect(self, DISCONNECT_INVALID_TOKEN); /* a subscription token */
+    } else if (claims->user.size == 0 && self->environment->config->disallow_anonymous_tokens) {
+        session_disconnect(self, DISCONNECT_PERMISSION_DENIED);
     } else if (session_is_past(session_expiry_of(claims))) {
         refuse(self, command->id, ERROR_EXPIRED);
     } else {

@@ -62,14 +62,19 @@ static void set_owes_pong(session_t *self, bool owes) {
 }
 
 static payload_t *framed_ping(session_t *self) {
-    payload_t **ping = &self->environment->pings[self->codec->encoding];
+    const struct client_codec *codec = self->pings_by_frames ? client_codec_of(CLIENT_ENCODING_RAW) : self->codec;
+    payload_t **ping = &self->environment->pings[codec->encoding];
     if (*ping == NULL) {
         struct buffer message = BUFFER_EMPTY;
-        self->codec->encode_ping(&message);
-        *ping = self->transport->methods->frame(self->codec->encoding, buffer_span(&message));
+        codec->encode_ping(&message);
+        *ping = self->transport->methods->frame(codec->encoding, buffer_span(&message));
         buffer_finish(&message);
     }
     return *ping;
+}
+
+void session_ping_by_frames(session_t *self) {
+    self->pings_by_frames = true;
 }
 
 void session_start_pings(session_t *self) {
@@ -108,6 +113,12 @@ void session_handle_pong(session_t *self, const struct client_command *command) 
     }
     set_owes_pong(self, false);
     session_set_deadline(self, SESSION_DEADLINE_PONG, 0);
+}
+
+void session_on_pong(session_t *self) {
+    if (self->owes_pong && (self->pings_by_frames || self->raw != NULL)) {
+        session_handle_pong(self, NULL);
+    }
 }
 
 /* ---- the others ---- */

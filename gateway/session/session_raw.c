@@ -194,9 +194,3 @@ void session_on_raw_message(session_t *self, struct span message, bool is_binary
     session_on_message(self, buffer_span(&record));
     buffer_finish(&record);
 }
-
-void session_on_pong(session_t *self) {
-    if (self->owes_pong) {
-        session_handle_pong(self, NULL);
-    }
-}

@@ -63,7 +63,8 @@ struct websocket {
     bool is_closing;
     bool is_backlogged;
     bool is_paused;
-    bool wants_protobuf;
+    bool wants_protobuf : 1;
+    bool pings_by_frames : 1;
     bool is_raw;
     struct websocket_handshake handshake;
 };
@@ -203,18 +204,16 @@ payload_t *websocket_frame_publication(void *context, enum client_encoding encod
 
 /* --- upgrade --- */
 
-/* By the subprotocol that lws has chosen, the first of the client's list that is ours, or by the query. */
-static bool asks_for_protobuf(struct lws *wsi) {
+/* Its encoding: by the subprotocol that lws has chosen, the first of the client's list that is ours, or by the query.
+ */
+static void note_wishes(struct websocket *self, struct lws *wsi) {
     char value[QUERY_MAX_BYTES];
-    if (lws_get_protocol(wsi)->id == CLIENT_ENCODING_PROTOBUF) {
-        return true;
-    }
+    self->wants_protobuf = lws_get_protocol(wsi)->id == CLIENT_ENCODING_PROTOBUF;
     for (int i = 0; lws_hdr_copy_fragment(wsi, value, sizeof(value), WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
-        if (strcmp(value, "format=protobuf") == 0 || strcmp(value, "cf_protocol=protobuf") == 0) {
-            return true;
-        }
+        self->wants_protobuf =
+            self->wants_protobuf || strcmp(value, "format=protobuf") == 0 || strcmp(value, "cf_protocol=protobuf") == 0;
+        self->pings_by_frames = self->pings_by_frames || strcmp(value, "cf_ws_frame_ping_pong=true") == 0;
     }
-    return false;
 }
 
 static int next_parameter(void *context, int i, char *text, int size) {
@@ -262,6 +261,9 @@ static void on_established(struct websocket *self, struct lws *wsi) {
     }
     self->session = session_new(service->sessions, &self->transport,
                                 self->wants_protobuf ? CLIENT_ENCODING_PROTOBUF : CLIENT_ENCODING_JSON);
+    if (self->pings_by_frames) {
+        session_ping_by_frames(self->session);
+    }
 }
 
 static void on_closed(struct websocket *self) {
@@ -405,7 +407,7 @@ static int on_socket_event(struct websocket *self, enum lws_callback_reasons rea
     } else if (reason == LWS_CALLBACK_RECEIVE_PONG) {
         if (has_rsv1(self)) {
             refuse_message(self, WEBSOCKET_METRIC_CLOSED_COMPRESSION, DISCONNECT_PROTOCOL_ERROR, "rsv bits");
-        } else if (self->is_raw && !self->is_closing) {
+        } else if (!self->is_closing) {
             session_on_pong(self->session);
         }
     } else if (reason == LWS_CALLBACK_SERVER_WRITEABLE) {
@@ -434,7 +436,7 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
         drop_raw(service_of(wsi));
         return admission_judge(service_of(wsi), wsi);
     } else if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
-        self->wants_protobuf = asks_for_protobuf(wsi);
+        note_wishes(self, wsi);
     } else if (reason == LWS_CALLBACK_CONFIRM_EXTENSION_OKAY) {
         return websocket_handshake_confirm(&self->handshake, wsi, service_of(wsi)->config->compression);
     } else if (reason == LWS_CALLBACK_ADD_HEADERS) {

@@ -26,6 +26,8 @@ extern const struct ctl_command ctl_presence_command;
 extern const struct ctl_command ctl_channels_command;
 extern const struct ctl_command ctl_connections_command;
 extern const struct ctl_command ctl_disconnect_command;
+extern const struct ctl_command ctl_lease_command;
+extern const struct ctl_command ctl_kv_command;
 extern const struct ctl_command ctl_info_command;
 extern const struct ctl_command ctl_top_command;
 extern const struct ctl_command ctl_token_command;

@@ -1,9 +1,12 @@
 /* Leases and values of services over ZeroMQ: on the memory engine of an appliance, and on Redis, where two brokers take
  * each name. What an engine promises is tests/contract/engine_service_specs.c. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Service } from './backend_service.mjs';
-import { World, freePort, metric, until } from './support.mjs';
+import { BUILD, World, freePort, metric, sleep, until } from './support.mjs';
 
 let world;
 before(() => { world = new World(); });
@@ -218,4 +221,74 @@ test('a broker that stops lets nobody wait; Redis away is told as such', async (
   const away = await again.error('kv.get', { key: 'a' });
   assert.deepEqual([away.code, away.temporary, away.definite], [100, true, true]);
   again.close();
+});
+
+const CTL = path.join(BUILD, 'tools/callboardctl');
+function ctl(server, args, options = {}) {
+  const { status, stdout, stderr } = spawnSync(CTL, ['--endpoint', `tcp://127.0.0.1:${server.router}`, ...args], { encoding: 'utf8', timeout: 30000, ...options });
+  return { code: status, out: stdout, err: stderr };
+}
+/* A command under a lease, in the background; `file` is there when it runs. */
+function under(server, name, args, command) {
+  const child = spawn(CTL, ['--endpoint', `tcp://127.0.0.1:${server.router}`, 'lease', name, ...args, '--', 'bash', '-c', command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { child.said += bytes; });
+  child.ended = new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)));
+  return child;
+}
+
+test('callboardctl kv', async () => {
+  const server = await world.appliance();
+  assert.deepEqual(ctl(server, ['kv', 'set', 'a', 'no {JSON', '--ttl', '1m']), { code: 0, out: '', err: '' });
+  assert.deepEqual(ctl(server, ['kv', 'get', 'a']), { code: 0, out: 'no {JSON\n', err: '' });
+  assert.equal(ctl(server, ['kv', 'set', 'a', '-'], { input: '{"b": 1}' }).code, 0);
+  assert.equal(ctl(server, ['kv', 'get', 'a']).out, '{"b": 1}\n');
+  assert.deepEqual(JSON.parse(ctl(server, ['kv', 'get', 'a', '-o', 'json']).out), { mode: 'memory', found: true, data: { b: 1 } });
+  assert.equal(ctl(server, ['kv', 'incr', 'n', '--by', '-4']).out, '-4\n');
+  assert.equal(ctl(server, ['kv', 'exists', 'n']).code, 0);
+  assert.equal(ctl(server, ['kv', 'del', 'n']).code, 0);
+  for (const action of ['get', 'del', 'exists']) assert.deepEqual(ctl(server, ['kv', action, 'n']), { code: 1, out: '', err: 'callboardctl kv: there is no n\n' });
+  assert.match(ctl(server, ['kv', 'incr', 'a']).err, /error 107: what this key holds/);
+  for (const wrong of [['set', 'a'], ['get', 'a', 'b'], ['get', 'a', '--ttl', '1s'], ['incr', 'a', '--by', '1x'], ['swap', 'a']]) assert.equal(ctl(server, ['kv', ...wrong]).code, 2);
+});
+
+test('callboardctl lease: one at a time under it, with its token, code and signals; lost, it is ended', async () => {
+  const server = await world.appliance();
+  const service = new Service(`tcp://127.0.0.1:${server.router}`);
+  const first = under(server, 'job', ['--ttl', '1s'], 'echo "$CALLBOARD_LEASE_NAME $CALLBOARD_LEASE_TOKEN"; sleep 1.5; exit 7');
+  await until('it runs', () => /^job \d+\n/.test(first.said));
+  assert.match(ctl(server, ['lease', 'job']).err, /error 125/);
+  const second = under(server, 'job', ['--wait', '20s'], 'echo "$CALLBOARD_LEASE_TOKEN"; trap "exit 9" TERM; sleep 60 & wait');
+  assert.equal(await first.ended, 7, 'it was renewed beyond its ttl');
+  await until('the next runs', () => /^\d+\n/.test(second.said));
+  assert.ok(Number(second.said) > Number(first.said.match(/\d+/)[0]));
+  second.kill('SIGTERM');
+  assert.equal(await second.ended, 9);
+
+  const token = ctl(server, ['lease', 'job', '--ttl', '20s']).out.trim();
+  assert.deepEqual(JSON.parse(ctl(server, ['lease', 'job', '--renew', token, '--ttl', '30s', '-o', 'json']).out), { mode: 'memory', ttl: 30000 });
+  assert.deepEqual(ctl(server, ['lease', 'job', '--release', token]), { code: 0, out: '', err: '' });
+  assert.match(ctl(server, ['lease', 'job', '--release', token]).err, /error 123/);
+  assert.equal(ctl(server, ['lease', 'job', '--', '/no/such/program']).code, 127);
+  for (const wrong of [['job', '--renew', '1', '--release', '1'], ['job', '--renew', '1', '--', 'true'], ['job', '--ttl', '100ms', '--', 'true']]) assert.equal(ctl(server, ['lease', ...wrong]).code, 2);
+
+  const lost = under(server, 'job', ['--ttl', '2s'], 'echo $CALLBOARD_LEASE_TOKEN; trap "" TERM; while true; do sleep 0.1; done');
+  await until('it runs', () => /^\d+\n/.test(lost.said));
+  await service.ok('lease.release', { name: 'job', token: Number(lost.said) });
+  assert.equal(await lost.ended, 1);
+  assert.match(lost.said, /job is lost; the command is ended/);
+
+  const alive = path.join(world.folder, 'alive');
+  const silent = under(server, 'job', ['--ttl', '2s'], `echo runs; trap "" TERM; while true; do touch ${alive}; sleep 0.05; done`);
+  await until('it runs', () => silent.said === 'runs\n');
+  server.kill('SIGSTOP');
+  assert.equal(await silent.ended, 1);
+  assert.match(silent.said, /could not be renewed; the command is ended/);
+  await until('nothing of it is left', async () => {
+    const { mtimeMs } = fs.statSync(alive);
+    await sleep(200);
+    return fs.statSync(alive).mtimeMs === mtimeMs;
+  });
+  server.kill('SIGCONT');
+  service.close();
 });

@@ -5,19 +5,16 @@
  *
  * Failure modes: the link to the switchboard is down: 100 at once, nothing was done; it goes down meanwhile: 120, or
  * 100 for what only reads. More names than channels_max in one worker, or than fit an answer: 106. */
+#include "base/channel_list.h"
 #include "base/clock.h"
-#include "base/memory.h"
 #include "broker/backend/backend_api_parts.h"
 #include "broker/backend/backend_reply.h"
-
-#include <stdlib.h>
 
 enum {
     ANSWER_GRACE_MS = 1000,
     NAMES_OF_WORKER_MAX = 20000,
     UNSUBSCRIBED_BY_SERVER = 2000,
     DISCONNECT_FORCE_NO_RECONNECT = 3503,
-    ENTRY_BYTES_MIN = 2 * sizeof(uint32_t), /* a name's size, and its clients */
 };
 
 #define PARTIAL "not every gateway has confirmed in time, and some may have done it; to repeat it is harmless"
@@ -134,64 +131,29 @@ static void connections(backend_api_t *self, struct backend_call *call) {
 
 /* ---- the channels of all workers as one list ---- */
 
-struct channel_entry {
-    struct span name;
-    uint32_t n_clients;
+/* A listing, and whose key asked for it. */
+struct listing {
+    backend_api_t *api;
+    struct backend_call call;
 };
 
-static int compare_spans(struct span first, struct span second) {
-    int order = memcmp(first.data, second.data, first.size < second.size ? first.size : second.size);
-    return order != 0 ? order : (first.size > second.size) - (first.size < second.size);
-}
-
-static int compare_entries(const void *a, const void *b) {
-    return compare_spans(((const struct channel_entry *) a)->name, ((const struct channel_entry *) b)->name);
-}
-
-/* Those behind the page before that the key is for; returns how many. */
-static size_t read_entries(backend_api_t *self, const struct backend_order *order, struct span bytes,
-                           struct channel_entry *entries) {
-    struct cursor cursor = cursor_of(bytes);
-    struct span behind = span_of_text(order->behind);
-    struct backend_call call = {.key = span_of_text(order->key)};
+static bool is_for_key(void *context, struct span name) {
+    struct listing *listing = context;
     struct backend_refusal refusal;
-    size_t n = 0;
-    while (cursor.left > 0 && !cursor.failed) {
-        struct channel_entry entry = {.name = cursor_sized(&cursor)};
-        entry.n_clients = cursor_u32(&cursor);
-        if (!cursor.failed && (behind.size == 0 || compare_spans(entry.name, behind) > 0) &&
-            backend_may(self, &call, entry.name, &refusal)) {
-            entries[n++] = entry;
-        }
-    }
-    return n;
+    return backend_may(listing->api, &listing->call, name, &refusal);
 }
 
 static void append_channels(backend_api_t *self, const struct backend_order *order, const struct wire_result *result) {
-    size_t most = result->bytes.size / ENTRY_BYTES_MIN + 1; /* n is the gateways' word */
-    struct channel_entry *entries = memory_alloc_array(most, sizeof entries[0]);
-    size_t n = read_entries(self, order, result->bytes, entries);
-    struct buffer *out = &self->body;
-    uint32_t n_written = 0;
-    size_t next = 0;
-    qsort(entries, n, sizeof entries[0], compare_entries);
-    buffer_append_text(out, "{\"channels\":{");
-    for (size_t i = 0; i < n && n_written < order->limit; i = next, n_written++) {
-        uint64_t n_clients = 0;
-        for (next = i; next < n && span_equal(entries[next].name, entries[i].name); next++) {
-            n_clients += entries[next].n_clients;
-        }
-        buffer_append_text(out, i == 0 ? "" : ",");
-        buffer_append_json_string(out, entries[i].name);
-        buffer_append_format(out, ":{\"num_clients\":%llu}", (unsigned long long) n_clients);
+    struct listing listing = {self, {.key = span_of_text(order->key)}};
+    const struct channel_list_page page = {
+        .behind = span_of_text(order->behind), .limit = order->limit, .admits = is_for_key, .context = &listing};
+    buffer_append_text(&self->body, "{\"channels\":");
+    struct span last = channel_list_append_page(&self->body, result->bytes, &page);
+    if (last.size > 0) {
+        buffer_append_text(&self->body, ",\"cursor\":");
+        buffer_append_json_string(&self->body, last);
     }
-    buffer_append_char(out, '}');
-    if (next < n) {
-        buffer_append_text(out, ",\"cursor\":");
-        buffer_append_json_string(out, entries[next - 1].name);
-    }
-    buffer_append_char(out, '}');
-    memory_free(entries);
+    buffer_append_char(&self->body, '}');
 }
 
 static void append_connections(backend_api_t *self, const struct wire_result *result) {

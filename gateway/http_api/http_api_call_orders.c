@@ -6,11 +6,9 @@
  *
  * Failure modes: a channel that the key is not for 103, unsubscribing from all needs a key for all; more names than
  * http_api.channels_max in one worker, or than fit an answer, 106. */
-#include "base/memory.h"
+#include "base/channel_list.h"
 #include "gateway/http_api/http_api_call_parts.h"
 #include "gateway/protocol/client_protocol.h"
-
-#include <stdlib.h>
 
 /* ---- asking ---- */
 
@@ -90,51 +88,14 @@ bool http_api_start_channels(struct http_api_command *command, const struct http
 
 /* ---- the channels of all workers as one list ---- */
 
-enum { ENTRY_BYTES_MIN = 2 * sizeof(uint32_t) /* a name's size, and its clients */ };
-
-struct channel_entry {
-    struct span name;
-    uint32_t n_clients;
-};
-
-static int compare_entries(const void *a, const void *b) {
-    struct span first = ((const struct channel_entry *) a)->name;
-    struct span second = ((const struct channel_entry *) b)->name;
-    int order = memcmp(first.data, second.data, first.size < second.size ? first.size : second.size);
-    return order != 0 ? order : (first.size > second.size) - (first.size < second.size);
-}
-
-/* Those that the key is for; returns how many. */
-static size_t read_entries(const http_api_key_t *key, const struct broker_answer *answer,
-                           struct channel_entry *entries) {
-    struct cursor cursor = cursor_of(answer->bytes);
-    size_t n = 0;
-    while (cursor.left > 0 && !cursor.failed) {
-        struct channel_entry entry = {.name = cursor_sized(&cursor)};
-        entry.n_clients = cursor_u32(&cursor);
-        if (!cursor.failed && http_api_key_allows_channel(key, entry.name)) {
-            entries[n++] = entry;
-        }
-    }
-    return n;
+static bool is_for_key(void *key, struct span name) {
+    return http_api_key_allows_channel(key, name);
 }
 
 void http_api_append_channels(const struct http_api_command *command, const struct broker_answer *answer,
                               struct buffer *out) {
-    size_t most = answer->bytes.size / ENTRY_BYTES_MIN + 1; /* n is the brokers' word */
-    struct channel_entry *entries = memory_alloc_array(most, sizeof entries[0]);
-    size_t n = read_entries(command->call->key, answer, entries);
-    qsort(entries, n, sizeof entries[0], compare_entries);
-    buffer_append_text(out, "{\"channels\":{");
-    for (size_t i = 0, next = 0; i < n; i = next) {
-        uint64_t n_clients = 0;
-        for (next = i; next < n && span_equal(entries[next].name, entries[i].name); next++) {
-            n_clients += entries[next].n_clients;
-        }
-        buffer_append_text(out, i == 0 ? "" : ",");
-        buffer_append_json_string(out, entries[i].name);
-        buffer_append_format(out, ":{\"num_clients\":%llu}", (unsigned long long) n_clients);
-    }
-    buffer_append_text(out, "}}");
-    memory_free(entries);
+    const struct channel_list_page all = {.admits = is_for_key, .context = command->call->key};
+    buffer_append_text(out, "{\"channels\":");
+    channel_list_append_page(out, answer->bytes, &all);
+    buffer_append_char(out, '}');
 }

@@ -139,6 +139,7 @@ const ELSEWHERE = [
 const NEVER = [
   [113, 'of map subscriptions, which are refused (103)'],
   [123, 'of leases, which clients do not have'],
+  [125, 'of leases'],
   [2502, 'nothing here invalidates what a client keeps without changing the epoch'],
   [3009, 'counted where a write fails: the connection is gone, nobody can be told'],
 ];

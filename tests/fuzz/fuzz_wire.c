@@ -1,5 +1,8 @@
 /* Any bytes as a batch: nothing is read outside of it, and what decodes encodes to the same bytes again. */
+#include "base/channel_list.h"
 #include "base/check.h"
+#include "base/json_scan.h"
+#include "base/utf8.h"
 #include "base/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,8 +23,30 @@ static void read_publications(struct span bytes) {
     buffer_finish(&again);
 }
 
+static bool is_text(void *context, struct span name) {
+    (void) context;
+    return utf8_is_valid(name);
+}
+
+/* Page by page, each of them JSON, and every page gets on. */
+static void read_channels(struct span bytes) {
+    struct buffer out = BUFFER_EMPTY;
+    struct channel_list_page page = {.limit = 2, .admits = is_text};
+    struct json_value value;
+    for (unsigned n = 0; n < 4; n++) {
+        buffer_clear(&out);
+        page.behind = channel_list_append_page(&out, bytes, &page);
+        check(json_scan(buffer_span(&out), &JSON_LIMITS_PAYLOAD, &value, NULL) == JSON_OK, "a page is JSON");
+        if (page.behind.size == 0) {
+            break;
+        }
+    }
+    buffer_finish(&out);
+}
+
 static void read_parts(struct span bytes) {
     read_publications(bytes);
+    read_channels(bytes);
     struct wire_client_info info;
     if (wire_read_client_info(bytes, &info)) {
         struct buffer again = BUFFER_EMPTY;

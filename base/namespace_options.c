@@ -239,6 +239,10 @@ static const struct namespace_options revocations_options = {
     .history_meta_ttl_ms = INT64_C(2) * 366 * 86400000,
 };
 
+bool namespace_is_own(const struct namespace_options *self) {
+    return self == &revocations_options;
+}
+
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel) {
     if (channel_name_is_own(channel)) {
         return &revocations_options;

@@ -72,6 +72,8 @@ enum { REVOCATIONS_HISTORY = 32768 };
 /* The options for a channel; NULL: no such namespace (error 102), or no entry with an empty name for a channel without
  * one. */
 const struct namespace_options *namespace_set_find(const namespace_set_t *self, struct span channel);
+/* Those of REVOCATIONS_CHANNEL, which stand in no settings. */
+bool namespace_is_own(const struct namespace_options *self);
 /* Has `other` a name that this one has not? */
 bool namespace_set_lacks(const namespace_set_t *self, const namespace_set_t *other);
 /* Reports duplicate and invalid names. */

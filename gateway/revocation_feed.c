@@ -220,12 +220,6 @@ static void on_tick(struct timer_entry *entry) {
     }
 }
 
-void revocation_feed_hurry(revocation_feed_t *self) {
-    if (!self->is_reading) {
-        timer_wheel_set(self->options.wheel, &self->tick, clock_monotonic_ms());
-    }
-}
-
 /* ---- what services tell ---- */
 
 int64_t revocation_feed_end_of(const revocation_feed_t *self, int64_t issued_s) {
@@ -249,12 +243,17 @@ enum error_code revocation_feed_judge(const revocation_feed_t *self) {
     return ERROR_NONE;
 }
 
-void revocation_feed_tell(revocation_feed_t *self, struct broker_request *request,
-                          const struct revocation *revocation) {
-    struct buffer line = BUFFER_EMPTY;
-    revocation_append(&line, revocation);
-    publish(self, request, buffer_span(&line), SPAN_EMPTY);
-    buffer_finish(&line);
+void revocation_feed_tell(revocation_feed_t *self, struct broker_request *request, struct span line) {
+    publish(self, request, line, SPAN_EMPTY);
+}
+
+void revocation_feed_take(revocation_feed_t *self, struct span line, const struct position *position) {
+    bool is_known_stream = epoch_equal(&position->epoch, &self->position.epoch);
+    take(self, line, is_known_stream ? position->offset : 0);
+    if (!self->is_reading) {
+        timer_wheel_set(self->options.wheel, &self->tick,
+                        clock_monotonic_ms()); /* many of one request go out at once */
+    }
 }
 
 /* ---- life ---- */

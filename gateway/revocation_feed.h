@@ -35,9 +35,9 @@ void revocation_feed_configure(revocation_feed_t *self, const struct gateway_con
 int64_t revocation_feed_end_of(const revocation_feed_t *self, int64_t issued_s);
 /* May one more be told? NOT_AVAILABLE: it is off. LIMIT_EXCEEDED: token.revocations_max are held. */
 enum error_code revocation_feed_judge(const revocation_feed_t *self);
-/* on_done of the request follows when the brokers have it, for good, or not. */
-void revocation_feed_tell(revocation_feed_t *self, struct broker_request *request, const struct revocation *revocation);
-/* One was told: it need not wait until the next time. */
-void revocation_feed_hurry(revocation_feed_t *self);
+/* `line`: of revocation_append. on_done of the request follows when the brokers have it, for good, or not. */
+void revocation_feed_tell(revocation_feed_t *self, struct broker_request *request, struct span line);
+/* They have it there. It is in force here in a moment, and told again should they lose it before it was read. */
+void revocation_feed_take(revocation_feed_t *self, struct span line, const struct position *position);
 
 #endif

@@ -177,8 +177,7 @@ struct engine_redis {
     uint32_t loads_max;
     size_t read_bytes_max;
     int64_t compared_channels; /* a second at most */
-    bool safe_by_default;      /* what durability: default means here */
-    bool has_safe;             /* a namespace was safe at the start */
+    bool has_safe;             /* a namespace was safe at the start: servers that cannot keep that are refused */
     enum redis_confirm_kind confirm_kind;
     unsigned confirm_replicas; /* 0: all that the topology holds for up */
     uint32_t confirm_wait_ms;
@@ -238,8 +237,7 @@ static inline struct engine_redis *engine_redis_of(engine_t *base) {
 }
 /* What durability of the options means on this Redis. */
 static inline bool engine_redis_is_safe(const struct engine_redis *self, const struct namespace_options *options) {
-    return options->durability == DURABILITY_SAFE ||
-           (options->durability == DURABILITY_DEFAULT && self->safe_by_default);
+    return redis_batch_limits_say_safe(&self->batch_limits, options);
 }
 
 /* Made by hello for a server that does not show its replid. */

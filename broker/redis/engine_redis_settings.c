@@ -72,8 +72,9 @@ static void take_durability(struct engine_redis *self, const struct broker_confi
         self->confirm_kind = REDIS_CONFIRM_DECLARED;
         break;
     }
-    self->safe_by_default = !is_alone;
+    self->batch_limits.safe_by_default = !is_alone;
     self->confirm_replicas = (unsigned) setting(config->redis_confirm_replicas, 0);
+    /* REVOCATIONS_CHANNEL is safe where it can be, and refuses no server: redis_batch_limits_say_safe. */
     const struct namespace_options *namespaces = config->namespaces.items;
     for (size_t i = 0; i < config->namespaces.n; i++) {
         self->has_safe =
@@ -85,7 +86,6 @@ static void take_limits(struct engine_redis *self, const struct broker_config *c
     size_t items = setting(config->redis_batch_publications, 256);
     self->batch_limits.items = items > REDIS_BATCH_ITEMS_MAX ? REDIS_BATCH_ITEMS_MAX : items;
     self->batch_limits.bytes = BATCH_BYTES;
-    self->batch_limits.safe_by_default = self->safe_by_default;
     self->queue_items_max = setting(config->inbox_messages, 65536);
     self->queue_bytes_max = setting(config->inbox_bytes, (size_t) 64 << 20);
     self->gate_items_max = setting(config->redis_held_batches, 1024);

@@ -40,19 +40,27 @@ static size_t item_size(const struct redis_item *item) {
 
 /* ---- gathering ---- */
 
+/* Nobody could set that one to fast: where safe cannot be had it is better than nothing, since gateways tell again what
+ * a failover took (gateway/revocation_feed.c). */
+bool redis_batch_limits_say_safe(const struct redis_batch_limits *self, const struct namespace_options *options) {
+    return options->durability == DURABILITY_SAFE ||
+           (options->durability == DURABILITY_DEFAULT && self->safe_by_default &&
+            !(self->own_is_fast && namespace_is_own(options)));
+}
+
 /* Everything of a safe channel waits, also what has no position: its order with the others is kept. Presence has no
  * options of its own: those of the hold count. */
-static bool is_safe(const struct redis_item *item, bool safe_by_default) {
+static bool is_safe(const struct redis_item *item, const struct redis_batch_limits *limits) {
     const struct namespace_options *options = item->options;
     if (options == NULL && item->channel->n_holds > 0) {
         options = item->channel->options;
     }
-    return options != NULL && namespace_has_history(options) &&
-           (options->durability == DURABILITY_SAFE || (options->durability == DURABILITY_DEFAULT && safe_by_default));
+    return options != NULL && namespace_has_history(options) && redis_batch_limits_say_safe(limits, options);
 }
 
 /* The channel's number in the batch, from 1; 0: no room for one more. */
-static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item, bool safe_by_default) {
+static uint8_t place_channel(struct redis_batch *self, const struct redis_item *item,
+                             const struct redis_batch_limits *limits) {
     struct redis_channel *channel = item->channel;
     unsigned kind = (unsigned) item->kind - 1;
     uint8_t index = channel->batch_index[kind];
@@ -64,7 +72,7 @@ static uint8_t place_channel(struct redis_batch *self, const struct redis_item *
         channel->batch_index[kind] = (uint8_t) self->n_channels;
         self->channels[self->n_channels] = channel;
         self->kinds[self->n_channels] = (uint8_t) item->kind;
-        self->safe[self->n_channels] = is_safe(item, safe_by_default);
+        self->safe[self->n_channels] = is_safe(item, limits);
         self->options[self->n_channels] = item->options;
         self->n_channels++;
     }
@@ -83,7 +91,7 @@ struct redis_batch *redis_batch_new(struct list_link *queue, const struct redis_
     self->map = memory_alloc_zero(n);
     while (self->n_items < n && self->bytes < limits->bytes) {
         struct redis_item *item = list_entry(queue->next, struct redis_item, link);
-        uint8_t channel = place_channel(self, item, limits->safe_by_default);
+        uint8_t channel = place_channel(self, item, limits);
         if (channel == 0) {
             break;
         }

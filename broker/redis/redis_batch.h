@@ -44,7 +44,10 @@ struct redis_batch_limits {
     size_t items;
     size_t bytes;         /* a batch that reached it is closed */
     bool safe_by_default; /* what durability: default means on this Redis */
+    bool own_is_fast;     /* a server was found on which nothing can be safe: nor is REVOCATIONS_CHANNEL */
 };
+/* What durability of the options means there. */
+bool redis_batch_limits_say_safe(const struct redis_batch_limits *self, const struct namespace_options *options);
 
 /* What the order holds: an own batch with its results, or a copy of a topic's message. Embedded first in both. */
 struct redis_ordered {

@@ -84,6 +84,18 @@ static void on_role(void *context, void *request, const struct redis_reply *repl
     exam_over(self, unfit);
 }
 
+/* Nothing can be safe there. Where a namespace is, the server is refused; else only the own channel would have been. */
+static void note_never_safe(struct redis_node *self, const char *why) {
+    struct redis_batch_limits *limits = &self->engine->batch_limits;
+    if (!limits->own_is_fast && limits->safe_by_default && !self->engine->has_safe) {
+        log_info("revocations_are_fast", log_text("reason", why),
+                 log_text("help",
+                          "what services revoke is acknowledged before replicas have it; gateways tell it again "
+                          "after a failover"));
+    }
+    limits->own_is_fast = true;
+}
+
 /* Behind a proxy that hides which server answers, a failover is not seen for what it is. */
 static void on_identity(void *context, void *request, const struct redis_reply *reply) {
     struct redis_node *self = context;
@@ -93,8 +105,11 @@ static void on_identity(void *context, void *request, const struct redis_reply *
     const char *unfit = unfit_of(reply);
     on_replid(context, request, reply);
     self->is_hidden = self->replid[0] == '\0';
-    if (unfit == NULL && self->is_hidden && self->engine->has_safe &&
-        self->engine->confirm_kind != REDIS_CONFIRM_DECLARED) {
+    bool is_never_safe = unfit == NULL && self->is_hidden && self->engine->confirm_kind != REDIS_CONFIRM_DECLARED;
+    if (is_never_safe) {
+        note_never_safe(self, "this Redis does not show its master_replid");
+    }
+    if (is_never_safe && self->engine->has_safe) {
         unfit = "durability safe: this Redis does not show its master_replid; where the provider promises that nothing "
                 "acknowledged is lost, set redis.confirm to declared, else durability to fast";
     }
@@ -176,6 +191,9 @@ static void on_fsync(void *context, void *request, const struct redis_reply *rep
         unfit = "durability safe needs replicas (redis.confirm), or appendonly yes and appendfsync always";
     }
     self->writes_through = unfit == NULL;
+    if (unfit != NULL) {
+        note_never_safe(self, unfit);
+    }
     exam_over(self, self->engine->has_safe ? unfit : NULL);
 }
 

@@ -395,6 +395,7 @@ static void finish_command(struct http_api_command *command) {
         buffer_finish(&command->parts[i].result);
     }
     memory_free(command->parts);
+    buffer_finish(&command->line);
     memory_free(command->message);
 }
 

@@ -32,6 +32,7 @@ struct http_api_command {
     uint32_t n_parts;
     uint32_t n_open;
     struct http_api_part *parts;
+    struct buffer line; /* that revokes: for the gateway itself, once the brokers have it */
 };
 
 struct http_api_method {

@@ -35,7 +35,8 @@ static bool tell(struct http_api_command *command, const struct http_api_params 
     if (!http_api_command_make_parts(command, 1, refusal)) {
         return false;
     }
-    revocation_feed_tell(feed, &command->parts[0].request, revocation);
+    revocation_append(&command->line, revocation);
+    revocation_feed_tell(feed, &command->parts[0].request, buffer_span(&command->line));
     return true;
 }
 
@@ -57,7 +58,6 @@ bool http_api_start_invalidate_user_tokens(struct http_api_command *command, con
 
 void http_api_append_revoked(const struct http_api_command *command, const struct broker_answer *answer,
                              struct buffer *out) {
-    (void) answer;
-    revocation_feed_hurry(command->call->service->revocations);
+    revocation_feed_take(command->call->service->revocations, buffer_span(&command->line), &answer->position);
     buffer_append_text(out, "{}");
 }

@@ -242,7 +242,7 @@ static void a_broker_that_goes_before_its_answer_leaves_it_to_the_gateway(void *
 
 static void everybody_is_told_anew_as_far_as_credit_goes(void **state) {
     (void) state;
-    char name[16];
+    char name[32];
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "user-%d", i);
         for (int n = 0; n <= i % 3; n++) {

@@ -56,8 +56,8 @@ bool ctl_append_since(struct buffer *params, const char *text);
 bool ctl_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_value);
 /* Everything on standard input up to `limit` bytes; false: longer, or it cannot be read. */
 bool ctl_read_stdin(struct buffer *out);
-/* Each element of the body's array or object of this name, a line each. */
-void ctl_print_elements(struct span body, const char *member);
+/* Each element of the body's array or object of this name, a line each; how many they were. */
+size_t ctl_print_elements(struct span body, const char *member);
 /* Prints the span and a line feed. */
 void ctl_print_line(struct span text);
 

@@ -1,5 +1,6 @@
 /* See ctl_pages.h. */
 #include "tools/ctl_pages.h"
+#include "tools/ctl_terminal.h"
 
 #include "base/json_scan.h"
 
@@ -20,7 +21,8 @@ static void append_params(const struct ctl_pages *self, struct span cursor, stru
     buffer_append_char(params, '}');
 }
 
-static void print_counts(const struct ctl_pages *self, struct span body) {
+static size_t print_counts(const struct ctl_pages *self, struct span body) {
+    size_t n = 0;
     struct json_value object;
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
     struct json_value name;
@@ -28,7 +30,7 @@ static void print_counts(const struct ctl_pages *self, struct span body) {
     struct buffer line = BUFFER_EMPTY;
     if (json_scan(body, &limits, &object, NULL) == JSON_OK) {
         struct json_iterator elements = json_iterate(json_member(object, self->member));
-        while (json_next(&elements, &name, &element)) {
+        for (; json_next(&elements, &name, &element); n++) {
             buffer_clear(&line);
             json_decode_string(name, &line);
             buffer_append_char(&line, '\t');
@@ -37,16 +39,16 @@ static void print_counts(const struct ctl_pages *self, struct span body) {
         }
     }
     buffer_finish(&line);
+    return n;
 }
 
-static void print_page(const struct ctl_pages *self, const struct ctl_options *options, struct span body) {
+/* How many were printed. */
+static size_t print_page(const struct ctl_pages *self, const struct ctl_options *options, struct span body) {
     if (options->json) {
         ctl_print_line(body);
-    } else if (self->counts != NULL) {
-        print_counts(self, body);
-    } else {
-        ctl_print_elements(body, self->member);
+        return 1;
     }
+    return self->counts != NULL ? print_counts(self, body) : ctl_print_elements(body, self->member);
 }
 
 /* The cursor of the next page; empty: that was the last. */
@@ -61,14 +63,18 @@ static void take_cursor(struct span body, struct buffer *cursor) {
 
 static int print_each(const struct ctl_pages *self, const struct ctl_options *options, backend_client_t *client,
                       struct buffer *cursor, struct buffer *params) {
-    for (;;) {
+    bool shows_progress = self->all && !ctl_is_terminal(stdout); /* else the lines themselves do */
+    for (size_t n = 0;;) {
         struct backend_reply reply;
         append_params(self, buffer_span(cursor), params);
         int result = ctl_request(client, options, self->method, params, NULL, &reply);
         if (result != CTL_DONE) {
             return result;
         }
-        print_page(self, options, reply.body);
+        n += print_page(self, options, reply.body);
+        if (shows_progress) {
+            ctl_progress("%zu %s printed", n, options->json ? "pages" : "lines");
+        }
         take_cursor(reply.body, cursor);
         if (cursor->size == 0) {
             return CTL_DONE;
@@ -88,6 +94,7 @@ int ctl_pages_print(const struct ctl_pages *self, const struct ctl_options *opti
     buffer_append_text(&cursor, self->cursor == NULL ? "" : self->cursor);
     if (client != NULL) {
         result = print_each(self, options, client, &cursor, &params);
+        ctl_progress_end();
     }
     backend_client_destroy(&client);
     buffer_finish(&params);

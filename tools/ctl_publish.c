@@ -134,9 +134,10 @@ static int publish_lines(struct publisher *self) {
         result = publish(self, buffer_span(&line), number, &reply);
         if (result == CTL_DONE) {
             n_published++;
-            ctl_progress("%llu published", (unsigned long long) n_published);
             if (self->options->json) {
                 ctl_print_line(reply.body);
+            } else {
+                ctl_progress("%llu published", (unsigned long long) n_published);
             }
         }
     }

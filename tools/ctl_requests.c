@@ -1,5 +1,6 @@
 /* See ctl.h: requests of callboardctl, and what they print. */
 #include "tools/ctl.h"
+#include "tools/ctl_terminal.h"
 
 #include "base/json_scan.h"
 #include "base/position.h"
@@ -45,9 +46,13 @@ static void print_error(struct span body) {
 
 int ctl_request(backend_client_t *client, const struct ctl_options *options, const char *method,
                 const struct buffer *params, const struct span *payload, struct backend_reply *ret_reply) {
-    switch (backend_client_request(client, method, buffer_span(params), payload, options->timeout_ms, ret_reply)) {
-    case BACKEND_OK:
+    enum backend_outcome outcome =
+        backend_client_request(client, method, buffer_span(params), payload, options->timeout_ms, ret_reply);
+    if (outcome == BACKEND_OK) {
         return CTL_DONE;
+    }
+    ctl_progress_end();
+    switch (outcome) {
     case BACKEND_ERROR:
         if (options->json) {
             fprintf(stderr, "%.*s\n", (int) ret_reply->body.size, (const char *) ret_reply->body.data);
@@ -61,6 +66,7 @@ int ctl_request(backend_client_t *client, const struct ctl_options *options, con
                 "(--curve-key, --curve-broker-key)?\n",
                 options->client.endpoint, options->timeout_ms);
         return CTL_NO_ANSWER;
+    case BACKEND_OK:
     case BACKEND_EVENT:
     case BACKEND_PROTOCOL:
         break;
@@ -146,17 +152,19 @@ void ctl_print_line(struct span text) {
     fflush(stdout);
 }
 
-void ctl_print_elements(struct span body, const char *member) {
+size_t ctl_print_elements(struct span body, const char *member) {
     struct json_value object;
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    size_t n = 0;
     if (json_scan(body, &limits, &object, NULL) != JSON_OK) {
         ctl_print_line(body);
-        return;
+        return 1;
     }
     struct json_iterator elements = json_iterate(json_member(object, member));
     struct json_value name;
     struct json_value value;
-    while (json_next(&elements, &name, &value)) {
+    for (; json_next(&elements, &name, &value); n++) {
         ctl_print_line(value.text);
     }
+    return n;
 }

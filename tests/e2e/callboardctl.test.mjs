@@ -41,7 +41,7 @@ function start(args, stdio = 'ignore') {
 /* In a terminal of its own, which Python makes: what it showed. */
 function onTerminal(args, env = {}) {
   const code = 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)';
-  return run('/usr/bin/python3', ['-c', code, CTL, ...args], { env: { ...process.env, TERM: 'xterm', ...env }, input: '' }).out;
+  return run('/usr/bin/python3', ['-c', code, ...args], { env: { ...process.env, TERM: 'xterm', ...env }, input: '' }).out;
 }
 
 before(async () => {
@@ -213,10 +213,14 @@ test('results as JSON where a person gets words, and errors too', async () => {
 });
 
 test('colours and progress are for terminals, and colours not where NO_COLOR is set', () => {
-  const doctor = ['doctor', '--config', server.file, '--all'];
+  const doctor = [CTL, 'doctor', '--config', server.file, '--all'];
   assert.match(onTerminal(doctor), /\x1b\[1mVerdict: /);
   assert.match(onTerminal(doctor), /\r\x1b\[Kexamining Redis/);
   assert.doesNotMatch(onTerminal(doctor, { NO_COLOR: '1' }), /\x1b\[\d*m/);
-  const piped = ctl(doctor);
+  const shell = (line) => onTerminal(['sh', '-c', `"$0" --endpoint ${endpoint} ${line}`, CTL]);
+  assert.match(shell(`pub demo:progress --lines --text < ${server.file}`), /\r\x1b\[K\d+ published\r\x1b\[K\d+ published\r\n$/);
+  assert.match(shell(`channels --all > ${world.folder}/channels`), /^\r\x1b\[K\d+ lines printed\r\x1b\[K$/);
+  assert.match(shell(`pub demo:progress --lines < ${server.file}`), /^callboardctl: error 107/);
+  const piped = ctl(doctor.slice(1));
   assert.doesNotMatch(piped.out + piped.err, /\x1b/);
 });

@@ -148,16 +148,6 @@ static void refuse_managed(const struct config_check *self, const struct config_
 
 /* ---- what the programs' tables say ---- */
 
-/* What is wrong, and how to mend it, stand in one text: "…; …". */
-static void tell_text(const struct config_check *self, struct source_place at, const char *path, const char *text) {
-    const char *mend = strstr(text, "; ");
-    size_t size = mend == NULL ? strlen(text) : (size_t) (mend - text);
-    diagnostics_add(self->check->diagnostics, DIAGNOSTIC_BAD_CONFIG, at, path, "%.*s", (int) size, text);
-    if (mend != NULL) {
-        diagnostics_mend(self->check->diagnostics, "%s", mend + 2);
-    }
-}
-
 static void on_error(void *context, struct config_place place, const char *path, const char *text) {
     const struct config_check *self = context;
     const spec_document_t *document = self->check->document;
@@ -165,7 +155,8 @@ static void on_error(void *context, struct config_place place, const char *path,
     if (place.origin == CONFIG_FROM_FILE && place.line > 0) {
         at = (struct source_place){.source = document->source, .line = place.line, .column = place.column};
     }
-    tell_text(self, at, arena_format(document->arena, "%s%s%s", self->prefix, path[0] == '\0' ? "" : ".", path), text);
+    const char *shown = arena_format(document->arena, "%s%s%s", self->prefix, path[0] == '\0' ? "" : ".", path);
+    diagnostics_add_text(self->check->diagnostics, DIAGNOSTIC_BAD_CONFIG, at, shown, text);
 }
 
 static void check_tree(const struct check *check, spec_raw_t tree, const char *prefix,

@@ -9,11 +9,11 @@ static bool is_class(const struct check *check, const char *name) {
 
 static void check_complete(const struct check *check) {
     const struct spec_edge *edge = &check->spec->edge;
-    if (edge->kind == SPEC_EDGE_INGRESS && edge->hosts.n == 0) {
+    if (edge->kind == SPEC_EDGE_INGRESS && !check_is_set(check, "edge.hosts")) {
         check_tell(check, DIAGNOSTIC_EDGE_INCOMPLETE, "edge.kind", "an Ingress needs edge.hosts");
         check_mend(check, "set edge.hosts: [push.example.com]");
     }
-    if (edge->kind == SPEC_EDGE_GATEWAY && edge->parent_refs.n == 0) {
+    if (edge->kind == SPEC_EDGE_GATEWAY && !check_is_set(check, "edge.parentRefs")) {
         check_tell(check, DIAGNOSTIC_EDGE_INCOMPLETE, "edge.kind", "a route needs edge.parentRefs");
         check_mend(check, "set edge.parentRefs: [{name: …}]");
     }

@@ -85,8 +85,10 @@ static bool is_log_kept(const struct check *check) {
            (durability == SPEC_DURABILITY_SYNC || durability == SPEC_DURABILITY_ASYNC);
 }
 
-static void tell_precondition(const struct check *check, const char *other, const char *needs) {
-    check_tell(check, DIAGNOSTIC_DURABILITY_PRECONDITION, "redis.external.durability", "%s", needs);
+static void tell_precondition(const struct check *check, const char *other, const char *needs, const char *mend) {
+    check_tell(check, DIAGNOSTIC_DURABILITY_PRECONDITION, "redis.external.durability", "the transaction log needs %s",
+               needs);
+    check_mend(check, "set %s: %s, or durability: disabled", other, mend);
     check_other(check, other);
 }
 
@@ -96,17 +98,16 @@ static void check_durability(const struct check *check) {
         return;
     }
     if (!external->cluster_mode) {
-        tell_precondition(check, "redis.external.clusterMode", "the transaction log needs cluster mode");
+        tell_precondition(check, "redis.external.clusterMode", "cluster mode", "true");
     }
     if (!external->multi_az) {
-        tell_precondition(check, "redis.external.multiAz", "the transaction log needs several zones");
+        tell_precondition(check, "redis.external.multiAz", "several zones", "true");
     }
     if (external->replicas_per_shard == 0) {
-        tell_precondition(check, "redis.external.replicasPerShard",
-                          "the transaction log needs a replica in each shard");
+        tell_precondition(check, "redis.external.replicasPerShard", "a replica in each shard", "1");
     }
     if (!external->tls) {
-        tell_precondition(check, "redis.external.tls.enabled", "the transaction log needs TLS");
+        tell_precondition(check, "redis.external.tls.enabled", "TLS", "true");
     }
 }
 
@@ -115,10 +116,10 @@ static void check_durability_engine(const struct check *check) {
     unsigned major = 0;
     bool is_known = check_is_set(check, "redis.version") && sscanf(redis->version, "%5u", &major) == 1;
     if (is_log_kept(check) && check_is_set(check, "redis.engine") && redis->engine != SPEC_ENGINE_VALKEY) {
-        tell_precondition(check, "redis.engine", "the transaction log needs Valkey");
+        tell_precondition(check, "redis.engine", "Valkey", "valkey");
     }
     if (is_log_kept(check) && is_known && major < 9) {
-        tell_precondition(check, "redis.version", "the transaction log needs Valkey 9.0");
+        tell_precondition(check, "redis.version", "Valkey 9.0", "\"9.0\"");
     }
 }
 
@@ -137,8 +138,8 @@ static bool has_log(const char *node_type) {
 static void check_durability_node(const struct check *check) {
     const char *node_type = check->spec->redis.external.node_type;
     if (is_log_kept(check) && node_type[0] != '\0' && !has_log(node_type)) {
-        tell_precondition(check, "redis.external.nodeType",
-                          "the transaction log needs nodes of the families r6g to r8g, m6g to m8g, c7gn, c8gn");
+        tell_precondition(check, "redis.external.nodeType", "a node of r6g to r8g, m6g to m8g, c7gn or c8gn",
+                          "cache.r7g.large");
     }
 }
 
@@ -181,10 +182,8 @@ static void check_azure_port(const struct check *check) {
 }
 
 static void check_egress(const struct check *check) {
-    if (is_external(check) && check->spec->network_policy.enabled && check->spec->network_policy.to.n == 0 &&
-        check_is_set(check, "networkPolicy.enabled")) {
-        check_tell(check, DIAGNOSTIC_EGRESS_CLOSED, "networkPolicy.enabled",
-                   "nothing in networkPolicy.to leads to Redis");
+    if (is_external(check) && check->spec->network_policy.enabled && !check_is_set(check, "networkPolicy.to")) {
+        check_tell(check, DIAGNOSTIC_EGRESS_CLOSED, "networkPolicy.to", "nothing here leads to the external Redis");
         check_other(check, "redis.mode");
     }
 }

@@ -190,23 +190,30 @@ static int64_t replicas_of_primary(const struct spec_redis *redis) {
     return 0;
 }
 
+/* The field that says how many there are. */
+static const char *field_of_replicas(const struct spec_redis *redis) {
+    bool is_sentinel = redis->mode == SPEC_REDIS_SENTINEL;
+    bool is_cluster = redis->mode == SPEC_REDIS_CLUSTER;
+    return is_sentinel ? "redis.replicas" : is_cluster ? "redis.cluster.replicasPerShard" : "redis.mode";
+}
+
 static void check_min_replicas(const struct check *check) {
     const struct spec_redis *redis = &check->spec->redis;
     int64_t replicas = replicas_of_primary(redis);
     if (!is_ours(check) || redis->min_replicas_to_write == 0) {
         return;
     }
-    const char *other = redis->mode == SPEC_REDIS_CLUSTER ? "redis.cluster.replicasPerShard" : "redis.replicas";
     if (redis->min_replicas_to_write > replicas) {
         check_tell(check, DIAGNOSTIC_MIN_REPLICAS_TOO_MANY, "redis.minReplicasToWrite",
                    "a primary has %" PRId64 " replica%s, so it would refuse every write", replicas,
                    replicas == 1 ? "" : "s");
         check_mend(check, "use at most %" PRId64, replicas);
-        check_other(check, other);
+        check_other(check, field_of_replicas(redis));
     } else if (redis->min_replicas_to_write == replicas) {
         check_tell(check, DIAGNOSTIC_TWO_DATA_PODS, "redis.minReplicasToWrite",
-                   "no writes while one of %" PRId64 " replicas restarts", replicas);
-        check_other(check, other);
+                   "a primary has as many replicas, so nothing is written while one of them restarts");
+        check_mend(check, "use one replica more");
+        check_other(check, field_of_replicas(redis));
     }
 }
 

@@ -9,6 +9,8 @@ struct check {
     const spec_document_t *document;
     const struct spec *spec;
     struct diagnostics *diagnostics;
+    size_t n_before;   /* diagnostics from before the rules: a field that has an error there is not judged further */
+    bool *was_skipped; /* the one told last was such a one: its mend and other place are for nobody */
 };
 
 typedef void check_rule_t(const struct check *check);

@@ -14,7 +14,8 @@ static check_rule_t *const *const lists[] = {
 };
 
 void checks_run(const spec_document_t *document, struct diagnostics *diagnostics) {
-    struct check check = {document, &document->spec, diagnostics};
+    bool was_skipped = false;
+    struct check check = {document, &document->spec, diagnostics, diagnostics->n, &was_skipped};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         for (size_t k = 0; lists[i][k] != NULL; k++) {
             lists[i][k](&check);
@@ -33,7 +34,15 @@ static const char *shown(const struct check *check, const char *path) {
     return arena_format(check->document->arena, "%s%s", is_metadata ? "" : "spec.", path);
 }
 
+static bool has_error(const struct check *check, const char *path) {
+    return diagnostics_has_error_at(check->diagnostics, check->n_before, shown(check, path));
+}
+
 void check_tell(const struct check *check, enum diagnostic_code code, const char *path, const char *format, ...) {
+    *check->was_skipped = has_error(check, path);
+    if (*check->was_skipped) {
+        return;
+    }
     va_list values;
     va_start(values, format);
     diagnostics_add(check->diagnostics, code, spec_place(check->document, path), shown(check, path), "%s",
@@ -42,18 +51,44 @@ void check_tell(const struct check *check, enum diagnostic_code code, const char
 }
 
 void check_mend(const struct check *check, const char *format, ...) {
+    if (*check->was_skipped) {
+        return;
+    }
     va_list values;
     va_start(values, format);
     diagnostics_mend(check->diagnostics, "%s", format_text(check, format, values));
     va_end(values);
 }
 
+/* Where the value of a field that is not set comes from. */
+static const char *origin_of_default(const struct check *check, const char *path) {
+    const struct spec_field *field = spec_find_field(span_of_text(path));
+    int profile = check->spec->profile;
+    arena_t *arena = check->document->arena;
+    if (field != NULL && field->by_profile[profile] != NULL) {
+        return arena_format(arena, "the profile %s says %s", spec_profile_name(profile), field->by_profile[profile]);
+    }
+    if (field != NULL && field->by_default != NULL) {
+        return arena_format(arena, "its default is %s", field->by_default);
+    }
+    if (field != NULL && field->derived != NULL) {
+        return arena_format(arena, "it follows from others: %s", field->derived);
+    }
+    return "its default counts";
+}
+
 void check_other(const struct check *check, const char *path) {
-    if (check_is_set(check, path)) {
+    if (*check->was_skipped) {
+        return;
+    }
+    if (has_error(check, path)) { /* its value is not what was meant */
+        diagnostics_drop_last(check->diagnostics);
+        *check->was_skipped = true;
+    } else if (check_is_set(check, path)) {
         diagnostics_other(check->diagnostics, spec_place(check->document, path), "%s is set here", shown(check, path));
     } else {
-        diagnostics_other(check->diagnostics, SOURCE_NOWHERE, "%s is not set; its value comes from the profile %s",
-                          shown(check, path), spec_profile_name(check->spec->profile));
+        diagnostics_other(check->diagnostics, SOURCE_NOWHERE, "%s is not set; %s", shown(check, path),
+                          origin_of_default(check, path));
     }
 }
 

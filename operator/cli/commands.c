@@ -2,7 +2,10 @@
 #include "operator/cli/commands.h"
 
 static const struct command *const commands[] = {
+    &command_init,
     &command_check,
+    &command_explain,
+    &command_schema,
 };
 
 const struct command *const *command_list(size_t *ret_n) {

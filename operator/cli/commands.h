@@ -4,6 +4,9 @@
 
 #include "operator/cli/command.h"
 
+extern const struct command command_init;
 extern const struct command command_check;
+extern const struct command command_explain;
+extern const struct command command_schema;
 
 #endif

@@ -111,12 +111,18 @@ static bool write_all(FILE *stream, const struct buffer *text) {
     return (text->size == 0 || fwrite(text->data, 1, text->size, stream) == text->size) && fflush(stream) == 0;
 }
 
+int operator_program_call(int n_arguments, char **arguments, struct buffer *out, struct buffer *messages) {
+    arena_t *arena = arena_new();
+    struct command_call call = {.arena = arena, .out = out, .messages = messages};
+    int exit_code = run(n_arguments, arguments, &call);
+    arena_destroy(&arena);
+    return exit_code;
+}
+
 int operator_program_run(int n_arguments, char **arguments) {
     struct buffer out = BUFFER_EMPTY;
     struct buffer messages = BUFFER_EMPTY;
-    arena_t *arena = arena_new();
-    struct command_call call = {.arena = arena, .out = &out, .messages = &messages};
-    int exit_code = run(n_arguments, arguments, &call);
+    int exit_code = operator_program_call(n_arguments, arguments, &out, &messages);
     write_all(stderr, &messages);
     if (!write_all(stdout, &out)) {
         fprintf(stderr, "callboard-operator: the output could not be written: %s\n", strerror(errno));
@@ -124,6 +130,5 @@ int operator_program_run(int n_arguments, char **arguments) {
     }
     buffer_finish(&out);
     buffer_finish(&messages);
-    arena_destroy(&arena);
     return exit_code;
 }

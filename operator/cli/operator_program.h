@@ -14,6 +14,10 @@ enum operator_exit {
     OPERATOR_BUG = 70,
 };
 
+struct buffer;
+
+/* The whole program but for its streams: what goes to standard output and standard error is appended. */
+int operator_program_call(int n_arguments, char **arguments, struct buffer *out, struct buffer *messages);
 /* Also when it is called kubectl-callboard. */
 int operator_program_run(int n_arguments, char **arguments);
 

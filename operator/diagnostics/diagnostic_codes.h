@@ -11,182 +11,180 @@
 #define DIAGNOSTIC_CODES(X)                                                                                            \
     /* what is written: the file */                                                                                    \
     X(YAML_SYNTAX, 2001, "this is not YAML", "The file could not be read to its end.",                                 \
-      "Look at the indentation, quotes and brackets there and above.")                                                 \
-    X(YAML_TAB, 2002, "a tab in the indentation", "YAML indents by spaces only.", "Replace tabs by spaces.")           \
+      "look at the indentation, quotes and brackets there and above")                                                  \
+    X(YAML_TAB, 2002, "a tab in the indentation", "YAML indents by spaces only.", "replace tabs by spaces")            \
     X(YAML_TOO_LARGE, 2003, "the file is too large", "A file may have 256 KiB.",                                       \
-      "Split it: each deployment in a file.")                                                                          \
+      "split it: each deployment in a file")                                                                           \
     X(YAML_TOO_DEEP, 2004, "nested too deeply", "Maps and lists may be nested 32 deep.",                               \
-      "Look for brackets that are not closed.")                                                                        \
+      "look for brackets that are not closed")                                                                         \
     X(YAML_TOO_MANY, 2005, "too many values", "A file may have 20,000 keys, values and brackets.",                     \
-      "Split it: each deployment in a file.")                                                                          \
-    X(YAML_NO_UTF8, 2006, "not UTF-8", "The file has bytes that are no UTF-8.", "Save it as UTF-8.")                   \
-    X(YAML_DIRECTIVE, 2007, "a directive", "Lines that begin with % change how the file is read.", "Leave them out.")  \
+      "split it: each deployment in a file")                                                                           \
+    X(YAML_NO_UTF8, 2006, "not UTF-8", "The file has bytes that are no UTF-8.", "save it as UTF-8")                    \
+    X(YAML_DIRECTIVE, 2007, "a directive", "Lines that begin with % change how the file is read.", "leave them out")   \
     X(YAML_ANCHOR, 2008, "an anchor",                                                                                  \
       "Anchors and aliases make small files huge, and say in one place what counts in another.",                       \
-      "Write the value where it is needed.")                                                                           \
+      "write the value where it is needed")                                                                            \
     X(YAML_ALIAS, 2009, "an alias",                                                                                    \
       "Anchors and aliases make small files huge, and say in one place what counts in another.",                       \
-      "Write the value where it is needed.")                                                                           \
-    X(YAML_TAG, 2010, "a tag", "Tags change what a value is; the field says that already.", "Leave it out.")           \
+      "write the value where it is needed")                                                                            \
+    X(YAML_TAG, 2010, "a tag", "Tags change what a value is; the field says that already.", "leave it out")            \
     X(YAML_MERGE_KEY, 2011, "a merge key", "Merge keys (<<) are not part of YAML 1.2, and readers disagree on them.",  \
-      "Write the keys where they are needed.")                                                                         \
-    X(YAML_DOUBLE_KEY, 2012, "a key stands twice", "Readers take the first, the last, or fail.", "Leave one out.")     \
-    X(YAML_BAD_KEY, 2013, "no good key", "A key is plain text.", "Write a name before the colon.")                     \
-    X(YAML_NO_MAP, 2014, "no map", "A spec is a map: lines like `key: value`.", "callboard-operator init prints one.") \
-    X(FILE_UNREADABLE, 2015, "the file cannot be read", "The system refused.",                                         \
-      "Look at the name and the permissions.")                                                                         \
-    X(FILE_EMPTY, 2016, "nothing to read", "There is no document in it.", "callboard-operator init prints one.")       \
+      "write the keys where they are needed")                                                                          \
+    X(YAML_DOUBLE_KEY, 2012, "a key stands twice", "Readers take the first, the last, or fail.", "leave one out")      \
+    X(YAML_BAD_KEY, 2013, "no good key", "A key is plain text.", "write a name before the colon")                      \
+    X(YAML_NO_MAP, 2014, "no map", "A spec is a map: lines like `key: value`.", "callboard-operator init prints one")  \
+    X(FILE_UNREADABLE, 2015, "the file cannot be read", "The system refused.", "look at the name and the permissions") \
+    X(FILE_EMPTY, 2016, "nothing to read", "There is no document in it.", "callboard-operator init prints one")        \
     /* what is written: fields and values */                                                                           \
     X(NOT_OURS, 2020, "not a Callboard", "Only apiVersion: callboard.dev/v1alpha1 and kind: Callboard are read.",      \
-      "Give only files that are specs.")                                                                               \
+      "give only files that are specs")                                                                                \
     X(UNKNOWN_FIELD, 2021, "no such field", "What is not known is not passed over: it was meant to do something.",     \
-      "callboard-operator explain lists the fields.")                                                                  \
-    X(MISSING_FIELD, 2022, "a field is missing", "Nothing can stand for it.", "Set it.")                               \
+      "callboard-operator explain lists the fields")                                                                   \
+    X(MISSING_FIELD, 2022, "a field is missing", "Nothing can stand for it.", "set it")                                \
     X(WRONG_SHAPE, 2023, "a map, a list or a single value in the wrong place", "The field is of another shape.",       \
-      "callboard-operator explain FIELD shows it.")                                                                    \
+      "callboard-operator explain FIELD shows it")                                                                     \
     X(NO_VALUE, 2024, "no value", "A key without a value is null, and means nothing here.",                            \
-      "Give it a value, or leave the key out for its default.")                                                        \
+      "give it a value, or leave the key out for its default")                                                         \
     X(NOT_A_TEXT, 2025, "a text that YAML readers take for something else",                                            \
       "Without quotes this is a number, a truth value, a date or nothing to some readers: 1.30 becomes 1.3, no "       \
       "becomes false.",                                                                                                \
-      "Put it in quotes.")                                                                                             \
+      "put it in quotes")                                                                                              \
     X(NOT_A_BOOL, 2026, "no truth value", "yes, no, on, off are truth values in YAML 1.1 and texts in 1.2.",           \
-      "Write true or false.")                                                                                          \
+      "write true or false")                                                                                           \
     X(NOT_A_NUMBER, 2027, "no whole number", "0755 is octal to some readers, 1_000 and 12:30 are numbers to some.",    \
-      "Write decimal digits only, without quotes.")                                                                    \
+      "write decimal digits only, without quotes")                                                                     \
     X(NOT_AN_AMOUNT, 2028, "no amount", "Memory, CPU and durations have units.",                                       \
-      "Write memory like 512Mi or 4Gi, CPU like 500m or 2, durations like 500ms, 10s, 5m, 24h or 30d.")                \
+      "write memory like 512Mi or 4Gi, CPU like 500m or 2, durations like 500ms, 10s, 5m, 24h or 30d")                 \
     X(OUT_OF_BOUNDS, 2029, "out of bounds", "The field has a least and a greatest value.",                             \
-      "callboard-operator explain FIELD shows them.")                                                                  \
+      "callboard-operator explain FIELD shows them")                                                                   \
     X(NOT_A_CHOICE, 2030, "not one of its words", "The field knows some words only.",                                  \
-      "callboard-operator explain FIELD lists them.")                                                                  \
+      "callboard-operator explain FIELD lists them")                                                                   \
     X(BAD_FORMAT, 2031, "a text of the wrong form", "Kubernetes, or the program that gets it, would refuse it.",       \
-      "callboard-operator explain FIELD shows the form.")                                                              \
-    X(BAD_SETTING, 2032, "no good --set", "Settings are PATH=VALUE.", "Write --set gateway.replicas=3.")               \
+      "callboard-operator explain FIELD shows the form")                                                               \
+    X(BAD_SETTING, 2032, "no good --set", "Settings are PATH=VALUE.", "write --set gateway.replicas=3")                \
     X(TOO_MANY_ITEMS, 2033, "too many items", "The list has a greatest length.",                                       \
-      "callboard-operator explain FIELD shows it.")                                                                    \
+      "callboard-operator explain FIELD shows it")                                                                     \
     X(MANAGED_KEY, 2034, "a key that is not yours to set",                                                             \
       "Another field of the spec decides it, or it is a secret or the name of a file in the pod.",                     \
-      "Use that field; give secrets in the Secret that auth.existingSecret names.")                                    \
+      "use that field; give secrets in the Secret that auth.existingSecret names")                                     \
     X(BAD_CONFIG, 2035, "the program would refuse its configuration",                                                  \
       "broker.config, gateway.config and broker.namespaces are checked as the programs check them.",                   \
-      "docs/config.md lists the keys.")                                                                                \
+      "docs/config.md lists the keys")                                                                                 \
     X(DOUBLE_NAME, 2036, "two deployments of one name", "Their objects would be the same objects.",                    \
-      "Rename one, or give it another namespace.")                                                                     \
+      "rename one, or give it another namespace")                                                                      \
     X(BAD_PATCH, 2037, "no JSON Patch", "Overrides are patched by RFC 6902.",                                          \
-      "Write items of op, path and, but for remove, value or from.")                                                   \
+      "write items of op, path and, but for remove, value or from")                                                    \
     /* what does not go together */                                                                                    \
     X(SENTINELS_EVEN, 2102, "an even number of Sentinels",                                                             \
-      "A tie elects nobody: the last one only adds a way to fail.", "Use 3, 5 or 7.")                                  \
+      "A tie elects nobody: the last one only adds a way to fail.", "use 3, 5 or 7")                                   \
     X(QUORUM_NO_MAJORITY, 2103, "a quorum that is no majority",                                                        \
       "With fewer than a majority two sides of a split network each start a failover.",                                \
-      "Leave redis.sentinel.quorum out: it is then n / 2 + 1.")                                                        \
+      "leave redis.sentinel.quorum out: it is then n / 2 + 1")                                                         \
     X(GRACE_TOO_SHORT, 2104, "the grace period ends before the drain",                                                 \
       "Kubernetes kills the pod while it still closes connections; the rest reconnect all at once.",                   \
-      "Leave gateway.drain.grace out, or make it longer than propagation, window and 20 s together.")                  \
+      "leave gateway.drain.grace out, or make it longer than propagation, window and 20 s together")                   \
     X(IDLE_BELOW_PING, 2105, "the edge cuts idle connections between two pings",                                       \
       "A connection that is silent between pings would be closed as idle.",                                            \
-      "Make edge.idleTimeout at least twice client.ping_interval.")                                                    \
+      "make edge.idleTimeout at least twice client.ping_interval")                                                     \
     X(SPREAD_IMPOSSIBLE, 2106, "more pods than nodes that may take them",                                              \
-      "With a required spread a pod waits for a node that does not exist.", "Use preferred, or more nodes.")           \
+      "With a required spread a pod waits for a node that does not exist.", "use preferred, or more nodes")            \
     X(EVICTS_HISTORIES, 2107, "Redis would throw histories away",                                                      \
       "Any policy but noeviction drops whole streams when memory is full, and with them positions that clients hold.", \
-      "Leave maxmemory-policy out of redis.config.")                                                                   \
+      "leave maxmemory-policy out of redis.config")                                                                    \
     X(MAXMEMORY_TOO_LARGE, 2108, "maxmemory leaves no room",                                                           \
       "Rewriting the file copies pages that change meanwhile, and buffers stand outside maxmemory; the kernel would "  \
       "end Redis.",                                                                                                    \
-      "At most 60 % of the limit, 75 % without a volume. Leave redis.maxmemory out for that.")                         \
+      "use at most 60 % of the limit, 75 % without a volume, or leave redis.maxmemory out")                            \
     X(VOLUME_TOO_SMALL, 2109, "the volume is too small",                                                               \
       "The append-only file is rewritten beside the old one: both, and what is written meanwhile, must fit.",          \
-      "At least three times maxmemory. Leave redis.persistence.size out for that.")                                    \
+      "use at least three times maxmemory, or leave redis.persistence.size out")                                       \
     X(TOO_FEW_PARTITIONS, 2110, "fewer partitions than threads",                                                       \
       "A thread without a partition has nothing to do, and the number is fixed for the data.",                         \
-      "Use at least replicas times shardActors; four times as many leave room.")                                       \
+      "use at least replicas times shardActors; four times as many leave room")                                        \
     X(PARTITIONS_NO_POWER, 2111, "partitions are no power of two", "A channel's partition is a part of its hash.",     \
-      "Use 64, 128, 256, 512, 1024, 2048 or 4096.")                                                                    \
+      "use 64, 128, 256, 512, 1024, 2048 or 4096")                                                                     \
     X(REPLICAS_AND_AUTOSCALING, 2112, "two who decide the number of pods",                                             \
       "Each apply would set the replicas back that the autoscaler chose.",                                             \
-      "Leave gateway.replicas or gateway.autoscaling out.")                                                            \
+      "leave gateway.replicas or gateway.autoscaling out")                                                             \
     X(AUTOSCALING_BOUNDS, 2113, "min above max", "The autoscaler would be refused.",                                   \
-      "Make gateway.autoscaling.min at most max.")                                                                     \
+      "make gateway.autoscaling.min at most max")                                                                      \
     X(BUDGET_BLOCKS_DRAINS, 2114, "a budget that allows nothing", "A node with such a pod could never be drained.",    \
-      "Allow one pod at least.")                                                                                       \
+      "allow one pod at least")                                                                                        \
     X(NAME_TOO_LONG, 2115, "a name too long",                                                                          \
       "A StatefulSet's name may have 52 characters, as its pods carry it in a label.",                                 \
-      "Choose a shorter metadata.name.")                                                                               \
+      "choose a shorter metadata.name")                                                                                \
     X(MIN_REPLICAS_TOO_MANY, 2116, "more replicas asked for than there are", "The primary would refuse every write.",  \
-      "Make redis.minReplicasToWrite less than the replicas.")                                                         \
+      "make redis.minReplicasToWrite less than the replicas")                                                          \
     X(DURABILITY_PRECONDITION, 2117, "ElastiCache refuses this durability",                                            \
       "The transaction log needs cluster mode, several zones, a replica in each shard, TLS, Valkey 9.0 and certain "   \
       "nodes.",                                                                                                        \
-      "Meet them, or use durability: disabled.")                                                                       \
+      "meet them, or use durability: disabled")                                                                        \
     X(VERSION_TOO_OLD, 2118, "the version does not have it",                                                           \
-      "The option came with a later version; Redis would not start.", "Use a later version, or leave the option out.") \
+      "The option came with a later version; Redis would not start.", "use a later version, or leave the option out")  \
     X(EMBEDDED_ONE_BROKER, 2119, "the memory engine has one broker",                                                   \
-      "What a broker keeps in memory no other one has.", "Use one broker, or another redis.mode.")                     \
+      "What a broker keeps in memory no other one has.", "use one broker, or another redis.mode")                      \
     X(EDGE_INCOMPLETE, 2120, "the edge lacks something",                                                               \
-      "An Ingress needs hosts, a route a Gateway to be attached to.", "Set it.")                                       \
+      "An Ingress needs hosts, a route a Gateway to be attached to.", "set it")                                        \
     X(EXTERNAL_INCOMPLETE, 2121, "where Redis is, is not said",                                                        \
-      "With mode external one of url and endpoint is needed.", "Set one of them.")                                     \
-    X(BOTH_SET, 2122, "two fields that exclude each other", "Only one of them can count.", "Leave one out.")           \
+      "With mode external one of url and endpoint is needed.", "set one of them")                                      \
+    X(BOTH_SET, 2122, "two fields that exclude each other", "Only one of them can count.", "leave one out")            \
     X(IAM_IMPOSSIBLE, 2123, "IAM does not work here",                                                                  \
-      "Tokens of IAM exist at ElastiCache and Memorystore, and only over TLS.", "Use a password, or meet both.")       \
+      "Tokens of IAM exist at ElastiCache and Memorystore, and only over TLS.", "use a password, or meet both")        \
     X(LIMIT_BELOW_REQUEST, 2124, "a limit below what is asked for", "Kubernetes refuses it.",                          \
-      "Raise the limit, or ask for less.")                                                                             \
+      "raise the limit, or ask for less")                                                                              \
     X(UNFIT_PROVIDER, 2125, "the provider lacks what is needed",                                                       \
       "Brokers use streams, functions or scripts and, in cluster mode, sharded topics.",                               \
-      "Use another provider, or its other mode.")                                                                      \
+      "use another provider, or its other mode")                                                                       \
     X(DRAIN_RATE_TOO_LOW, 2126, "the window is too short for its rate", "Connections would be left when it ends.",     \
-      "Raise closeRate or window: connectionsMax must be at most their product.")                                      \
+      "raise closeRate or window: connectionsMax must be at most their product")                                       \
     X(LATEST_TAG, 2127, "the tag latest",                                                                              \
-      "It names another program after each restart, and nobody knows which one runs.", "Name a version or a digest.")  \
-    X(PORTS_CLASH, 2128, "one port for two things", "A container listens on a port once.", "Choose another.")          \
+      "It names another program after each restart, and nobody knows which one runs.", "name a version or a digest")   \
+    X(PORTS_CLASH, 2128, "one port for two things", "A container listens on a port once.", "choose another")           \
     X(BACKUP_IMPOSSIBLE, 2129, "nothing that can be backed up", "Only Redis that the operator runs, with a target.",   \
-      "Set backup.target, or leave backup out.")                                                                       \
+      "set backup.target, or leave backup out")                                                                        \
     X(URL_PASSWORD, 2130, "a password in an address", "The spec is no secret: many can read it.",                      \
-      "Put it into a Secret and name that in redis.external.auth.secretRef.")                                          \
+      "put it into a Secret and name that in redis.external.auth.secretRef")                                           \
     X(KUBERNETES_TOO_OLD, 2131, "Kubernetes is too old",                                                               \
-      "policy/v1, autoscaling/v2 and the Pod Security labels need 1.25.", "Upgrade the cluster.")                      \
+      "policy/v1, autoscaling/v2 and the Pod Security labels need 1.25.", "upgrade the cluster")                       \
     /* accepted, but risky */                                                                                          \
     X(NO_EFFECT, 1001, "a field that changes nothing here", "It belongs to a mode or kind that is not chosen.",        \
-      "Leave it out, or choose that.")                                                                                 \
+      "leave it out, or choose that")                                                                                  \
     X(SINGLE_POINT, 1002, "one pod that all depend on", "While it restarts nothing is stored, and subscribers wait.",  \
-      "Use redis.mode sentinel or cluster.")                                                                           \
+      "use redis.mode sentinel or cluster")                                                                            \
     X(NO_MINIMUM_OF_REPLICAS, 1003, "a cut-off primary takes writes that are lost",                                    \
       "Until it learns that another one was elected.",                                                                 \
-      "Set redis.minReplicasToWrite: 1; with two pods that means no writes while one restarts.")                       \
+      "set redis.minReplicasToWrite: 1; with two pods that means no writes while one restarts")                        \
     X(NO_REPLICAS, 1004, "shards without a replica",                                                                   \
-      "A lost pod takes its share of the channels with it until it is back.",                                          \
-      "Set redis.cluster.replicasPerShard: 1.")                                                                        \
+      "A lost pod takes its share of the channels with it until it is back.", "set redis.cluster.replicasPerShard: 1") \
     X(NO_VOLUME, 1005, "histories that outlive no pod",                                                                \
-      "Without a volume a restart of all Redis pods loses everything.", "Set redis.persistence.size.")                 \
+      "Without a volume a restart of all Redis pods loses everything.", "set redis.persistence.size")                  \
     X(FSYNC_NEVER, 1006, "appendfsync no",                                                                             \
-      "The kernel decides when writes reach the disk; up to half a minute may be lost.", "Use everysec or always.")    \
+      "The kernel decides when writes reach the disk; up to half a minute may be lost.", "use everysec or always")     \
     X(REPLICAS_IN_BUDGET, 1007, "the budget lets more pods go than the writes need",                                   \
-      "Draining nodes may stop all writes.", "Lower disruption.redisPods or redis.minReplicasToWrite.")                \
+      "Draining nodes may stop all writes.", "lower disruption.redisPods or redis.minReplicasToWrite")                 \
     X(RETIRED_CONTROLLER, 1008, "ingress-nginx is retired",                                                            \
       "It gets no fixes since March 2026, and each reload cuts all its WebSockets after four minutes.",                \
-      "Use another class or the Gateway API.")                                                                         \
+      "use another class or the Gateway API")                                                                          \
     X(LIFETIME_TIMEOUT, 1009, "the timeout is a lifetime", "GKE closes a WebSocket when it is that old, idle or not.", \
-      "Use 24h, and let clients reconnect.")                                                                           \
+      "use 24h, and let clients reconnect")                                                                            \
     X(NO_DURABILITY, 1010, "a failover may lose acknowledged writes",                                                  \
       "The provider replicates after it has acknowledged.",                                                            \
-      "Use durability: sync where it exists; callboard-operator notes says what is missing.")                          \
+      "use durability: sync where it exists; callboard-operator notes says what is missing")                           \
     X(FEW_PARTITIONS, 1011, "few partitions for so many threads",                                                      \
-      "The number is fixed for the data: there is little room to grow.", "Use four times as many.")                    \
+      "The number is fixed for the data: there is little room to grow.", "use four times as many")                     \
     X(EGRESS_CLOSED, 1012, "the network policy may close the way to Redis",                                            \
       "Nothing in networkPolicy.to leads to the external Redis, and host names cannot be followed.",                   \
-      "Add its network: networkPolicy.to: [{cidr: …, port: 6379}].")                                                   \
+      "add its network: networkPolicy.to: [{cidr: …, port: 6379}]")                                                    \
     X(SMALL_GRACE, 1013, "the grace period is long", "A node that is drained waits for it.",                           \
-      "Close faster: gateway.drain.closeRate.")                                                                        \
+      "close faster: gateway.drain.closeRate")                                                                         \
     X(PER_COMMAND_PRICE, 1014, "each command costs money",                                                             \
       "The provider bills commands, and brokers send some without being asked to.",                                    \
-      "Look at its price list, or use another one.")                                                                   \
-    X(UNDER_TWO_GATEWAYS, 1015, "one gateway", "While it restarts nobody can connect.", "Use two.")                    \
+      "look at its price list, or use another one")                                                                    \
+    X(UNDER_TWO_GATEWAYS, 1015, "one gateway", "While it restarts nobody can connect.", "use two")                     \
     X(TWO_DATA_PODS, 1016, "no writes while one of two restarts",                                                      \
-      "With minReplicasToWrite a primary alone refuses writes.", "Use three pods with data.")                          \
+      "With minReplicasToWrite a primary alone refuses writes.", "use three pods with data")                           \
     X(VPC_LEAVES_CLUSTER, 1017, "no TLS to a Redis outside", "Passwords and publications cross the network readably.", \
-      "Set redis.external.tls.enabled: true, or rediss://.")
+      "set redis.external.tls.enabled: true, or rediss://")
 
 #define DIAGNOSTIC_NAME(name, number, title, why, mend) DIAGNOSTIC_##name,
 enum diagnostic_code { DIAGNOSTIC_CODES(DIAGNOSTIC_NAME) DIAGNOSTIC_CODES_N };

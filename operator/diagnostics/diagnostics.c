@@ -69,6 +69,16 @@ void diagnostics_add(struct diagnostics *self, enum diagnostic_code code, struct
     self->n++;
 }
 
+void diagnostics_add_text(struct diagnostics *self, enum diagnostic_code code, struct source_place place,
+                          const char *path, const char *text) {
+    const char *mend = strstr(text, "; ");
+    size_t size = mend == NULL ? strlen(text) : (size_t) (mend - text);
+    diagnostics_add(self, code, place, path, "%.*s", (int) size, text);
+    if (mend != NULL) {
+        diagnostics_mend(self, "%s", mend + 2);
+    }
+}
+
 void diagnostics_mend(struct diagnostics *self, const char *format, ...) {
     struct diagnostic *item = last(self);
     if (item != NULL) {
@@ -88,6 +98,31 @@ void diagnostics_other(struct diagnostics *self, struct source_place place, cons
         item->other = format_text(self, format, values);
         va_end(values);
     }
+}
+
+void diagnostics_drop_last(struct diagnostics *self) {
+    const struct diagnostic *item = last(self);
+    if (item == NULL) {
+        return;
+    }
+    if (diagnostic_is_warning(diagnostic_meaning_of(item->code))) {
+        self->n_warnings--;
+    } else {
+        self->n_errors--;
+    }
+    self->n--;
+}
+
+bool diagnostics_has_error_at(const struct diagnostics *self, size_t n, const char *path) {
+    size_t size = strlen(path);
+    for (size_t i = 0; i < n && i < self->n; i++) {
+        const char *own = self->items[i].path;
+        bool is_error = !diagnostic_is_warning(diagnostic_meaning_of(self->items[i].code));
+        if (is_error && strncmp(own, path, size) == 0 && strchr(".[", own[size]) != NULL) { /* NUL is found too */
+            return true;
+        }
+    }
+    return false;
 }
 
 static int compare_numbers(size_t a, size_t b) {

@@ -39,10 +39,18 @@ void diagnostics_init(struct diagnostics *self, arena_t *arena);
 /* One more. Its mend is "" until diagnostics_mend. */
 void diagnostics_add(struct diagnostics *self, enum diagnostic_code code, struct source_place place, const char *path,
                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The same of a text "what; how to mend it", as the configuration tables tell. */
+void diagnostics_add_text(struct diagnostics *self, enum diagnostic_code code, struct source_place place,
+                          const char *path, const char *text);
 /* For the one added last: how to mend it; the other place of a conflict, and what is there. */
 void diagnostics_mend(struct diagnostics *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diagnostics_other(struct diagnostics *self, struct source_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Takes the one added last back. */
+void diagnostics_drop_last(struct diagnostics *self);
+/* Is there an error among the first `n` at this path, or below it? */
+bool diagnostics_has_error_at(const struct diagnostics *self, size_t n, const char *path);
 
 /* By file, line, column; what has no place first. */
 void diagnostics_sort(struct diagnostics *self);

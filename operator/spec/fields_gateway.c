@@ -4,8 +4,8 @@
 static const char *const providers[] = {"adapter", "keda", NULL}; /* enum spec_autoscaling_provider */
 
 static const struct spec_field listener_fields[] = {
-    ITEM(spec_listener, "port", SPEC_COUNT, port, RANGE(1024, 65535), DEFAULT("8000"), .is_required = true,
-         EFFECT(ROLLS), HELP("Where clients connect. Above 1023: pods run without privileges."),
+    ITEM(spec_listener, "port", SPEC_COUNT, port, RANGE(1024, 65535), .is_required = true, EFFECT(ROLLS),
+         HELP("Where clients connect. Above 1023: pods run without privileges."),
          CHANGES("http.port in the gateways' configuration, containerPort, targetPort of the Service")),
     ITEM(spec_listener, "tls.secretName", SPEC_TEXT, tls_secret, FORMAT(NAME), EFFECT(ROLLS),
          HELP("A Secret of type kubernetes.io/tls: then the gateway itself speaks TLS on this port."),
@@ -56,7 +56,6 @@ static const struct spec_field fields[] = {
           CHANGES("drain.lb_delay in the gateways' configuration, terminationGracePeriodSeconds")),
     FIELD("gateway.drain.closeRate", SPEC_COUNT, gateway.drain.close_rate, RANGE(1, 100000), DEFAULT("500"),
           EFFECT(ROLLS), HELP("Connections that a leaving pod closes in a second: those that remain must take them."),
-          DERIVED("at least gateway.connectionsMax / gateway.drain.window"),
           CHANGES("terminationGracePeriodSeconds of the gateways")),
     FIELD("gateway.drain.window", SPEC_DURATION, gateway.drain.window_ms, RANGE(0, 1 * HOUR), EFFECT(ROLLS),
           HELP("Over how long a leaving pod closes its connections, in random order."),

@@ -27,6 +27,7 @@ struct scope {
     const char *shown;
     const char *setting;
     void *target;
+    bool is_refused; /* something else stood there, which was told: nothing is missing in it */
 };
 
 static void decode_scope(struct decoder *self, const struct scope *scope);
@@ -43,6 +44,7 @@ static void tell_shape(struct decoder *self, const config_node_t *node, const ch
     };
     diagnostics_add(self->reading.diagnostics, DIAGNOSTIC_WRONG_SHAPE, spec_place_of_node(self->document, node), path,
                     "%s stands where %s belongs", kinds[node->kind], wanted);
+    diagnostics_mend(self->reading.diagnostics, "callboard-operator explain %s shows it", path);
 }
 
 static bool is_null(const config_node_t *node) {
@@ -216,6 +218,7 @@ static void decode_item(struct decoder *self, const struct spec_field *field, vo
         .shown = join(self, shown, "."),
         .setting = join(self, setting, "."),
         .target = item,
+        .is_refused = node == NULL,
     };
     decode_scope(self, &scope);
 }
@@ -356,7 +359,7 @@ static void decode_field(struct decoder *self, const struct spec_field *field, c
         decode_setting(self, field, scope->target, setting, path);
     } else if (node != NULL) {
         decode_node(self, field, scope, node, path);
-    } else if (field->is_required) {
+    } else if (field->is_required && !scope->is_refused) {
         const config_node_t *around = scope->node != NULL ? scope->node : self->document->root;
         diagnostics_add(self->reading.diagnostics, DIAGNOSTIC_MISSING_FIELD, spec_place_of_node(self->document, around),
                         join(self, scope->shown, field->path), "is needed, and is not there");
@@ -421,6 +424,17 @@ static const config_node_t *section(struct decoder *self, const char *name) {
     return node;
 }
 
+/* Something that is no map, or that YAML's reader refused. */
+static bool is_refused(const config_node_t *root, const char *name) {
+    for (size_t i = 0; i < root->n_children; i++) {
+        const config_node_t *child = root->children[i];
+        if (strcmp(child->name, name) == 0 && child->kind != CONFIG_NODE_MAP) {
+            return !is_null(child);
+        }
+    }
+    return false;
+}
+
 /* Which defaults count, before any is read. What is wrong with it is told when the field is. */
 static int profile_of(struct decoder *self, const config_node_t *spec) {
     const struct spec_field *field = &spec_fields_top.fields[0];
@@ -468,6 +482,7 @@ void spec_decode(spec_document_t *document, struct diagnostics *diagnostics) {
         .shown = "metadata.",
         .setting = "metadata.",
         .target = &document->spec,
+        .is_refused = is_refused(document->root, "metadata"),
     };
     decode_scope(&self, &scope);
     scope = (struct scope){.node = spec, .shown = "spec.", .setting = "", .target = &document->spec};

@@ -87,7 +87,7 @@ static enum diagnostic_code code_of(enum config_yaml_problem problem) {
 static void on_yaml_error(void *context, const struct config_yaml_error *error) {
     struct yaml_context *self = context;
     struct source_place place = {.source = self->source, .line = error->line, .column = error->column};
-    diagnostics_add(self->diagnostics, code_of(error->problem), place, "", "%s", error->text);
+    diagnostics_add_text(self->diagnostics, code_of(error->problem), place, "", error->text);
     if (error->other_line > 0) {
         struct source_place other = {.source = self->source, .line = error->other_line, .column = error->other_column};
         diagnostics_other(self->diagnostics, other, "the other one");
@@ -115,7 +115,9 @@ static bool is_ours(const spec_document_t *document, struct diagnostics *diagnos
         struct source_place place = spec_place_of_node(document, node == NULL ? document->root : node);
         bool has_text = node != NULL && node->kind == CONFIG_NODE_SCALAR;
         diagnostics_add(diagnostics, DIAGNOSTIC_NOT_OURS, place, tops[i].name, "%s%s",
-                        has_text ? spec_quote(document->arena, span_of(node->text, node->text_size)) : "is not there",
+                        has_text       ? spec_quote(document->arena, span_of(node->text, node->text_size))
+                        : node != NULL ? "is no single value"
+                                       : "is not there",
                         has_text ? " is not known here" : "");
         diagnostics_mend(diagnostics, "write %s: %s", tops[i].name, tops[i].wanted);
         return false;

@@ -1,0 +1,351 @@
+/* The program as it is called: commands, options, exit codes, and what they print. */
+#include "base/bytes.h"
+#include "operator/cli/operator_program.h"
+
+#include <cjson/cJSON.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGUMENTS_MAX = 16 };
+
+#define HEADER "apiVersion: callboard.dev/v1alpha1\nkind: Callboard\nmetadata: {name: shop}\nspec:\n"
+
+static char folder[] = "/tmp/operator_program_XXXXXX";
+static struct buffer out;
+static struct buffer messages;
+
+/* ---- calling it ---- */
+
+static const char *path_of(const char *name) {
+    static char paths[8][128];
+    static size_t n;
+    char *path = paths[n++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static const char *write_file(const char *name, const char *text) {
+    const char *path = path_of(name);
+    FILE *stream = fopen(path, "we");
+    assert_non_null(stream);
+    fputs(text, stream);
+    fclose(stream);
+    return path;
+}
+
+/* Its exit code; `out` and `messages` are texts afterwards. NULL ends the arguments. */
+static int call(const char *first, ...) {
+    char *arguments[ARGUMENTS_MAX] = {(char *) "callboard-operator"};
+    int n = 1;
+    va_list values;
+    va_start(values, first);
+    for (const char *argument = first; argument != NULL; argument = va_arg(values, const char *)) {
+        assert_true(n < ARGUMENTS_MAX);
+        arguments[n++] = (char *) argument;
+    }
+    va_end(values);
+    buffer_clear(&out);
+    buffer_clear(&messages);
+    int exit_code = operator_program_call(n, arguments, &out, &messages);
+    buffer_append_char(&out, '\0');
+    buffer_append_char(&messages, '\0');
+    return exit_code;
+}
+
+static const char *text_of(const struct buffer *buffer) {
+    return (const char *) buffer->data;
+}
+
+static void assert_has(const struct buffer *buffer, const char *part) {
+    if (strstr(text_of(buffer), part) == NULL) {
+        fail_msg("\"%s\" is not in:\n%s", part, text_of(buffer));
+    }
+}
+
+/* ---- usage ---- */
+
+static void wrong_usage_is_two_and_says_what(void **state) {
+    (void) state;
+    assert_int_equal(call(NULL), OPERATOR_USAGE);
+    assert_has(&messages, "Commands:");
+    assert_int_equal(call("chek", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "there is no command chek");
+    assert_int_equal(call("check", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "name a spec");
+    assert_int_equal(call("check", "--quite", "a", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "there is no option --quite; did you mean --quiet?");
+    assert_int_equal(call("check", "-x", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "-o", "xml", "a", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "-o xml is not known here; known: text json sarif");
+    assert_int_equal(call("check", "--set", "replicas", "a", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "--color", "pink", "a", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "--warnings", "maybe", "a", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "--timeout", "5", "a", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "--quiet=1", "a", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("check", "a", "-f", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "--file needs a value");
+    assert_int_equal(call("init", "--profile", "tiny", NULL), OPERATOR_USAGE);
+    assert_int_equal(call("schema", "a.yaml", NULL), OPERATOR_USAGE);
+}
+
+static void help_and_version_are_done(void **state) {
+    (void) state;
+    assert_int_equal(call("--help", NULL), OPERATOR_DONE);
+    assert_has(&out, "Exit codes: 0 done");
+    assert_int_equal(call("check", "-h", NULL), OPERATOR_DONE);
+    assert_has(&out, "-o: text json sarif");
+    assert_int_equal(call("--version", NULL), OPERATOR_DONE);
+    char *plugin[] = {(char *) "/usr/local/bin/kubectl-callboard", (char *) "--help"};
+    buffer_clear(&out);
+    assert_int_equal(operator_program_call(2, plugin, &out, &messages), OPERATOR_DONE);
+    buffer_append_char(&out, '\0');
+    assert_has(&out, "Usage: kubectl callboard COMMAND");
+}
+
+/* ---- check ---- */
+
+static void a_good_spec_is_done(void **state) {
+    (void) state;
+    const char *path = write_file("good.yaml", HEADER "  profile: ha\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_DONE);
+    assert_string_equal(text_of(&out), "1 deployment, nothing wrong\n");
+    assert_int_equal(call("-q", "check", "-f", path, NULL), OPERATOR_DONE);
+    assert_string_equal(text_of(&out), "");
+}
+
+static void an_error_is_shown_under_its_line(void **state) {
+    (void) state;
+    const char *path = write_file("bad.yaml", HEADER "  redis:\n\tmode: x\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
+    path = write_file("bad.yaml", HEADER "  profile: ha\n  redis: {sentinel: {replicas: 3, quorum: 1}}\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
+    char expected[1024];
+    snprintf(expected, sizeof expected,
+             "%s:6:43: error[CB2103]: spec.redis.sentinel.quorum: 1 is no majority of 3 sentinels\n"
+             "    6 |   redis: {sentinel: {replicas: 3, quorum: 1}}\n"
+             "      |                                           ^ two masters could be elected; use 2\n"
+             "%s:6:32: note: spec.redis.sentinel.replicas is set here\n"
+             "    6 |   redis: {sentinel: {replicas: 3, quorum: 1}}\n"
+             "      |                                ^\n"
+             "1 error, 0 warnings\n",
+             path, path);
+    assert_string_equal(text_of(&out), expected);
+    assert_int_equal(call("check", "--color", "always", path, NULL), OPERATOR_INVALID);
+    assert_has(&out, "\x1b[1;31merror[CB2103]:\x1b[0m");
+}
+
+static void a_warning_is_an_error_when_asked_for(void **state) {
+    (void) state;
+    const char *path = write_file("warned.yaml", HEADER "  redis: {appendfsync: \"no\"}\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_DONE);
+    assert_has(&out, "warning[CB1006]");
+    assert_int_equal(call("check", "--warnings=error", path, NULL), OPERATOR_INVALID);
+}
+
+static void settings_win_over_the_file(void **state) {
+    (void) state;
+    const char *path = write_file("set.yaml", HEADER "  gateway: {replicas: 2}\n");
+    assert_int_equal(call("explain", "--effective", path, "--set", "spec.gateway.replicas=5", "-n", "live", NULL),
+                     OPERATOR_DONE);
+    assert_has(&out, "gateway.replicas: 5 ");
+    assert_has(&out, "# --set spec.gateway.replicas=5\n");
+    assert_has(&out, "metadata.namespace: live ");
+    assert_int_equal(call("check", path, "--set", "image.tag=1.30", "--set", "edge.hosts=a.example.com,b.example.com",
+                          "--set", "edge.kind=ingress", NULL),
+                     OPERATOR_DONE);
+    assert_int_equal(call("check", path, "--set", "gateway.replicas=0", NULL), OPERATOR_INVALID);
+    assert_has(&out, "--set gateway.replicas=0: error[CB2029]: spec.gateway.replicas: 0 is too small\n"
+                     "      = write one from 1 to 1000\n");
+}
+
+static void folders_are_read_by_name_and_their_names_are_unique(void **state) {
+    (void) state;
+    assert_int_equal(mkdir(path_of("specs"), 0700), 0);
+    write_file("specs/b.yml", HEADER "  profile: dev\n");
+    write_file(
+        "specs/a.json",
+        "{\"apiVersion\": \"callboard.dev/v1alpha1\", \"kind\": \"Callboard\", \"metadata\": {\"name\": \"shop\"}}");
+    write_file("specs/notes.txt", "nothing of ours");
+    assert_int_equal(call("check", path_of("specs"), NULL), OPERATOR_INVALID);
+    assert_has(&out, "specs/b.yml:3:18: error[CB2036]: metadata.name: shop is there already");
+    assert_int_equal(call("check", path_of("specs/none.yaml"), NULL), OPERATOR_INVALID);
+    assert_has(&out, "none.yaml: error[CB2015]: No such file or directory");
+    assert_int_equal(unlink(path_of("specs/b.yml")), 0);
+    assert_int_equal(unlink(path_of("specs/a.json")), 0);
+    assert_int_equal(call("check", path_of("specs"), NULL), OPERATOR_INVALID);
+    assert_int_equal(unlink(path_of("specs/notes.txt")), 0);
+    assert_int_equal(rmdir(path_of("specs")), 0);
+}
+
+/* ---- what machines read ---- */
+
+static cJSON *parse(const struct buffer *buffer) {
+    cJSON *root = cJSON_Parse(text_of(buffer));
+    assert_non_null(root);
+    return root;
+}
+
+static void diagnostics_are_json_and_sarif(void **state) {
+    (void) state;
+    const char *path = write_file("bad.yaml", HEADER "  profile: ha\n  redis: {sentinel: {replicas: 3, quorum: 1}}\n");
+    assert_int_equal(call("check", "-o", "json", path, NULL), OPERATOR_INVALID);
+    cJSON *root = parse(&out);
+    assert_int_equal(cJSON_GetObjectItem(root, "errors")->valueint, 1);
+    const cJSON *item = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "diagnostics"), 0);
+    assert_string_equal(cJSON_GetObjectItem(item, "code")->valuestring, "CB2103");
+    assert_int_equal(cJSON_GetObjectItem(item, "line")->valueint, 6);
+    assert_int_equal(cJSON_GetObjectItem(item, "column")->valueint, 43);
+    assert_int_equal(cJSON_GetObjectItem(cJSON_GetObjectItem(item, "other"), "column")->valueint, 32);
+    cJSON_Delete(root);
+    assert_int_equal(call("check", "-o", "sarif", path, NULL), OPERATOR_INVALID);
+    root = parse(&out);
+    assert_string_equal(cJSON_GetObjectItem(root, "version")->valuestring, "2.1.0");
+    const cJSON *run = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "runs"), 0);
+    const cJSON *result = cJSON_GetArrayItem(cJSON_GetObjectItem(run, "results"), 0);
+    assert_string_equal(cJSON_GetObjectItem(result, "ruleId")->valuestring, "CB2103");
+    assert_string_equal(cJSON_GetObjectItem(result, "level")->valuestring, "error");
+    cJSON_Delete(root);
+    path = write_file("good.yaml", HEADER);
+    assert_int_equal(call("check", "-o", "json", path, NULL), OPERATOR_DONE);
+    cJSON_Delete(parse(&out));
+    assert_int_equal(call("check", "-o", "sarif", path, NULL), OPERATOR_DONE);
+    cJSON_Delete(parse(&out));
+}
+
+static const cJSON *descend(const cJSON *from, const char *const *names) {
+    for (size_t i = 0; names[i] != NULL; i++) {
+        from = cJSON_GetObjectItemCaseSensitive(from, names[i]);
+        assert_non_null(from);
+    }
+    return from;
+}
+
+static void the_schema_nests_what_the_tables_have_side_by_side(void **state) {
+    (void) state;
+    assert_int_equal(call("schema", NULL), OPERATOR_DONE);
+    cJSON *root = parse(&out);
+    static const char *const quorum[] = {"properties", "spec",       "properties", "redis", "properties",
+                                         "sentinel",   "properties", "quorum",     NULL};
+    static const char *const port[] = {"properties", "spec",  "properties", "gateway", "properties",
+                                       "listeners",  "items", "properties", "port",    NULL};
+    assert_int_equal(cJSON_GetObjectItem(descend(root, quorum), "maximum")->valueint, 7);
+    assert_string_equal(cJSON_GetObjectItem(descend(root, port), "type")->valuestring, "integer");
+    static const char *const spec[] = {"properties", "spec", NULL};
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(descend(root, spec), "additionalProperties")));
+    cJSON_Delete(root);
+}
+
+/* ---- init and explain ---- */
+
+/* "#key: value" behind blanks becomes "key: value"; comments have a blank behind their mark. */
+static void take_marks_away(struct buffer *text) {
+    size_t kept = 0;
+    bool is_begin = true;
+    for (size_t i = 0; i < text->size; i++) {
+        uint8_t c = text->data[i];
+        bool is_mark = is_begin && c == '#' && i + 1 < text->size && text->data[i + 1] != ' ';
+        is_begin = c == '\n' || (is_begin && c == ' ');
+        if (!is_mark) {
+            text->data[kept++] = c;
+        }
+    }
+    text->size = kept;
+}
+
+static void what_init_prints_is_accepted_without_a_warning(void **state) {
+    (void) state;
+    static const char *const profiles[] = {"dev", "small", "ha", "cluster", "elasticache"};
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++) {
+        assert_int_equal(call("init", "--profile", profiles[i], NULL), OPERATOR_DONE);
+        const char *path = write_file("init.yaml", text_of(&out));
+        take_marks_away(&out);
+        buffer_append_char(&out, '\0');
+        const char *all = write_file("all.yaml", text_of(&out));
+        assert_int_equal(call("check", "--warnings", "error", path, NULL), OPERATOR_DONE);
+        call("check", "--warnings", "error", all, "--set", "metadata.name=other", NULL);
+        assert_string_equal(text_of(&out), "1 deployment, nothing wrong\n");
+    }
+}
+
+static void fields_sections_and_codes_are_explained(void **state) {
+    (void) state;
+    assert_int_equal(call("explain", "redis.sentinel.quorum", "CB2103", NULL), OPERATOR_DONE);
+    assert_has(&out, "  default   a majority of redis.sentinel.replicas\n");
+    assert_has(&out, "CB2103 (error): a quorum that is no majority\n");
+    assert_int_equal(call("explain", "spec.gateway.listeners[0].port", "metadata.name", "cb1006", NULL), OPERATOR_DONE);
+    assert_int_equal(call("explain", "spec.gateway", NULL), OPERATOR_DONE);
+    assert_has(&out, "gateway.replicas ");
+    assert_int_equal(call("explain", NULL), OPERATOR_DONE);
+    assert_has(&out, "metadata.name ");
+    assert_has(&out, "kubernetes.version ");
+    assert_int_equal(call("explain", "quorum", NULL), OPERATOR_USAGE);
+    assert_has(&messages, "did you mean redis.sentinel.quorum?");
+    assert_int_equal(call("explain", "CB9999", NULL), OPERATOR_USAGE);
+}
+
+static void what_counts_is_told_with_who_said_so(void **state) {
+    (void) state;
+    const char *path = write_file("ha.yaml", HEADER "  profile: ha\n  gateway: {replicas: 7}\n");
+    assert_int_equal(call("explain", "--effective", "-o", "json", path, NULL), OPERATOR_DONE);
+    cJSON *root = parse(&out);
+    static const struct {
+        const char *path;
+        const char *value;
+        const char *from;
+    } expected[] = {
+        {"broker.replicas", "3", "profile ha"},
+        {"redis.sentinel.quorum", "2", "a majority of redis.sentinel.replicas"},
+        {"redis.appendfsync", "everysec", "default"},
+        {"redis.maxmemory", "2457Mi", "60 % of redis.resources.limits.memory, 75 % without a volume"},
+        {"redis.persistence.size", "8Gi", "3 × maxmemory, in whole GiB"},
+        {"redis.image", "redis:7.2", "redis:<version> or valkey/valkey:<version>"},
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, expected[i].path);
+        assert_string_equal(cJSON_GetObjectItem(item, "value")->valuestring, expected[i].value);
+        assert_string_equal(cJSON_GetObjectItem(item, "from")->valuestring, expected[i].from);
+    }
+    assert_has(&out, "ha.yaml:6\"");
+    cJSON_Delete(root);
+}
+
+static int set_up(void **state) {
+    (void) state;
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    static const char *const names[] = {"good.yaml", "bad.yaml", "warned.yaml", "set.yaml",
+                                        "init.yaml", "all.yaml", "ha.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        unlink(path_of(names[i]));
+    }
+    buffer_finish(&out);
+    buffer_finish(&messages);
+    return rmdir(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_usage_is_two_and_says_what),
+        cmocka_unit_test(help_and_version_are_done),
+        cmocka_unit_test(a_good_spec_is_done),
+        cmocka_unit_test(an_error_is_shown_under_its_line),
+        cmocka_unit_test(a_warning_is_an_error_when_asked_for),
+        cmocka_unit_test(settings_win_over_the_file),
+        cmocka_unit_test(folders_are_read_by_name_and_their_names_are_unique),
+        cmocka_unit_test(diagnostics_are_json_and_sarif),
+        cmocka_unit_test(the_schema_nests_what_the_tables_have_side_by_side),
+        cmocka_unit_test(what_init_prints_is_accepted_without_a_warning),
+        cmocka_unit_test(fields_sections_and_codes_are_explained),
+        cmocka_unit_test(what_counts_is_told_with_who_said_so),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -6,7 +6,7 @@
 #ifndef CALLBOARD_TOOLS_CTL_DOCTOR_REDIS_PARTS_H
 #define CALLBOARD_TOOLS_CTL_DOCTOR_REDIS_PARTS_H
 
-#include "broker/redis/link/redis_tls.h"
+#include "base/redis_tls.h"
 #include "broker/redis/link/redis_url.h"
 #include "broker/redis/survey/redis_facts.h"
 

@@ -3,8 +3,8 @@
 #ifndef CALLBOARD_BROKER_REDIS_LOADED_H
 #define CALLBOARD_BROKER_REDIS_LOADED_H
 
+#include "base/redis_reply.h"
 #include "broker/engine.h"
-#include "broker/redis/link/redis_reply.h"
 
 struct redis_loaded {
     struct position top;

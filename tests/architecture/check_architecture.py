@@ -83,6 +83,10 @@ LAYERS = {
         (["operator/spec/"], ["operator/manifest/", *OPERATOR_TOP]),
         (["operator/checks/"], ["operator/manifest/", "operator/render/", "operator/cli/"]),
         (["operator/render/", "operator/plan/", "operator/notes/"], ["operator/checks/", "operator/cli/"]),
+        (["operator/redis/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
+        (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/roll_plan", "operator/redis/sentinel_plan",
+          "operator/redis/server_health"],  # pure
+         ["operator/redis/resp_client", "operator/redis/redis_dialer", "operator/redis/cluster_observe", "operator/redis/sentinel_observe"]),
     ],
 }
 # A header x_internal.h or x_parts.h is what a module's files share: x.c and x_*.c of its folder include it, and those listed here.
@@ -101,9 +105,10 @@ OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tests/"],
-    "hiredis": ["broker/redis/", "tests/"],
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
-    "openssl": ["base/token", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/", "tests/"],
+    "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
+    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/",
+                "operator/agent/agent_template.c", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],

@@ -42,7 +42,7 @@ REACHED = {
     "broker.publication_bytes": ("tests/integration/test_broker_wire.c", "ERROR_TOO_LARGE"),
     "redis.pipeline_commands": ("tests/integration/test_engine_redis_bounds.c", "redis_pipeline_commands = 1"),
     "redis.pipeline_bytes": ("tests/integration/test_engine_redis_bounds.c", "redis_pipeline_bytes = 1"),
-    "redis.reply_bytes": ("tests/unit/broker/redis/test_redis_reply.c", "larger than redis.reply_bytes"),
+    "redis.reply_bytes": ("tests/unit/base/test_redis_reply.c", "larger than redis.reply_bytes"),
     "redis.batch_publications": ("tests/integration/test_engine_redis_bounds.c", "redis_batch_publications = IN_ONE"),
     "redis.held_batches": ("tests/integration/test_engine_redis_bounds.c", "callboard_redis_held_dropped_total"),
     "redis.held_bytes": ("tests/unit/broker/redis/test_batch_order.c", "order.held_bytes"),

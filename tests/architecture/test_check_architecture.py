@@ -21,7 +21,7 @@ REFUSED = [
     ("broker/backend/backend_api.c", "broker/redis/engine_redis.h"),
     ("broker/redis/redis_reads.c", "broker/backend/backend_reply.h"),
     ("broker/redis/engine_redis.c", "broker/memory/memory_store.h"),
-    ("broker/memory/memory_read.c", "broker/redis/link/redis_reply.h"),
+    ("broker/memory/memory_read.c", "broker/redis/link/redis_link.h"),
     ("broker/channel.c", "broker/engine_memory.h"),
     ("broker/shard_frames.c", "broker/switchboard.h"),
     ("broker/switchboard_peers.c", "broker/channel.h"),

@@ -1,6 +1,6 @@
 /* Any bytes as replies of Redis, in pieces whose sizes the first byte says: never harm, never over the caps. */
 #include "base/check.h"
-#include "broker/redis/link/redis_reply.h"
+#include "base/redis_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,8 +9,8 @@
 #ifndef CALLBOARD_BROKER_REDIS_LINK_H
 #define CALLBOARD_BROKER_REDIS_LINK_H
 
-#include "broker/redis/link/redis_reply.h"
-#include "broker/redis/link/redis_tls.h"
+#include "base/redis_reply.h"
+#include "base/redis_tls.h"
 #include "broker/redis/link/redis_url.h"
 
 #include <uv.h>

@@ -3,7 +3,7 @@
 #ifndef CALLBOARD_BROKER_REDIS_SOCKET_H
 #define CALLBOARD_BROKER_REDIS_SOCKET_H
 
-#include "broker/redis/link/redis_tls.h"
+#include "base/redis_tls.h"
 
 #include <sys/socket.h>
 

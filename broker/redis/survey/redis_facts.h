@@ -5,8 +5,8 @@
 #ifndef CALLBOARD_BROKER_REDIS_FACTS_H
 #define CALLBOARD_BROKER_REDIS_FACTS_H
 
+#include "base/redis_reply.h"
 #include "broker/redis/link/redis_address.h"
-#include "broker/redis/link/redis_reply.h"
 
 struct redis_number {
     bool is_known;

@@ -3,8 +3,8 @@
 #ifndef CALLBOARD_BROKER_REDIS_CLUSTER_MAP_H
 #define CALLBOARD_BROKER_REDIS_CLUSTER_MAP_H
 
+#include "base/redis_reply.h"
 #include "broker/redis/link/redis_address.h"
-#include "broker/redis/link/redis_reply.h"
 
 enum { REDIS_CLUSTER_SLOTS = 16384, REDIS_CLUSTER_NODES_MAX = 1000 };
 

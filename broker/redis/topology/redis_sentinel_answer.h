@@ -3,8 +3,8 @@
 #ifndef CALLBOARD_BROKER_REDIS_SENTINEL_ANSWER_H
 #define CALLBOARD_BROKER_REDIS_SENTINEL_ANSWER_H
 
+#include "base/redis_reply.h"
 #include "broker/redis/link/redis_address.h"
-#include "broker/redis/link/redis_reply.h"
 
 enum { REDIS_SENTINEL_ID_LENGTH = 40 };
 

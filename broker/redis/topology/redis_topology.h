@@ -13,8 +13,8 @@
 #define CALLBOARD_BROKER_REDIS_TOPOLOGY_H
 
 #include "base/partition.h"
-#include "broker/redis/link/redis_reply.h"
-#include "broker/redis/link/redis_tls.h"
+#include "base/redis_reply.h"
+#include "base/redis_tls.h"
 #include "broker/redis/link/redis_url.h"
 
 #include <uv.h>

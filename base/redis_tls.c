@@ -5,7 +5,7 @@
  * without TLS's goodbye is a cut like any other: what was under way is unknown. Sessions are kept by host and port (the
  * newest few), so that reconnecting costs no full handshake; a server that does not know one any more makes a new one.
  */
-#include "broker/redis/link/redis_tls.h"
+#include "base/redis_tls.h"
 
 #include "base/log.h"
 #include "base/memory.h"

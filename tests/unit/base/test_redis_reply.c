@@ -1,5 +1,5 @@
 /* Replies: every type, in any cut of the bytes, the caps, and what is broken. */
-#include "broker/redis/link/redis_reply.h"
+#include "base/redis_reply.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

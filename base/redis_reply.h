@@ -1,8 +1,8 @@
 /* Replies of Redis: hiredis's reader with object functions of our own that build a compact tree in one arena and keep
  * the caps of security.md S29: bytes of one reply, elements of one reply. After any error the reader is of no use any
  * more and the connection has to go (a reader cannot resume). Thread: the owner's. */
-#ifndef CALLBOARD_BROKER_REDIS_REPLY_H
-#define CALLBOARD_BROKER_REDIS_REPLY_H
+#ifndef CALLBOARD_BASE_REDIS_REPLY_H
+#define CALLBOARD_BASE_REDIS_REPLY_H
 
 #include "base/bytes.h"
 

@@ -6,7 +6,7 @@
  * allocation. Array elements lie side by side in their parent: an object function fills the place that its task names.
  * Failures: over a cap, or out of memory for a peer-sized block: the object function returns NULL, hiredis calls that
  * "out of memory", and we say what it was. */
-#include "broker/redis/link/redis_reply.h"
+#include "base/redis_reply.h"
 
 #include "base/check.h"
 #include "base/memory.h"

@@ -2,8 +2,8 @@
  * sessions to resume), one redis_tls_stream a connection. At least TLS 1.2; the server's certificate has to be valid,
  * signed by a trusted authority and made for the name or address that was dialled (or redis.tls_server_name).
  * Writing to a cut connection raises SIGPIPE, which our programs ignore. Thread: the shard's. */
-#ifndef CALLBOARD_BROKER_REDIS_TLS_H
-#define CALLBOARD_BROKER_REDIS_TLS_H
+#ifndef CALLBOARD_BASE_REDIS_TLS_H
+#define CALLBOARD_BASE_REDIS_TLS_H
 
 #include "base/bytes.h"
 

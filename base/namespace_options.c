@@ -86,6 +86,15 @@ static const struct config_key keys[] = {
     SWITCH(allow_history_for_subscriber, "Subscribers of the channel may read its history."),
     SWITCH(allow_history_for_anonymous, "What is allowed for history holds for users without an id too."),
     SWITCH(allow_user_limited_channels, "Names like dialog#42,43 admit the users listed behind the last #."),
+    SWITCH(subscribe_proxy_enabled,
+           "Who may subscribe without a subscription token is asked of a worker of the backend API (the subscribe hook "
+           "of docs/backend-api.md); allow_subscribe_for_* count for nothing then."),
+    SWITCH(
+        publish_proxy_enabled,
+        "Each publication of a client is asked of a worker first, which may refuse or change it; allow_publish_for_* "
+        "count for nothing then."),
+    SWITCH(sub_refresh_proxy_enabled,
+           "Subscriptions that expire are extended by asking a worker, not by the client's sending a token."),
     {.path = "allowed_delta_types",
      .type = CONFIG_TEXT_LIST,
      FIELD(allowed_delta_types),

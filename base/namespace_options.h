@@ -40,6 +40,9 @@ struct namespace_options {
     bool allow_history_for_subscriber;
     bool allow_history_for_anonymous;
     bool allow_user_limited_channels;
+    bool subscribe_proxy_enabled;
+    bool publish_proxy_enabled;
+    bool sub_refresh_proxy_enabled;
     struct config_text_list allowed_delta_types; /* each "fossil" */
     bool delta_publish;
     bool allow_tags_filter;

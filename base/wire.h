@@ -201,7 +201,7 @@ enum {
 enum { WIRE_PRESENCE_JOIN_LEAVE = 1, WIRE_PRESENCE_RESYNC = 2 /* silent: an answer to RESYNC or a move */ };
 #define WIRE_RESYNC_EVERYWHERE UINT32_C(0x80000000)
 enum { WIRE_HISTORY_SINCE = 1, WIRE_HISTORY_REVERSE = 2 };
-enum wire_call_outcome { WIRE_CALL_RESULT, WIRE_CALL_ERROR, WIRE_CALL_DISCONNECT };
+enum wire_call_outcome { WIRE_CALL_RESULT, WIRE_CALL_ERROR, WIRE_CALL_DISCONNECT, WIRE_CALL_ERROR_TEMPORARY };
 enum { WIRE_ERROR_TEMPORARY = 1, WIRE_ERROR_UNKNOWN_OUTCOME = 2 };
 enum {
     WIRE_BEAT_RENEW_LEASE = 1, /* keep my lease: on the lane of my id's partition; in mode memory on every lane */

@@ -232,8 +232,15 @@ static const struct config_key keys[] = {
     KEY("client.rpc", CONFIG_BOOL, rpc, RELOADABLE,
         .help = "Clients' rpc commands are answered by workers of the backend API (docs/backend-api.md), and refused "
                 "with error 100, a temporary one, while there is none. Off: error 108."),
+    KEY("client.proxy.connect.enabled", CONFIG_BOOL, connect_hook, RELOADABLE,
+        .help = "Who connects without a token is asked of a worker of the backend API (the connect hook of "
+                "docs/backend-api.md): it says which user that is, or refuses."),
+    KEY("client.proxy.refresh.enabled", CONFIG_BOOL, refresh_hook, RELOADABLE,
+        .help = "Connections that expire are extended by asking a worker, not by the client's sending a token."),
     KEY("client.call_timeout", CONFIG_DURATION, call_timeout_ms, RELOADABLE, RANGE(50, 60 * SECOND),
-        .default_text = "2s", .help = "How long a worker may take. An rpc is answered with error 120 then."),
+        .default_text = "2s",
+        .help = "How long a worker may take. An rpc is answered with error 120 then, what needs a hook with error 100; "
+                "for the connect hook client.connect_timeout counts too."),
     KEY("client.calls", CONFIG_INT, calls_max, RELOADABLE, RANGE(1, 1000000), .default_text = "4096",
         .help = "Questions to workers that one thread of a gateway has open; above it clients are answered with error "
                 "111."),

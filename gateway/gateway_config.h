@@ -79,6 +79,8 @@ struct gateway_config {
     int64_t write_stall_ms;  /* client.write_stall, 10s: 3008 */
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
     bool rpc;                       /* client.rpc: methods are asked of workers */
+    bool connect_hook;              /* client.proxy.connect.enabled */
+    bool refresh_hook;              /* client.proxy.refresh.enabled */
     int64_t call_timeout_ms;        /* client.call_timeout, 2s */
     int64_t calls_max;              /* client.calls, 4096 a worker thread: error 111 */
     int64_t history_limit_max;      /* client.history_limit_max, 300 */

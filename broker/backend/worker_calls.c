@@ -1,4 +1,5 @@
-/* Workers: services that answer calls of clients. `work` registers, `done` answers, `pong` says that it lives.
+/* Workers: services that answer calls of clients (rpc), and that gateways ask what a client may (the hooks). `work`
+ * registers, `done` answers, `pong` says that it lives.
  *
  *   shard ──shard_call──▶ backend_take_call ─▶ worker_pool ──kind `request`──▶ worker
  *         ◀─shard_called── finish ◀──────────────────────── method `done` ◀──┘
@@ -132,8 +133,37 @@ static void on_failed(void *context, struct worker_call *call, enum error_code c
 
 /* ---- in ---- */
 
+/* A hook is a question about what a client may, nothing is done by asking; publish alone may be a worker's own moment
+ * to store something, so that only the worker can say whether it may be repeated. */
+static const struct {
+    struct span name;
+    bool may_be_repeated;
+} hooks[] = {
+    {JSON_NAME("connect"), true},  {JSON_NAME("refresh"), true},     {JSON_NAME("subscribe"), true},
+    {JSON_NAME("publish"), false}, {JSON_NAME("sub_refresh"), true},
+};
+
 static bool is_rpc(struct span method) {
     return method.size >= 4 && memcmp(method.data, "rpc:", 4) == 0;
+}
+
+static bool is_hook(struct span method, bool *ret_may_be_repeated) {
+    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
+        if (span_equal(method, hooks[i].name)) {
+            *ret_may_be_repeated = hooks[i].may_be_repeated;
+            return true;
+        }
+    }
+    *ret_may_be_repeated = false;
+    return false;
+}
+
+/* What a key is not for is not asked of it, whatever it registered: another worker's key may be. */
+static bool may_take(void *context, const worker_t *worker, const struct worker_call *call) {
+    backend_api_t *self = context;
+    struct span channel = list_entry(call, struct backend_worker_call, call)->asked->channel;
+    return channel.size == 0 || self->rights == NULL ||
+           backend_rights_channel(self->rights, worker_key(worker), channel);
 }
 
 void backend_take_call(backend_api_t *self, struct shard_call *asked) {
@@ -144,6 +174,7 @@ void backend_take_call(backend_api_t *self, struct shard_call *asked) {
         .method = asked->method,
         .deadline_ms = asked->deadline_ms,
     };
+    is_hook(asked->method, &kept->call.may_be_repeated);
     HASH_ADD(hh, self->calls, number, sizeof kept->number, kept);
     enum error_code code = worker_pool_call(self->workers, &kept->call);
     if (code != ERROR_NONE) {
@@ -190,16 +221,30 @@ static bool read_names(struct json_value list, const char *name, struct name_rea
     return true;
 }
 
+/* A key is for rpc:NAME, or for hook:NAME: a key for publishing is none for deciding who may. */
+static bool may_work(backend_api_t *self, const struct backend_call *call, struct span name, bool is_a_hook,
+                     struct backend_refusal *ret_refusal) {
+    struct buffer right = BUFFER_EMPTY;
+    buffer_append_text(&right, is_a_hook ? "hook:" : "");
+    buffer_append_span(&right, name);
+    bool may = backend_may(self, call, buffer_span(&right), ret_refusal);
+    buffer_finish(&right);
+    return may;
+}
+
 static bool judge_names(backend_api_t *self, const struct backend_call *call, const struct name_reader *names,
                         struct backend_refusal *ret_refusal) {
     for (size_t i = 0; i < names->n; i++) {
-        if (!is_rpc(names->names[i])) {
+        bool ignored;
+        bool is_a_hook = is_hook(names->names[i], &ignored);
+        if (!is_a_hook && !is_rpc(names->names[i])) {
             backend_refuse(ret_refusal, ERROR_BAD_REQUEST,
-                           "params.methods has \"%.*s\"; a worker is asked for what begins with rpc: and nothing else",
+                           "params.methods has \"%.*s\"; a worker is asked for what begins with rpc:, or for connect, "
+                           "refresh, subscribe, publish, sub_refresh, and nothing else",
                            (int) names->names[i].size, (const char *) names->names[i].data);
             return false;
         }
-        if (!backend_may(self, call, names->names[i], ret_refusal)) {
+        if (!may_work(self, call, names->names[i], is_a_hook, ret_refusal)) {
             return false;
         }
     }
@@ -277,7 +322,12 @@ static bool read_answer(const struct backend_call *call, struct buffer *text, st
     }
     *ret_answer = (struct shard_called){.outcome = WIRE_CALL_RESULT};
     if (error.type != JSON_NONE) {
-        ret_answer->outcome = WIRE_CALL_ERROR;
+        bool is_temporary = false;
+        struct json_value temporary = json_member(error, "temporary");
+        if (temporary.type != JSON_NONE && !json_to_bool(temporary, &is_temporary)) {
+            return false;
+        }
+        ret_answer->outcome = is_temporary ? WIRE_CALL_ERROR_TEMPORARY : WIRE_CALL_ERROR;
         return read_verdict(error, "message", CLIENT_ERROR_MIN, CLIENT_ERROR_MAX, text, &ret_answer->code);
     }
     if (disconnect.type != JSON_NONE) {
@@ -302,10 +352,11 @@ static void finish(backend_api_t *self, struct backend_call *call, struct backen
         reply(kept->asked, &answer);
         forget(self, kept);
     } else {
-        backend_refuse(&refusal, ERROR_BAD_REQUEST,
-                       "params of done must be {\"result\":{…}}, {\"error\":{\"code\":%d–%d,\"message\"}} or "
-                       "{\"disconnect\":{\"code\":%d–%d,\"reason\"}}, texts up to %d bytes",
-                       CLIENT_ERROR_MIN, CLIENT_ERROR_MAX, CLIENT_CLOSE_MIN, CLIENT_CLOSE_MAX, REASON_MAX);
+        backend_refuse(
+            &refusal, ERROR_BAD_REQUEST,
+            "params of done must be {\"result\":{…}}, {\"error\":{\"code\":%d–%d,\"message\",\"temporary\"}} or "
+            "{\"disconnect\":{\"code\":%d–%d,\"reason\"}}, texts up to %d bytes",
+            CLIENT_ERROR_MIN, CLIENT_ERROR_MAX, CLIENT_CLOSE_MIN, CLIENT_CLOSE_MAX, REASON_MAX);
         backend_refuse_call(self, call, &refusal);
         fail(self, kept, ERROR_INTERNAL);
     }
@@ -347,6 +398,7 @@ void backend_workers_start(backend_api_t *self) {
         .worker_calls_max = (uint32_t) config->backend_worker_calls_max,
         .ping_ms = PING_MS,
         .misses_max = MISSES_MAX,
+        .may = may_take,
         .send = on_send,
         .ping = on_ping,
         .on_failed = on_failed,

@@ -172,13 +172,18 @@ static void end_call(worker_pool_t *self, struct worker_call *call) {
     }
 }
 
+static bool takes(const worker_pool_t *self, const worker_t *worker, const struct worker_call *call) {
+    return list_has(&worker->methods, call->method) &&
+           (self->options.may == NULL || self->options.may(self->options.context, worker, call));
+}
+
 /* NULL: *ret_code says why. */
-static worker_t *choose(const worker_pool_t *self, struct span method, enum error_code *ret_code) {
+static worker_t *choose(const worker_pool_t *self, const struct worker_call *call, enum error_code *ret_code) {
     worker_t *best = NULL;
     *ret_code = ERROR_NOT_AVAILABLE;
     list_for_each (link, &self->workers) {
         worker_t *worker = list_entry(link, worker_t, link);
-        if (!list_has(&worker->methods, method)) {
+        if (!takes(self, worker, call)) {
             continue;
         }
         *ret_code = ERROR_TOO_MANY_REQUESTS;
@@ -195,7 +200,7 @@ static void lose(worker_pool_t *self, worker_t *worker);
 static enum error_code assign(worker_pool_t *self, struct worker_call *call) {
     for (;;) {
         enum error_code code;
-        worker_t *worker = choose(self, call->method, &code);
+        worker_t *worker = choose(self, call, &code);
         if (worker == NULL) {
             return code;
         }

@@ -38,6 +38,8 @@ struct worker_pool_options {
     uint32_t worker_calls_max;
     uint64_t ping_ms;
     uint32_t misses_max;
+    /* May this worker be asked that? NULL: any that registered for the method. */
+    bool (*may)(void *context, const worker_t *worker, const struct worker_call *call);
     /* False: it cannot be reached any more. */
     bool (*send)(void *context, const worker_t *worker, struct worker_call *call);
     bool (*ping)(void *context, const worker_t *worker);
@@ -67,8 +69,8 @@ enum error_code worker_pool_register(worker_pool_t *self, const struct worker_re
 
 /* Is there a worker for this method that does not drain? */
 bool worker_pool_serves(const worker_pool_t *self, struct span method);
-/* NONE: a worker has it. NOT_AVAILABLE: no worker takes this method. TOO_MANY_REQUESTS: all that do have as much as
- * they may, or calls_max. Only with NONE it is the pool's. */
+/* NONE: a worker has it. NOT_AVAILABLE: no worker takes this method, or none that may. TOO_MANY_REQUESTS: all that do
+ * have as much as they may, or calls_max. Only with NONE it is the pool's. */
 enum error_code worker_pool_call(worker_pool_t *self, struct worker_call *call);
 /* The worker with this routing id answered this call: it is not the pool's any more. False: it is not that worker's. */
 bool worker_pool_done(worker_pool_t *self, struct span routing, struct worker_call *call);

@@ -27,6 +27,9 @@ enum error_code permission_subscribe(const struct namespace_options *options, st
     if (options->allow_user_limited_channels && channel_name_is_user_limited(channel)) {
         return channel_name_allows_user(channel, user) ? ERROR_NONE : ERROR_PERMISSION_DENIED;
     }
+    if (options->subscribe_proxy_enabled) {
+        return ERROR_PERMISSION_DENIED; /* nobody but its worker admits */
+    }
     bool known = user.size > 0 || options->allow_subscribe_for_anonymous;
     return options->allow_subscribe_for_client && known ? ERROR_NONE : ERROR_PERMISSION_DENIED;
 }

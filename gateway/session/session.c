@@ -218,29 +218,46 @@ struct permission_subject session_subject(const session_t *self, struct span cha
     };
 }
 
-struct session_request *session_request_new(session_t *self, uint32_t id,
-                                            void (*on_done)(struct broker_request *request,
-                                                            const struct broker_answer *answer)) {
+struct session_request *session_request_new_own(session_t *self, void (*on_done)(struct broker_request *request,
+                                                                                 const struct broker_answer *answer)) {
     struct session_request *request = memory_alloc_zero(sizeof *request);
     request->broker.on_done = on_done;
     request->session = self;
+    request->is_own = true;
+    list_push_back(&self->requests, &request->link);
+    return request;
+}
+
+struct session_request *session_request_new(session_t *self, uint32_t id,
+                                            void (*on_done)(struct broker_request *request,
+                                                            const struct broker_answer *answer)) {
+    struct session_request *request = session_request_new_own(self, on_done);
+    request->is_own = false;
     request->id = id;
     request->begun = self->environment->begun;
-    list_push_back(&self->requests, &request->link);
     self->n_in_flight++;
     return request;
 }
 
-void session_request_finish(struct session_request **request_p) {
+void session_request_pass_on(struct session_request **request_p) {
     struct session_request *request = *request_p;
     *request_p = NULL;
     list_remove(&request->link);
     if (request->is_call) {
         request->session->environment->calls--;
     }
-    session_count_done(request->session, request->begun);
-    session_command_done(request->session);
+    if (!request->is_own) {
+        session_command_done(request->session);
+    }
+    session_asked_free(request->session, request->asked);
     memory_free(request);
+}
+
+void session_request_finish(struct session_request **request_p) {
+    if (!(*request_p)->is_own) {
+        session_count_done((*request_p)->session, (*request_p)->begun);
+    }
+    session_request_pass_on(request_p);
 }
 
 void session_command_done(session_t *self) {
@@ -450,6 +467,7 @@ void session_on_closed(session_t **self_p) {
     list_remove(&self->dirty);
     payload_unref(&self->info);
     session_raw_free(self);
+    session_kept_free(self);
     payload_unref(&self->jti);
     memory_free(self->close_reason);
     memory_free(self);

@@ -32,7 +32,8 @@ session_ask_worker(session_t *self, uint32_t id, const struct broker_question *q
         *ret_error = ERROR_TOO_MANY_REQUESTS;
         return NULL;
     }
-    struct session_request *request = session_request_new(self, id, on_done);
+    struct session_request *request =
+        id == 0 ? session_request_new_own(self, on_done) : session_request_new(self, id, on_done);
     struct buffer all = BUFFER_EMPTY;
     struct broker_question asked = *question;
     request->is_call = true;
@@ -56,7 +57,7 @@ enum error_code session_read_verdict(const struct broker_answer *answer, struct 
     verdict.text = cursor_sized(&cursor);
     verdict.payload = cursor_sized(&cursor);
     verdict.result = JSON_ABSENT;
-    if (!cursor_is_done(&cursor) || answer->n > WIRE_CALL_DISCONNECT) {
+    if (!cursor_is_done(&cursor) || answer->n > WIRE_CALL_ERROR_TEMPORARY) {
         return ERROR_INTERNAL;
     }
     if (verdict.outcome == WIRE_CALL_RESULT && verdict.text.size > 0 &&
@@ -72,14 +73,20 @@ bool session_take_refusal(session_t *self, uint32_t id, const struct session_ver
         session_disconnect_with(self, (uint16_t) verdict->code, verdict->text);
         return true;
     }
-    if (verdict->outcome != WIRE_CALL_ERROR) {
+    if (verdict->outcome == WIRE_CALL_RESULT) {
         return false;
     }
     char *message = memory_strndup(verdict->text.data, verdict->text.size);
-    const struct error_description error = {
-        .code = (enum error_code) verdict->code, .reason = "worker", .message = message, .definite = true};
+    const struct error_description error = {.code = (enum error_code) verdict->code,
+                                            .reason = "worker",
+                                            .message = message,
+                                            .temporary = verdict->outcome == WIRE_CALL_ERROR_TEMPORARY,
+                                            .definite = true};
     self->codec->encode_error(session_begin_reply(self), id, &error);
     session_end_reply(self);
+    if (self->raw != NULL) {
+        session_raw_failed(self, error.temporary ? ERROR_INTERNAL : ERROR_PERMISSION_DENIED);
+    }
     memory_free(message);
     return true;
 }
@@ -93,17 +100,21 @@ static void append_bytes(const session_t *self, struct span bytes, struct buffer
     }
 }
 
+bool session_decode_base64(struct json_value text, struct buffer *out) {
+    struct buffer encoded = BUFFER_EMPTY;
+    bool is_base64 = json_decode_string(text, &encoded) && base64_decode(out, buffer_span(&encoded));
+    buffer_finish(&encoded);
+    return is_base64;
+}
+
 void session_append_verdict_data(const session_t *self, const struct session_verdict *verdict, struct buffer *out) {
-    struct buffer text = BUFFER_EMPTY;
     struct buffer binary = BUFFER_EMPTY;
     if (verdict->payload.size > 0) {
         append_bytes(self, verdict->payload, out);
-    } else if (json_decode_string(json_member(verdict->result, "b64data"), &text) &&
-               base64_decode(&binary, buffer_span(&text))) {
+    } else if (session_decode_base64(json_member(verdict->result, "b64data"), &binary)) {
         append_bytes(self, buffer_span(&binary), out);
     } else {
         buffer_append_span(out, json_member(verdict->result, "data").text);
     }
-    buffer_finish(&text);
     buffer_finish(&binary);
 }

@@ -55,6 +55,7 @@ struct session {
     struct list_link requests;             /* struct session_request, at the brokers */
     struct session_connecting *connecting; /* while CONNECTING */
     struct session_raw *raw;               /* NULL: speaks the client protocol */
+    struct session_kept *kept;             /* NULL: nothing is kept for hooks */
     char *close_reason;                    /* NULL: what the code means */
     struct timer_entry timer;
     uint64_t granted_set;    /* number of the token's set of server-side channels */
@@ -88,17 +89,22 @@ struct subscription {
     bool has_presence : 1;
     bool tells_join_leave : 1;
     bool stands_in_presence : 1;
+    bool refreshed_by_hook : 1;
+    bool is_refreshing : 1;        /* the hook has been asked */
+    unsigned refresh_failures : 7; /* in a row */
 };
 
-/* A command that waits for a broker. */
+/* A command that waits for a broker, or a question of the session's own. */
 struct session_request {
     struct broker_request broker;
     struct list_link link; /* in the session's */
     session_t *session;
+    struct session_asked *asked; /* of a hook: what goes on when it is answered; NULL: none */
     uint32_t id;
     struct session_begun begun;
     struct epoch since_epoch; /* history */
     bool is_call;             /* counted in the environment */
+    bool is_own;              /* no command of the client's */
 };
 
 /* ---- for the handlers (session.c) ---- */
@@ -136,8 +142,13 @@ struct permission_subject session_subject(const session_t *self, struct span cha
 struct session_request *session_request_new(session_t *self, uint32_t id,
                                             void (*on_done)(struct broker_request *request,
                                                             const struct broker_answer *answer));
+/* The same for a question of the session's own: no command waits for it. */
+struct session_request *session_request_new_own(session_t *self, void (*on_done)(struct broker_request *request,
+                                                                                 const struct broker_answer *answer));
 /* Frees it; a command that had to wait may go on. */
 void session_request_finish(struct session_request **request_p);
+/* The same, but its command is not done yet: something else has begun for it. */
+void session_request_pass_on(struct session_request **request_p);
 /* A command in flight is done: at the flush the next deferred one may follow. */
 void session_command_done(session_t *self);
 
@@ -240,16 +251,18 @@ void session_append_grant(struct buffer *out, struct json_value object, const ch
 
 /* ---- server-side subscriptions (session_server_subscriptions.c) ---- */
 
-/* Starts those of the token (NULL: none), the personal one and those of connect.subs; session_reply_connected follows,
+/* Starts those of the token or the connect hook (NULL: none), the personal one and those of connect.subs; `data` goes
+ * into the reply; session_reply_connected follows,
  * at once where there are none, when all have joined else. Not ERROR_NONE: no reply will, refuse the connect. */
 enum error_code session_connect_channels(session_t *self, uint32_t command_id, int64_t expire_at_s,
-                                         const struct token_claims *claims, struct json_value wanted);
+                                         const struct token_claims *claims, struct json_value wanted, struct span data);
 void session_on_server_joined(struct subscription *subscription, const struct client_subscribed *result);
 void session_drop_connecting(session_t *self);
 /* A number of the set of channels that a token grants. */
 uint64_t session_granted_set(const struct token_claims *claims);
-/* The connect reply, before everything that waits; then pings begin (session_connect.c). */
-void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs);
+/* The connect reply, before everything that waits; then pings begin (session_connect.c). `data`: NULL: none. */
+void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, struct span subs,
+                             const payload_t *data);
 
 /* ---- handlers, one for each command ---- */
 
@@ -280,15 +293,110 @@ struct session_verdict {
 /* ERROR_NONE: *ret_verdict is it. Else nobody could be asked, or nobody knows what came of it. */
 enum error_code session_read_verdict(const struct broker_answer *answer, struct session_verdict *ret_verdict);
 /* Asks; on_done follows. NULL: too many questions are open, or the name is too long: *ret_error says which. `details`:
- * more JSON members, each with a comma before it, or empty. */
+ * more JSON members, each with a comma before it, or empty. id 0: a question of the session's own. */
 struct session_request *
 session_ask_worker(session_t *self, uint32_t id, const struct broker_question *question, struct span details,
                    void (*on_done)(struct broker_request *request, const struct broker_answer *answer),
                    enum error_code *ret_error);
 /* An error or a disconnect of a worker's; false: it is a result. */
 bool session_take_refusal(session_t *self, uint32_t id, const struct session_verdict *verdict);
+/* Appends what a string of base64 stands for; false: it is none. */
+bool session_decode_base64(struct json_value text, struct buffer *out);
 /* `name` or "b64" and it of the result, unless there is a payload: as the client's encoding has it. */
 void session_append_verdict_data(const session_t *self, const struct session_verdict *verdict, struct buffer *out);
+
+/* ---- hooks: what workers decide (session_hook.c) ---- */
+
+enum session_hook {
+    SESSION_HOOK_CONNECT,
+    SESSION_HOOK_REFRESH,
+    SESSION_HOOK_SUBSCRIBE,
+    SESSION_HOOK_PUBLISH,
+    SESSION_HOOK_SUB_REFRESH,
+    SESSION_HOOKS,
+};
+/* How often which came is counted. */
+enum session_verdict_kind {
+    SESSION_VERDICT_ALLOWED,
+    SESSION_VERDICT_ERROR,
+    SESSION_VERDICT_DISCONNECT,
+    SESSION_VERDICT_FAILED,
+    SESSION_VERDICT_INVALID,
+    SESSION_VERDICTS,
+};
+
+/* What a session keeps where hooks are on; on the heap, so that others pay a pointer. */
+struct session_kept {
+    payload_t *meta;     /* a JSON object for hooks, never for the client; NULL: none */
+    int64_t expire_at_s; /* of the connection, where the hook refreshes it */
+    bool refreshed_by_hook;
+    bool is_refreshing; /* the hook has been asked */
+    unsigned failures;  /* of it in a row */
+};
+struct session_kept *session_keep(session_t *self); /* made where there is none */
+void session_kept_free(session_t *self);
+/* An object replaces what was kept; anything else does not. */
+void session_keep_meta(session_t *self, struct json_value meta);
+
+/* The command that waits for a hook: a copy of what is needed to go on, charged to the outbox budget. */
+struct session_asked {
+    enum session_hook hook;
+    struct client_command command; /* its spans are in bytes */
+    size_t size;                   /* what was charged */
+    uint8_t bytes[];
+};
+void session_asked_free(session_t *self, struct session_asked *asked); /* accepts NULL */
+/* Does a command to this channel wait for a hook? */
+bool session_waits_for_hook(const session_t *self, struct span channel);
+/* Subscriptions that hooks have not allowed yet. */
+uint32_t session_count_asked(const session_t *self, enum session_hook hook);
+
+/* Asks whether this command may go on; on_done follows, with request->asked. `details`: as session_ask_worker. False:
+ * nobody could be asked, *ret_error says why. */
+bool session_hook_ask(session_t *self, enum session_hook hook, const struct client_command *command, struct span data,
+                      struct span details,
+                      void (*on_done)(struct broker_request *request, const struct broker_answer *answer),
+                      enum error_code *ret_error);
+/* ERROR_NONE: the hook said something, an object where it allows. Else nobody said anything that counts, and nothing
+ * has been done. */
+enum error_code session_hook_read(const session_t *self, enum session_hook hook, const struct broker_answer *answer,
+                                  struct session_verdict *ret_verdict);
+/* Its verdict allows, and cannot be used all the same: logged, counted; the error for the client. */
+enum error_code session_hook_invalid(const session_t *self, enum session_hook hook, const char *reason);
+enum { SESSION_REFRESH_FAILURES_MAX = 127 };
+
+/* Joins as the hook says, which was asked about `command`. (session_subscribe.c) */
+void session_subscribe_allowed(session_t *self, const struct client_command *command,
+                               const struct session_verdict *verdict);
+/* In the place of the decision list: a reply follows, or the subscription joins. (session_hook_subscribe.c) */
+void session_ask_subscribe(session_t *self, const struct client_command *command);
+/* info and data of a grant. (session_server_subscriptions.c) */
+void session_take_grant(struct subscription *subscription, struct json_value grant);
+
+/* In the place of the permission: the publication follows, or an error. (session_hook_publish.c) */
+void session_ask_publish(session_t *self, const struct client_command *command);
+/* It is allowed; `tags`: wire_tag after wire_tag, `flags`: WIRE_PUBLISH_*. (session_publish.c) */
+void session_send_publication(session_t *self, const struct client_command *command, struct span tags, uint8_t flags);
+/* Who connects without a token: accepted or refused when it has answered. (session_hook_connect.c) */
+void session_ask_connect(session_t *self, const struct client_command *command);
+/* Claims: of a token, or what a hook says in its place; NULL: none. `data`: for the reply. (session_connect.c) */
+void session_accept_claims(session_t *self, const struct client_command *command, const struct token_claims *claims,
+                           struct span data);
+/* The connection is of no use any more. (session_connect.c) */
+void session_refuse_connect(session_t *self, uint32_t id, enum error_code error);
+
+/* ---- what hooks extend (session_hook_refresh.c) ---- */
+
+/* The connection ends then, or asks the hook then; 0: never. */
+void session_set_expiry(session_t *self, int64_t expire_at_s);
+/* Does the client have to send tokens? */
+bool session_is_refreshed_by_hook(const session_t *self);
+/* The connection's time is over: asks, or closes with 3005. */
+void session_on_expired(session_t *self);
+/* Monotonic ms when something is to be done about its expiry; 0: never. */
+uint64_t session_subscription_due_ms(const struct subscription *subscription);
+/* Its time is over: asks, or ends it; the connection may close then, and the subscription be gone. */
+void session_on_subscription_expired(struct subscription *subscription);
 
 /* ---- the raw endpoint (session_raw.c); only where session->raw ---- */
 
@@ -318,6 +426,8 @@ enum session_metric {
 #undef SESSION_METRIC_ERROR
         SESSION_METRIC_RATE_LIMITED,
     SESSION_METRIC_CALLS,
+    SESSION_METRIC_HOOKS, /* verdicts of each hook */
+    SESSION_METRIC_HOOKS_LAST = SESSION_METRIC_HOOKS + SESSION_HOOKS * SESSION_VERDICTS - 1,
     SESSION_METRIC_DEFERRED,
     SESSION_METRIC_SUBSCRIPTIONS_LOST,
     SESSION_METRIC_SUBSCRIPTIONS_EXPIRED,

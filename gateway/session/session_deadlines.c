@@ -7,7 +7,8 @@
  *
  * Failure modes: no connect command in time: 3502. No pong in time: 3012; but while our own backlog stands in the
  * ping's way, or we have stopped reading, the client may not be blamed: it gets the time again (a stalled write ends in
- * 3008). Expiry without refresh: 3005, or 2501 for a subscription, after a grace. */
+ * 3008). Expiry without refresh: 3005, or 2501 for a subscription, after a grace; what hooks extend: when it is over
+ * (session_hook_refresh.c). */
 #include "gateway/session/session_commands.h"
 
 #include "base/clock.h"
@@ -127,10 +128,6 @@ static void on_no_connect(session_t *self) {
     session_disconnect(self, DISCONNECT_STALE);
 }
 
-static void on_expired(session_t *self) {
-    session_disconnect(self, DISCONNECT_EXPIRED);
-}
-
 static void on_stalled(session_t *self) {
     session_disconnect(self, DISCONNECT_SLOW);
 }
@@ -139,7 +136,7 @@ static void (*const handlers[SESSION_DEADLINES])(session_t *self) = {
     [SESSION_DEADLINE_CONNECT] = on_no_connect,
     [SESSION_DEADLINE_PING] = on_ping_due,
     [SESSION_DEADLINE_PONG] = on_pong_missing,
-    [SESSION_DEADLINE_EXPIRY] = on_expired,
+    [SESSION_DEADLINE_EXPIRY] = session_on_expired,
     [SESSION_DEADLINE_SUBSCRIPTION] = session_expire_subscriptions,
     [SESSION_DEADLINE_STALL] = on_stalled,
     [SESSION_DEADLINE_FLUSH] = session_flush_waiting,

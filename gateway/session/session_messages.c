@@ -2,8 +2,9 @@
  *
  * A whole message is cut into commands, each is decoded and dispatched by a table, and is answered at once or when hub
  * or broker have answered. A command must wait where it would overtake another: when commands_in_flight are on their
- * way, and when a subscribe of the same channel is. Then the rest of the message and every later message are kept, the
- * transport stops reading, and the flush after an answer goes on with them; so the order is the client's.
+ * way, and when a subscribe of the same channel, or what a hook must allow there, is. Then the rest of the message and
+ * every later message are kept, the transport stops reading, and the flush after an answer goes on with them; so the
+ * order is the client's.
  *
  * Failure modes:
  *  - The client's mistakes: error replies or disconnects as in client-protocol.md 7–11.
@@ -86,7 +87,8 @@ static bool must_wait(const session_t *self, const struct client_command *comman
     }
     struct span channel = channel_to_settle(command);
     const struct subscription *subscription = channel.size == 0 ? NULL : session_find_subscription(self, channel);
-    return subscription != NULL && subscription->is_joining;
+    return (subscription != NULL && subscription->is_joining) ||
+           (channel.size > 0 && session_waits_for_hook(self, channel));
 }
 
 /* One strike a second at most: a client that sends its burst in one message gets 111 for what is over it, not the door.

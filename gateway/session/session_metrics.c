@@ -16,6 +16,17 @@
     [SESSION_METRIC_ERROR_##name] = {"callboard_client_errors_total", "Error replies to clients.", METRIC_COUNTER,     \
                                      "code=\"" #code "\",reason=\"" reason "\""},
 
+#define HOOK_ROW(hook, label, verdict, verdict_label)                                                                  \
+    [SESSION_METRIC_HOOKS + (hook) *SESSION_VERDICTS +                                                                 \
+        (verdict)] = {"callboard_client_hook_verdicts_total",                                                          \
+                      "What workers decided; failed: none answered in time, invalid: the answer could not be used.",   \
+                      METRIC_COUNTER, "hook=\"" label "\",verdict=\"" verdict_label "\""}
+#define HOOK_ROWS(hook, label)                                                                                         \
+    HOOK_ROW(hook, label, SESSION_VERDICT_ALLOWED, "allowed"), HOOK_ROW(hook, label, SESSION_VERDICT_ERROR, "error"),  \
+        HOOK_ROW(hook, label, SESSION_VERDICT_DISCONNECT, "disconnect"),                                               \
+        HOOK_ROW(hook, label, SESSION_VERDICT_FAILED, "failed"),                                                       \
+        HOOK_ROW(hook, label, SESSION_VERDICT_INVALID, "invalid")
+
 const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_CONNECTIONS] = {"callboard_client_connections", "Connections whose connect command was accepted.",
                                     METRIC_GAUGE, NULL},
@@ -58,6 +69,11 @@ const struct metric_description session_metric_table[] = {
                                      "Commands refused because of client.commands_per_second.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_CALLS] = {"callboard_client_calls_open",
                               "Questions to workers that are open, at most client.calls a thread.", METRIC_GAUGE, NULL},
+    HOOK_ROWS(SESSION_HOOK_CONNECT, "connect"),
+    HOOK_ROWS(SESSION_HOOK_REFRESH, "refresh"),
+    HOOK_ROWS(SESSION_HOOK_SUBSCRIBE, "subscribe"),
+    HOOK_ROWS(SESSION_HOOK_PUBLISH, "publish"),
+    HOOK_ROWS(SESSION_HOOK_SUB_REFRESH, "sub_refresh"),
     [SESSION_METRIC_DEFERRED] = {"callboard_client_deferred_total",
                                  "Messages kept because an earlier command was not done.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_SUBSCRIPTIONS_LOST] = {"callboard_client_subscriptions_ended_total",

@@ -78,8 +78,9 @@ static bool subscribe(session_t *self, const struct order *order) {
 /* ---- refresh ---- */
 
 static void extend(session_t *self, int64_t expire_at_s) {
-    session_set_deadline(self, SESSION_DEADLINE_EXPIRY, expire_at_s == 0 ? 0 : session_grace_end_ms(self, expire_at_s));
-    self->codec->encode_push_refresh(session_begin_reply(self), expire_at_s != 0, session_ttl_s(expire_at_s));
+    bool expires = expire_at_s != 0 && !session_is_refreshed_by_hook(self);
+    session_set_expiry(self, expire_at_s);
+    self->codec->encode_push_refresh(session_begin_reply(self), expires, expires ? session_ttl_s(expire_at_s) : 0);
     session_end_reply(self);
 }
 

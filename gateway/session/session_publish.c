@@ -1,4 +1,5 @@
-/* publish: permission, then a request to the brokers; the reply follows when the publication was appended.
+/* publish: permission, or a worker's (session_hook_publish.c), then a request to the brokers; the reply follows when
+ * the publication was appended.
  *
  * The data is as small as a message may be. From a JSON client it is valid JSON since it was decoded; from a protobuf
  * client it may be any bytes, nothing included, and is judged here where the namespace wants JSON. The publisher's info
@@ -30,7 +31,7 @@ static void append_key(struct buffer *out, struct span user, struct span key) {
     buffer_append_span(out, key);
 }
 
-static void send_publication(session_t *self, const struct client_command *command) {
+void session_send_publication(session_t *self, const struct client_command *command, struct span tags, uint8_t flags) {
     const struct client_publish *publish = &command->body.publish;
     const struct subscription *subscription = session_find_subscription(self, publish->channel);
     const payload_t *info = subscription == NULL || subscription->info == NULL ? self->info : subscription->info;
@@ -39,8 +40,12 @@ static void send_publication(session_t *self, const struct client_command *comma
     if (publish->key.size > 0) {
         append_key(&key, session_client_info(self).user, publish->key);
     }
-    const struct broker_publication publication = {
-        .channel = publish->channel, .data = publish->data, .key = buffer_span(&key), .info = payload_span(info)};
+    const struct broker_publication publication = {.channel = publish->channel,
+                                                   .data = publish->data,
+                                                   .key = buffer_span(&key),
+                                                   .info = payload_span(info),
+                                                   .tags = tags,
+                                                   .flags = flags};
     broker_publish(self->environment->brokers, &request->broker, &publication);
     buffer_finish(&key);
 }
@@ -61,7 +66,7 @@ void session_handle_publish(session_t *self, const struct client_command *comman
         return;
     }
     struct permission_subject subject = session_subject(self, publish->channel);
-    enum error_code error = permission_publish(options, &subject);
+    enum error_code error = options->publish_proxy_enabled ? ERROR_NONE : permission_publish(options, &subject);
     if (publish->type != 0) {
         error = ERROR_NOT_AVAILABLE; /* maps */
     } else if (error == ERROR_NONE && self->environment->refuses_publications) {
@@ -74,5 +79,9 @@ void session_handle_publish(session_t *self, const struct client_command *comman
         session_reply_error(self, command->id, error);
         return;
     }
-    send_publication(self, command);
+    if (options->publish_proxy_enabled) {
+        session_ask_publish(self, command);
+    } else {
+        session_send_publication(self, command, SPAN_EMPTY, 0);
+    }
 }

@@ -1,12 +1,12 @@
 /* Tokens and the time they grant: refresh (the connection's), sub_refresh (a subscription's), and what they share with
  * connect and subscribe.
  *
- * Failure modes of refresh: no token 3501; an invalid or revoked one, or another user's 3500; an expired one 3005; one
- * that grants other server-side channels 3010; one whose key is being fetched error 100, which is temporary. Of
- * sub_refresh the same, and:
- * no channel 3501, but old SDKs leave it out, so the channel of the token counts where it is one that expires; not
- * subscribed 103; no token 107; an invalid one, or one of another user, channel or client 3500; an expired one 3006.
- * Why a token was refused is for the log only (at debug, without the token). */
+ * Failure modes of refresh: no token, or a connection that a hook refreshes 3501; an invalid or revoked one, or another
+ * user's 3500; an expired one 3005; one that grants other server-side channels 3010; one whose key is being fetched
+ * error 100, which is temporary. Of sub_refresh the same, and: no channel 3501, but old SDKs leave it out, so the
+ * channel of the token counts where it is one that expires; not subscribed 103; no token 107; an invalid one, or one of
+ * another user, channel or client 3500; an expired one 3006. Why a token was refused is for the log only (at debug,
+ * without the token). */
 #include "gateway/session/session_commands.h"
 
 #include "base/clock.h"
@@ -172,15 +172,15 @@ static void refresh(session_t *self, uint32_t id, const struct token_claims *cla
     } else {
         session_remember_token(self, claims);
         take_conn_info(self, claims);
-        session_set_deadline(self, SESSION_DEADLINE_EXPIRY,
-                             expire_at_s == 0 ? 0 : session_grace_end_ms(self, expire_at_s));
+        session_keep_meta(self, claims->meta);
+        session_set_expiry(self, expire_at_s);
         reply_refreshed(self, id, expire_at_s);
     }
 }
 
 void session_handle_refresh(session_t *self, const struct client_command *command) {
     struct token_claims claims;
-    if (command->body.token.size == 0) {
+    if (command->body.token.size == 0 || session_is_refreshed_by_hook(self)) {
         session_disconnect(self, DISCONNECT_BAD_REQUEST);
         return;
     }
@@ -216,6 +216,11 @@ static void refresh_subscription(session_t *self, uint32_t id, struct subscripti
     session_end_reply(self);
 }
 
+static bool is_refreshed_by_hook(const session_t *self, struct span channel) {
+    const struct subscription *subscription = session_find_subscription(self, channel);
+    return subscription != NULL && subscription->refreshed_by_hook;
+}
+
 /* What the token says, and whom it is for. */
 static void use_subscription_token(session_t *self, const struct client_command *command, struct span channel) {
     struct token_claims claims;
@@ -249,6 +254,8 @@ void session_handle_sub_refresh(session_t *self, const struct client_command *co
         session_disconnect(self, DISCONNECT_BAD_REQUEST);
     } else if (request->channel.size > 0 && session_find_subscription(self, request->channel) == NULL) {
         session_reply_error(self, command->id, ERROR_PERMISSION_DENIED);
+    } else if (is_refreshed_by_hook(self, request->channel)) {
+        session_disconnect(self, DISCONNECT_BAD_REQUEST);
     } else if (request->type != 0) {
         session_reply_error(self, command->id, ERROR_NOT_AVAILABLE); /* track and untrack of shared polls */
     } else if (request->token.size == 0) {

@@ -31,6 +31,7 @@ struct session_connecting {
     uint32_t command_id;
     struct session_begun begun;
     int64_t expire_at_s;
+    payload_t *data;    /* of the connect hook; NULL: none */
     struct buffer subs; /* results of those that have joined, as the codec writes them */
     uint32_t n_awaited; /* joins, and the place */
     session_t *session;
@@ -74,7 +75,7 @@ static struct json_value wish_for(struct json_value wanted, struct span channel)
     return found;
 }
 
-static void take_grant(struct subscription *subscription, struct json_value grant) {
+void session_take_grant(struct subscription *subscription, struct json_value grant) {
     struct buffer bytes = BUFFER_EMPTY;
     struct buffer binary = BUFFER_EMPTY;
     session_append_grant(&bytes, grant, "info", "b64info", &binary);
@@ -89,19 +90,19 @@ static void take_grant(struct subscription *subscription, struct json_value gran
 }
 
 /* `grant`: the token's or the service's options for it, JSON_ABSENT without. */
-static struct subscription *begin(session_t *session, const struct client_subscribe *request,
-                                  const struct namespace_options *options, struct json_value grant) {
+static void begin(session_t *session, const struct client_subscribe *request, const struct namespace_options *options,
+                  struct json_value grant, int64_t expire_at_s) {
     const struct subscription_wishes wishes = {false, false, false};
     struct subscription_features features =
         permission_features(options, session_client_info(session).user, &wishes, json_member(grant, "override"));
     struct subscription *subscription = session_add_subscription(session, request, options, &features);
     subscription->is_server_side = true;
-    take_grant(subscription, grant);
+    session_take_grant(subscription, grant);
     if (session->connecting != NULL) {
         session->connecting->n_awaited++;
     }
+    subscription->expire_at_s = expire_at_s;
     session_join(subscription, request, options);
-    return subscription;
 }
 
 /* `grant`: the token's options for it, JSON_ABSENT without. */
@@ -114,7 +115,7 @@ static void start(struct collection *self, struct span channel, const struct nam
     }
     struct client_subscribe request = {.channel = channel, .tag_filter = JSON_ABSENT};
     read_position(wish_for(self->wanted, channel), &request);
-    begin(session, &request, options, grant);
+    begin(session, &request, options, grant, 0);
 }
 
 /* False: enough, the connect has failed. */
@@ -216,11 +217,13 @@ static void finish_connecting(session_t *self) {
     struct session_connecting *connecting = self->connecting;
     self->connecting = NULL;
     self->state = SESSION_CONNECTED;
-    session_reply_connected(self, connecting->command_id, connecting->expire_at_s, buffer_span(&connecting->subs));
+    session_reply_connected(self, connecting->command_id, connecting->expire_at_s, buffer_span(&connecting->subs),
+                            connecting->data);
     if (self->environment->handled != self && self->raw == NULL) { /* else its handler counts it; raw, it was none */
         session_count_done(self, connecting->begun);
     }
     buffer_finish(&connecting->subs);
+    payload_unref(&connecting->data);
     memory_free(connecting);
     list_for_each (link, &self->subscriptions) {
         session_stand_in_presence(list_entry(link, struct subscription, link));
@@ -279,7 +282,8 @@ static bool wants_too_many(const session_t *self, struct json_value wanted) {
 }
 
 enum error_code session_connect_channels(session_t *self, uint32_t command_id, int64_t expire_at_s,
-                                         const struct token_claims *claims, struct json_value wanted) {
+                                         const struct token_claims *claims, struct json_value wanted,
+                                         struct span data) {
     struct collection collection = {.session = self, .wanted = wanted, .channel = BUFFER_EMPTY, .error = ERROR_NONE};
     if (wants_too_many(self, wanted)) {
         session_disconnect(self, DISCONNECT_CHANNEL_LIMIT);
@@ -291,6 +295,7 @@ enum error_code session_connect_channels(session_t *self, uint32_t command_id, i
     self->connecting->begun = self->environment->begun;
     self->connecting->expire_at_s = expire_at_s;
     self->connecting->session = self;
+    self->connecting->data = data.size == 0 ? NULL : payload_new(data);
     ask_for_place(self);
     if (claims != NULL && self->raw == NULL) {
         self->granted_set = session_granted_set(claims);
@@ -318,6 +323,7 @@ void session_drop_connecting(session_t *self) {
             session_command_done(self);
         }
         buffer_finish(&self->connecting->subs);
+        payload_unref(&self->connecting->data);
         memory_free(self->connecting);
         self->connecting = NULL;
     }
@@ -362,6 +368,7 @@ static void read_since(struct json_value since, struct client_subscribe *request
 bool session_subscribe_for(session_t *self, struct span channel, const struct namespace_options *options,
                            struct json_value grant) {
     struct client_subscribe request = {.channel = channel, .tag_filter = JSON_ABSENT};
+    int64_t expire_at_s = 0;
     if (self->raw != NULL || session_find_subscription(self, channel) != NULL) {
         return false;
     }
@@ -370,8 +377,8 @@ bool session_subscribe_for(session_t *self, struct span channel, const struct na
         return true;
     }
     read_since(json_member(grant, "recover_since"), &request);
-    struct subscription *subscription = begin(self, &request, options, grant);
-    json_to_i64(json_member(grant, "expire_at"), &subscription->expire_at_s);
+    json_to_i64(json_member(grant, "expire_at"), &expire_at_s);
+    begin(self, &request, options, grant, expire_at_s);
     return true;
 }
 

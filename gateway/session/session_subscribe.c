@@ -13,6 +13,7 @@
  * positioned subscription ends with 2500, and the SDK comes back with its position. It expires: 2501. */
 #include "gateway/session/session_commands.h"
 
+#include "base/channel_name.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -89,29 +90,26 @@ void session_handle_unsubscribe(session_t *self, const struct client_command *co
 /* ---- expiry ---- */
 
 void session_schedule_subscription_expiry(session_t *self) {
-    int64_t earliest_s = 0;
+    uint64_t earliest_ms = 0;
     list_for_each (link, &self->subscriptions) {
-        int64_t at_s = list_entry(link, struct subscription, link)->expire_at_s;
-        if (at_s != 0 && (earliest_s == 0 || at_s < earliest_s)) {
-            earliest_s = at_s;
+        uint64_t due_ms = session_subscription_due_ms(list_entry(link, struct subscription, link));
+        if (due_ms != 0 && (earliest_ms == 0 || due_ms < earliest_ms)) {
+            earliest_ms = due_ms;
         }
     }
-    session_set_deadline(self, SESSION_DEADLINE_SUBSCRIPTION,
-                         earliest_s == 0 ? 0 : session_grace_end_ms(self, earliest_s));
+    session_set_deadline(self, SESSION_DEADLINE_SUBSCRIPTION, earliest_ms);
 }
 
 void session_expire_subscriptions(session_t *self) {
     uint64_t now_ms = clock_monotonic_ms();
     list_for_each_safe (link, &self->subscriptions) {
         struct subscription *subscription = list_entry(link, struct subscription, link);
-        if (subscription->expire_at_s != 0 && !subscription->is_joining &&
-            session_grace_end_ms(self, subscription->expire_at_s) <= now_ms) {
-            session_count(self, SESSION_METRIC_SUBSCRIPTIONS_EXPIRED);
-            if (subscription->is_server_side) {
-                session_disconnect(self, DISCONNECT_SUB_EXPIRED);
-                return;
-            }
-            session_end_subscription(&subscription, UNSUBSCRIBED_EXPIRED, "subscription expired");
+        uint64_t due_ms = session_subscription_due_ms(subscription);
+        if (due_ms != 0 && due_ms <= now_ms) {
+            session_on_subscription_expired(subscription);
+        }
+        if (self->state == SESSION_CLOSING) {
+            return;
         }
     }
     session_schedule_subscription_expiry(self);
@@ -182,8 +180,8 @@ static void tell_joined(struct subscription *subscription, const struct client_s
 
 static void reply_joined(struct subscription *subscription, const struct hub_joined *joined, bool recovered) {
     struct client_subscribed result = {
-        .expires = subscription->expire_at_s != 0,
-        .ttl_s = session_ttl_s(subscription->expire_at_s),
+        .expires = subscription->expire_at_s != 0 && !subscription->refreshed_by_hook,
+        .ttl_s = subscription->refreshed_by_hook ? 0 : session_ttl_s(subscription->expire_at_s),
         .recoverable = subscription->recoverable,
         .positioned = subscription->positioned,
         .recovered = recovered,
@@ -289,10 +287,13 @@ static enum error_code judge_request(const session_t *self, const struct client_
     if (error != ERROR_NONE) {
         return error;
     }
-    if (session_find_subscription(self, request->channel) != NULL) {
+    bool is_asked = self->n_in_flight > 0 && session_waits_for_hook(self, request->channel);
+    if (is_asked || session_find_subscription(self, request->channel) != NULL) {
         return ERROR_ALREADY_SUBSCRIBED;
     }
-    return self->n_subscriptions >= self->environment->config->channels_max ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
+    uint32_t n =
+        self->n_subscriptions + (self->n_in_flight > 0 ? session_count_asked(self, SESSION_HOOK_SUBSCRIBE) : 0);
+    return n >= self->environment->config->channels_max ? ERROR_LIMIT_EXCEEDED : ERROR_NONE;
 }
 
 /* A token that is given decides alone. False: not admitted, the client knows. */
@@ -351,6 +352,7 @@ struct subscription *session_add_subscription(session_t *self, const struct clie
     subscription->fails_unrecovered = request->recover && (request->flag & FLAG_FAILS_UNRECOVERED) != 0;
     subscription->has_presence = features->has_presence;
     subscription->tells_join_leave = features->tells_join_leave;
+    subscription->refreshed_by_hook = options->sub_refresh_proxy_enabled;
     subscription->member.owner = subscription;
     subscription->member.wants_presence_events = features->pushes_join_leave && self->raw == NULL;
     session_choose_delivery(subscription, request, options);
@@ -395,6 +397,41 @@ static void join(session_t *self, const struct client_command *command, const st
     session_join(subscription, request, options);
 }
 
+/* Whatever the list would say of this channel, a worker says it (client-protocol.md 13). */
+static bool is_for_hook(const struct client_subscribe *request, const struct namespace_options *options) {
+    bool is_limited = options->allow_user_limited_channels && channel_name_is_user_limited(request->channel);
+    return options->subscribe_proxy_enabled && request->token.size == 0 && !is_limited &&
+           !channel_name_is_private(request->channel);
+}
+
+/* Any bytes the worker gives along. */
+static void take_data(struct subscription *subscription, const struct session_verdict *verdict) {
+    struct buffer data = BUFFER_EMPTY;
+    session_append_verdict_data(subscription->session, verdict, &data);
+    payload_unref(&subscription->data);
+    subscription->data = data.size == 0 ? NULL : payload_new(buffer_span(&data));
+    buffer_finish(&data);
+}
+
+void session_subscribe_allowed(session_t *self, const struct client_command *command,
+                               const struct session_verdict *verdict) {
+    struct json_value grant = verdict->result;
+    const struct client_subscribe *request = &command->body.subscribe;
+    const struct namespace_options *options = NULL;
+    if (!session_find_options(self, command->id, request->channel, &options)) {
+        return;
+    }
+    const struct subscription_wishes wishes = {request->positioned, request->recoverable, request->join_leave};
+    struct subscription_features features =
+        permission_features(options, session_client_info(self).user, &wishes, json_member(grant, "override"));
+    struct subscription *subscription = session_add_subscription(self, request, options, &features);
+    subscription->command_id = command->id;
+    session_take_grant(subscription, grant);
+    take_data(subscription, verdict);
+    json_to_i64(json_member(grant, "expire_at"), &subscription->expire_at_s);
+    session_join(subscription, request, options);
+}
+
 void session_handle_subscribe(session_t *self, const struct client_command *command) {
     const struct client_subscribe *request = &command->body.subscribe;
     const struct namespace_options *options = NULL;
@@ -409,6 +446,10 @@ void session_handle_subscribe(session_t *self, const struct client_command *comm
     enum error_code error = judge_request(self, request, options);
     if (error != ERROR_NONE) {
         session_reply_error(self, command->id, error);
+        return;
+    }
+    if (is_for_hook(request, options)) {
+        session_ask_subscribe(self, command);
         return;
     }
     if (!admit(self, command, options, &admission)) {

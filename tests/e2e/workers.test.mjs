@@ -44,7 +44,7 @@ test('work refuses what no worker is asked for', () => {
 import sys, zmq
 socket = zmq.Context().socket(zmq.REQ)
 socket.connect(sys.argv[1])
-for params in (b'{"methods":["subscribe"]}', b'{"methods":["rpc:' + b'x' * 125 + b'"]}', b'{"methods":"rpc:a"}', b'{}', b'{"methods":[],"more":[]}', b'{"methods":["rpc:a",1]}'):
+for params in (b'{"methods":["history"]}', b'{"methods":["rpc:' + b'x' * 125 + b'"]}', b'{"methods":"rpc:a"}', b'{}', b'{"methods":[],"more":[]}', b'{"methods":["rpc:a",1]}'):
     socket.send_multipart([b"CB1", b"work", b"1", params])
     print(b" ".join(socket.recv_multipart()).decode())
 `, `tcp://127.0.0.1:${server.router}`], { encoding: 'utf8', timeout: 20000 });

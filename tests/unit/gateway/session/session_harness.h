@@ -169,6 +169,8 @@ struct broker_call {
     struct position since;
     uint32_t limit;
     bool reverse;
+    uint8_t flags; /* publish */
+    size_t tags_size;
 };
 
 static struct broker_call broker_calls[CALLS_MAX];
@@ -187,8 +189,10 @@ static inline struct broker_call *note_call(struct broker_request *request, cons
 void broker_publish(broker_requests_t *self, struct broker_request *request,
                     const struct broker_publication *publication) {
     (void) self;
-    assert_int_equal(publication->tags.size + publication->flags + publication->version, 0);
+    assert_int_equal(publication->version, 0);
     struct broker_call *call = note_call(request, "publish", publication->channel);
+    call->flags = publication->flags;
+    call->tags_size = publication->tags.size;
     assert_true(publication->key.size < sizeof call->key);
     if (publication->key.size > 0) {
         memcpy(call->key, publication->key.data, publication->key.size);
@@ -539,6 +543,16 @@ static inline void answer(struct broker_call *call, const struct broker_answer *
     call->request = NULL;
     request->on_done(request, with);
     flush();
+}
+
+/* A worker's answer. */
+static inline void answer_verdict(struct broker_call *call, enum wire_call_outcome outcome, uint32_t code,
+                                  const char *text, const char *payload) {
+    struct buffer bytes = BUFFER_EMPTY;
+    buffer_append_sized(&bytes, span_of_text(text));
+    buffer_append_sized(&bytes, span_of_text(payload));
+    answer(call, &(struct broker_answer){.n = (uint32_t) outcome, .m = code, .bytes = buffer_span(&bytes)});
+    buffer_finish(&bytes);
 }
 
 static inline void answer_fine(struct broker_call *call) {

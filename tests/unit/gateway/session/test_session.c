@@ -231,15 +231,6 @@ static void test_rpc_is_not_available_and_send_closes(void **state) {
     assert_closed(3508, "not available");
 }
 
-static void answer_verdict(struct broker_call *call, enum wire_call_outcome outcome, uint32_t code, const char *text,
-                           const char *payload) {
-    struct buffer bytes = BUFFER_EMPTY;
-    buffer_append_sized(&bytes, span_of_text(text));
-    buffer_append_sized(&bytes, span_of_text(payload));
-    answer(call, &(struct broker_answer){.n = (uint32_t) outcome, .m = code, .bytes = buffer_span(&bytes)});
-    buffer_finish(&bytes);
-}
-
 static void test_rpc_is_a_question_to_workers_and_those_are_bounded(void **state) {
     (void) state;
     t.config.rpc = true;

@@ -112,17 +112,14 @@ static bool judge_operands(const struct ctl_command *command, struct ctl_argumen
         ctl_usage_error(command->name, "%s is missing: %s", command->operands[n].name, command->operands[n].help);
         return false;
     }
-    if (n > CTL_OPERANDS_MAX) {
-        ctl_usage_error(command->name, "takes at most %d words", CTL_OPERANDS_MAX);
-        return false;
-    }
     for (size_t i = 0; i < n; i++) {
         const struct ctl_operand *operand = &command->operands[i < n_known ? i : n_known - 1];
         if (operand->choices != NULL && !is_chosen(command->name, operand->name, operand->choices, argv[i])) {
             return false;
         }
-        self->operands[self->n_operands++] = argv[i];
     }
+    self->operands = argv;
+    self->n_operands = n;
     return true;
 }
 

@@ -42,7 +42,7 @@ struct ctl_operand {
     const char *help;
 };
 
-enum { CTL_GIVEN_MAX = 256, CTL_OPERANDS_MAX = 64 };
+enum { CTL_GIVEN_MAX = 256 };
 
 /* What a command line holds, judged against the table. Texts belong to argv. */
 struct ctl_arguments {
@@ -53,7 +53,7 @@ struct ctl_arguments {
         uint64_t number;
     } given[CTL_GIVEN_MAX];
     size_t n_given;
-    char *operands[CTL_OPERANDS_MAX];
+    char **operands; /* in argv, and like that with a NULL behind them */
     size_t n_operands;
 };
 

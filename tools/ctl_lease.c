@@ -151,11 +151,8 @@ static bool renew(struct holder *self) {
 
 static void become_command(const struct ctl_arguments *arguments, const char *name, uint64_t token,
                            const sigset_t *mask) {
-    char *words[CTL_OPERANDS_MAX + 1] = {NULL};
+    char **words = arguments->operands + 1;
     char text[24];
-    for (size_t i = 1; i < arguments->n_operands; i++) {
-        words[i - 1] = arguments->operands[i];
-    }
     snprintf(text, sizeof text, "%llu", (unsigned long long) token);
     setenv("CALLBOARD_LEASE_NAME", name, 1);
     setenv("CALLBOARD_LEASE_TOKEN", text, 1);

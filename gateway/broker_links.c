@@ -13,55 +13,14 @@
  * - another number of partitions than the other brokers': refused; channels would live in two places.
  * - the same broker id under two addresses (a name with two addresses, a pod that came back under a new one): the newer
  *   link stays, the older is parked, and dials again when the newer is lost. */
-#include "gateway/broker_links.h"
+#include "gateway/broker_links_parts.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { SHARDS_A_WORD = 64, COMMANDED_OVERHEAD = 64 /* of the frame, beside its bytes */ };
-
-/* What we know of one address beside its directory entry. */
-struct broker_link {
-    broker_links_t *links;
-    struct broker_entry *entry;
-    uplink_t *uplink;
-    uint8_t mode;
-    bool stands_in; /* it said memory, and that this is not as it should be: until its next WELCOME */
-    uint64_t degraded[UPLINK_SHARDS_MAX / SHARDS_A_WORD]; /* a bit for each shard, from its last beat */
-    char *parked_for; /* the broker id because of which it was parked; NULL: it was not */
-};
-
-struct broker_links {
-    struct broker_requests_settings settings; /* `config` is not valid after construction */
-    char *gateway_id;
-    char *broker_key; /* NULL: no CURVE */
-    struct curve_keys keys;
-    struct uplink_callbacks uplink_callbacks;
-    uint32_t heartbeat_ms;
-    uint32_t heartbeat_timeout_ms;
-    uint32_t move_grace_ms;
-    size_t departures_bytes;
-    metric_values_t *metrics;
-    metric_values_t *uplink_metrics;
-    broker_directory_t *directory;
-    struct broker_listener listeners[BROKER_LISTENERS];
-    uv_idle_t idle;
-    struct list_link deferred;
-    bool draining;
-    enum wire_mode mode;
-    struct wire_totals totals;
-    bool totals_known;
-    uint64_t moved_counted;
-    unsigned n_open; /* closing: what libuv still holds */
-    void (*on_closed)(void *context);
-    void *closed_context;
-};
-
-enum links_metric { METRIC_KNOWN, METRIC_ALIVE, METRIC_MOVED, METRIC_REFUSED, METRIC_COMMANDS, METRIC_GATEWAYS };
 static const struct metric_description metric_table[] = {
     {"callboard_gateway_brokers_known", "Broker addresses that the configured endpoints stand for.", METRIC_GAUGE_MAX,
      NULL},
@@ -122,7 +81,7 @@ static void update_figures(broker_links_t *self) {
     self->moved_counted = moved;
 }
 
-static void tell_ranks(broker_links_t *self) {
+void links_tell_ranks(broker_links_t *self) {
     update_figures(self);
     for (size_t i = 0; i < BROKER_LISTENERS; i++) {
         if (self->listeners[i].context != NULL) {
@@ -169,7 +128,7 @@ static enum uplink_judgement judge_beside(broker_links_t *self, const struct bro
     return UPLINK_WANTED;
 }
 
-static void note_shard(struct broker_link *link, uint16_t shard, bool degraded) {
+void links_note_shard(struct broker_link *link, uint16_t shard, bool degraded) {
     uint64_t bit = UINT64_C(1) << shard % SHARDS_A_WORD;
     uint64_t *word = &link->degraded[shard / SHARDS_A_WORD];
     *word = degraded ? *word | bit : *word & ~bit;
@@ -179,7 +138,7 @@ static void note_shard(struct broker_link *link, uint16_t shard, bool degraded) 
 static void note_all_degraded(struct broker_link *link, const struct wire_welcome *welcome) {
     memset(link->degraded, 0, sizeof(link->degraded));
     for (uint16_t shard = 0; shard < welcome->shards; shard++) {
-        note_shard(link, shard, welcome->degraded != 0);
+        links_note_shard(link, shard, welcome->degraded != 0);
     }
 }
 
@@ -231,7 +190,7 @@ static void on_live(void *context, uplink_t *uplink) {
         }
     }
     update_mode(self);
-    tell_ranks(self);
+    links_tell_ranks(self);
 }
 
 /* Those parked because of this broker may be the way to it now. */
@@ -259,215 +218,10 @@ static void on_lost(void *context, uplink_t *uplink) {
     }
     broker_directory_set_gone(self->directory, link->entry); /* uplink and link may be gone now */
     update_mode(self);
-    tell_ranks(self);
+    links_tell_ranks(self);
 }
 
-/* ---- frames ---- */
-
-/* Where credit is short, an answer with much in it goes without it: asking again costs less than a link. */
-static void confirm_command(uplink_t *uplink, uint16_t shard, struct wire_commanded *answer, struct span bytes) {
-    if (bytes.size > 0 && !uplink_admits(uplink, shard, COMMANDED_OVERHEAD + bytes.size)) {
-        answer->error = ERROR_TOO_MANY_REQUESTS;
-    } else {
-        answer->bytes = bytes;
-    }
-    bool encoded = wire_encode_commanded(uplink_batch(uplink, shard), answer);
-    uplink_frame_added(uplink, shard, encoded);
-}
-
-static bool on_command(broker_links_t *self, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
-    struct wire_command command;
-    struct buffer bytes = BUFFER_EMPTY;
-    if (shard == WIRE_SHARD_SWITCHBOARD || !wire_decode_command(frame->body, &command)) {
-        return false;
-    }
-    struct wire_commanded answer = {.n_workers = 1};
-    metric_count(self->metrics, METRIC_COMMANDS);
-    self->settings.on_command(self->settings.context, &command, &answer, &bytes);
-    answer.request = command.request;
-    confirm_command(uplink, shard, &answer, buffer_span(&bytes));
-    buffer_finish(&bytes);
-    return true;
-}
-
-static bool on_totals(broker_links_t *self, const struct wire_frame *frame) {
-    if (!wire_decode_totals(frame->body, &self->totals)) {
-        return false;
-    }
-    self->totals_known = true;
-    metric_set(self->metrics, METRIC_GATEWAYS, (int64_t) self->totals.gateways);
-    return true;
-}
-
-static bool on_drain(broker_links_t *self, uplink_t *uplink, const struct wire_frame *frame) {
-    struct wire_drain drain;
-    struct broker_link *link = uplink_owner_data(uplink);
-    if (!wire_decode_drain(frame->body, &drain)) {
-        return false;
-    }
-    log_info("broker_drains", log_text("broker", link->entry->id), log_u64("within_ms", drain.within_ms));
-    broker_directory_set_draining(self->directory, link->entry);
-    tell_ranks(self);
-    return true;
-}
-
-static bool note_degraded(uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
-    struct broker_link *link = uplink_owner_data(uplink);
-    struct wire_beat_answer answer;
-    if (shard >= UPLINK_SHARDS_MAX || !wire_decode_beat_answer(frame->body, &answer)) {
-        return false;
-    }
-    note_shard(link, shard, answer.degraded != 0);
-    return true;
-}
-
-static bool pass_on(broker_links_t *self, enum broker_listener_place place, uplink_t *uplink, uint16_t shard,
-                    const struct wire_frame *frame) {
-    const struct broker_listener *listener = &self->listeners[place];
-    if (shard == WIRE_SHARD_SWITCHBOARD) {
-        return false;
-    }
-    return listener->context == NULL || listener->on_frame(listener->context, uplink, shard, frame);
-}
-
-/* An ERROR names its subscription's handle when it answers SUBSCRIBE. */
-static bool pass_on_error(broker_links_t *self, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
-    struct wire_error error;
-    if (!wire_decode_error(frame->body, &error)) {
-        return false;
-    }
-    return pass_on(self, error.handle != 0 ? BROKER_LISTENER_HUB : BROKER_LISTENER_REQUESTS, uplink, shard, frame);
-}
-
-static bool on_frame(void *context, uplink_t *uplink, uint16_t shard, const struct wire_frame *frame) {
-    broker_links_t *self = context;
-    switch (frame->kind) {
-    case WIRE_PUSH:
-    case WIRE_SUBSCRIBED:
-    case WIRE_JOIN:
-    case WIRE_LEAVE:
-    case WIRE_LAGGING:
-    case WIRE_LOST:
-    case WIRE_RESYNC:
-        return pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
-    case WIRE_BEAT_ANSWER:
-        return note_degraded(uplink, shard, frame) && pass_on(self, BROKER_LISTENER_HUB, uplink, shard, frame);
-    case WIRE_PUBLISHED:
-    case WIRE_RESULT:
-    case WIRE_DELIVER:
-        return pass_on(self, BROKER_LISTENER_REQUESTS, uplink, shard, frame);
-    case WIRE_ERROR:
-        return pass_on_error(self, uplink, shard, frame);
-    case WIRE_COMMAND:
-        return on_command(self, uplink, shard, frame);
-    case WIRE_TOTALS:
-        return on_totals(self, frame);
-    case WIRE_DRAIN:
-        return on_drain(self, uplink, frame);
-    default: /* a number from the wire: of a frame that goes up, or of none */
-        return false;
-    }
-}
-
-static void on_sent(void *context, uplink_t *uplink, uint16_t shard) {
-    broker_links_t *self = context;
-    const struct broker_listener *listener = &self->listeners[BROKER_LISTENER_REQUESTS];
-    if (listener->context != NULL) {
-        listener->on_sent(listener->context, uplink, shard);
-    }
-}
-
-static void on_credit(void *context, uplink_t *uplink) {
-    broker_links_t *self = context;
-    (void) uplink;
-    for (size_t i = 0; i < BROKER_LISTENERS; i++) {
-        if (self->listeners[i].context != NULL) {
-            self->listeners[i].on_credit(self->listeners[i].context);
-        }
-    }
-}
-
-/* ---- heartbeats ---- */
-
-/* The lease of this gateway lives in the partition of its id, so it is renewed by the lane of that partition. In mode
- * memory each shard of the one broker keeps leases of its own, so every lane renews. */
-static bool renews_lease(const broker_links_t *self, const uplink_t *uplink, uint16_t shard) {
-    struct broker_route route;
-    return self->mode == WIRE_MODE_MEMORY ||
-           (broker_links_route(self, broker_links_hash(span_of_text(self->gateway_id)), &route) &&
-            route.uplink == uplink && route.shard == shard);
-}
-
-static void fill_beat(void *context, uplink_t *uplink, uint16_t shard, struct wire_beat *beat) {
-    broker_links_t *self = context;
-    struct broker_beat_figures figures = {0};
-    self->settings.figures(self->settings.context, &figures);
-    beat->connections = figures.connections;
-    beat->users = figures.users;
-    beat->alive = figures.alive;
-    beat->dead = figures.dead;
-    beat->load_permille = figures.load_permille;
-    beat->flags = (uint8_t) ((renews_lease(self, uplink, shard) ? WIRE_BEAT_RENEW_LEASE : 0) |
-                             (self->draining ? WIRE_BEAT_DRAINING : 0));
-}
-
-void broker_links_set_draining(broker_links_t *self, bool draining) {
-    self->draining = draining;
-}
-
-/* ---- routing ---- */
-
-uint32_t broker_links_hash(struct span channel) {
-    return partition_of(channel, PARTITIONS_MAX);
-}
-
-bool broker_links_route(const broker_links_t *self, uint32_t channel_hash, struct broker_route *ret_route) {
-    uint32_t n_partitions = broker_directory_partitions(self->directory);
-    if (n_partitions == 0) {
-        return false;
-    }
-    uint32_t partition = channel_hash & (n_partitions - 1);
-    const struct broker_entry *first = broker_directory_first(self->directory, partition);
-    if (first == NULL) {
-        return false;
-    }
-    uplink_t *uplink = ((const struct broker_link *) first->uplink)->uplink;
-    if (!uplink_is_live(uplink)) {
-        return false; /* dying: on_ranks follows */
-    }
-    ret_route->uplink = uplink;
-    ret_route->shard = (uint16_t) partition_shard(partition, n_partitions, uplink_shards(uplink));
-    return true;
-}
-
-bool broker_links_route_nth(const broker_links_t *self, uint32_t channel_hash, uint32_t n,
-                            struct broker_route *ret_route) {
-    uint32_t n_partitions = broker_directory_partitions(self->directory);
-    list_for_each (link, broker_directory_entries(self->directory)) {
-        const struct broker_entry *entry = list_entry(link, struct broker_entry, link);
-        uplink_t *uplink = entry->uplink == NULL ? NULL : ((const struct broker_link *) entry->uplink)->uplink;
-        if (n_partitions == 0 || !entry->live || uplink == NULL || !uplink_is_live(uplink) || n-- > 0) {
-            continue;
-        }
-        ret_route->uplink = uplink;
-        ret_route->shard =
-            (uint16_t) partition_shard(channel_hash & (n_partitions - 1), n_partitions, uplink_shards(uplink));
-        return true;
-    }
-    return false;
-}
-
-void broker_links_each_lane(const broker_links_t *self, void (*each)(void *context, const struct broker_route *lane),
-                            void *context) {
-    list_for_each (link, broker_directory_entries(self->directory)) {
-        const struct broker_entry *entry = list_entry(link, struct broker_entry, link);
-        uplink_t *uplink = entry->uplink == NULL ? NULL : ((const struct broker_link *) entry->uplink)->uplink;
-        uint16_t n_shards = entry->live && uplink != NULL && uplink_is_live(uplink) ? uplink_shards(uplink) : 0;
-        for (uint16_t shard = 0; shard < n_shards; shard++) {
-            each(context, &(struct broker_route){.uplink = uplink, .shard = shard});
-        }
-    }
-}
+/* ---- as the brokers see us, and we them ---- */
 
 void broker_links_set_config_hash(broker_links_t *self, uint64_t hash) {
     self->settings.config_hash = hash;
@@ -609,8 +363,8 @@ broker_links_t *broker_links_new(const struct broker_requests_settings *settings
     self->settings = *settings;
     self->settings.config = NULL;
     self->gateway_id = memory_strdup(config->id);
-    self->uplink_callbacks =
-        (struct uplink_callbacks){on_welcome, on_live, on_frame, on_sent, on_credit, fill_beat, on_lost, on_wake};
+    self->uplink_callbacks = (struct uplink_callbacks){on_welcome,      on_live,         links_on_frame, links_on_sent,
+                                                       links_on_credit, links_fill_beat, on_lost,        on_wake};
     self->heartbeat_ms = positive_ms(config->heartbeat_ms, 500);
     self->heartbeat_timeout_ms = positive_ms(config->heartbeat_timeout_ms, 1500);
     self->move_grace_ms = positive_ms(config->move_grace_ms, 10000);

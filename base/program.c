@@ -5,7 +5,7 @@
  *                                           └────┴▶ reading again: wrong → told and kept; right → reload … reloaded
  *
  * The environment is copied before its secrets are wiped, so that a reload reads the same. */
-#include "base/program.h"
+#include "base/program_parts.h"
 
 #include "base/check.h"
 #include "base/log.h"
@@ -32,8 +32,6 @@ static const struct metric_description program_metric_table[PROGRAM_METRICS] = {
                       "version=\"" CALLBOARD_VERSION "\""},
 };
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_MARKDOWN };
-
 /* What one reading of the configuration came to. */
 struct generation {
     struct config_part parts[PROGRAM_TABLES_MAX];
@@ -43,10 +41,7 @@ struct generation {
 struct program {
     const struct program_description *description;
     void *context;
-    enum action action;
-    const char *config_path;  /* NULL: no file */
-    const char **settings;    /* key=value, NULL-terminated */
-    char **owned_settings;    /* those that came from shortcuts, NULL-terminated */
+    struct program_arguments arguments;
     char **environment;       /* a copy */
     struct generation *first; /* what was started with */
     struct generation *current;
@@ -64,154 +59,6 @@ struct program {
 static const int signal_numbers[3] = {SIGTERM, SIGINT, SIGHUP};
 
 extern char **environ;
-
-/* ---- the command line ---- */
-
-static size_t count(char *const *texts) {
-    size_t n = 0;
-    while (texts[n] != NULL) {
-        n++;
-    }
-    return n;
-}
-
-static void add_setting(program_t *self, const char *setting) {
-    size_t n = count((char *const *) (uintptr_t) self->settings);
-    self->settings[n] = setting;
-}
-
-static void add_shortcut(program_t *self, const char *key, const char *value) {
-    size_t size = strlen(key) + 1 + strlen(value) + 1;
-    char *setting = memory_alloc(size);
-    snprintf(setting, size, "%s=%s", key, value);
-    self->owned_settings[count(self->owned_settings)] = setting;
-    add_setting(self, setting);
-}
-
-static const struct program_shortcut *find_shortcut(const program_t *self, const char *option, size_t size) {
-    for (size_t i = 0; i < self->description->n_shortcuts; i++) {
-        const struct program_shortcut *shortcut = &self->description->shortcuts[i];
-        if (strlen(shortcut->option) == size && memcmp(shortcut->option, option, size) == 0) {
-            return shortcut;
-        }
-    }
-    return NULL;
-}
-
-static bool find_action(const char *option, enum action *ret_action) {
-    static const struct {
-        const char *option;
-        enum action action;
-    } actions[] = {{"--check", ACTION_CHECK},
-                   {"--help", ACTION_HELP},
-                   {"-h", ACTION_HELP},
-                   {"--version", ACTION_VERSION},
-                   {"--config-markdown", ACTION_MARKDOWN}};
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(actions[i].option, option) == 0) {
-            *ret_action = actions[i].action;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool usage_error(const program_t *self, const char *what, const char *argument) {
-    fprintf(stderr, "%s: %s: %s; see %s --help\n", self->description->name, argument, what, self->description->name);
-    return false;
-}
-
-/* An option with a value, as --option VALUE or --option=VALUE. */
-static bool take_option(program_t *self, const char *option, size_t size, const char *value) {
-    const struct program_shortcut *shortcut = find_shortcut(self, option, size);
-    if (shortcut != NULL) {
-        add_shortcut(self, shortcut->key, value);
-    } else if (size == 8 && memcmp(option, "--config", size) == 0) {
-        self->config_path = value;
-    } else if (strchr(value, '=') == NULL) {
-        return usage_error(self, "--set wants KEY=VALUE", value);
-    } else {
-        add_setting(self, value);
-    }
-    return true;
-}
-
-static bool takes_value(const program_t *self, const char *option, size_t size) {
-    return (size == 8 && memcmp(option, "--config", size) == 0) || (size == 5 && memcmp(option, "--set", size) == 0) ||
-           find_shortcut(self, option, size) != NULL;
-}
-
-static bool read_options(program_t *self, int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        const char *option = argv[i];
-        size_t size = strcspn(option, "=");
-        if (find_action(option, &self->action)) {
-            continue;
-        }
-        if (option[0] != '-') {
-            return usage_error(self, "an argument that is not an option", option);
-        }
-        if (!takes_value(self, option, size)) {
-            return usage_error(self, "unknown option", option);
-        }
-        bool is_joined = option[size] == '=';
-        if (!is_joined && i + 1 == argc) {
-            return usage_error(self, "the option needs a value", option);
-        }
-        if (!take_option(self, option, size, is_joined ? option + size + 1 : argv[++i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_arguments(program_t *self, int argc, char **argv) {
-    const char *const *fixed = self->description->fixed_settings;
-    size_t n_fixed = fixed == NULL ? 0 : count((char *const *) (uintptr_t) fixed);
-    self->settings = memory_alloc_array((size_t) argc + n_fixed + 1, sizeof *self->settings);
-    self->owned_settings = memory_alloc_array((size_t) argc + 1, sizeof *self->owned_settings);
-    if (!read_options(self, argc, argv)) {
-        return false;
-    }
-    for (size_t i = 0; i < n_fixed; i++) {
-        add_setting(self, fixed[i]);
-    }
-    return true;
-}
-
-static void print_buffer(struct buffer *text) {
-    fwrite(text->data, 1, text->size, stdout);
-    buffer_finish(text);
-}
-
-static void print_help(const program_t *self) {
-    const struct program_description *description = self->description;
-    printf("%s %s: %s\n\nUsage: %s [OPTION]…\n\n", description->name, CALLBOARD_VERSION, description->summary,
-           description->name);
-    printf("  --config FILE        settings in YAML; also CALLBOARD_CONFIG; without it the defaults, which deny all\n"
-           "  --set KEY=VALUE      one setting, over the file and the environment; may be repeated\n");
-    for (size_t i = 0; i < description->n_shortcuts; i++) {
-        const struct program_shortcut *shortcut = &description->shortcuts[i];
-        printf("  %s %-*s %s\n", shortcut->option, 18 - (int) strlen(shortcut->option), shortcut->argument,
-               shortcut->help);
-    }
-    printf("  --check              read and judge the settings, say what is wrong, and end\n"
-           "  --config-markdown    print the reference of all settings as Markdown\n"
-           "  --version            print the version\n"
-           "  --help               print this\n\n"
-           "SIGTERM drains and ends, a second one ends at once; SIGHUP reads the settings again.\n"
-           "Exit codes: 0 ended as asked, 1 could not start or did not end cleanly, 2 wrong command line, 3 wrong "
-           "settings.\n\nSettings (KEY in the file and for --set; CALLBOARD_KEY with _ for . in the environment):\n\n");
-    struct buffer text = BUFFER_EMPTY;
-    config_print_help(description->tables, description->n_tables, &text);
-    print_buffer(&text);
-}
-
-static void print_markdown(const program_t *self) {
-    struct buffer text = BUFFER_EMPTY;
-    config_print_markdown(self->description->tables, self->description->n_tables, &text);
-    print_buffer(&text);
-}
 
 /* ---- the configuration ---- */
 
@@ -235,7 +82,7 @@ static char *join_variable(const char *name, const char *value) {
 
 static void copy_environment(program_t *self) {
     const struct program_description *description = self->description;
-    size_t n = count(environ);
+    size_t n = program_count_texts(environ);
     self->environment = memory_alloc_array(n + description->n_aliases + 1, sizeof *self->environment);
     for (size_t i = 0; i < n; i++) {
         self->environment[i] = memory_strdup(environ[i]);
@@ -247,9 +94,9 @@ static void copy_environment(program_t *self) {
             self->environment[n++] = join_variable(alias->stands_for, value);
         }
     }
-    if (self->config_path == NULL) {
+    if (self->arguments.config_path == NULL) {
         const char *path = find_variable(self->environment, "CALLBOARD_CONFIG");
-        self->config_path = path != NULL && path[0] != '\0' ? path : NULL;
+        self->arguments.config_path = path != NULL && path[0] != '\0' ? path : NULL;
     }
 }
 
@@ -271,8 +118,9 @@ static struct generation *read_generation(program_t *self, struct buffer *ret_er
     const struct program_description *description = self->description;
     struct buffer file = BUFFER_EMPTY;
     const char *reason = NULL;
-    if (self->config_path != NULL && !config_read_file(self->config_path, CONFIG_FILE_MAX, &file, &reason)) {
-        buffer_append_format(ret_errors, "%s: cannot be read: %s\n", self->config_path, reason);
+    if (self->arguments.config_path != NULL &&
+        !config_read_file(self->arguments.config_path, CONFIG_FILE_MAX, &file, &reason)) {
+        buffer_append_format(ret_errors, "%s: cannot be read: %s\n", self->arguments.config_path, reason);
         buffer_finish(&file);
         return NULL;
     }
@@ -281,10 +129,10 @@ static struct generation *read_generation(program_t *self, struct buffer *ret_er
         generation->configs[i] = memory_alloc_zero(description->tables[i]->struct_size);
         generation->parts[i] = (struct config_part){description->tables[i], generation->configs[i]};
     }
-    const struct config_source source = {.file_name = self->config_path,
+    const struct config_source source = {.file_name = self->arguments.config_path,
                                          .file_text = buffer_span(&file),
                                          .environment = (const char *const *) self->environment,
-                                         .settings = self->settings};
+                                         .settings = self->arguments.settings};
     if (!config_read(generation->parts, description->n_tables, &source, ret_errors)) {
         generation_free(self, &generation);
     }
@@ -350,7 +198,8 @@ void program_reloaded(program_t *self) {
     }
     self->current = self->next;
     self->next = NULL;
-    log_info("config_reloaded", log_text("file", self->config_path == NULL ? "" : self->config_path));
+    log_info("config_reloaded",
+             log_text("file", self->arguments.config_path == NULL ? "" : self->arguments.config_path));
     reload_again(self);
 }
 
@@ -521,7 +370,7 @@ static int configure_and_run(program_t *self) {
     }
     self->first = self->current;
     buffer_finish(&errors);
-    if (self->action == ACTION_CHECK) {
+    if (self->arguments.action == PROGRAM_ACTION_CHECK) {
         printf("%s: the settings are fine\n", self->description->name);
         return PROGRAM_DONE;
     }
@@ -531,37 +380,29 @@ static int configure_and_run(program_t *self) {
 }
 
 static int act(program_t *self, int argc, char **argv) {
-    if (!read_arguments(self, argc, argv)) {
+    if (!program_read_arguments(&self->arguments, argc, argv)) {
         return PROGRAM_USAGE;
     }
-    switch (self->action) {
-    case ACTION_HELP:
-        print_help(self);
+    switch (self->arguments.action) {
+    case PROGRAM_ACTION_HELP:
+        program_print_help(&self->arguments);
         return PROGRAM_DONE;
-    case ACTION_VERSION:
+    case PROGRAM_ACTION_VERSION:
         printf("%s %s\n", self->description->name, CALLBOARD_VERSION);
         return PROGRAM_DONE;
-    case ACTION_MARKDOWN:
-        print_markdown(self);
+    case PROGRAM_ACTION_MARKDOWN:
+        program_print_markdown(&self->arguments);
         return PROGRAM_DONE;
-    case ACTION_CHECK:
-    case ACTION_RUN:
+    case PROGRAM_ACTION_CHECK:
+    case PROGRAM_ACTION_RUN:
         return configure_and_run(self);
     }
-    unreachable("action %d", (int) self->action);
-}
-
-static void free_texts(char **texts) {
-    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
-        explicit_bzero(texts[i], strlen(texts[i])); /* some are secrets */
-        memory_free(texts[i]);
-    }
-    memory_free(texts);
+    unreachable("action %d", (int) self->arguments.action);
 }
 
 int program_run(const struct program_description *description, void *context, int argc, char **argv) {
     check(description->n_tables <= PROGRAM_TABLES_MAX, "%zu tables", description->n_tables);
-    program_t self = {.description = description, .context = context};
+    program_t self = {.description = description, .context = context, .arguments = {.description = description}};
     prctl(PR_SET_DUMPABLE, 0); /* secrets are in memory */
     forget_czmq_variables();
     int exit_code = act(&self, argc, argv);
@@ -570,8 +411,7 @@ int program_run(const struct program_description *description, void *context, in
         generation_free(&self, &self.current);
     }
     generation_free(&self, &self.first);
-    free_texts(self.environment);
-    free_texts(self.owned_settings);
-    memory_free(self.settings);
+    program_free_texts(self.environment);
+    program_finish_arguments(&self.arguments);
     return exit_code;
 }

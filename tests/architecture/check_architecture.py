@@ -125,7 +125,7 @@ BLIND = {
               "broker/redis/", "broker/channel"],
 }
 # files that are parts of one module of base: tested as that module
-PARTS = {"admin_page_": "admin_page", "config_": "config_reader", "json_": "json_scan", "curve_": "curve_keys", "log_": "log", "token_": "token"}
+PARTS = {"admin_page_": "admin_page", "config_": "config_reader", "json_": "json_scan", "curve_": "curve_keys", "log_": "log", "token_": "token", "program_arguments": "program"}
 FORBIDDEN_NAMES = re.compile(r"(^|_)(util|utils|helper|helpers|common|misc|types|manager)(_|\.|$)")
 TOP_LEVEL = {"base", "broker", "gateway", "operator", "helm", "k8s", "tests", "tools", "docs"}
 TOP_FILES = {"CMakeLists.txt", "README.md", "LICENSE", ".ci", ".clang-format", ".dockerignore", ".gitignore"}

@@ -1,6 +1,7 @@
 /* What crosses between a shard and the backend API when a gateway asks a service something: the call there, and what
- * came of it back. One allocation each, the bytes behind the struct; ownership passes with actor_post.
- * Thread: made on one, handled on another, never shared. */
+ * came of it back. The backend API asks itself with the same, where a service asks another one. One allocation each,
+ * the bytes behind the struct; ownership passes with actor_post. Thread: made on one, handled on another, never shared.
+ */
 #ifndef CALLBOARD_BROKER_SHARD_CALL_H
 #define CALLBOARD_BROKER_SHARD_CALL_H
 
@@ -12,7 +13,8 @@
 
 struct shard_call {
     struct actor_message message; /* kind: the desk's */
-    actor_t *reply_to;            /* the shard */
+    actor_t *reply_to;            /* the shard; NULL: a service asked, under `ticket` of backend_pending */
+    uint64_t ticket;
     uint32_t reply_kind;
     uint32_t peer; /* the gateway worker's link, and its request: echoed */
     uint32_t request;

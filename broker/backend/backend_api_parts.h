@@ -178,6 +178,9 @@ void backend_workers_finish(backend_api_t *self);
 void backend_workers_tick(backend_api_t *self, uint64_t now_ms);
 void backend_take_call(backend_api_t *self, struct shard_call *call);
 
+/* backend_methods_rpc.c: what a worker answered a service, or why none did. */
+void backend_answer_rpc(backend_api_t *self, uint64_t ticket, const struct shard_called *answer);
+
 /* backend_events.c */
 void backend_start_subscriptions(backend_api_t *self);
 /* Does the key behind a request or a subscription still count? An empty one: without CURVE. */

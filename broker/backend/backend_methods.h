@@ -78,6 +78,7 @@ extern const struct backend_method_list backend_info_methods;
 extern const struct backend_method_list backend_session_methods;
 extern const struct backend_method_list backend_batch_methods;
 extern const struct backend_method_list backend_worker_methods;
+extern const struct backend_method_list backend_rpc_methods;
 extern const struct backend_method_list backend_lease_methods;
 extern const struct backend_method_list backend_kv_methods;
 

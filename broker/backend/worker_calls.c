@@ -94,8 +94,12 @@ static void show(backend_api_t *self) {
     metric_set(self->metrics, BACKEND_METRIC_CALLS_OPEN, (int64_t) worker_pool_calls(self->workers));
 }
 
-static void reply(const struct shard_call *asked, const struct shard_called *model) {
+static void reply(backend_api_t *self, const struct shard_call *asked, const struct shard_called *model) {
     struct shard_called answer = *model;
+    if (asked->reply_to == NULL) {
+        backend_answer_rpc(self, asked->ticket, model);
+        return;
+    }
     answer.message.kind = asked->reply_kind;
     answer.peer = asked->peer;
     answer.request = asked->request;
@@ -123,7 +127,7 @@ static enum backend_metric metric_of(enum error_code code) {
 
 static void fail(backend_api_t *self, struct backend_worker_call *kept, enum error_code code) {
     metric_count(self->metrics, metric_of(code));
-    reply(kept->asked, &(struct shard_called){.error = code});
+    reply(self, kept->asked, &(struct shard_called){.error = code});
     forget(self, kept);
 }
 
@@ -349,7 +353,7 @@ static void finish(backend_api_t *self, struct backend_call *call, struct backen
     if (read_answer(call, &text, &answer)) {
         answer.text = buffer_span(&text);
         metric_count(self->metrics, BACKEND_METRIC_CALLS_ANSWERED);
-        reply(kept->asked, &answer);
+        reply(self, kept->asked, &answer);
         forget(self, kept);
     } else {
         backend_refuse(

@@ -54,6 +54,35 @@ for params in (b'{"methods":["history"]}', b'{"methods":["rpc:' + b'x' * 125 + b
   assert.match(lines[0], /begins with rpc:/);
 });
 
+/* What a service gets for each of these: [params, payload or null]. */
+function serviceAsks(requests) {
+  const { stdout } = spawnSync('/usr/bin/python3', ['-c', `
+import json, sys, zmq
+socket = zmq.Context().socket(zmq.REQ)
+socket.connect(sys.argv[1])
+for params, payload in json.loads(sys.argv[2]):
+    socket.send_multipart([b"CB1", b"rpc", b"7", json.dumps(params).encode()] + ([payload.encode()] if payload is not None else []))
+    print(json.dumps([frame.decode() for frame in socket.recv_multipart()]))
+`, `tcp://127.0.0.1:${server.router}`, JSON.stringify(requests)], { encoding: 'utf8', timeout: 20000 });
+  return stdout.trim().split('\n').map((line) => JSON.parse(line)).map(([, kind, , body, ...payload]) => ({ kind, body: JSON.parse(body), payload }));
+}
+
+test('a service asks a worker as a client does', async () => {
+  const [none, ...bad] = serviceAsks([[{ method: 'echo' }, 'x'], [{}, null], [{ method: '' }, null], [{ method: 'x'.repeat(125) }, null], [{ method: 'a', timeout_ms: 0 }, null], [{ method: 'a', timeout_ms: 60001 }, null], [{ method: 'a', more: 1 }, null]]);
+  assert.deepEqual([none.kind, none.body.code, none.body.definite], ['error', 108, true]);
+  for (const each of bad) assert.deepEqual([each.kind, each.body.code], ['error', 107]);
+  const one = await worker('rpc:*');
+  const [echo, object, error, gone, never] = serviceAsks([[{ method: 'echo' }, 'any\u0001bytes'], [{ method: 'object' }, null], [{ method: 'error' }, ''], [{ method: 'disconnect' }, ''], [{ method: 'never', timeout_ms: 300 }, '']]);
+  assert.deepEqual([echo.kind, echo.body, echo.payload], ['ok', {}, ['any\u0001bytes']]);
+  const { asked } = object.body.data;
+  assert.deepEqual([asked.method, asked.transport, asked.service, asked.client], ['rpc:object', 'backend', '', undefined]);
+  assert.deepEqual([error.kind, error.body], ['error', { code: 1234, reason: 'worker', message: 'no such seat', temporary: false, definite: true }]);
+  assert.deepEqual([gone.body.code, gone.body.message], [4501, 'go away']);
+  assert.deepEqual([never.kind, never.body.code, never.body.definite], ['error', 120, false]);
+  await one.end();
+  await until('no worker', async () => (await workers()) === 0, 15000);
+});
+
 test('without a worker an rpc fails with a temporary error', async () => {
   await assert.rejects(client.rpc('echo', {}), { code: 100, temporary: true });
 });

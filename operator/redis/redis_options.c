@@ -2,6 +2,7 @@
  * nearest known one, a number out of bounds with its bounds, a value that is missing with what it should be. */
 #include "operator/redis/redis_options.h"
 
+#include "base/check.h"
 #include "base/config_nearest.h"
 
 #include <stddef.h>
@@ -225,15 +226,31 @@ static bool read_flag(struct redis_options *self, unsigned who, int argc, char *
     return set_value(self, row, from, value, ret_error, error_size);
 }
 
-bool redis_options_read(struct redis_options *self, unsigned who, const char *prefix, int argc, char **argv, int first,
-                        int *ret_rest, char *ret_error, size_t error_size) {
+void redis_options_init(struct redis_options *self) {
+    char error[1];
     *self = (struct redis_options){.ordinal = REDIS_NO_ORDINAL};
     for (size_t i = 0; i < N_ROWS; i++) {
-        if (rows[i].initial != NULL &&
-            !set_value(self, &rows[i], rows[i].name, rows[i].initial, ret_error, error_size)) {
-            return false;
-        }
+        bool is_set =
+            rows[i].initial == NULL || set_value(self, &rows[i], rows[i].name, rows[i].initial, error, sizeof error);
+        check(is_set, "the default of --%s", rows[i].name);
     }
+}
+
+bool redis_options_set(struct redis_options *self, unsigned who, const char *name, const char *value, char *ret_error,
+                       size_t error_size) {
+    char from[VARIABLE_MAX];
+    const struct option_row *row = find_row(span_of_text(name), who);
+    if (row == NULL) {
+        return refuse_unknown(span_of_text(name), who, ret_error, error_size);
+    }
+    snprintf(from, sizeof from, "--%s", name);
+    return set_value(self, row, from, row->type == OPTION_SWITCH && value[0] == '\0' ? "true" : value, ret_error,
+                     error_size);
+}
+
+bool redis_options_read(struct redis_options *self, unsigned who, const char *prefix, int argc, char **argv, int first,
+                        int *ret_rest, char *ret_error, size_t error_size) {
+    redis_options_init(self);
     if (prefix != NULL && !read_environment(self, who, prefix, ret_error, error_size)) {
         return false;
     }

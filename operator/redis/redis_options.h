@@ -58,6 +58,11 @@ struct redis_options {
  * mend it. *ret_rest: the index of the first word that is no flag, or argc. */
 bool redis_options_read(struct redis_options *self, unsigned who, const char *prefix, int argc, char **argv, int first,
                         int *ret_rest, char *ret_error, size_t error_size);
+/* The defaults, and one option by its name (without dashes; a switch has the value "" or true); borrowed. */
+void redis_options_init(struct redis_options *self);
+bool redis_options_set(struct redis_options *self, unsigned who, const char *name, const char *value, char *ret_error,
+                       size_t error_size);
+
 /* The flags with their variables, defaults and help, for --help. */
 void redis_options_print(FILE *out, unsigned who, const char *prefix);
 

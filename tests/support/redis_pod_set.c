@@ -200,6 +200,10 @@ const char *redis_pod_set_output(const redis_pod_set_t *self, unsigned pod) {
     return path;
 }
 
+const char *redis_pod_set_directory(const redis_pod_set_t *self) {
+    return self->directory;
+}
+
 int redis_pod_set_port(const redis_pod_set_t *self) {
     return self->port;
 }

@@ -30,6 +30,7 @@ void redis_pod_set_watched_by(redis_pod_set_t *self, const redis_pod_set_t *sent
 const char *redis_pod_set_list(const redis_pod_set_t *self); /* as --peers of it */
 const char *redis_pod_set_address(const redis_pod_set_t *self, unsigned pod);
 const char *redis_pod_set_output(const redis_pod_set_t *self, unsigned pod); /* the directory of its configuration */
+const char *redis_pod_set_directory(const redis_pod_set_t *self);            /* has hosts and secrets/agent */
 int redis_pod_set_port(const redis_pod_set_t *self);
 
 /* Every pod that does not run gets another address. */

@@ -1,0 +1,64 @@
+/* redis form | heal | roll | status: the work on a Redis Cluster over RESP (operator/redis/redis_work.h). What takes
+ * minutes tells its progress as it happens, so that goes to stderr at once and not into the call's messages. */
+#include "operator/cli/commands.h"
+#include "operator/redis/redis_work.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* Each is a row of operator/redis/redis_options.c, which has the bounds; a test compares the names. */
+static const struct command_option options[] = {
+    {"peers", "LIST",
+     "the Redis pods by ordinal: host[:port],…; redis-{0..5}.redis.ns.svc.cluster.local is six of them"},
+    {"shards", "N", "primaries; pod i is of shard i mod N (3)"},
+    {"user", "NAME", "ACL user; without: the default one"},
+    {"password-file", "FILE", "its first line is the password"},
+    {"tls", NULL, "speak TLS"},
+    {"tls-ca-file", "FILE", "authorities in PEM"},
+    {"tls-certificate-file", "FILE", "our certificate in PEM, where one is asked for"},
+    {"tls-key-file", "FILE", "its private key in PEM"},
+    {"tls-server-name", "NAME", "what certificates have to be made for; without: the host of --peers"},
+    {"hosts-file", "FILE", "names that are looked for here before DNS (/etc/hosts)"},
+    {"nameserver", "ADDRESS", "the DNS server to ask instead of /etc/resolv.conf's"},
+    {"command-timeout-ms", "MS", "for a connect, and for each command (1000)"},
+    {"max-lag-bytes", "BYTES", "roll: how far a replica may be behind its primary (1048576)"},
+    {"ordinal", "N", "roll: this pod only, and without waiting for its return"},
+    {"dry-run", NULL, "print the next commands as redis-cli would send them, and send none"},
+    {NULL, NULL, NULL},
+};
+
+static void tell(void *context, const char *text) {
+    const struct command_call *call = context;
+    if (!call->is_quiet) {
+        fprintf(stderr, "%s\n", text);
+    }
+}
+
+static int run(struct command_call *call) {
+    struct redis_work_call work = {.out = call->out, .tell = tell, .context = call};
+    char error[512];
+    if (call->n_arguments != 1) {
+        return command_usage_error(call, "redis", "one action: form, heal, roll or status");
+    }
+    redis_options_init(&work.options);
+    work.options.mode = REDIS_MODE_CLUSTER;
+    for (size_t i = 0; i < call->n_options; i++) {
+        if (!redis_options_set(&work.options, REDIS_OPTIONS_OPERATOR, call->options[i].name, call->options[i].value,
+                               error, sizeof error)) {
+            return command_usage_error(call, "redis", "%s", error);
+        }
+    }
+    if (call->timeout_ms > 0) {
+        work.options.timeout_s = ((uint64_t) call->timeout_ms + 999) / 1000;
+    }
+    (void) signal(SIGPIPE, SIG_IGN); /* a cut TLS connection is an error, not an end */
+    return redis_work_run(&work, call->arguments[0]);
+}
+
+const struct command command_redis = {
+    .name = "redis",
+    .arguments = "ACTION",
+    .help = "form, heal, roll or status: the work on a Redis Cluster, which may be interrupted anywhere",
+    .options = options,
+    .run = run,
+};

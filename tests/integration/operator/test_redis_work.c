@@ -1,0 +1,144 @@
+/* callboard-operator redis on four servers that nobody else forms: what a dry run prints, forming that may be begun
+ * again, healing at other addresses, and a roll that hands over and waits. One set serves all, in this order. */
+#include "base/memory.h"
+#include "tests/support/redis_pod_set.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { PODS = 4, SHARDS = 2 };
+
+static redis_pod_set_t *set;
+
+static int set_up(void **state) {
+    static const char *const lines[] = {"cluster-enabled yes", "cluster-node-timeout 1000",
+                                        "cluster-announce-ip ${pod-ip}", "cluster-allow-replica-migration no", NULL};
+    (void) state;
+    /* standalone: these agents start and watch their servers, no more */
+    set = redis_pod_set_new(&(struct redis_pod_set_options){.mode = "standalone", .n = PODS, .lines = lines});
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_start(set, i);
+    }
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_await(set, i, "/readyz", 200);
+    }
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void) state;
+    redis_pod_set_destroy(&set);
+    return 0;
+}
+
+/* callboard-operator redis ACTION with what it needs and up to two more words; returns what it wrote to both. */
+static char *work(const char *action, const char *more, const char *still_more, int expected) {
+    char hosts[256];
+    char password[256];
+    int status = -1;
+    snprintf(hosts, sizeof hosts, "%s/hosts", redis_pod_set_directory(set));
+    snprintf(password, sizeof password, "%s/secrets/agent", redis_pod_set_directory(set));
+    const char *const argv[] = {CALLBOARD_BINARY_DIR "/operator/callboard-operator",
+                                "redis",
+                                action,
+                                "--peers",
+                                redis_pod_set_list(set),
+                                "--shards",
+                                "2",
+                                "--user",
+                                "agent",
+                                "--password-file",
+                                password,
+                                "--hosts-file",
+                                hosts,
+                                more,
+                                still_more,
+                                NULL};
+    process_t *process = process_start(argv, NULL);
+    assert_true(process_wait_exit(process, 30000, &status));
+    struct buffer text = BUFFER_EMPTY;
+    buffer_append_text(&text, process_output(process, PROCESS_STDOUT));
+    buffer_append_text(&text, process_output(process, PROCESS_STDERR));
+    buffer_append_char(&text, '\0');
+    char *all = memory_strdup((const char *) text.data);
+    buffer_finish(&text);
+    process_kill(&process);
+    if (status != expected) {
+        fail_msg("redis %s ends with %d: %s", action, status, all);
+    }
+    return all;
+}
+
+static void expect(const char *action, const char *more, const char *still_more, int status, const char *text) {
+    char *said = work(action, more, still_more, status);
+    if (strstr(said, text) == NULL) {
+        fail_msg("redis %s: no \"%s\" in: %s", action, text, said);
+    }
+    memory_free(said);
+}
+
+static void says_what_is_wrong(void **state) {
+    (void) state;
+    expect("forms", NULL, NULL, 2, "none of form, heal, roll, status");
+    expect("roll", "--ordinal=9", NULL, 2, "--ordinal is not in --peers");
+    expect("form", "--shards=91", NULL, 2, "--shards: 91 is no whole number from 1 to 90");
+    expect("heal", NULL, NULL, 4, "never formed");
+}
+
+static void forms_and_may_be_begun_again(void **state) {
+    (void) state;
+    char *said = work("form", "--dry-run", NULL, 0);
+    assert_non_null(strstr(said, "redis-cli -h redis-0.pods.test -p "));
+    assert_non_null(strstr(said, " CLUSTER ADDSLOTSRANGE 8192 16383\n"));
+    memory_free(said);
+    redis_pod_set_await_answer(set, 0, "CLUSTER INFO", "cluster_slots_assigned:0", true); /* nothing was sent */
+    /* As if it had been stopped behind its second command. */
+    redis_pod_set_await_answer(set, 0, "CLUSTER SET-CONFIG-EPOCH 1", "OK", true);
+    redis_pod_set_await_answer(set, 0, "CLUSTER ADDSLOTSRANGE 0 8191", "OK", true);
+    expect("form", NULL, NULL, 0, "every slot is served and every replica is in sync");
+    expect("form", "--dry-run", NULL, 0, "every slot is served");
+    expect("status", NULL, NULL, 0, "healthy: ");
+    char *info = redis_pod_set_ask(set, 3, "INFO replication");
+    assert_non_null(strstr(info, "role:slave"));
+    assert_non_null(strstr(info, redis_pod_set_address(set, 1)));
+    memory_free(info);
+}
+
+static void heals_at_other_addresses(void **state) {
+    (void) state;
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_crash(set, i);
+    }
+    redis_pod_set_move(set);
+    expect("heal", "--timeout", "1s", 5, "does not answer");
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_start(set, i);
+    }
+    expect("heal", NULL, NULL, 0, "every slot is served");
+}
+
+static void rolls_when_all_is_well(void **state) {
+    char *role = redis_pod_set_ask(set, 0, "ROLE");
+    unsigned primary = strstr(role, "master") != NULL ? 0 : SHARDS;
+    unsigned replica = primary == 0 ? SHARDS : 0;
+    (void) state;
+    memory_free(role);
+    redis_pod_set_pause(set, replica, true);
+    expect("roll", primary == 0 ? "--ordinal=0" : "--ordinal=2", "--timeout=2s", 6, "does not answer");
+    redis_pod_set_pause(set, replica, false);
+    expect("roll", primary == 0 ? "--ordinal=0" : "--ordinal=2", NULL, 0, "may be stopped");
+    redis_pod_set_await_answer(set, primary, "ROLE", "slave", true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(forms_and_may_be_begun_again),
+        cmocka_unit_test(heals_at_other_addresses),
+        cmocka_unit_test(rolls_when_all_is_well),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -15,6 +15,7 @@ const proxies = [];
 let world;
 let server;
 let client;
+let asking; // an appliance with a namespace that is asked about
 let prefix; // where the library is installed
 let built;
 
@@ -74,6 +75,7 @@ before(async () => {
   buildInC();
   server = await world.appliance({ args: ['--set', 'client.rpc=true'] });
   client = await world.connected(server);
+  asking = await world.appliance({ settings: '  - name: inbox\n    subscribe_proxy_enabled: true\n    presence: true\n    allow_presence_for_subscriber: true\n' });
 });
 after(async () => {
   for (const child of children) child.kill('SIGKILL');
@@ -180,6 +182,26 @@ describe('the examples', { concurrency: true }, () => {
       child.kill('SIGTERM');
       assert.equal(await child.ended, 0, child.errors);
       await assert.rejects(client.rpc(`echo-${LANGUAGES[i]}`, {}), { code: 100 });
+    }
+  });
+
+  test('worker decides who may subscribe, and tells the others about him', async () => {
+    for (const language of LANGUAGES) { // one after another: any of them may be asked
+      const user = `owner-${language}`;
+      const child = example(language, 'worker', `subscribe`, `tcp://127.0.0.1:${asking.router}`);
+      const owner = await world.connected(asking, { user });
+      const inbox = owner.newSubscription(`inbox:of-${user}`);
+      inbox.subscribe();
+      await inbox.ready();
+      const { clients } = await inbox.presence();
+      assert.deepEqual(Object.values(clients).map(({ chanInfo }) => chanInfo), [{ owner: true }]);
+      const other = await world.connected(asking, { user: 'somebody' });
+      const refused = other.newSubscription(`inbox:of-${user}`);
+      const code = new Promise((resolve) => refused.on('unsubscribed', ({ code }) => resolve(code)));
+      refused.subscribe();
+      assert.equal(await code, 403);
+      child.kill();
+      assert.equal(await child.ended, 0, child.errors);
     }
   });
 

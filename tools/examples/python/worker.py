@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Answer clients' calls:  worker.py rpc:echo [tcp://127.0.0.1:7710]      (the gateways need client.rpc: true)
+"""Answer clients' calls, and decide what they may subscribe to:  worker.py rpc:echo,subscribe [tcp://127.0.0.1:7710]
 
-Each call is answered with the data that it came with. Ctrl-C or SIGTERM: takes no more, answers what it has, ends.
+The gateways need client.rpc: true for rpc, and the namespace subscribe_proxy_enabled: true for subscribe. An rpc is answered with the data that it
+came with; a channel that ends with -USER is for that user alone. Ctrl-C or SIGTERM: takes no more, answers what it has, ends.
 """
 import signal
 import sys
@@ -29,11 +30,16 @@ def work(methods):
 def answer(call):
     _, call_id, body, payload = call
     print(f"asked: {body}", file=sys.stderr)
-    client.send("done", call_id, {"result": {}}, payload)
+    if body["method"] != "subscribe":
+        client.send("done", call_id, {"result": {}}, payload)
+    elif body["user"] and body["channel"].endswith(f"-{body['user']}"):
+        client.send("done", call_id, {"result": {"info": {"owner": True}}})
+    else:
+        client.send("done", call_id, {"error": {"code": 403, "message": "the channel is somebody else's"}})
 
 
 while not stopped:
-    work([sys.argv[1]])
+    work(sys.argv[1].split(","))
     while not stopped and (call := client.receive(SILENCE_S)):
         answer(call)
 answered = True

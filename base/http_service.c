@@ -4,15 +4,13 @@
  *
  * Failure modes: more than CONNECTIONS_MAX connections → closed at accept. A slow or silent peer → lws's timeouts
  * (5 s for headers, SEND_TIMEOUT_S to take an answer). A request that is not one of ours → 4xx and close. */
-#include "base/http_service.h"
+#include "base/http_service_parts.h"
 
-#include "base/auth_failures.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/lws_guard.h"
 #include "base/memory.h"
-#include "base/tcp_listener.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -28,29 +26,22 @@ enum {
     RX_BYTES = 1024
 };
 
-enum service_metric { REFUSED_TOKEN, REFUSED_SOURCE, SERVICE_METRICS };
-
 static const struct metric_description service_metric_table[SERVICE_METRICS] = {
-    [REFUSED_TOKEN] = {"callboard_internal_refused_total", "Requests to the internal listener without a good token.",
+    [REFUSED_TOKEN] = {"callboard_internal_refused_total", "Requests to the internal listener that were refused.",
                        METRIC_COUNTER, "reason=\"token\""},
-    [REFUSED_SOURCE] = {"callboard_internal_refused_total", "Requests to the internal listener without a good token.",
+    [REFUSED_SOURCE] = {"callboard_internal_refused_total", "Requests to the internal listener that were refused.",
                         METRIC_COUNTER, "reason=\"too_many\""},
-};
-
-struct http_service {
-    struct http_service_options options;
-    char *bearer_token; /* NULL: none asked */
-    uv_loop_t *loop;
-    tcp_listener_t *listener;
-    int port;
-    struct lws_context *lws;
-    struct lws_vhost *vhost;
-    unsigned n_connections;
-    struct auth_failures failures;
-    metric_values_t *metrics; /* NULL: not counted */
-    unsigned n_to_close;
-    void (*on_closed)(void *context);
-    void *closed_context;
+    [REFUSED_CALL] = {"callboard_internal_refused_total", "Requests to the internal listener that were refused.",
+                      METRIC_COUNTER, "reason=\"call\""},
+    [REFUSED_BUSY] = {"callboard_internal_refused_total", "Requests to the internal listener that were refused.",
+                      METRIC_COUNTER, "reason=\"busy\""},
+    [CALLS] = {"callboard_internal_calls_total", "Calls by hand over the internal listener that were begun.",
+               METRIC_COUNTER, NULL},
+    [CALLS_OPEN] = {"callboard_internal_calls_open", "Calls by hand that are not answered yet (internal.calls_max).",
+                    METRIC_GAUGE, NULL},
+    [CALLS_LATE] = {"callboard_internal_calls_late_total",
+                    "Calls by hand whose body or answer was not there within internal.call_timeout.", METRIC_COUNTER,
+                    NULL},
 };
 
 /* --- answering --- */
@@ -71,6 +62,7 @@ const char *http_status_text(unsigned status) {
         {409, "Conflict"},
         {411, "Length Required"},
         {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
         {416, "Range Not Satisfiable"},
         {429, "Too Many Requests"},
         {500, "Internal Server Error"},
@@ -192,14 +184,14 @@ static bool is_authorized(const http_service_t *self, struct lws *wsi) {
     return strlen(token) == size && CRYPTO_memcmp(token, self->bearer_token, size) == 0;
 }
 
-static void count_refusal(http_service_t *self, enum service_metric metric) {
+void http_service_count(http_service_t *self, enum service_metric metric) {
     if (self->metrics != NULL) {
         metric_count(self->metrics, metric);
     }
 }
 
 /* Of a socket that is gone: the address of nobody, which is a source like others. */
-static struct ip_address peer_of(struct lws *wsi) {
+struct ip_address http_service_peer(struct lws *wsi) {
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof peer;
     struct ip_address address = {{0}};
@@ -217,22 +209,27 @@ static int refuse_token(http_service_t *self, struct lws *wsi, const struct ip_a
         auth_failures_count(&self->failures, peer, (int64_t) clock_monotonic_ms());
         log_warning("internal_token_refused", log_text("source", text));
     }
-    count_refusal(self, REFUSED_TOKEN);
+    http_service_count(self, REFUSED_TOKEN);
     return refuse(wsi, 401, "WWW-Authenticate: Bearer");
 }
 
 /* 0: go on; else what the lws callback returns. */
 static int check_token(http_service_t *self, struct lws *wsi) {
-    struct ip_address peer = peer_of(wsi);
+    struct ip_address peer = http_service_peer(wsi);
     if (auth_failures_is_over(&self->failures, &peer, (int64_t) clock_monotonic_ms())) {
-        count_refusal(self, REFUSED_SOURCE);
+        http_service_count(self, REFUSED_SOURCE);
         return refuse(wsi, 429, "Retry-After: 60");
     }
     return is_authorized(self, wsi) ? 0 : refuse_token(self, wsi, &peer);
 }
 
-static int on_request(http_service_t *self, struct lws *wsi, const char *path) {
+static int on_request(http_service_t *self, struct http_service_connection *connection, struct lws *wsi,
+                      const char *path) {
     int result;
+    if (http_service_is_call(self, path)) {
+        result = check_token(self, wsi);
+        return result != 0 ? result : http_service_on_call(self, connection, wsi, path);
+    }
     if (!http_service_accepts(wsi, &result)) {
         return result;
     }
@@ -248,14 +245,24 @@ static int on_request(http_service_t *self, struct lws *wsi, const char *path) {
 }
 
 static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
-    (void) user;
-    (void) size;
+    struct http_service_connection *connection = user;
     if (lws_guard_check(wsi, reason) != LWS_GUARD_PASS) {
         return -1;
     }
     http_service_t *self = lws_context_user(lws_get_context(wsi));
     if (reason == LWS_CALLBACK_HTTP) {
-        return on_request(self, wsi, in);
+        return on_request(self, connection, wsi, in);
+    }
+    if (reason == LWS_CALLBACK_HTTP_BODY) {
+        return http_service_on_body(connection, span_of(in, size));
+    }
+    if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION) {
+        return http_service_on_body_end(self, connection);
+    }
+    if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
+        http_service_on_writable(connection);
+    } else if (reason == LWS_CALLBACK_CLOSED_HTTP && connection != NULL) {
+        http_service_forget_call(self, connection);
     }
     if (reason == LWS_CALLBACK_HTTP_CONFIRM_UPGRADE) {
         return -1; /* no WebSocket here */
@@ -282,7 +289,11 @@ static void on_accept(void *context, int descriptor, const struct sockaddr_stora
 
 static bool create_context(http_service_t *self, char *ret_error, size_t error_size) {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = on_lws_event, .rx_buffer_size = RX_BYTES, .tx_packet_size = TX_BYTES},
+        {.name = "http",
+         .callback = on_lws_event,
+         .per_session_data_size = sizeof(struct http_service_connection),
+         .rx_buffer_size = RX_BYTES,
+         .tx_packet_size = TX_BYTES},
         {.name = NULL},
     };
     const struct lws_guard_service service = {.what = "the HTTP listener", .protocols = protocols, .user = self};
@@ -315,6 +326,11 @@ http_service_t *http_service_new(uv_loop_t *loop, const struct http_service_opti
         http_service_close(&self, NULL, NULL);
         return NULL;
     }
+    if (options->calls != NULL) {
+        check(self->bearer_token != NULL, "calls without a bearer token");
+        self->calls = *options->calls;
+    }
+    http_service_open_calls(self);
     if (options->metrics != NULL) {
         self->metrics = metric_values_new(options->metrics, service_metric_table, SERVICE_METRICS);
     }
@@ -339,6 +355,10 @@ static void on_part_closed(void *context) {
     }
 }
 
+static void on_connections_closed(void *context) {
+    http_service_close_calls(context, on_part_closed);
+}
+
 void http_service_close(http_service_t **self_p, void (*on_closed)(void *context), void *context) {
     http_service_t *self = *self_p;
     if (self == NULL) {
@@ -349,5 +369,5 @@ void http_service_close(http_service_t **self_p, void (*on_closed)(void *context
     self->closed_context = context;
     self->n_to_close = 2;
     tcp_listener_close(&self->listener, on_part_closed, self);
-    lws_guard_close_context(&self->lws, self->loop, on_part_closed, self);
+    lws_guard_close_context(&self->lws, self->loop, on_connections_closed, self);
 }

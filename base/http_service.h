@@ -1,11 +1,13 @@
-/* The internal HTTP listener of each program on lws: a table of GET paths → handlers. Answers are small and whole.
- * Only GET and HEAD; 400, 401, 404, 405 for everything else; one request a connection; optional bearer token (compared
- * in constant time; a source that gave ten wrong ones in a minute gets 429 until it is over). A gateway's public port
- * answers with the same code: http_service_answer, http_service_send. Thread: that of the uv loop it was made on. */
+/* The internal HTTP listener of each program on lws: a table of GET paths → handlers, and where the owner wants them
+ * calls by POST, answered later by another thread (http_call.h). Answers are small and whole; 400, 401, 404, 405 for
+ * everything else; one request a connection; optional bearer token (compared in constant time; a source that gave ten
+ * wrong ones in a minute gets 429 until it is over). A gateway's public port answers with the same code:
+ * http_service_answer, http_service_send. Thread: that of the uv loop it was made on. */
 #ifndef CALLBOARD_BASE_HTTP_SERVICE_H
 #define CALLBOARD_BASE_HTTP_SERVICE_H
 
 #include "base/bytes.h"
+#include "base/http_call.h"
 #include "base/metrics.h"
 
 #include <libwebsockets.h>
@@ -28,6 +30,20 @@ struct http_endpoint {
 
 typedef struct http_service http_service_t;
 
+/* POST prefix/METHOD with a JSON body. Only where a bearer token is asked for. */
+struct http_service_calls {
+    const char *prefix;         /* "/admin/api/" */
+    const char *const *methods; /* those that may be called, NULL-terminated; GET on the prefix lists them */
+    size_t body_max;            /* internal.body_max: 413 above */
+    unsigned calls_max;         /* internal.calls_max: 503 above */
+    uint64_t timeout_ms;        /* internal.call_timeout: until the body is whole and answered */
+    /* Takes the call; it is answered by http_call_answer, now or later, from any thread. */
+    void (*take)(void *context, struct http_call *call);
+    void *context;
+    /* Each call once, when it is answered, on the thread that does it; NULL: nobody looks. */
+    void (*observe)(const struct http_call *call);
+};
+
 struct http_service_options {
     const char *address;                   /* "127.0.0.1", "0.0.0.0", "::" */
     int port;                              /* 0: any free one, see http_service_port */
@@ -36,7 +52,8 @@ struct http_service_options {
     size_t n_endpoints;
     const struct http_endpoint *pages; /* more of them: admin_page.h; NULL: none */
     size_t n_pages;
-    metrics_t *metrics; /* NULL: refusals are not counted */
+    const struct http_service_calls *calls; /* copied; NULL: none */
+    metrics_t *metrics;                     /* NULL: refusals are not counted */
 };
 
 /* NULL: could not listen; ret_error says why (address, port, reason). */

@@ -2,6 +2,7 @@
  */
 #include "broker/admin_http.h"
 
+#include "base/admin_operations.h"
 #include "base/admin_page.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -9,7 +10,7 @@
 enum { STALLED_MS = 10000, ENDPOINTS = 4 };
 
 struct admin_http {
-    const broker_t *broker;
+    broker_t *broker;
     metrics_t *metrics;
     http_service_t *service;
     struct http_endpoint endpoints[ENDPOINTS];
@@ -109,8 +110,13 @@ static void on_metrics(void *context, struct http_answer *answer) {
     metrics_render(self->metrics, &answer->body);
 }
 
-admin_http_t *admin_http_new(uv_loop_t *loop, const struct broker_config *config, const broker_t *broker,
-                             metrics_t *metrics, char *ret_error, size_t error_size) {
+static void take_call(void *context, struct http_call *call) {
+    struct admin_http *self = context;
+    broker_call_by_hand(self->broker, call);
+}
+
+admin_http_t *admin_http_new(uv_loop_t *loop, const struct broker_config *config, broker_t *broker, metrics_t *metrics,
+                             char *ret_error, size_t error_size) {
     admin_http_t *self = memory_alloc_zero(sizeof *self);
     self->broker = broker;
     self->metrics = metrics;
@@ -124,6 +130,12 @@ admin_http_t *admin_http_new(uv_loop_t *loop, const struct broker_config *config
                                            .endpoints = self->endpoints,
                                            .n_endpoints = ENDPOINTS,
                                            .metrics = metrics};
+    struct http_service_calls calls =
+        admin_operations_calls((enum admin_operations) config->internal_operations, config->internal_body_max,
+                               config->internal_calls_max, config->internal_call_timeout_ms);
+    calls.take = take_call;
+    calls.context = self;
+    options.calls = config->internal_operations == ADMIN_OPERATIONS_OFF ? NULL : &calls;
     bool is_ready = true;
     if (config->internal_admin) {
         options.pages = admin_page_endpoints(&options.n_pages, ret_error, error_size);

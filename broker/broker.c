@@ -333,6 +333,10 @@ bool broker_finish_reload(broker_t *self) {
 
 /* ---- seen from outside ---- */
 
+void broker_call_by_hand(broker_t *self, struct http_call *call) {
+    backend_api_call(self->backend_api, call);
+}
+
 uint32_t broker_shards(const broker_t *self) {
     return self->n_shards;
 }

@@ -41,6 +41,9 @@ void broker_reload(broker_t *self, const struct broker_config *config);
  * is true, it frees what it had made of that one. Poll it after broker_reload. */
 bool broker_finish_reload(broker_t *self);
 
+/* By hand, from the internal listener, where internal.operations is on: takes the call and answers it. */
+void broker_call_by_hand(broker_t *self, struct http_call *call);
+
 /* ---- for the backend API ---- */
 uint32_t broker_shards(const broker_t *self);
 actor_t *broker_shard(const broker_t *self, uint32_t index);

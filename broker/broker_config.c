@@ -9,6 +9,7 @@
 
 static const char *const confirms[] = {"auto", "replicas", "disk", "declared",
                                        NULL};                                        /* as enum redis_confirm_setting */
+static const char *const operations[] = {"off", "read", "publish", NULL};            /* as enum admin_operations */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 static const char *const fallbacks[] = {"none", "memory", NULL}; /* as enum redis_fallback */
@@ -207,6 +208,15 @@ static const struct config_key keys[] = {
     KEY("internal.admin", CONFIG_BOOL, internal_admin,
         .help =
             "Serve the admin page there at /admin/: figures, charts and health in a browser. Needs internal.token."),
+    KEY("internal.operations", CONFIG_CHOICE, internal_operations, .choices = operations,
+        .help = "What the admin page may do by hand: read (channels, presence, history), or publish as well, which "
+                "leaves a line in the log each time. Needs internal.admin."),
+    KEY("internal.body_max", CONFIG_BYTES, internal_body_max, RANGE(1024, 1024 * 1024), .default_text = "128KiB",
+        .help = "Longest body of a call by hand; a longer one is refused with 413."),
+    KEY("internal.calls_max", CONFIG_INT, internal_calls_max, RANGE(1, 200), .default_text = "16",
+        .help = "Calls by hand that may be open at once; more are refused with 503."),
+    KEY("internal.call_timeout", CONFIG_DURATION, internal_call_timeout_ms, RANGE(1000, 300000), .default_text = "15s",
+        .help = "A call by hand must be there whole and answered within it; else it is cut off, or answered with 504."),
     KEY("drain.window", CONFIG_DURATION, drain_window_ms, RANGE(0, 1 * HOUR), .default_text = "5s",
         .help = "After SIGTERM: how long handing its channels over to other brokers may take."),
     KEY("log.level", CONFIG_CHOICE, log_level, RELOADABLE, .choices = log_levels, .default_text = "info",
@@ -311,6 +321,9 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     }
     if (self->internal_admin && self->internal_token[0] == '\0') {
         config_error(errors, prefix, "internal.token", "is needed with internal.admin: the page shows what clients do");
+    }
+    if (self->internal_operations != 0 && !self->internal_admin) {
+        config_error(errors, prefix, "internal.operations", "needs internal.admin: true, and internal.token");
     }
     verify_endpoints(self, prefix, errors);
     verify_redis(self, prefix, errors);

@@ -93,6 +93,10 @@ struct broker_config {
     char *internal_address; /* internal.address, 127.0.0.1 */
     int64_t internal_port;  /* internal.port, 9001 */
     bool internal_admin;
+    int internal_operations; /* enum admin_operations */
+    int64_t internal_body_max;
+    int64_t internal_calls_max;
+    int64_t internal_call_timeout_ms;
     char *internal_token;
     int log_level;
     int64_t log_rate;

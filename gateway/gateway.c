@@ -6,6 +6,7 @@
  * secret, a certificate or a key that does not serve → nothing changes. */
 #include "gateway/gateway.h"
 
+#include "base/admin_operations.h"
 #include "base/cgroup.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -46,6 +47,7 @@ struct gateway {
     source_limits_t *sources;
     user_limits_t *user_limits;
     struct http_endpoints endpoints;
+    struct http_service_calls calls;
     uint64_t drain_ms;
     atomic_bool is_draining;
     worker_t **workers;
@@ -346,6 +348,20 @@ static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
     return atomic_load(&self->n_workers) == self->n_wanted;
 }
 
+/* The first worker reaches every broker. */
+static void take_call(void *context, struct http_call *call) {
+    gateway_t *self = context;
+    worker_call(self->workers[0], call);
+}
+
+static void prepare_calls(gateway_t *self) {
+    const struct gateway_config *config = &self->config;
+    self->calls = admin_operations_calls((enum admin_operations) config->internal_operations, config->internal_body_max,
+                                         config->internal_calls_max, config->internal_call_timeout_ms);
+    self->calls.take = take_call;
+    self->calls.context = self;
+}
+
 gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, size_t error_size) {
     gateway_t *self = memory_alloc_zero(sizeof(*self));
     const struct gateway_config *config = options->config;
@@ -361,6 +377,7 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->endpoints.context = self;
     self->endpoints.metrics = options->metrics;
     metrics_set_aliases(options->metrics, centrifugo_metric_table, centrifugo_metric_count);
+    prepare_calls(self);
     http_endpoints_init(&self->endpoints, config->public_health_details, config->demo);
     self->sources = source_limits_new(SOURCES_IDLE_MAX);
     self->user_limits = user_limits_new();
@@ -434,6 +451,10 @@ uint64_t gateway_drain_ms(const gateway_t *self) {
 const struct http_endpoint *gateway_endpoints(const gateway_t *self, size_t *ret_n) {
     *ret_n = sizeof(self->endpoints.internal) / sizeof(self->endpoints.internal[0]);
     return self->endpoints.internal;
+}
+
+const struct http_service_calls *gateway_calls(const gateway_t *self) {
+    return self->config.internal_operations == ADMIN_OPERATIONS_OFF ? NULL : &self->calls;
 }
 
 int gateway_port(const gateway_t *self) {

@@ -35,6 +35,8 @@ uint64_t gateway_drain_ms(const gateway_t *self);
 
 /* For the internal HTTP service of the program. */
 const struct http_endpoint *gateway_endpoints(const gateway_t *self, size_t *ret_n);
+/* Calls by hand, for the same service; NULL: internal.operations is off. Lives as long as the gateway. */
+const struct http_service_calls *gateway_calls(const gateway_t *self);
 int gateway_port(const gateway_t *self);        /* the public one */
 bool gateway_speaks_tls(const gateway_t *self); /* there */
 const char *gateway_id(const gateway_t *self);

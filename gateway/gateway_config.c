@@ -12,6 +12,7 @@
 static const char *const tls_versions[] = {"1.2", "1.3", NULL}; /* as enum gateway_tls_minimum */
 static const char *const compactions[] = {"off", "json", "all", NULL};
 static const char *const switches[] = {"auto", "on", "off", NULL};                   /* as enum gateway_switch */
+static const char *const operations[] = {"off", "read", "publish", NULL};            /* as enum admin_operations */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL}; /* as enum log_level */
 
 enum { TOKEN_SECRET_BYTES_MIN = 32, ENDPOINTS_MAX = 64 };
@@ -88,6 +89,15 @@ static const struct config_key keys[] = {
         .help =
             "Serve the admin page there at /admin/: figures, charts and health in a browser. Needs internal.token."),
 
+    KEY("internal.operations", CONFIG_CHOICE, internal_operations, .choices = operations,
+        .help = "What the admin page may do by hand: read (channels, presence, history), or publish as well, which "
+                "leaves a line in the log each time. Needs internal.admin."),
+    KEY("internal.body_max", CONFIG_BYTES, internal_body_max, RANGE(1024, 1024 * 1024), .default_text = "128KiB",
+        .help = "Longest body of a call by hand; a longer one is refused with 413."),
+    KEY("internal.calls_max", CONFIG_INT, internal_calls_max, RANGE(1, 200), .default_text = "16",
+        .help = "Calls by hand that may be open at once; more are refused with 503."),
+    KEY("internal.call_timeout", CONFIG_DURATION, internal_call_timeout_ms, RANGE(1000, 300000), .default_text = "15s",
+        .help = "A call by hand must be there whole and answered within it; else it is cut off, or answered with 504."),
     KEY("http_api.address", CONFIG_TEXT, http_api_address, RANGE(1, 255), .default_text = "127.0.0.1",
         .help = "Address of the HTTP API for services (docs/http-api.md). Plain HTTP: for this machine, a private "
                 "network, or behind a proxy that speaks TLS."),
@@ -447,6 +457,9 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     }
     if (self->internal_admin && self->internal_token[0] == '\0') {
         config_error(errors, prefix, "internal.token", "is needed with internal.admin: the page shows what clients do");
+    }
+    if (self->internal_operations != 0 && !self->internal_admin) {
+        config_error(errors, prefix, "internal.operations", "needs internal.admin: true, and internal.token");
     }
     verify_brokers(self, prefix, errors);
     http_api_keys_verify(&self->http_api_keys, prefix, errors);

@@ -38,7 +38,11 @@ struct gateway_config {
     char *internal_address;     /* internal.address, 127.0.0.1 */
     int64_t internal_port;      /* internal.port, 9000 */
     bool internal_admin;        /* internal.admin */
-    char *internal_token;       /* internal.token, secret */
+    int internal_operations;    /* enum admin_operations */
+    int64_t internal_body_max;
+    int64_t internal_calls_max;
+    int64_t internal_call_timeout_ms;
+    char *internal_token; /* internal.token, secret */
     /* http_api: switched on by its keys */
     char *http_api_address;
     int64_t http_api_port;

@@ -35,6 +35,7 @@ static bool start_internal(struct gateway_program *self, char *ret_error, size_t
         }
     }
     options.endpoints = gateway_endpoints(self->gateway, &options.n_endpoints);
+    options.calls = gateway_calls(self->gateway);
     self->internal = http_service_new(program_loop(self->program), &options, ret_error, error_size);
     return self->internal != NULL;
 }

@@ -15,6 +15,8 @@
 
 enum { FIGURES_INTERVAL_MS = 200, STOP_DEADLINE_MS = 30000 };
 
+static const char STOPS[] = "the gateway stops; nothing was done";
+
 struct reload_message {
     struct actor_message message;
     struct worker_settings settings;
@@ -115,6 +117,7 @@ void worker_apply_settings(worker_t *self, const struct worker_settings *setting
     revocation_feed_configure(self->revocations, settings->config);
     user_places_configure(self->user_places, settings->config->connections_per_user);
     http_api_configure(self->http_api, settings->config, settings->namespaces);
+    http_api_by_hand_configure(self->by_hand, settings->config, settings->namespaces);
 }
 
 /* Between two messages nobody walks the hub, so subscriptions may end here. */
@@ -144,6 +147,9 @@ void worker_apply_trust(worker_t *self, token_trust_t *trust) {
 static void on_message(void *context, struct actor_message *message) {
     worker_t *self = context;
     switch ((enum worker_message) message->kind) {
+    case MESSAGE_CALL:
+        http_api_by_hand_take(self->by_hand, (struct http_call *) (void *) message);
+        return;
     case MESSAGE_RELOAD: {
         struct reload_message *request = (struct reload_message *) message;
         reload(self, &request->settings);
@@ -171,6 +177,10 @@ static void on_message(void *context, struct actor_message *message) {
 static void drop_message(void *context, struct actor_message *message) {
     (void) context;
     check(message->kind != MESSAGE_RELOAD, "a reload is waited for, and nobody stops a worker meanwhile");
+    if (message->kind == MESSAGE_CALL) {
+        http_call_refuse((struct http_call *) (void *) message, 503, ERROR_INTERNAL, STOPS);
+        return;
+    }
     if (message->kind == MESSAGE_TRUST) {
         token_trust_unref(&((struct trust_message *) message)->trust);
     }
@@ -226,6 +236,21 @@ static void post(worker_t *self, struct actor_message *message) {
 
 bool worker_post(worker_t *self, struct actor_message **message_p) {
     return actor_post(self->actor, message_p) == ACTOR_POSTED;
+}
+
+void worker_call(worker_t *self, struct http_call *call) {
+    struct actor_message *message = &call->message;
+    message->kind = MESSAGE_CALL;
+    switch (actor_post(self->actor, &message)) {
+    case ACTOR_POSTED:
+        break;
+    case ACTOR_FULL:
+        http_call_refuse(call, 503, ERROR_TOO_MANY_REQUESTS, "the worker's inbox is full; nothing was done, try again");
+        break;
+    case ACTOR_STOPPED:
+        http_call_refuse(call, 503, ERROR_INTERNAL, STOPS);
+        break;
+    }
 }
 
 void worker_reload(worker_t *self, const struct worker_settings *settings) {

@@ -55,6 +55,8 @@ worker_t *worker_new(const struct worker_options *options, char *ret_error, size
 int worker_port(const worker_t *self);
 /* For to_worker: a message of another worker. False: it takes none, the message stays the caller's. Any thread. */
 bool worker_post(worker_t *self, struct actor_message **message_p);
+/* By hand, of the first worker, where internal.operations is on: takes the call and answers it. Any thread. */
+void worker_call(worker_t *self, struct http_call *call);
 /* Returns when the worker works with the new settings. */
 void worker_reload(worker_t *self, const struct worker_settings *settings);
 /* Judge tokens by this from soon on, and end what it revokes; takes a reference. Any thread, not after worker_stop. */

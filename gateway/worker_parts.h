@@ -6,6 +6,7 @@
 #include "gateway/worker.h"
 
 #include "gateway/http_api/http_api.h"
+#include "gateway/http_api/http_api_by_hand.h"
 #include "gateway/hub.h"
 #include "gateway/revocation_feed.h"
 #include "gateway/transport/listener.h"
@@ -16,6 +17,7 @@ enum worker_message {
     MESSAGE_DRAIN,
     MESSAGE_EMULATE,  /* a client's message that came to another worker */
     MESSAGE_EMULATED, /* what became of it, back to that worker */
+    MESSAGE_CALL,     /* struct http_call: by hand, from the internal listener */
 };
 enum drain_state { DRAIN_WAITING, DRAIN_DELAY, DRAIN_CLOSING, DRAIN_LEAVING, DRAIN_DONE };
 
@@ -46,7 +48,8 @@ struct worker {
     http_streams_t *streams;
     revocation_feed_t *revocations; /* of the first worker */
     user_places_t *user_places;
-    http_api_t *http_api; /* of the first worker, where it has keys */
+    http_api_t *http_api;        /* of the first worker, where it has keys */
+    http_api_by_hand_t *by_hand; /* of the first worker, where internal.operations is on */
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;

@@ -174,6 +174,23 @@ static void start_revocations(worker_t *self) {
     }
 }
 
+static void start_by_hand(worker_t *self) {
+    const struct worker_settings *settings = &self->options.settings;
+    const struct http_api_service service = {
+        .config = settings->config,
+        .namespaces = settings->namespaces,
+        .brokers = self->brokers,
+        .wheel = self->wheel,
+        .revocations = self->revocations,
+        .refuses_publications = &self->sessions.refuses_publications,
+        .read_figures = read_http_api_figures,
+        .context = self,
+    };
+    if (self->options.index == 0 && settings->config->internal_operations != 0) {
+        self->by_hand = http_api_by_hand_new(&service, self->options.metrics);
+    }
+}
+
 /* One worker serves it for all: it reaches every broker, and so everybody. */
 static bool start_http_api(worker_t *self, char *ret_error, size_t error_size) {
     const struct worker_settings *settings = &self->options.settings;
@@ -242,6 +259,7 @@ void worker_on_stop(void *context) {
     worker_t *self = context;
     uv_timer_stop(&self->tick);
     listener_close(&self->listener, NULL, NULL);
+    http_api_by_hand_destroy(&self->by_hand);
     http_api_close(&self->http_api, on_http_api_closed, self);
 }
 
@@ -258,6 +276,7 @@ bool worker_on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     start_sessions(self);
     start_streams(self);
     start_revocations(self);
+    start_by_hand(self);
     if (!start_websockets(self, ret_error, error_size) || !start_http_api(self, ret_error, error_size) ||
         !start_listener(self, ret_error, error_size)) {
         worker_on_stop(self);

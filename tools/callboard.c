@@ -87,6 +87,7 @@ static bool start_internal(struct appliance *self, char *ret_error, size_t error
     }
     options.endpoints = self->endpoints;
     options.n_endpoints = collect_endpoints(self);
+    options.calls = gateway_calls(self->gateway);
     self->internal = http_service_new(program_loop(self->program), &options, ret_error, error_size);
     return self->internal != NULL;
 }

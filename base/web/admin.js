@@ -1,15 +1,18 @@
-/* The admin page: asks its own program for /metrics and /info every two seconds and shows what changed. The token goes in a header and
- * lives in this tab only (sessionStorage). Nothing is kept but the last half hour of what the charts show.
+/* The admin page: asks its own program for /metrics and /info every two seconds and shows what changed; what is done by hand is
+ * operations.js. The token goes in a header and lives in this tab only (sessionStorage). Nothing is kept but the last half hour of what
+ * the charts show.
  *
  *      signin --(token is taken)--> board --(401)--> signin, with why
  *                                     |--(no answer, 503)--> banner, tries on, what was last seen stays
  */
 import { Chart } from './charts.js';
 import { Reading, format, parseMetrics } from './figures.js';
+import { Operations } from './operations.js';
 import { FACTS, PANELS, TILES } from './panels.js';
 
 const EVERY_MS = 2000;
 const TIMEOUT_MS = 8000;
+const CALL_TIMEOUT_MS = 310000; /* internal.call_timeout is 5 min at most: the program says what came of it */
 const POINTS_MAX = 900;
 const KEY = 'callboard-admin-token';
 const $ = (id) => document.getElementById(id);
@@ -21,20 +24,36 @@ let charts = []; /* {chart, series, table} */
 let tiles = [];
 let times = [];
 let isAway = false;
+const operations = new Operations(post);
 let round = 0; /* a later sign-in makes answers of an earlier one void */
 
 class Refused extends Error {}
 
 /* ---- asking ---- */
 
-async function ask(path) {
-  const answer = await fetch(`..${path}`, { headers: { Authorization: `Bearer ${token}` }, cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(TIMEOUT_MS) });
+async function ask(path, { timeout = TIMEOUT_MS, headers = {}, ...options } = {}) {
+  const answer = await fetch(`..${path}`, { headers: { Authorization: `Bearer ${token}`, ...headers }, cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(timeout), ...options });
   if (answer.status === 401) throw new Refused('This token is not the one of this program (internal.token).');
   if (answer.status === 429) throw new Refused('Too many wrong tokens came from this address. Wait a minute, then try again.');
   return answer;
 }
 
 const askJson = async (path) => (await ask(path)).json();
+
+async function post(method, params) {
+  try {
+    return await ask(`/admin/api/${method}`, { method: 'POST', timeout: CALL_TIMEOUT_MS, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(params) });
+  } catch (error) {
+    if (error instanceof Refused) signOut(error.message);
+    throw error;
+  }
+}
+
+/* null: internal.operations is off. */
+async function askOperations() {
+  const answer = await ask('/admin/api/');
+  return answer.ok ? (await answer.json()).methods : null;
+}
 
 async function read() {
   const [metrics, info, health] = await Promise.all([ask('/metrics'), askJson('/info'), askJson('/health')]);
@@ -168,6 +187,8 @@ function signOut(problem = '') {
   sessionStorage.removeItem(KEY);
   before = null;
   times = [];
+  operations.stop();
+  showView('live');
   document.body.dataset.view = 'signin';
   $('state').dataset.state = 'none';
   setText($('state').querySelector('.text'), 'not signed in');
@@ -182,7 +203,9 @@ function signOut(problem = '') {
 async function turn(mine) {
   try {
     const seen = await read();
+    const methods = before === null ? await askOperations() : undefined;
     if (mine !== round) return;
+    if (methods !== undefined) operations.start(methods);
     if (isAway) setAway(null);
     document.body.dataset.view = 'board';
     show(seen);
@@ -194,6 +217,28 @@ async function turn(mine) {
     setAway(reasonOf(error));
   }
   timer = setTimeout(turn, EVERY_MS, mine);
+}
+
+/* ---- views ---- */
+
+const VIEWS = ['live', 'channels'];
+
+function showView(view, takesFocus = false) {
+  for (const each of VIEWS) {
+    $(each).hidden = each !== view;
+    $(`tab-${each}`).setAttribute('aria-selected', String(each === view));
+    $(`tab-${each}`).tabIndex = each === view ? 0 : -1;
+  }
+  if (takesFocus) $(`tab-${view}`).focus();
+  if (view === 'channels') operations.shown();
+  else drawCharts(); /* they had no width */
+}
+
+for (const view of VIEWS) {
+  $(`tab-${view}`).addEventListener('click', () => showView(view));
+  $(`tab-${view}`).addEventListener('keydown', ({ key }) => {
+    if (key === 'ArrowRight' || key === 'ArrowLeft') showView(VIEWS[1 - VIEWS.indexOf(view)], true);
+  });
 }
 
 const reasonOf = (error) => (error.name === 'TimeoutError' ? 'it does not answer in time' : error instanceof TypeError ? 'it cannot be reached' : error.message);

@@ -40,6 +40,10 @@ void backend_answer(backend_api_t *self, const struct backend_answer_to *to, con
         backend_batch_take(self, to->batch, to->place, kind);
         return;
     }
+    if (to->by_hand != NULL) {
+        backend_answer_by_hand(self, to->by_hand, kind);
+        return;
+    }
     if (to->routing == NULL) {
         return;
     }
@@ -62,8 +66,7 @@ void backend_answer_nothing(backend_api_t *self, const struct backend_answer_to 
 }
 
 void backend_refuse_call(backend_api_t *self, const struct backend_call *call, const struct backend_refusal *refusal) {
-    bool is_pushed = call->to.routing == NULL && call->to.batch == NULL;
-    metric_count(self->metrics, is_pushed ? BACKEND_METRIC_PUSH_BAD : BACKEND_METRIC_BAD_REQUESTS);
+    metric_count(self->metrics, backend_is_push(&call->to) ? BACKEND_METRIC_PUSH_BAD : BACKEND_METRIC_BAD_REQUESTS);
     backend_answer_error(self, &call->to, refusal->code, refusal->message);
 }
 
@@ -91,7 +94,7 @@ static const char *explain(const struct shard_reply *reply) {
 
 static struct backend_answer_to who_waits(struct backend_waiting *waiting) {
     return (struct backend_answer_to){&waiting->routing, waiting->has_delimiter, span_of(waiting->id, waiting->id_size),
-                                      waiting->batch, waiting->batch_place};
+                                      waiting->batch,    waiting->batch_place,   waiting->by_hand};
 }
 
 static void forget(backend_api_t *self, struct backend_waiting *waiting) {

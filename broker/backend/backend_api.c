@@ -20,6 +20,8 @@ struct namespaces_message {
     uv_sem_t *taken;
 };
 
+static const char STOPS[] = "the broker stops; nothing was done";
+
 /* ---- the actor ---- */
 
 static void on_message(void *context, struct actor_message *message) {
@@ -29,6 +31,10 @@ static void on_message(void *context, struct actor_message *message) {
         self->options.namespaces = change->namespaces;
         uv_sem_post(change->taken);
         memory_free(change);
+        return;
+    }
+    if (message->kind == BACKEND_API_MESSAGE_BY_HAND) {
+        backend_take_by_hand(self, (struct http_call *) (void *) message);
         return;
     }
     if (message->kind == BACKEND_API_MESSAGE_CALL) {
@@ -44,6 +50,10 @@ static void on_message(void *context, struct actor_message *message) {
 
 static void drop_message(void *context, struct actor_message *message) {
     (void) context;
+    if (message->kind == BACKEND_API_MESSAGE_BY_HAND) {
+        http_call_refuse((struct http_call *) (void *) message, 503, ERROR_INTERNAL, STOPS);
+        return;
+    }
     memory_free(message);
 }
 
@@ -87,6 +97,8 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
     }
     if (self->sockets.router != NULL) {
         self->router_on_uv = zmq_on_uv_new(actor_loop(actor), self->sockets.router, &router_callbacks, self, 0);
+    }
+    if (self->sockets.router != NULL || self->options.config->internal_operations != 0) {
         backend_start_subscriptions(self);
     }
     if (self->sockets.pull != NULL) {
@@ -175,6 +187,21 @@ void backend_api_destroy(backend_api_t **self_p) {
 
 actor_t *backend_api_actor(const backend_api_t *self) {
     return self->actor;
+}
+
+void backend_api_call(backend_api_t *self, struct http_call *call) {
+    struct actor_message *message = &call->message;
+    message->kind = BACKEND_API_MESSAGE_BY_HAND;
+    switch (actor_post(self->actor, &message)) {
+    case ACTOR_POSTED:
+        break;
+    case ACTOR_FULL:
+        http_call_refuse(call, 503, ERROR_TOO_MANY_REQUESTS, "the inbox is full; nothing was done, try again");
+        break;
+    case ACTOR_STOPPED:
+        http_call_refuse(call, 503, ERROR_INTERNAL, STOPS);
+        break;
+    }
 }
 
 void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces) {

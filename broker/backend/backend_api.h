@@ -5,6 +5,7 @@
 #define CALLBOARD_BROKER_BACKEND_API_H
 
 #include "base/actor.h"
+#include "base/http_call.h"
 #include "base/metrics.h"
 #include "base/namespace_options.h"
 #include "broker/broker_config.h"
@@ -14,6 +15,8 @@ typedef struct backend_api backend_api_t;
 enum { BACKEND_SHARDS_MAX = 16 };
 /* Kind of the actor_message that it takes a struct shard_call by. */
 enum { BACKEND_API_MESSAGE_CALL = 3 };
+/* Kind of a struct http_call, see backend_api_call. */
+enum { BACKEND_API_MESSAGE_BY_HAND = 4 };
 
 struct backend_api_options {
     void *zmq_context; /* used where no CURVE is asked for; with keys the API makes one of its own, for its own ZAP
@@ -38,6 +41,8 @@ void backend_api_stop(backend_api_t *self);
 void backend_api_destroy(backend_api_t **self_p);
 /* Where shards post calls; lives until destroy. */
 actor_t *backend_api_actor(const backend_api_t *self);
+/* By hand, from the internal listener, where internal.operations is on: takes the call and answers it. Any thread. */
+void backend_api_call(backend_api_t *self, struct http_call *call);
 /* SIGHUP: other namespaces from the next request on; the old set may be destroyed when this returns. Any thread but the
  * actor's. */
 void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces);

@@ -99,7 +99,13 @@ struct backend_answer_to {
     struct span id;
     struct backend_batch *batch; /* NULL: none; else it is answered at this place of it */
     uint32_t place;
+    struct http_call *by_hand; /* NULL: not by hand */
 };
+
+/* Does nobody wait for an answer: is it a push? */
+static inline bool backend_is_push(const struct backend_answer_to *to) {
+    return to->routing == NULL && to->batch == NULL && to->by_hand == NULL;
+}
 
 /* One request as its handler gets it. Its spans are the frames' or scratch: gone when the handler returns. */
 struct backend_call {
@@ -107,6 +113,7 @@ struct backend_call {
     struct backend_answer_to to;
     struct span peer;             /* routing id of its connection; it says nothing about who that is */
     struct span key;              /* the name of the CURVE key; empty without CURVE */
+    bool is_trusted;              /* no key is asked for: by hand, where internal.token was given */
     struct json_value object;     /* params */
     struct backend_params params; /* of it, unless BACKEND_OWN_PARAMS */
     bool has_payload;
@@ -164,6 +171,10 @@ void backend_measure(backend_api_t *self, uint64_t now_ms);
 
 /* backend_methods_batch.c: one of its requests is answered with what `body` holds. */
 void backend_batch_take(backend_api_t *self, struct backend_batch *batch, uint32_t place, const char *kind);
+
+/* backend_by_hand.c: a call from the internal listener; and its answer, what `body` holds. */
+void backend_take_by_hand(backend_api_t *self, struct http_call *call);
+void backend_answer_by_hand(backend_api_t *self, struct http_call *call, const char *kind);
 
 /* backend_methods_sessions.c */
 /* An answer to an order; false: it is none. */

@@ -30,7 +30,8 @@ static const char TOO_LARGE[] = "{\"error\":{\"code\":124,\"reason\":\"too_large
 /* ---- answering ---- */
 
 static void answer_whole(backend_api_t *self, struct backend_batch *batch) {
-    struct backend_answer_to to = {&batch->routing, batch->has_delimiter, span_of(batch->id, batch->id_size), NULL, 0};
+    struct backend_answer_to to = {
+        &batch->routing, batch->has_delimiter, span_of(batch->id, batch->id_size), NULL, 0, NULL};
     buffer_clear(&self->body);
     buffer_append_text(&self->body, "{\"replies\":[");
     for (uint32_t i = 0; i < batch->n; i++) {

@@ -37,7 +37,8 @@ static void ask(backend_api_t *self, struct backend_call *call, struct wire_comm
         return;
     }
     struct buffer line = BUFFER_EMPTY;
-    struct backend_order order = {.ticket = backend_pending_ticket(waiting, 0), .limit = call->params.limit};
+    struct backend_order order = {
+        .ticket = backend_pending_ticket(waiting, 0), .is_trusted = call->is_trusted, .limit = call->params.limit};
     copy_text(order.key, sizeof order.key, call->key);
     copy_text(order.behind, sizeof order.behind, call->params.name_cursor);
     if (detail) {
@@ -144,7 +145,7 @@ static bool is_for_key(void *context, struct span name) {
 }
 
 static void append_channels(backend_api_t *self, const struct backend_order *order, const struct wire_result *result) {
-    struct listing listing = {self, {.key = span_of_text(order->key)}};
+    struct listing listing = {self, {.key = span_of_text(order->key), .is_trusted = order->is_trusted}};
     const struct channel_list_page page = {
         .behind = span_of_text(order->behind), .limit = order->limit, .admits = is_for_key, .context = &listing};
     buffer_append_text(&self->body, "{\"channels\":");

@@ -13,6 +13,7 @@ enum { BACKEND_ORDER_KEY_MAX = 64 };
 struct backend_order {
     uint64_t ticket;                     /* of the waiting call */
     char key[BACKEND_ORDER_KEY_MAX + 1]; /* the CURVE key's name: an answer may be cut to its rights */
+    bool is_trusted;                     /* no key is asked for */
     uint32_t limit;                      /* names in the answer */
     char behind[256];                    /* CHANNELS: only names behind this one */
 };

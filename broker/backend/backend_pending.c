@@ -74,6 +74,7 @@ struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *
     memcpy(waiting->id, id.data, id.size);
     zmq_msg_init(&waiting->routing);
     waiting->batch = NULL;
+    waiting->by_hand = NULL;
     if (routing != NULL) {
         zmq_msg_move(&waiting->routing, routing);
     }

@@ -21,6 +21,7 @@ struct backend_waiting {
     zmq_msg_t routing; /* the peer's */
     void *batch;       /* NULL: none; else it is answered at this place of it, and routing is empty */
     uint32_t batch_place;
+    void *by_hand; /* NULL: none; else the call that it answers, and routing is empty */
     uint32_t place;
     uint32_t generation;
     uint32_t parts_left;

@@ -35,6 +35,7 @@ struct backend_waiting *backend_keep(backend_api_t *self, struct backend_call *c
     }
     waiting->batch = call->to.batch;
     waiting->batch_place = call->to.place;
+    waiting->by_hand = call->to.by_hand;
     return waiting;
 }
 
@@ -164,7 +165,7 @@ static void push_part(backend_api_t *self, const struct backend_call *call, uint
 /* PULL may be kept waiting; ROUTER may not, others wait there for their answers. */
 static void push_parts(backend_api_t *self, const struct backend_call *call, struct shard_request *model,
                        uint32_t n_parts) {
-    bool may_wait = call->to.routing == NULL && call->to.batch == NULL;
+    bool may_wait = backend_is_push(&call->to);
     for (uint32_t part = 0; part < n_parts; part++) {
         if (may_wait) {
             push_part(self, call, part, model);
@@ -212,9 +213,9 @@ void backend_ask_shards(backend_api_t *self, struct backend_call *call) {
     struct shard_request model = model_of(self, call);
     if (n_parts == 0 || (!steps->answers_each_part && !prepare(self, call, 0, &model, &refusal))) {
         backend_refuse_call(self, call, &refusal);
-    } else if (call->params.wants_no_answer || (call->to.routing == NULL && call->to.batch == NULL)) {
+    } else if (call->params.wants_no_answer || backend_is_push(&call->to)) {
         push_parts(self, call, &model, n_parts); /* what is wrong with it was told */
-        if (call->to.batch != NULL) {
+        if (call->to.batch != NULL || call->to.by_hand != NULL) {
             backend_answer_nothing(self, &call->to);
         }
     } else {

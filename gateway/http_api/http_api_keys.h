@@ -18,6 +18,8 @@ void http_api_keys_destroy(http_api_keys_t **self_p);
 
 /* NULL: nobody's. Release it. */
 http_api_key_t *http_api_keys_find(http_api_keys_t *self, struct span presented);
+/* For calls that were judged elsewhere: every method and channel, no rate. Release it. */
+http_api_key_t *http_api_key_of_everything(void);
 void http_api_key_release(http_api_key_t **self_p); /* nulls, accepts NULL */
 bool http_api_key_allows_method(const http_api_key_t *self, const char *method);
 bool http_api_key_allows_channel(const http_api_key_t *self, struct span channel);

@@ -95,7 +95,7 @@ FAMILIES = {
     "broker/memory/engine_memory": ["broker/engine_memory.c", "broker/memory/memory_"],
     "broker/redis/engine_redis": ["broker/redis/redis_"],
     "broker/redis/topology/redis_topology": ["broker/redis/topology/redis_"],
-    "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_events.c",
+    "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_by_hand.c", "broker/backend/backend_events.c",
                                    "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c",
                                    "broker/backend/backend_shards.c", "broker/backend/backend_methods_", "broker/backend/worker_",
                                    "broker/backend/backend_leases.c", "broker/backend/backend_kv.c"],

@@ -1,5 +1,6 @@
-/* The admin page in a real browser: off by default, sign-in and its refusals, live charts of gateway, broker and appliance, what it says when
- * the program goes away; nothing of the token in a URL, nothing against the page's policy. Screenshots of light, dark and narrow. */
+/* The admin page in a real browser: off by default, sign-in and its refusals, live charts of gateway, broker and appliance, channels,
+ * presence, history and publishing by hand, what it says when the program goes away; nothing of the token in a URL, nothing against the
+ * page's policy. Screenshots of light, dark and narrow. */
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import path from 'node:path';
@@ -19,11 +20,12 @@ let gateway;
 let browser;
 let traffic;
 const withAdmin = { CALLBOARD_INTERNAL_TOKEN: TOKEN, CALLBOARD_INTERNAL_ADMIN: 'true' };
+const withOperations = { ...withAdmin, CALLBOARD_INTERNAL_OPERATIONS: 'publish' };
 before(async () => {
   world = new World();
   redis = await world.redis();
-  broker = await world.broker({ id: 'broker-1', redis, env: withAdmin });
-  gateway = await world.gateway({ brokers: [broker], env: withAdmin });
+  broker = await world.broker({ id: 'broker-1', redis, env: withOperations });
+  gateway = await world.gateway({ brokers: [broker], env: withOperations });
   const client = await world.connected(gateway, { user: 'alice' });
   const subscription = await subscribed(client, 'demo:news');
   traffic = setInterval(() => subscription.publish({ text: 'hello' }).catch(() => {}), 50);
@@ -51,8 +53,10 @@ async function signIn(page, token = TOKEN) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
+const onBoard = (page) => page.locator('body[data-view=board]').waitFor();
+
 async function live(page) {
-  await page.locator('body[data-view=board]').waitFor();
+  await onBoard(page);
   await until('charts are drawn', async () => await page.locator('.chart canvas').count() > 0 && await page.locator('.chart .waiting:visible').count() === 0);
 }
 
@@ -77,7 +81,7 @@ test('without internal.admin there is no page; with it, it needs a token', async
 });
 
 test('its files come with a strict policy, without a token; figures do not', async () => {
-  for (const file of ['', 'admin.css', 'admin.js', 'figures.js', 'panels.js', 'charts.js', 'uplot.js', 'uplot.css', 'icon.svg']) {
+  for (const file of ['', 'admin.css', 'admin.js', 'figures.js', 'panels.js', 'charts.js', 'operations.js', 'uplot.js', 'uplot.css', 'icon.svg']) {
     const { status, headers, body } = await get(gateway.internal, `/admin/${file}`);
     assert.equal(status, 200, file);
     assert.match(headers['content-security-policy'], /^default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; .*frame-ancestors 'none'$/);
@@ -127,6 +131,116 @@ test('a broker shows its shards, Redis and findings, in dark; in a narrow window
   await page.close();
 });
 
+/* A call by hand, as any program could make it. */
+async function called(program, method, params, { token = TOKEN, type = 'application/json' } = {}) {
+  const answer = await fetch(`http://127.0.0.1:${program.internal}/admin/api/${method}`, { method: 'POST', body: JSON.stringify(params), headers: { 'Content-Type': type, ...(token && { Authorization: `Bearer ${token}` }) } });
+  return { status: answer.status, ...(await answer.json().catch(() => ({}))) };
+}
+
+async function openChannel(page, name) {
+  await page.getByRole('tab', { name: 'Channels' }).click();
+  await page.locator('#names button', { hasText: name }).click();
+  await page.locator('#channel-name', { hasText: name }).waitFor();
+}
+
+for (const [what, colorScheme] of [['gateway', 'light'], ['broker', 'dark']]) {
+  test(`on a ${what}'s page a person lists channels, sees who is there and what was said, and publishes; subscribers hear it`, async () => {
+    const program = what === 'gateway' ? gateway : broker;
+    const channel = `demo:by-hand-${what}`;
+    const [writer, reader] = [await world.connected(gateway, { user: 'bob' }), await world.connected(gateway, { user: 'carol' })];
+    const subscription = await subscribed(writer, channel);
+    for (let i = 1; i <= 30; i++) await subscription.publish({ text: `message ${i}` });
+    const heard = [];
+    (await subscribed(reader, channel)).on('publication', ({ data }) => heard.push(data));
+    const page = await open(program, { colorScheme });
+    await signIn(page);
+    await onBoard(page);
+    await openChannel(page, channel);
+    await page.locator('#members-about', { hasText: '2 clients, 2 users' }).waitFor();
+    await until('both are named', async () => /bob.*carol|carol.*bob/s.test(await page.locator('#members').textContent()));
+    assert.equal(await page.locator('#history li').count(), 25);
+    assert.match(await page.locator('#history li').first().textContent(), /^30\{"text":"message 30"\}/);
+    await page.getByRole('button', { name: 'Older' }).click();
+    await until('the older ones', async () => await page.locator('#history li').count() === 30);
+    assert.match(await page.locator('#history li').last().textContent(), /^1\{"text":"message 1"\}/);
+    const data = page.getByLabel('Publish into this channel');
+    await data.fill('{"text": "<b>by hand</b>"');
+    await page.getByRole('button', { name: 'Publish' }).click();
+    assert.match(await data.evaluate((field) => field.validationMessage), /This is not JSON/);
+    await data.fill('{"text": "<b>by hand</b>"}');
+    await data.press('Control+Enter');
+    await page.locator('#published', { hasText: 'Published at 31' }).waitFor();
+    await until('the reader hears it', () => heard.some(({ text }) => text === '<b>by hand</b>'));
+    await until('it stands in the history', async () => /^31/.test(await page.locator('#history li').first().textContent()));
+    assert.equal(await page.locator('#history b').count(), 0, 'it is text, no markup');
+    await until('the publication has its line in the log', () => program.lines.some((line) => line.includes('"published_by_hand"') && line.includes(channel) && line.includes('"source":"127.0.0.1"') && line.includes('"error":0')));
+    await page.screenshot({ path: path.join(ARTEFACTS, `admin-channels-${what}-${colorScheme}.png`), fullPage: true });
+    await page.setViewportSize({ width: 360, height: 740 });
+    assert.ok(await noOverflow(page));
+    await page.screenshot({ path: path.join(ARTEFACTS, `admin-channels-${what}-narrow.png`), fullPage: true });
+    assert.deepEqual(page.problems, []);
+    assert.ok(page.urls.every((url) => !url.includes(TOKEN) && !url.includes('by-hand')), 'neither token nor channel is in a URL');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    assert.ok(!(await page.content()).includes(channel), 'nothing of it stays');
+    await page.close();
+    writer.disconnect();
+    reader.disconnect();
+  });
+}
+
+test('channels can be reached by the keyboard alone; what a channel has not is said in its place', async () => {
+  const page = await open(gateway);
+  await signIn(page);
+  await onBoard(page);
+  await page.getByRole('tab', { name: 'Figures' }).focus();
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'tab-channels');
+  await page.locator('#names button', { hasText: 'demo:news' }).waitFor();
+  await page.locator('#filter').fill('no such');
+  await page.keyboard.press('Enter');
+  await page.getByText('No channel with subscribers matches.').waitFor();
+  await page.locator('#filter').fill('news');
+  await page.keyboard.press('Enter');
+  await page.locator('#names button').focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#channel-name', { hasText: 'demo:news' }).waitFor();
+  await page.getByLabel('Channel', { exact: true }).fill('nowhere:at-all');
+  await page.keyboard.press('Enter');
+  await page.locator('#members-about', { hasText: 'no namespace "nowhere" is configured' }).waitFor();
+  await page.locator('#history-about', { hasText: 'no namespace "nowhere" is configured' }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.close();
+});
+
+test('what may be done by hand is what the setting says, for who has the token', async () => {
+  const reading = await world.appliance({ env: { ...withAdmin, CALLBOARD_INTERNAL_OPERATIONS: 'read' } });
+  assert.equal((await called(reading, 'channels', {})).status, 200);
+  assert.equal((await called(reading, 'publish', { channel: 'demo:news', data: 1 })).status, 403);
+  const page = await open(reading);
+  await signIn(page);
+  await onBoard(page);
+  await page.getByRole('tab', { name: 'Channels' }).click();
+  await page.getByLabel('Channel', { exact: true }).fill('demo:news');
+  await page.getByRole('button', { name: 'Open' }).click();
+  await page.getByText('Publishing is switched off').waitFor();
+  assert.ok(!await page.locator('#publish-form').isVisible());
+  await page.close();
+  await reading.stop();
+  const refused = world.start('gateway/callboard-gateway', ['--config', gateway.file, '--check'], { CALLBOARD_INTERNAL_OPERATIONS: 'read' });
+  assert.notEqual((await refused.done).code, 0);
+  assert.match(refused.log(), /CALLBOARD_INTERNAL_OPERATIONS: needs internal\.admin/);
+  for (const program of [gateway, broker]) {
+    for (const method of ['disconnect', 'history_remove', 'batch', 'info', 'subscribe', 'refresh']) assert.equal((await called(program, method, {})).status, 403, method);
+    assert.equal((await called(program, 'publish', { channel: 'demo:news', data: 1 }, { token: '' })).status, 401);
+    assert.equal((await called(program, 'publish', { channel: 'demo:news', data: 1 }, { type: 'text/plain' })).status, 415, 'no form of another site can send this');
+    assert.equal((await called(program, 'publish', { channel: 'demo:news', data: 'x'.repeat(200000) })).status, 413);
+    assert.equal((await called(program, 'publish', { channel: 'demo:news' })).error.code, 107);
+    assert.equal((await called(program, 'publish', { channel: 'demo:news', b64data: 'eyJ0ZXh0IjoiaGkifQ==' })).status, 200);
+    assert.equal((await called(program, 'publish', { channel: 'demo:news', b64data: 'no base64' })).error.code, 107);
+    assert.equal((await called(program, 'history', { channel: 'demo:news', limit: 1, since: { offset: 1, epoch: 'of another' } })).error.code, 112);
+  }
+});
+
 test('an appliance shows both; when it goes away the page says so and keeps what it saw, and comes back', async () => {
   const appliance = await world.appliance({ env: withAdmin });
   const page = await open(appliance);
@@ -135,6 +249,10 @@ test('an appliance shows both; when it goes away the page says so and keeps what
   assert.equal(await tile(page, 'Channels').count(), 1);
   assert.equal(await tile(page, 'Connections').count(), 1);
   assert.equal(await page.getByText('Waiting for Redis').count(), 0, 'it has none');
+  assert.equal((await called(appliance, 'channels', {})).status, 405, 'internal.operations is off');
+  await page.getByRole('tab', { name: 'Channels' }).click();
+  await page.getByText('Channels, presence and history are switched off in this program').waitFor();
+  await page.getByRole('tab', { name: 'Figures' }).click();
   appliance.kill('SIGSTOP');
   appliance.kill('SIGKILL');
   await appliance.done;

@@ -332,11 +332,12 @@ static void decode_setting(struct decoder *self, const struct spec_field *field,
     }
 }
 
-/* A default that does not parse is a bug of ours. */
+/* A default that does not parse is a bug of ours; texts of the table are taken as they are. */
 static void set_default(struct decoder *self, const struct spec_field *field, void *target) {
     const char *text = spec_default_of(field, self->profile);
     if (field->type == SPEC_TEXT) {
-        *(const char **) member_of(field, target) = "";
+        *(const char **) member_of(field, target) = text == NULL ? "" : text;
+        return;
     }
     if (text == NULL) {
         return;

@@ -165,6 +165,10 @@ static const struct config_key keys[] = {
     KEY("token.revocations_max", CONFIG_INT, revocations_max, RELOADABLE, RANGE(0, 30000), .default_text = "10000",
         .help = "Users and single tokens that the HTTP API may have revoked at a time (revoke_token, "
                 "invalidate_user_tokens); one more is refused with error 106. 0: none, and brokers are not asked."),
+    KEY("token.revocations_strict", CONFIG_BOOL, revocations_strict, RELOADABLE, .default_text = "false",
+        .help =
+            "Take no token while no broker has told for two seconds what services have revoked: connects, refreshes "
+            "and subscriptions with one get the temporary error 100. Needs token.revocations_max."),
     KEY("subscription_token.algorithm", CONFIG_CHOICE, subscription_token.algorithm, RELOADABLE,
         .choices = token_algorithm_choices,
         .help = "The one algorithm of subscription_token.secret or subscription_token.public_key_file."),

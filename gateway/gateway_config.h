@@ -60,6 +60,7 @@ struct gateway_config {
     char *revocation_file;                    /* token.revocation_file; empty: none */
     int64_t revocation_bytes;                 /* token.revocation_bytes, 16MiB: a larger file is refused */
     int64_t revocations_max;                  /* token.revocations_max, 10000: error 106 */
+    bool revocations_strict;                  /* token.revocations_strict, false: error 100 */
     bool personal_channel;                    /* client.subscribe_to_personal_channel */
     char *personal_channel_namespace;         /* client.personal_channel_namespace; empty: none */
     bool allow_anonymous;                     /* client.allow_anonymous_connect_without_token */

@@ -28,6 +28,7 @@ enum {
     PAGE = 1000,
     EDGE = REVOCATIONS_HISTORY / 4, /* so near to being pushed out it is told again */
     SKEW_S = 60,                    /* clocks of issuers may be ahead by so much */
+    UNSURE_MS = 2000,
 };
 
 struct revocation_feed {
@@ -218,6 +219,11 @@ static void on_tick(struct timer_entry *entry) {
     } else {
         rest(self);
     }
+}
+
+bool revocation_feed_is_unsure(const revocation_feed_t *self) {
+    bool is_old = self->answered_ms == 0 || clock_monotonic_ms() - self->answered_ms > UNSURE_MS;
+    return is_on(self) && self->options.config->revocations_strict && is_old;
 }
 
 /* ---- what services tell ---- */

@@ -31,6 +31,9 @@ void revocation_feed_destroy(revocation_feed_t **self_p);
 /* After a reload: token.revocations_max and the lives of tokens count from now on. NULL is accepted. */
 void revocation_feed_configure(revocation_feed_t *self, const struct gateway_config *config);
 
+/* token.revocations_strict: nobody has told for too long who is locked out, or never, and no token should be taken. */
+bool revocation_feed_is_unsure(const revocation_feed_t *self);
+
 /* When a token that was issued until `issued_s` has expired in any case. */
 int64_t revocation_feed_end_of(const revocation_feed_t *self, int64_t issued_s);
 /* May one more be told? NOT_AVAILABLE: it is off. LIMIT_EXCEEDED: token.revocations_max are held. */

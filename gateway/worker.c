@@ -82,6 +82,14 @@ static void guard_memory(worker_t *self) {
     }
 }
 
+/* One worker has the list for all. */
+void worker_judge_revocations(worker_t *self) {
+    if (self->revocations != NULL) {
+        atomic_store(&self->options.totals->refuses_tokens, revocation_feed_is_unsure(self->revocations));
+    }
+    self->sessions.refuses_tokens = atomic_load_explicit(&self->options.totals->refuses_tokens, memory_order_relaxed);
+}
+
 /* --- the turn --- */
 
 void worker_on_tick(uv_timer_t *timer) {
@@ -94,6 +102,7 @@ void worker_on_tick(uv_timer_t *timer) {
         worker_publish_figures(self);
         session_environment_show(&self->sessions);
         guard_memory(self);
+        worker_judge_revocations(self);
     }
 }
 

@@ -78,6 +78,8 @@ void worker_publish_figures(worker_t *self);
 void worker_apply_settings(worker_t *self, const struct worker_settings *settings);
 /* Takes the reference. Between two messages nobody walks the hub, so sessions may end here. */
 void worker_apply_trust(worker_t *self, token_trust_t *trust);
+/* token.revocations_strict: are tokens taken at the moment? */
+void worker_judge_revocations(worker_t *self);
 void worker_on_tick(uv_timer_t *timer);
 
 /* ---- worker_start.c: for the actor ---- */

@@ -172,6 +172,7 @@ static void start_revocations(worker_t *self) {
     if (self->options.index == 0) {
         self->revocations = revocation_feed_new(&options);
     }
+    worker_judge_revocations(self); /* the first worker starts before the others */
 }
 
 static void start_by_hand(worker_t *self) {

@@ -54,6 +54,7 @@ struct session_environment {
     struct hub_callbacks to_hub; /* for hub_new: the sessions' callbacks with the transport's frame function */
 
     bool refuses_publications; /* memory is short: clients' are answered with error 111 */
+    bool refuses_tokens;       /* nobody knows which are revoked: error 100 */
 
     /* Figures for stats and heartbeats. A connection counts once its connect command was accepted. */
     uint32_t connections;

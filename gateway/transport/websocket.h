@@ -23,6 +23,7 @@
 
 /* Of the process, counted by all workers. */
 struct websocket_totals {
+    atomic_bool refuses_tokens;                 /* as the first worker sees it: token.revocations_strict */
     atomic_uint memory_level;                   /* enum memory_level, as the first worker sees it */
     atomic_uint sockets;                        /* accepted, upgraded or not */
     atomic_uint connections;                    /* upgraded */

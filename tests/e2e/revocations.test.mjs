@@ -181,7 +181,24 @@ describe('two gateways, the memory engine', () => {
     for (const gateway of gateways) assert.equal(await held(gateway), 3);
   });
 
-  test('without brokers nothing is revoked, and that is said; what is held stays', async () => {
+  test('without brokers nothing is revoked, and that is said; what is held stays, and token.revocations_strict takes no token', async () => {
+    const strict = await world.gateway({ brokers: [broker], args: [...args, '--set', 'token.revocations_strict=true'] });
+    await until('it has the list', async () => await outcome(strict, { sub: 'new' }) === 'ok');
+    const there = await rawConnected(strict.url, { sub: 'there' });
+    await broker.stop('SIGKILL');
+    await until('it takes no token', async () => await outcome(strict, { sub: 'new' }) === 100);
+    assert.equal(await outcome(strict, { sub: 'left', iat: issued }), 3500);
+    assert.equal(await outcome(strict, { sub: 'x', exp: 5 }), 109);
+    assert.ok(await metric(strict, 'callboard_client_tokens_unsure_total') >= 1);
+    assert.equal(await outcome(gateways[0], { sub: 'new' }), 'ok', 'the others go on by what they hold');
+    const blind = await world.gateway({ brokers: [broker], waits: false, args: [...args, '--set', 'token.revocations_strict=true'] });
+    await until('it listens', () => rawSocket(blind.url).then((socket) => { socket.terminate(); return true; }, () => false));
+    assert.equal(await outcome(blind, { sub: 'left', iat: issued }), 100, 'nor does one that never had the list');
+    broker = await world.broker({ id: 'revoking', port: broker.port });
+    for (const gateway of [strict, blind]) await until('the list is read again', async () => await outcome(gateway, { sub: 'new' }) === 'ok');
+    await until('they are told again', async () => await outcome(blind, { sub: 'left', iat: issued }) === 3500);
+    assert.equal(there.closed, null);
+    there.terminate();
     await broker.stop('SIGKILL');
     await until('the feed fails', async () => await metric(gateways[0], 'callboard_token_revocation_feed_failures_total') > 0);
     const { error } = await post(port, 'revoke_token', { uid: 'nowhere' });

@@ -191,8 +191,27 @@ static void test_subscription_tokens_may_have_keys_of_their_own(void **state) {
 
 #define token_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down_all)
 
+static void test_no_token_is_taken_while_nobody_knows_which_are_revoked(void **state) {
+    (void) state;
+    t.environment.refuses_tokens = true;
+    connect_with("{\"sub\":\"42\"}");
+    assert_written("{\"id\":1,\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}\n");
+    close_session();
+    open_session();
+    t.environment.refuses_tokens = false;
+    connect_user();
+    t.environment.refuses_tokens = true;
+    receive_with_token("{\"id\":2,\"refresh\":{\"token\":\"%s\"}}", token("{\"sub\":\"42\"}"));
+    assert_non_null(strstr(written(), "\"code\":100"));
+    receive_with_token("{\"id\":3,\"subscribe\":{\"channel\":\"closed:x\",\"token\":\"%s\"}}",
+                       token("{\"sub\":\"42\",\"channel\":\"closed:x\"}"));
+    assert_non_null(strstr(written(), "\"code\":100"));
+    assert_open();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        token_test(test_no_token_is_taken_while_nobody_knows_which_are_revoked),
         token_test(test_a_revoked_user_is_closed_with_3500),
         token_test(test_a_token_without_iat_counts_as_issued_before),
         token_test(test_a_single_token_is_revoked_by_its_jti),

@@ -29,6 +29,7 @@ extern const struct ctl_command ctl_disconnect_command;
 extern const struct ctl_command ctl_lease_command;
 extern const struct ctl_command ctl_kv_command;
 extern const struct ctl_command ctl_info_command;
+extern const struct ctl_command ctl_rpc_command;
 extern const struct ctl_command ctl_top_command;
 extern const struct ctl_command ctl_token_command;
 extern const struct ctl_command ctl_keygen_command;
@@ -58,6 +59,8 @@ bool ctl_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint
 bool ctl_read_stdin(struct buffer *out);
 /* Each element of the body's array or object of this name, a line each; how many they were. */
 size_t ctl_print_elements(struct span body, const char *member);
+/* The reply's body as a line, with its payload in it: "data" where that is JSON, else "b64data". */
+void ctl_print_with_data(const struct backend_reply *reply);
 /* Prints the span and a line feed. */
 void ctl_print_line(struct span text);
 

@@ -2,6 +2,7 @@
 #include "tools/ctl.h"
 #include "tools/ctl_terminal.h"
 
+#include "base/base64.h"
 #include "base/json_scan.h"
 #include "base/position.h"
 
@@ -150,6 +151,25 @@ void ctl_print_line(struct span text) {
     fwrite(text.data, 1, text.size, stdout);
     putchar('\n');
     fflush(stdout);
+}
+
+void ctl_print_with_data(const struct backend_reply *reply) {
+    struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    struct json_value data;
+    struct buffer line = BUFFER_EMPTY;
+    buffer_append_span(&line, span_of(reply->body.data, reply->body.size - 1)); /* without its last brace */
+    buffer_append_text(&line, reply->body.size > 2 ? "," : "");
+    if (json_scan(reply->payload, &limits, &data, NULL) == JSON_OK) {
+        buffer_append_text(&line, "\"data\":");
+        json_append_one_line(&line, data.text);
+    } else {
+        buffer_append_text(&line, "\"b64data\":\"");
+        base64_encode(&line, reply->payload);
+        buffer_append_char(&line, '"');
+    }
+    buffer_append_char(&line, '}');
+    ctl_print_line(buffer_span(&line));
+    buffer_finish(&line);
 }
 
 size_t ctl_print_elements(struct span body, const char *member) {

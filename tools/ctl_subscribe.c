@@ -114,22 +114,8 @@ static int subscribe_again(struct reader *self) {
 
 /* ---- events ---- */
 
-static void print_as_json(const struct backend_reply *event, bool is_publication) {
-    struct buffer line = BUFFER_EMPTY;
-    struct json_limits limits = JSON_LIMITS_PAYLOAD;
-    struct json_value data;
-    buffer_append_span(&line, span_of(event->body.data, event->body.size - 1));
-    if (is_publication && json_scan(event->payload, &limits, &data, NULL) == JSON_OK) {
-        buffer_append_text(&line, ",\"data\":");
-        json_append_one_line(&line, data.text);
-    }
-    buffer_append_char(&line, '}');
-    ctl_print_line(buffer_span(&line));
-    buffer_finish(&line);
-}
-
-/* Text: the payload; what is no publication (join, leave, gap, end) goes to stderr. JSON: the body, with the payload as
- * its member "data" where it is JSON itself. True: it was a publication. */
+/* Text: the payload; what is no publication (join, leave, gap, end) goes to stderr. JSON: the body, with the payload
+ * in it. True: it was a publication. */
 static bool take_event(struct reader *self, const struct backend_reply *event) {
     struct json_value body = scan(event->body);
     struct span type = SPAN_EMPTY;
@@ -138,8 +124,10 @@ static bool take_event(struct reader *self, const struct backend_reply *event) {
     if (is_publication || span_equal_text(type, "gap")) {
         take_position(self, body);
     }
-    if (self->options->json) {
-        print_as_json(event, is_publication);
+    if (self->options->json && is_publication) {
+        ctl_print_with_data(event);
+    } else if (self->options->json) {
+        ctl_print_line(event->body);
     } else if (is_publication) {
         ctl_print_line(event->payload);
     } else {
@@ -191,7 +179,7 @@ const struct ctl_command ctl_subscribe_command = {
     .description =
         "Prints the payload of each publication on a line of its own; joins, leaves and gaps go to standard error. "
         "With "
-        "-o json each event is a line of JSON, with the payload as its data.\n\n"
+        "-o json each event is a line of JSON, with the payload as its data (b64data where it is no JSON).\n\n"
         "When the connection or the broker goes it subscribes again from the last position, and goes on without a hole "
         "where the history still holds what was missed; else there is an event of the type gap. It ends with Ctrl-C, "
         "or "

@@ -197,6 +197,42 @@ test('sub goes on without a hole after its connection was cut', async () => {
   }
 });
 
+test('rpc asks a worker, prints its payload, its data or its result, and says why there is none', async () => {
+  const code = `
+import json, sys, zmq
+s = zmq.Context().socket(zmq.DEALER); s.linger = 0; s.connect(sys.argv[1])
+s.send_multipart([b"CB1", b"work", b"w", json.dumps({"methods": ["rpc:*"]}).encode()])
+while True:
+    _, kind, call, body, *payload = s.recv_multipart()
+    if kind == b"ok": print("ready", flush=True)
+    if kind == b"ping": s.send_multipart([b"CB1", b"pong", b"", b"{}"])
+    method = json.loads(body).get("method") if kind == b"request" else None
+    if method == "rpc:echo": s.send_multipart([b"CB1", b"done", call, b'{"result":{}}'] + payload)
+    if method == "rpc:data": s.send_multipart([b"CB1", b"done", call, b'{"result":{"data":[1]}}'])
+    if method == "rpc:no": s.send_multipart([b"CB1", b"done", call, b'{"error":{"code":444,"message":"sold out"}}'])
+`;
+  const none = ctl(['rpc', 'echo', '1']);
+  assert.equal(none.code, 1);
+  assert.match(none.err, /error 108: /);
+  const worker = spawn('/usr/bin/python3', ['-c', code, endpoint], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    await new Promise((resolve) => worker.stdout.once('data', resolve));
+    assert.equal(ctl(['rpc', 'echo', '[1, 2]']).out, '[1, 2]\n');
+    assert.equal(ctl(['rpc', 'echo', '-'], { input: '{"a":\n1}' }).out, '{"a":\n1}\n');
+    assert.equal(ctl(['rpc', 'echo', '-', '--text', '-o', 'json'], { input: 'say "hi"' }).out, '{"data":"say \\"hi\\""}\n');
+    assert.equal(ctl(['rpc', 'echo', 'not json', '-o', 'json']).out, '{"b64data":"bm90IGpzb24="}\n');
+    assert.equal(ctl(['rpc', 'data']).out, '[1]\n');
+    assert.equal(ctl(['rpc', 'data', '-o', 'json']).out, '{"data":[1]}\n');
+    const refused = ctl(['rpc', 'no']);
+    assert.deepEqual([refused.code, refused.err], [1, 'callboardctl: error 444: sold out\n']);
+    const late = ctl(['rpc', 'silent', '--timeout', '200']);
+    assert.equal(late.code, 1);
+    assert.match(late.err, /error 120: /);
+  } finally {
+    worker.kill();
+  }
+});
+
 test('results as JSON where a person gets words, and errors too', async () => {
   const client = await world.connected(server, { user: 'ann' });
   await subscribed(client, 'demo:json');

@@ -67,8 +67,10 @@ const outcome = ({ text, closed }) => (/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? (c
 async function table(probes, options) {
   const faults = [];
   const all = probes.map(async ([what, parts, wanted]) => {
-    const got = outcome(await say(gateway.port, parts, options));
+    const said = await say(gateway.port, parts, options);
+    const got = outcome(said);
     if (!(wanted instanceof RegExp ? wanted.test(got) : got === wanted)) faults.push(`${what}: "${got}", not "${wanted}"`);
+    if (got === '404' && (said.closed === null || !/\r\nconnection: close\r\n/i.test(said.text))) faults.push(`${what}: behind 404 the connection stays`);
   });
   await Promise.all(all);
   assert.equal(faults.join('\n'), '');

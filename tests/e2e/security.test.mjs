@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { BUILD, World, freePort, get, makeToken, metric, rawSocket, subscribed, until } from './support.mjs';
+import { BUILD, TOKENS, World, freePort, get, makeToken, metric, rawSocket, subscribed, until } from './support.mjs';
 
 const CTL = path.join(BUILD, 'tools/callboardctl');
 let world;
@@ -218,7 +218,7 @@ const page = async (program, where) => (await fetch(`http://127.0.0.1:${program.
 
 test('no secret stands in logs, pages, command lines or environments', async () => {
   const env = { CALLBOARD_TOKEN_SECRET: MARKERS.token, CALLBOARD_INTERNAL_TOKEN: MARKERS.internal, CALLBOARD_REDIS_PASSWORD: MARKERS.redis, CALLBOARD_LOG_LEVEL: 'debug' };
-  const server = await world.appliance({ env });
+  const server = await world.appliance({ env, args: set({ 'http.sse': true }) });
   const good = makeToken({ sub: 'someone' }, MARKERS.token);
   const bad = makeToken({ sub: 'geheim-user' }, 'x'.repeat(32));
   const websocket = async (token, url = server.url, options = {}) => {
@@ -234,6 +234,16 @@ test('no secret stands in logs, pages, command lines or environments', async () 
   await websocket('geheim.geheim.geheim');
   await websocket(good, `${server.url}?token=${good}&password=geheim`, { headers: { Cookie: 'session=geheim', Authorization: 'Bearer geheim' } }).catch(() => {});
   assert.equal((await fetch(`http://127.0.0.1:${server.port}/geheim?token=geheim`)).status, 404);
+  /* The two endpoints that take a token in the address. */
+  for (const token of [good, bad, 'geheim.geheim.geheim']) {
+    const raw = await rawSocket(`ws://127.0.0.1:${server.port}/ws/plain:x?token=${token}`);
+    raw.terminate();
+    const stream = new AbortController();
+    const connect = encodeURIComponent(JSON.stringify({ id: 1, connect: { token } }));
+    const answer = await fetch(`http://127.0.0.1:${server.port}/connection/sse?cf_connect=${connect}`, { signal: stream.signal });
+    await answer.body.getReader().read();
+    stream.abort();
+  }
   assert.equal((await fetch(`http://127.0.0.1:${server.internal}/metrics`, { headers: { Authorization: 'Bearer geheim-wrong-guess' } })).status, 401);
   const pages = Object.fromEntries(await Promise.all(['/metrics', '/ws/stats', '/health', '/ws/health'].map(async (where) => [where, await page(server, where)])));
   assert.match(pages['/metrics'], /callboard_websocket_connections/);
@@ -248,6 +258,46 @@ test('no secret stands in logs, pages, command lines or environments', async () 
   again.terminate();
   await server.stop();
   assert.ok(!server.log().includes('geheim'));
+});
+
+/* Ports that the process listens on: {port, isLocal}. */
+function listening(pid) {
+  const sockets = new Set(fs.readdirSync(`/proc/${pid}/fd`).map((fd) => { try { return /^socket:\[(\d+)\]$/.exec(fs.readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]; } catch { return undefined; } }));
+  return ['tcp', 'tcp6'].flatMap((file) => fs.readFileSync(`/proc/${pid}/net/${file}`, 'utf8').trim().split('\n').slice(1)).map((line) => line.trim().split(/\s+/))
+    .filter(([, , , state, , , , , , inode]) => state === '0A' && sockets.has(inode))
+    .map(([, local]) => ({ port: parseInt(local.split(':')[1], 16), isLocal: local.startsWith('0100007F:') || local.startsWith('00000000000000000000000001000000:') }));
+}
+
+test('from outside only the port of clients can be reached, and it has no figures', async () => {
+  const [http, internal, router, pull, link] = await Promise.all(Array.from({ length: 5 }, freePort));
+  const file = world.write('defaults.yaml', TOKENS);
+  const programs = [
+    world.start('tools/callboard', ['--config', file, ...set({ 'http.port': http, 'internal.port': internal, 'backend.endpoint': `tcp://127.0.0.1:${router}`, 'backend.pull_endpoint': `tcp://127.0.0.1:${pull}` })]),
+    world.start('broker/callboard-broker', set({ 'broker.endpoint': `tcp://127.0.0.1:${link}`, 'internal.port': await freePort(), 'backend.endpoint': `tcp://127.0.0.1:${await freePort()}`, 'backend.pull_endpoint': '' })),
+  ];
+  const reached = [[http], []];
+  for (const [i, program] of programs.entries()) {
+    await until('it listens', () => program.exited || listening(program.pid).length >= 2 + reached[i].length);
+    const all = listening(program.pid);
+    assert.deepEqual([...new Set(all.filter(({ isLocal }) => !isLocal).map(({ port }) => port))], reached[i], `${program.name}: ${JSON.stringify(all)}\n${program.log()}`);
+  }
+  for (const where of ['/metrics', '/ws/stats', '/health/redis', '/info', '/admin', '/debug']) assert.notEqual((await fetch(`http://127.0.0.1:${http}${where}`)).status, 200, where);
+  await Promise.all(programs.map((program) => program.stop('SIGKILL')));
+});
+
+test('no user, channel or client stands in any figure', async () => {
+  const server = await world.appliance();
+  const client = await world.connected(server, { user: 'zz-marked-user' });
+  const subscription = await subscribed(client, 'demo:zz-marked-channel');
+  await subscription.publish('zz-marked-data');
+  await until('it came', () => subscription.got.length === 1);
+  const id = client._client; /* its client id */
+  assert.ok(id);
+  const pages = await Promise.all(['/metrics', '/ws/stats', '/health', '/health/redis', '/info'].map(async (where) => (await get(server.internal, where)).body));
+  assert.match(pages[0], /callboard_client_connections/);
+  for (const text of pages) assert.doesNotMatch(text, new RegExp(`zz-marked|${id}`));
+  client.disconnect();
+  await server.stop();
 });
 
 test('REDIS_URL leaves the environment, and a password on the command line is refused with the cure', async (t) => {

@@ -93,6 +93,7 @@ manifests_t *manifests_new(arena_t *arena); /* goes with the arena */
 arena_t *manifests_arena(const manifests_t *self);
 /* A new object: apiVersion, kind, metadata.name are set. */
 manifest_t *manifests_add(manifests_t *self, const char *api_version, const char *kind, const char *name);
+void manifests_append(manifests_t *self, manifest_t *object); /* of the same arena */
 size_t manifests_count(const manifests_t *self);
 manifest_t *manifests_at(const manifests_t *self, size_t index);
 manifest_t *manifests_find(const manifests_t *self, const char *kind, const char *name); /* NULL: none */

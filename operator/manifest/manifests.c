@@ -65,11 +65,7 @@ arena_t *manifests_arena(const manifests_t *self) {
     return self->arena;
 }
 
-manifest_t *manifests_add(manifests_t *self, const char *api_version, const char *kind, const char *name) {
-    manifest_t *object = manifest_map(self->arena);
-    manifest_set_text(object, "apiVersion", api_version);
-    manifest_set_text(object, "kind", kind);
-    manifest_set_text(manifest_add_map(object, "metadata"), "name", name);
+void manifests_append(manifests_t *self, manifest_t *object) {
     if (self->n == self->capacity) {
         size_t capacity = self->capacity == 0 ? 32 : 2 * self->capacity;
         self->objects =
@@ -77,6 +73,14 @@ manifest_t *manifests_add(manifests_t *self, const char *api_version, const char
         self->capacity = capacity;
     }
     self->objects[self->n++] = object;
+}
+
+manifest_t *manifests_add(manifests_t *self, const char *api_version, const char *kind, const char *name) {
+    manifest_t *object = manifest_map(self->arena);
+    manifest_set_text(object, "apiVersion", api_version);
+    manifest_set_text(object, "kind", kind);
+    manifest_set_text(manifest_add_map(object, "metadata"), "name", name);
+    manifests_append(self, object);
     return object;
 }
 

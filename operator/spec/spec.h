@@ -128,6 +128,7 @@ struct spec_gateway {
         int64_t cpu_percent; /* 0: not by CPU */
         int64_t scale_down_window_ms;
         int provider; /* enum spec_autoscaling_provider */
+        const char *prometheus_url;
     } autoscaling;
     int64_t connections_max; /* a pod */
     struct spec_resources resources;
@@ -137,8 +138,7 @@ struct spec_gateway {
         int64_t window_ms;      /* in which they are closed */
         int64_t grace_ms;       /* terminationGracePeriodSeconds; derived where it is not set */
     } drain;
-    int64_t max_connection_age_ms; /* 0: none */
-    struct spec_items listeners;   /* struct spec_listener; at least one */
+    struct spec_items listeners; /* struct spec_listener; at least one */
     struct spec_texts allowed_origins;
     spec_raw_t config;
 };

@@ -1,0 +1,172 @@
+/* render: the objects of specs as YAML or JSON on standard output, or a file each in a folder that kustomize takes. */
+#include "operator/cli/command_specs.h"
+#include "operator/cli/commands.h"
+#include "operator/diagnostics/diagnostics_print.h"
+#include "operator/manifest/manifest_emit.h"
+#include "operator/render/render.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* ---- what of it ---- */
+
+/* --only KIND, or KIND/NAME. */
+static bool is_wanted(const manifest_t *object, const char *only) {
+    if (only == NULL) {
+        return true;
+    }
+    const char *kind = manifest_text_of(manifest_get(object, "kind"));
+    const char *slash = strchr(only, '/');
+    size_t size = slash == NULL ? strlen(only) : (size_t) (slash - only);
+    bool is_kind = strlen(kind) == size && strncasecmp(kind, only, size) == 0;
+    return is_kind &&
+           (slash == NULL || strcmp(manifest_text_of(manifest_find(object, "metadata.name")), slash + 1) == 0);
+}
+
+static manifests_t *chosen(arena_t *arena, const manifests_t *all, const char *only) {
+    manifests_t *list = manifests_new(arena);
+    for (size_t i = 0; i < manifests_count(all); i++) {
+        manifest_t *object = manifests_at(all, i);
+        if (is_wanted(object, only)) {
+            manifests_append(list, object);
+        }
+    }
+    return list;
+}
+
+/* "a/v1,b/v1" */
+static struct spec_texts split(arena_t *arena, const char *text) {
+    struct spec_texts texts = {NULL, 0};
+    for (const char *at = text; at != NULL && *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        texts.items =
+            arena_grow(arena, texts.items, texts.n * sizeof *texts.items, (texts.n + 1) * sizeof *texts.items);
+        texts.items[texts.n++] = arena_text_of(arena, span_of(at, size));
+        at += size + (at[size] == ',' ? 1 : 0);
+    }
+    return texts;
+}
+
+/* ---- a folder ---- */
+
+static bool write_file(struct command_call *call, const char *folder, const char *name, const struct buffer *text) {
+    const char *path = arena_format(call->arena, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    bool is_written = file != NULL && fwrite(text->data, 1, text->size, file) == text->size;
+    if ((file != NULL && fclose(file) != 0) || !is_written) {
+        buffer_append_format(call->messages, "callboard-operator render: cannot write %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* 01-…yaml in the order of installation would change all names with one object more; the list keeps the order. */
+static const char *file_name(struct command_call *call, const manifest_t *object) {
+    char *name = arena_format(call->arena, "%s-%s.yaml", manifest_text_of(manifest_get(object, "kind")),
+                              manifest_text_of(manifest_find(object, "metadata.name")));
+    for (char *at = name; *at != '\0'; at++) {
+        *at = *at >= 'A' && *at <= 'Z' ? (char) (*at - 'A' + 'a') : *at;
+    }
+    return name;
+}
+
+static int write_folder(struct command_call *call, const manifests_t *list, const char *folder) {
+    struct buffer text = BUFFER_EMPTY;
+    manifest_t *kustomization = manifest_map(call->arena);
+    manifest_set_text(kustomization, "apiVersion", "kustomize.config.k8s.io/v1beta1");
+    manifest_set_text(kustomization, "kind", "Kustomization");
+    manifest_t *resources = manifest_add_list(kustomization, "resources");
+    bool is_written = mkdir(folder, 0777) == 0 || errno == EEXIST;
+    if (!is_written) {
+        buffer_append_format(call->messages, "callboard-operator render: cannot make %s: %s\n", folder,
+                             strerror(errno));
+    }
+    for (size_t i = 0; is_written && i < manifests_count(list); i++) {
+        const char *name = file_name(call, manifests_at(list, i));
+        buffer_clear(&text);
+        manifest_append_yaml(manifests_at(list, i), &text);
+        manifest_append_text(resources, name);
+        is_written = write_file(call, folder, name, &text);
+    }
+    buffer_clear(&text);
+    manifest_append_yaml(kustomization, &text);
+    is_written = is_written && write_file(call, folder, "kustomization.yaml", &text);
+    buffer_finish(&text);
+    return is_written ? OPERATOR_DONE : OPERATOR_OUTSIDE;
+}
+
+/* ---- the command ---- */
+
+static int print(const struct command_specs *specs, struct command_call *call) {
+    const char *apis = command_option(call, "api-versions");
+    struct spec_texts texts = split(call->arena, apis);
+    const struct render_options options = {.kubernetes_version = command_option(call, "kube-version"),
+                                           .apis = apis == NULL ? NULL : &texts};
+    manifests_t *all = manifests_new(call->arena);
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        render_manifests(&specs->documents.items[i]->spec, &options, all);
+    }
+    manifests_t *list = chosen(call->arena, all, command_option(call, "only"));
+    if (command_option(call, "to") != NULL) {
+        return write_folder(call, list, command_option(call, "to"));
+    }
+    if (strcmp(call->output, "json") == 0) {
+        manifests_append_json(list, call->out);
+    } else {
+        manifests_append_yaml(list, call->out);
+    }
+    return OPERATOR_DONE;
+}
+
+/* What a spec may ask for and this version does not render: a set of objects with a hole in it is none. */
+static int refuse_parts(const struct command_specs *specs, struct command_call *call) {
+    static const char *const modes[] = {"embedded", "standalone", "sentinel", "cluster", "external"};
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        const struct spec *spec = &specs->documents.items[i]->spec;
+        if (spec->redis.mode != SPEC_REDIS_EMBEDDED && spec->redis.mode != SPEC_REDIS_EXTERNAL) {
+            buffer_append_format(call->messages,
+                                 "callboard-operator render: %s: spec.redis.mode %s: Redis pods are not rendered by "
+                                 "this version; run that Redis by other means and name it with mode external, or use "
+                                 "mode embedded\n",
+                                 spec->metadata.name, modes[spec->redis.mode]);
+            return OPERATOR_UNSAFE;
+        }
+    }
+    return OPERATOR_DONE;
+}
+
+static int run(struct command_call *call) {
+    struct command_specs specs;
+    int exit_code = command_specs_read(call, "render", &specs);
+    if (exit_code != OPERATOR_USAGE) {
+        command_specs_tell(&specs, call);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = refuse_parts(&specs, call);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = print(&specs, call);
+    }
+    command_specs_finish(&specs);
+    return exit_code;
+}
+
+static const struct command_option options[] = {
+    {"only", "KIND[/NAME]", "only these objects"},
+    {"kube-version", "1.N", "of the cluster, in place of spec.kubernetes.version"},
+    {"api-versions", "LIST", "what the cluster has, as group/version,…; in place of spec.kubernetes.apis"},
+    {"to", "FOLDER", "a file for each object and a kustomization.yaml"},
+    {NULL, NULL, NULL},
+};
+
+const struct command command_render = {
+    .name = "render",
+    .arguments = "SPEC…",
+    .help = "print the Kubernetes objects of specs, or write them into a folder",
+    .outputs = "yaml json",
+    .options = options,
+    .run = run,
+};

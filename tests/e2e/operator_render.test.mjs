@@ -1,0 +1,115 @@
+/* What callboard-operator renders: the folders of k8s are what it makes of k8s/specs, the same bytes on every machine; and the configurations
+ * in them are such as the real programs take.
+ *
+ * UPDATE_GOLDEN=1 writes the folders anew; read the difference. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { BUILD } from './support.mjs';
+
+const OPERATOR = path.join(BUILD, 'operator/callboard-operator');
+const K8S = path.resolve('../../k8s');
+const SPECS = fs.readdirSync(path.join(K8S, 'specs')).filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -5));
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'callboard-render-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const specOf = (name) => path.join(K8S, 'specs', `${name}.yaml`);
+const operator = (args, env = {}) => spawnSync(OPERATOR, args, { encoding: 'utf8', env: { ...process.env, ...env } });
+const files = (from) => Object.fromEntries(fs.readdirSync(from).sort().map((name) => [name, fs.readFileSync(path.join(from, name), 'utf8')]));
+const objectsOf = (name, ...args) => {
+  const { stdout, status, stderr } = operator(['render', '-o', 'json', ...args, specOf(name)]);
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout).items;
+};
+
+for (const name of SPECS) {
+  test(`k8s/${name} is what its spec renders to`, () => {
+    const golden = path.join(K8S, name);
+    const target = process.env.UPDATE_GOLDEN ? golden : path.join(folder, name);
+    if (process.env.UPDATE_GOLDEN) fs.rmSync(golden, { recursive: true, force: true });
+    const { status, stderr } = operator(['render', '--to', target, specOf(name)]);
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(files(target), files(golden));
+  });
+
+  test(`k8s/${name}: the same bytes twice, and in another language`, () => {
+    const one = operator(['render', specOf(name)], { LC_ALL: 'C' });
+    const two = operator(['render', specOf(name)], { LC_ALL: 'tr_TR.UTF-8', TZ: 'Asia/Tokyo' });
+    assert.equal(one.status, 0);
+    assert.equal(one.stdout, two.stdout);
+  });
+
+  test(`k8s/${name}: gateways and brokers take their configurations`, () => {
+    const keys = path.join(folder, `${name}-keys`);
+    for (const part of ['auth', 'curve/gateways', 'services', 'tls', 'redis-auth', 'redis-tls']) fs.mkdirSync(path.join(keys, part), { recursive: true });
+    for (const key of ['gateway', 'broker']) execFileSync(path.join(BUILD, 'tools/callboardctl'), ['keygen', path.join(keys, `curve/${key}.key`)]);
+    fs.copyFileSync(path.join(keys, 'curve/gateway.key.pub'), path.join(keys, 'curve/gateways/gateway.pub'));
+    for (const secret of ['auth/token-secret', 'auth/internal-token', 'auth/redis-password', 'auth/sentinel-password', 'redis-auth/redis-password']) fs.writeFileSync(path.join(keys, secret), 'x'.repeat(40), { mode: 0o600 });
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=test', '-keyout', path.join(keys, 'tls/tls.key'), '-out', path.join(keys, 'tls/tls.crt')], { stdio: 'ignore' });
+    fs.copyFileSync(path.join(keys, 'tls/tls.crt'), path.join(keys, 'redis-tls/ca.crt'));
+    const maps = objectsOf(name).filter(({ kind }) => kind === 'ConfigMap');
+    for (const part of ['gateway', 'broker']) {
+      const text = maps.map(({ data }) => data[`${part}.yaml`]).find(Boolean);
+      const file = path.join(folder, `${name}-${part}.yaml`);
+      fs.writeFileSync(file, text.replaceAll('/etc/callboard/', `${keys}/`));
+      const { status, stdout, stderr } = spawnSync(path.join(BUILD, `${part}/callboard-${part}`), ['--config', file, '--check'], { encoding: 'utf8', env: { PATH: process.env.PATH } });
+      assert.equal(status, 0, `${part}: ${stdout}${stderr}\n${text}`);
+    }
+  });
+}
+
+test('every pod fits Pod Security "restricted", and no object holds a secret', () => {
+  for (const name of SPECS) {
+    for (const object of objectsOf(name)) {
+      assert.notEqual(object.kind, 'Secret');
+      const pod = object.spec?.template?.spec;
+      if (pod === undefined) continue;
+      assert.equal(pod.securityContext.runAsNonRoot, true);
+      assert.equal(pod.securityContext.seccompProfile.type, 'RuntimeDefault');
+      assert.equal(pod.automountServiceAccountToken, false);
+      for (const container of [...(pod.initContainers ?? []), ...pod.containers]) {
+        assert.equal(container.securityContext.allowPrivilegeEscalation, false);
+        assert.equal(container.securityContext.readOnlyRootFilesystem, true);
+        assert.deepEqual(container.securityContext.capabilities.drop, ['ALL']);
+      }
+      for (const volume of pod.volumes) assert.ok(volume.configMap || volume.secret || volume.emptyDir || volume.projected, JSON.stringify(volume));
+    }
+  }
+});
+
+/* What rolls pods and what does not: the checksum is over the keys that a running program does not take up. */
+test('a namespace more rolls nobody, another port of the gateways does', () => {
+  const checksum = (...args) => objectsOf('dev', ...args).filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet').map(({ spec }) => spec.template.metadata.annotations['callboard.dev/config']);
+  const before = checksum();
+  assert.deepEqual(checksum('--set', 'gateway.allowedOrigins=https://a.example.com'), before);
+  const after = checksum('--set', 'broker.ports.gateways=7799');
+  assert.notEqual(after[0], before[0]);
+  assert.notEqual(after[1], before[1]);
+});
+
+test('a part of it: by kind, by name, for a cluster without the APIs of others', () => {
+  assert.deepEqual(objectsOf('dev', '--only', 'statefulset').map(({ kind }) => kind), ['StatefulSet']);
+  assert.deepEqual(objectsOf('dev', '--only', 'Service/callboard-broker').map(({ metadata }) => metadata.name), ['callboard-broker']);
+  const kinds = objectsOf('elasticache-alb', '--api-versions', 'networking.k8s.io/v1').map(({ kind }) => kind);
+  assert.ok(kinds.includes('Ingress') && !kinds.includes('PodMonitor') && !kinds.includes('PrometheusRule'), `${kinds}`);
+});
+
+test('dashboards are those of k8s/monitoring, to the byte', () => {
+  const maps = objectsOf('dev', '--set', 'monitoring.dashboards=true').filter(({ metadata }) => metadata.labels.grafana_dashboard === '1');
+  assert.equal(maps.length, 4);
+  for (const { data } of maps) {
+    const [[name, text]] = Object.entries(data);
+    assert.equal(text, fs.readFileSync(path.join(K8S, 'monitoring/dashboards', name.replace('callboard-', '')), 'utf8'));
+  }
+});
+
+const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
+test('kustomize takes the folders', { skip: hasKubectl ? false : 'kubectl is not here' }, () => {
+  for (const name of SPECS) {
+    const built = execFileSync('kubectl', ['kustomize', path.join(K8S, name)], { encoding: 'utf8' });
+    assert.equal(built.split('\n---\n').length, fs.readdirSync(path.join(K8S, name)).length - 1, name);
+  }
+});

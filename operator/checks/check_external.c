@@ -73,7 +73,7 @@ static void check_tls(const struct check *check) {
     const struct spec_external *external = &check->spec->redis.external;
     if (is_external(check) && !external->tls) {
         const char *path = external->url[0] != '\0' ? "redis.external.url" : "redis.external.tls.enabled";
-        check_tell(check, DIAGNOSTIC_VPC_LEAVES_CLUSTER, path, "what goes to Redis can be read on the way");
+        check_tell(check, DIAGNOSTIC_PLAIN_REDIS, path, "what goes to Redis can be read on the way");
     }
 }
 

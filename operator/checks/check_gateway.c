@@ -58,7 +58,7 @@ static void check_grace(const struct check *check) {
                    check_amount(check, SPEC_DURATION, needed));
         check_other(check, "gateway.drain.window");
     } else if (gateway->drain.grace_ms > LONG_GRACE_MS) {
-        check_tell(check, DIAGNOSTIC_SMALL_GRACE, "gateway.drain.grace", "a node that is drained waits up to %s",
+        check_tell(check, DIAGNOSTIC_LONG_GRACE, "gateway.drain.grace", "a node that is drained waits up to %s",
                    check_amount(check, SPEC_DURATION, gateway->drain.grace_ms));
     }
 }

@@ -5,16 +5,6 @@
 
 #include <stdio.h>
 
-enum { STATEFUL_SET_NAME_MAX = 52, LONGEST_SUFFIX = sizeof "-sentinel" - 1 };
-
-static void check_name(const struct check *check) {
-    size_t size = strlen(check->spec->metadata.name) + LONGEST_SUFFIX;
-    if (size > STATEFUL_SET_NAME_MAX) {
-        check_tell(check, DIAGNOSTIC_NAME_TOO_LONG, "metadata.name", "with -sentinel behind it has %zu characters",
-                   size);
-    }
-}
-
 /* Services are named by it, and their names begin with a letter (RFC 1035). */
 static void check_name_begins_with_letter(const struct check *check) {
     const char *name = check->spec->metadata.name;
@@ -184,7 +174,6 @@ static void check_patches(const struct check *check) {
 }
 
 check_rule_t *const check_rules_general[] = {
-    check_name,
     check_name_begins_with_letter,
     check_latest,
     check_latest_of_others,

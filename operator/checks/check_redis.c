@@ -230,7 +230,7 @@ static void check_budget(const struct check *check) {
     int64_t spare = replicas_of_primary(redis) - redis->min_replicas_to_write;
     bool has_budget = check->spec->disruption.budgets && is_ours(check) && redis->min_replicas_to_write > 0;
     if (has_budget && spare >= 0 && check->spec->disruption.redis_pods > spare + 1) {
-        check_tell(check, DIAGNOSTIC_REPLICAS_IN_BUDGET, "disruption.redisPods",
+        check_tell(check, DIAGNOSTIC_BUDGET_STOPS_WRITES, "disruption.redisPods",
                    "%" PRId64 " pods may go, and writes need all but %" PRId64, check->spec->disruption.redis_pods,
                    spare);
         check_other(check, "redis.minReplicasToWrite");

@@ -110,9 +110,6 @@
       "make gateway.autoscaling.min at most max")                                                                      \
     X(BUDGET_BLOCKS_DRAINS, 2114, "a budget that allows nothing", "A node with such a pod could never be drained.",    \
       "allow one pod at least")                                                                                        \
-    X(NAME_TOO_LONG, 2115, "a name too long",                                                                          \
-      "A StatefulSet's name may have 52 characters, as its pods carry it in a label.",                                 \
-      "choose a shorter metadata.name")                                                                                \
     X(MIN_REPLICAS_TOO_MANY, 2116, "more replicas asked for than there are", "The primary would refuse every write.",  \
       "make redis.minReplicasToWrite less than the replicas")                                                          \
     X(DURABILITY_PRECONDITION, 2117, "ElastiCache refuses this durability",                                            \
@@ -151,16 +148,13 @@
       "leave it out, or choose that")                                                                                  \
     X(SINGLE_POINT, 1002, "one pod that all depend on", "While it restarts nothing is stored, and subscribers wait.",  \
       "use redis.mode sentinel or cluster")                                                                            \
-    X(NO_MINIMUM_OF_REPLICAS, 1003, "a cut-off primary takes writes that are lost",                                    \
-      "Until it learns that another one was elected.",                                                                 \
-      "set redis.minReplicasToWrite: 1; with two pods that means no writes while one restarts")                        \
     X(NO_REPLICAS, 1004, "shards without a replica",                                                                   \
       "A lost pod takes its share of the channels with it until it is back.", "set redis.cluster.replicasPerShard: 1") \
     X(NO_VOLUME, 1005, "histories that outlive no pod",                                                                \
       "Without a volume a restart of all Redis pods loses everything.", "set redis.persistence.size")                  \
     X(FSYNC_NEVER, 1006, "appendfsync no",                                                                             \
       "The kernel decides when writes reach the disk; up to half a minute may be lost.", "use everysec or always")     \
-    X(REPLICAS_IN_BUDGET, 1007, "the budget lets more pods go than the writes need",                                   \
+    X(BUDGET_STOPS_WRITES, 1007, "the budget lets more pods go than the writes need",                                  \
       "Draining nodes may stop all writes.", "lower disruption.redisPods or redis.minReplicasToWrite")                 \
     X(RETIRED_CONTROLLER, 1008, "ingress-nginx is retired",                                                            \
       "It gets no fixes since March 2026, and each reload cuts all its WebSockets after four minutes.",                \
@@ -175,7 +169,7 @@
     X(EGRESS_CLOSED, 1012, "the network policy may close the way to Redis",                                            \
       "Nothing in networkPolicy.to leads to the external Redis, and host names cannot be followed.",                   \
       "add its network: networkPolicy.to: [{cidr: …, port: 6379}]")                                                    \
-    X(SMALL_GRACE, 1013, "the grace period is long", "A node that is drained waits for it.",                           \
+    X(LONG_GRACE, 1013, "the grace period is long", "A node that is drained waits for it.",                            \
       "close faster: gateway.drain.closeRate")                                                                         \
     X(PER_COMMAND_PRICE, 1014, "each command costs money",                                                             \
       "The provider bills commands, and brokers send some without being asked to.",                                    \
@@ -183,7 +177,7 @@
     X(UNDER_TWO_GATEWAYS, 1015, "one gateway", "While it restarts nobody can connect.", "use two")                     \
     X(TWO_DATA_PODS, 1016, "no writes while one of two restarts",                                                      \
       "With minReplicasToWrite a primary alone refuses writes.", "use three pods with data")                           \
-    X(VPC_LEAVES_CLUSTER, 1017, "no TLS to a Redis outside", "Passwords and publications cross the network readably.", \
+    X(PLAIN_REDIS, 1017, "no TLS to a Redis outside", "Passwords and publications cross the network readably.",        \
       "set redis.external.tls.enabled: true, or rediss://")
 
 #define DIAGNOSTIC_NAME(name, number, title, why, mend) DIAGNOSTIC_##name,

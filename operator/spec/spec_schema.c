@@ -41,7 +41,7 @@ static void append_number(struct buffer *out, unsigned depth, const char *name, 
 
 /* ---- one field ---- */
 
-static void append_object(const struct writer *self, struct span prefix, unsigned depth);
+static void append_object(const struct writer *self, struct span prefix, bool may_be_null, unsigned depth);
 
 static void append_choices(const struct spec_field *field, unsigned depth, struct buffer *out) {
     buffer_append_char(out, ',');
@@ -131,7 +131,7 @@ static void append_inner(const struct spec_field *field, const char *name, unsig
     buffer_append_format(out, "\"%s\": {", name);
     if (field->type == SPEC_ITEM_LIST) {
         struct writer inner = {out, {&field->items, 1}};
-        append_object(&inner, SPAN_EMPTY, depth + 1);
+        append_object(&inner, SPAN_EMPTY, false, depth + 1);
     } else {
         append_type(out, depth + 1, "\"string\"");
         append_text_rules(field, depth + 1, out);
@@ -248,7 +248,7 @@ static void append_member(const struct writer *self, const struct spec_field *fi
     if (field->path[size] == '\0') {
         append_field(field, depth + 1, self->out);
     } else {
-        append_object(self, span_of(field->path, size + 1), depth + 1);
+        append_object(self, span_of(field->path, size + 1), true, depth + 1);
     }
     append_line(self->out, depth);
     buffer_append_char(self->out, '}');
@@ -269,9 +269,9 @@ static void append_properties(const struct writer *self, struct span prefix, uns
     }
 }
 
-/* Without the braces around it. */
-static void append_object(const struct writer *self, struct span prefix, unsigned depth) {
-    append_type(self->out, depth, "\"object\"");
+/* Without the braces around it. All lines of a section may be comments; then it is null. */
+static void append_object(const struct writer *self, struct span prefix, bool may_be_null, unsigned depth) {
+    append_type(self->out, depth, may_be_null ? "[\"object\", \"null\"]" : "\"object\"");
     buffer_append_char(self->out, ',');
     append_line(self->out, depth);
     buffer_append_text(self->out, "\"additionalProperties\": false");
@@ -289,7 +289,7 @@ static void append_object(const struct writer *self, struct span prefix, unsigne
 void spec_schema_append_spec(struct buffer *out, unsigned depth) {
     struct writer self = {.out = out};
     self.level.tables = spec_sections(&self.level.n);
-    append_object(&self, SPAN_EMPTY, depth);
+    append_object(&self, SPAN_EMPTY, true, depth);
 }
 
 void spec_schema_append(struct buffer *out) {
@@ -300,7 +300,7 @@ void spec_schema_append(struct buffer *out) {
                             "    \"kind\": {\"const\": \"Callboard\"},\n    \"metadata\": {");
     const struct spec_fields *metadata = &spec_fields_metadata;
     struct writer self = {out, {&metadata, 1}};
-    append_object(&self, SPAN_EMPTY, 3);
+    append_object(&self, SPAN_EMPTY, false, 3);
     buffer_append_text(out, "\n    },\n    \"spec\": {");
     spec_schema_append_spec(out, 3);
     buffer_append_text(out, "\n    }\n  }\n}\n");

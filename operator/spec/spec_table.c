@@ -24,7 +24,10 @@ static bool strip(struct span path, const char *own, struct span *ret_rest) {
     struct span rest = span_of(path.data + begin.size, path.size - begin.size);
     if (rest.size > 0 && rest.data[0] == '[') {
         const uint8_t *end = memchr(rest.data, ']', rest.size);
-        size_t size = end == NULL ? rest.size : (size_t) (end + 1 - rest.data);
+        if (end == NULL) {
+            return false;
+        }
+        size_t size = (size_t) (end + 1 - rest.data);
         rest = span_of(rest.data + size, rest.size - size);
     }
     if (rest.size > 0 && rest.data[0] != '.') {

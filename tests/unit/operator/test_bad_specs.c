@@ -24,6 +24,11 @@
 
 enum { CASES_LEAST = 200 };
 
+/* Told by test_operator_program.c: large files, and files that are not there. */
+static const enum diagnostic_code elsewhere[] = {DIAGNOSTIC_YAML_TOO_LARGE, DIAGNOSTIC_YAML_TOO_MANY,
+                                                 DIAGNOSTIC_FILE_UNREADABLE};
+static bool is_told[DIAGNOSTIC_CODES_N];
+
 /* One case, as it is being read. */
 struct sample {
     struct buffer title;
@@ -48,6 +53,7 @@ static void append_place(struct buffer *out, const struct source_place *place) {
 static void append_told(const struct diagnostics *diagnostics, struct buffer *out) {
     for (size_t i = 0; i < diagnostics->n; i++) {
         const struct diagnostic *item = &diagnostics->items[i];
+        is_told[item->code] = true;
         buffer_append_text(out, "> ");
         append_place(out, &item->place);
         buffer_append_format(out, " CB%u %s%s%s; %s", diagnostic_meaning_of(item->code)->number, item->path,
@@ -206,9 +212,23 @@ static void each_bad_spec_is_told_exactly(void **state) {
     assert_int_equal(n_bad, 0);
 }
 
+/* After the test above. */
+static void every_code_is_told_by_some_spec(void **state) {
+    (void) state;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+        is_told[elsewhere[i]] = true;
+    }
+    for (int code = 0; code < DIAGNOSTIC_CODES_N; code++) {
+        if (!is_told[code]) {
+            fail_msg("nothing tells CB%u", diagnostic_meaning_of((enum diagnostic_code) code)->number);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bad_spec_is_told_exactly),
+        cmocka_unit_test(every_code_is_told_by_some_spec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

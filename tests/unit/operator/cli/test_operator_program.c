@@ -183,6 +183,26 @@ static void folders_are_read_by_name_and_their_names_are_unique(void **state) {
     assert_int_equal(rmdir(path_of("specs")), 0);
 }
 
+static void files_over_the_bounds_are_refused(void **state) {
+    (void) state;
+    struct buffer text = BUFFER_EMPTY;
+    buffer_append_text(&text, HEADER);
+    while (text.size <= 256 * 1024) {
+        buffer_append_text(&text, "# a comment\n");
+    }
+    buffer_append_char(&text, '\0');
+    assert_int_equal(call("check", write_file("large.yaml", (char *) text.data), NULL), OPERATOR_INVALID);
+    assert_has(&out, "error[CB2003]: the file is larger than 256 KiB");
+    buffer_clear(&text);
+    for (int i = 0; i < 20000; i++) {
+        buffer_append_text(&text, i == 0 ? "a:\n" : "- 1\n");
+    }
+    buffer_append_char(&text, '\0');
+    assert_int_equal(call("check", write_file("large.yaml", (char *) text.data), NULL), OPERATOR_INVALID);
+    assert_has(&out, "error[CB2005]: more than 20,000 values, keys and brackets");
+    buffer_finish(&text);
+}
+
 /* ---- what machines read ---- */
 
 static cJSON *parse(const struct buffer *buffer) {
@@ -323,7 +343,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void) state;
     static const char *const names[] = {"good.yaml", "bad.yaml", "warned.yaml", "set.yaml",
-                                        "init.yaml", "all.yaml", "ha.yaml"};
+                                        "init.yaml", "all.yaml", "ha.yaml",     "large.yaml"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         unlink(path_of(names[i]));
     }
@@ -341,6 +361,7 @@ int main(void) {
         cmocka_unit_test(a_warning_is_an_error_when_asked_for),
         cmocka_unit_test(settings_win_over_the_file),
         cmocka_unit_test(folders_are_read_by_name_and_their_names_are_unique),
+        cmocka_unit_test(files_over_the_bounds_are_refused),
         cmocka_unit_test(diagnostics_are_json_and_sarif),
         cmocka_unit_test(the_schema_nests_what_the_tables_have_side_by_side),
         cmocka_unit_test(what_init_prints_is_accepted_without_a_warning),

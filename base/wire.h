@@ -151,7 +151,7 @@ enum wire_kind {
  * to every worker that is linked, the asking one too; each answers COMMANDED. action: enum wire_command_action.
  * client may be empty: every session of the user. channel: UNSUBSCRIBE: empty is all; CHANNELS: the pattern. detail: the
  * service's JSON object where the action needs more. limit: CHANNELS, CONNECTIONS: most names of one worker. DISCONNECT:
- * user may be empty where there is a client. */
+ * user may be empty where there is a client. MESSAGE: to everybody who is connected; detail is the message, any JSON. */
 #define WIRE_FIELDS_command(F)                                                                    \
     F(u32, request) F(u8, action) F(u32, deadline_ms) F(bytes, user) F(bytes, client)             \
         F(bytes, channel) F(u16, code) F(bytes, reason) F(bytes, detail) F(u32, limit)
@@ -214,6 +214,7 @@ enum wire_command_action {
     WIRE_COMMAND_REFRESH = 4,
     WIRE_COMMAND_CHANNELS = 5,
     WIRE_COMMAND_CONNECTIONS = 6,
+    WIRE_COMMAND_MESSAGE = 7,
 };
 /* Without an answer of everybody nothing was done, and nobody needs to wonder. */
 static inline bool wire_command_only_reads(uint8_t action) {

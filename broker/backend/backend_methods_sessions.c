@@ -1,5 +1,5 @@
-/* Methods that concern sessions wherever they are: disconnect, subscribe_user, unsubscribe_user, refresh, channels,
- * connections. Each is a COMMAND that a shard passes to every worker of every gateway.
+/* Methods that concern sessions wherever they are: disconnect, subscribe_user, unsubscribe_user, refresh, publish_all,
+ * channels, connections. Each is a COMMAND that a shard passes to every worker of every gateway.
  *
  *   params ─▶ COMMAND ─▶ a shard ─▶ every worker ─▶ confirmed by all: ok · not by all: 120 (what only reads: 100)
  *
@@ -17,6 +17,8 @@ enum {
     DISCONNECT_FORCE_NO_RECONNECT = 3503,
 };
 
+#define PARTIAL_MESSAGE                                                                                                \
+    "not every gateway has confirmed in time; some connections may have got it, and would get it again"
 #define PARTIAL "not every gateway has confirmed in time, and some may have done it; to repeat it is harmless"
 
 /* ---- asking ---- */
@@ -107,6 +109,35 @@ static void refresh(backend_api_t *self, struct backend_call *call) {
     }
     backend_refuse(&refusal, ERROR_BAD_REQUEST, "params needs expired, expire_at or info: what is to be refreshed?");
     backend_refuse_call(self, call, &refusal);
+}
+
+/* JSON, for it stands in everybody's encoding; no larger than a publication. */
+static bool is_message(const backend_api_t *self, struct span data, struct backend_refusal *ret_refusal) {
+    struct json_limits limits = JSON_LIMITS_PAYLOAD;
+    struct json_value value;
+    struct json_error error;
+    if (data.size > (uint64_t) self->options.config->publication_bytes_max) {
+        backend_refuse(ret_refusal, ERROR_TOO_LARGE, "the payload has %zu bytes; broker.publication_bytes allows %lld",
+                       data.size, (long long) self->options.config->publication_bytes_max);
+        return false;
+    }
+    if (json_scan(data, &limits, &value, &error) != JSON_OK) {
+        backend_refuse(ret_refusal, ERROR_BAD_REQUEST, "the payload is not JSON: %s at byte %zu",
+                       json_outcome_text(error.outcome), error.offset);
+        return false;
+    }
+    return true;
+}
+
+/* It reaches who has no channel, too: only with a key for all of them. */
+static void publish_all(backend_api_t *self, struct backend_call *call) {
+    struct wire_command frame = {.action = WIRE_COMMAND_MESSAGE, .detail = call->payload};
+    struct backend_refusal refusal;
+    if (backend_may(self, call, SPAN_LITERAL("*"), &refusal) && is_message(self, call->payload, &refusal)) {
+        ask(self, call, &frame, false);
+    } else {
+        backend_refuse_call(self, call, &refusal);
+    }
 }
 
 static void channels(backend_api_t *self, struct backend_call *call) {
@@ -279,6 +310,7 @@ static const struct backend_method rows[] = {
      .required = BACKEND_PARAM_USER,
      .handle = refresh,
      .help_unknown = PARTIAL},
+    {.name = "publish_all", .payload = BACKEND_WITH_PAYLOAD, .handle = publish_all, .help_unknown = PARTIAL_MESSAGE},
     {.name = "channels",
      .flags = BACKEND_READS,
      .allowed = BACKEND_PARAM_PATTERN | BACKEND_PARAM_LIMIT | BACKEND_PARAM_NAME_CURSOR,

@@ -184,6 +184,8 @@ struct client_codec {
     void (*encode_push_unsubscribe)(struct buffer *out, struct span channel, uint32_t code, const char *reason);
     /* The server gave the connection another time to live. */
     void (*encode_push_refresh)(struct buffer *out, bool expires, uint32_t ttl_s);
+    /* Of the server to this connection, in no channel. */
+    void (*encode_push_message)(struct buffer *out, struct span data);
     /* The last word of a stream over HTTP, where a WebSocket has its close frame. */
     void (*encode_push_disconnect)(struct buffer *out, uint32_t code, const char *reason);
 };

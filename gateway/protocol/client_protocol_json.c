@@ -447,6 +447,12 @@ static void encode_push_refresh(struct buffer *out, bool expires, uint32_t ttl_s
     put(out, "}}}");
 }
 
+static void encode_push_message(struct buffer *out, struct span data) {
+    put(out, "{\"push\":{\"message\":{\"data\":");
+    json_append_one_line(out, data);
+    put(out, "}}}");
+}
+
 static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
     put(out, "{\"push\":{\"disconnect\":{\"code\":");
     buffer_append_u64_decimal(out, code);
@@ -476,5 +482,6 @@ const struct client_codec client_codec_json = {
     .encode_push_subscribe = encode_push_subscribe,
     .encode_push_unsubscribe = encode_push_unsubscribe,
     .encode_push_refresh = encode_push_refresh,
+    .encode_push_message = encode_push_message,
     .encode_push_disconnect = encode_push_disconnect,
 };

@@ -39,6 +39,7 @@ enum push_field {
     PUSH_JOIN = 5,
     PUSH_LEAVE = 6,
     PUSH_UNSUBSCRIBE = 7,
+    PUSH_MESSAGE = 8,
     PUSH_SUBSCRIBE = 9,
     PUSH_DISCONNECT = 11,
     PUSH_REFRESH = 12
@@ -407,6 +408,14 @@ static void encode_push_refresh(struct buffer *out, bool expires, uint32_t ttl_s
     end_reply(out, reply);
 }
 
+static void encode_push_message(struct buffer *out, struct span data) {
+    struct reply reply = begin_push(out, &(struct client_channel){.id = 0}, data.size);
+    struct message body = begin_message(out, PUSH_MESSAGE, data.size);
+    put_bytes(out, 1, data);
+    end_message(out, body);
+    end_reply(out, reply);
+}
+
 static void encode_push_disconnect(struct buffer *out, uint32_t code, const char *reason) {
     struct reply reply = begin_push(out, &(struct client_channel){.id = 0}, SMALL);
     struct message body = begin_message(out, PUSH_DISCONNECT, SMALL);
@@ -437,5 +446,6 @@ const struct client_codec client_codec_protobuf = {
     .encode_push_subscribe = encode_push_subscribe,
     .encode_push_unsubscribe = encode_push_unsubscribe,
     .encode_push_refresh = encode_push_refresh,
+    .encode_push_message = encode_push_message,
     .encode_push_disconnect = encode_push_disconnect,
 };

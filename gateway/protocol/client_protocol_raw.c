@@ -250,6 +250,11 @@ static void encode_no_subscribe(struct buffer *out, struct span channel, const s
     (void) result;
 }
 
+static void encode_no_message(struct buffer *out, struct span data) {
+    (void) out;
+    (void) data;
+}
+
 static void encode_no_refresh(struct buffer *out, bool expires, uint32_t ttl_s) {
     (void) out;
     (void) expires;
@@ -279,7 +284,8 @@ static void encode_no_disconnect(struct buffer *out, uint32_t code, const char *
         .encode_refreshed = encode_no_connected, .encode_sub_refreshed = encode_no_sub_refreshed,                      \
         .encode_push_publication = (push), .encode_push_presence = encode_no_event,                                    \
         .encode_push_subscribe = encode_no_subscribe, .encode_push_unsubscribe = encode_no_unsubscribe,                \
-        .encode_push_refresh = encode_no_refresh, .encode_push_disconnect = encode_no_disconnect                       \
+        .encode_push_refresh = encode_no_refresh, .encode_push_message = encode_no_message,                            \
+        .encode_push_disconnect = encode_no_disconnect                                                                 \
     }
 
 const struct client_codec client_codec_raw = RAW_CODEC(CLIENT_ENCODING_RAW, encode_subscribed, encode_plain);

@@ -1,6 +1,6 @@
-/* What a service orders for a user's sessions over the HTTP API, as brokers pass it to every worker: disconnect,
- * unsubscribe, subscribe, refresh, connections. Each worker looks for the user among its own sessions; one without him
- * knows that from its count of users, so it costs a walk only where he is.
+/* What a service orders for a user's sessions, as brokers pass it to every worker: disconnect, unsubscribe, subscribe,
+ * refresh, connections; and a message to everybody. Each worker looks for the user among its own sessions; one without
+ * him knows that from its count of users, so it costs a walk only where he is.
  *
  * Failure modes: a subscription that is ordered and cannot be joined closes the connection as any server-side one does
  * (3004, the client comes back); one more than client.channels_max 3505; a channel without a namespace here: error 102
@@ -9,9 +9,11 @@
 #include "gateway/session/session_commands.h"
 
 #include "base/user_count.h"
+#include "gateway/protocol/client_protocol_raw.h"
 
 struct order {
     const struct wire_command *command;
+    payload_t *framed[CLIENT_ENCODINGS];     /* message: made once for each encoding, shared by all */
     struct json_value detail;                /* JSON_ABSENT: none */
     const struct namespace_options *options; /* subscribe */
 };
@@ -31,7 +33,7 @@ static bool is_spared(const struct order *order, struct span client) {
     return false;
 }
 
-static bool disconnect(session_t *self, const struct order *order) {
+static bool disconnect(session_t *self, struct order *order) {
     if (is_spared(order, session_client_info(self).client)) {
         return false;
     }
@@ -53,7 +55,7 @@ static void take_away(struct subscription *subscription, uint32_t code) {
     }
 }
 
-static bool unsubscribe(session_t *self, const struct order *order) {
+static bool unsubscribe(session_t *self, struct order *order) {
     bool is_concerned = false;
     list_for_each_safe (link, &self->subscriptions) {
         struct subscription *subscription = list_entry(link, struct subscription, link);
@@ -71,7 +73,7 @@ static bool unsubscribe(session_t *self, const struct order *order) {
 
 /* ---- subscribe ---- */
 
-static bool subscribe(session_t *self, const struct order *order) {
+static bool subscribe(session_t *self, struct order *order) {
     return session_subscribe_for(self, order->command->channel, order->options, order->detail);
 }
 
@@ -95,7 +97,7 @@ static void exchange_info(session_t *self, struct json_value detail) {
     buffer_finish(&scratch);
 }
 
-static bool refresh(session_t *self, const struct order *order) {
+static bool refresh(session_t *self, struct order *order) {
     bool is_expired = false;
     int64_t expire_at_s = 0;
     bool has_expiry = json_to_i64(json_member(order->detail, "expire_at"), &expire_at_s);
@@ -111,9 +113,32 @@ static bool refresh(session_t *self, const struct order *order) {
     return true;
 }
 
+/* ---- message ---- */
+
+static payload_t *frame_message(const session_t *self, struct span data) {
+    struct buffer bytes = BUFFER_EMPTY;
+    self->codec->encode_push_message(&bytes, data);
+    payload_t *framed = self->transport->methods->frame(self->codec->encoding, buffer_span(&bytes));
+    buffer_finish(&bytes);
+    return framed;
+}
+
+/* Who uses the raw endpoint has one channel and hears nothing else. */
+static bool message(session_t *self, struct order *order) {
+    payload_t **framed = &order->framed[self->codec->encoding];
+    if (self->state != SESSION_CONNECTED || client_encoding_is_raw(self->codec->encoding)) {
+        return false;
+    }
+    if (*framed == NULL) {
+        *framed = frame_message(self, order->detail.text);
+    }
+    session_queue(self, payload_ref(*framed));
+    return true;
+}
+
 /* ---- whom ---- */
 
-static bool (*carry_out_of(uint8_t action))(session_t *self, const struct order *order) {
+static bool (*carry_out_of(uint8_t action))(session_t *self, struct order *order) {
     switch (action) {
     case WIRE_COMMAND_DISCONNECT:
         return disconnect;
@@ -123,6 +148,8 @@ static bool (*carry_out_of(uint8_t action))(session_t *self, const struct order 
         return subscribe;
     case WIRE_COMMAND_REFRESH:
         return refresh;
+    case WIRE_COMMAND_MESSAGE:
+        return message;
     default: /* a number from the wire, of a newer version */
         return NULL;
     }
@@ -142,8 +169,9 @@ static enum error_code read_order(const struct session_environment *environment,
                                   struct order *ret_order) {
     struct json_limits limits = JSON_LIMITS_PAYLOAD;
     *ret_order = (struct order){.command = command, .detail = JSON_ABSENT};
-    bool names_somebody =
-        command->user.size > 0 || (command->action == WIRE_COMMAND_DISCONNECT && command->client.size > 0);
+    bool names_somebody = command->user.size > 0 ||
+                          (command->action == WIRE_COMMAND_DISCONNECT && command->client.size > 0) ||
+                          (command->action == WIRE_COMMAND_MESSAGE && command->detail.size > 0);
     if (!names_somebody ||
         (command->detail.size > 0 && json_scan(command->detail, &limits, &ret_order->detail, NULL) != JSON_OK)) {
         return ERROR_BAD_REQUEST;
@@ -186,7 +214,7 @@ enum error_code session_list_connections(struct session_environment *environment
 enum error_code session_carry_out(struct session_environment *environment, const struct wire_command *command,
                                   uint32_t *ret_n) {
     struct order order;
-    bool (*carry_out)(session_t * self, const struct order *order) = carry_out_of(command->action);
+    bool (*carry_out)(session_t * self, struct order * order) = carry_out_of(command->action);
     enum error_code error = carry_out == NULL ? ERROR_NOT_AVAILABLE : read_order(environment, command, &order);
     *ret_n = 0;
     if (error != ERROR_NONE || !may_be_here(environment, command->user)) {
@@ -197,6 +225,9 @@ enum error_code session_carry_out(struct session_environment *environment, const
         if (is_meant(self, command) && carry_out(self, &order)) {
             (*ret_n)++;
         }
+    }
+    for (unsigned i = 0; i < CLIENT_ENCODINGS; i++) {
+        payload_unref(&order.framed[i]);
     }
     return ERROR_NONE;
 }

@@ -381,6 +381,8 @@ static void other_pushes(void **state) {
                  "\"positioned\":true,\"data\":{\"a\":1}}}}");
     codec->encode_push_refresh(&out, true, 60);
     assert_shows(state, "{\"push\":{\"refresh\":{\"expires\":true,\"ttl\":60}}}");
+    codec->encode_push_message(&out, SPAN_LITERAL("{\"a\":1}"));
+    assert_shows(state, "{\"push\":{\"message\":{\"data\":{\"a\":1}}}}");
 }
 
 static void a_channel_goes_by_its_id_where_it_has_one(void **state) {

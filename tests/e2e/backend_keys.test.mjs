@@ -47,6 +47,7 @@ test('a key is held to its methods and channels, in broadcasts and batches too',
     assert.match((await shop.error('info', {})).message, /the key "shop" is not for info/);
     assert.equal((await shop.error('disconnect', { user: 'x' })).code, 103);
     assert.equal((await shop.error('subscribe', { channel: 'demo:other' })).code, 103);
+    assert.match((await shop.error('publish_all', {}, '1')).message, /the key "shop" is not for "\*"/, 'its pattern has the method, but not all channels');
     const { results } = await shop.ok('broadcast', { channels: ['demo:news', 'demo:other'] }, '1');
     assert.deepEqual(results.map(({ offset, error }) => error?.code ?? offset), [1, 103]);
     const { replies } = await shop.ok('batch', { requests: [{ method: 'info' }, { method: 'history', params: { channel: 'demo:news' } }, { method: 'history', params: { channel: 'demo:other' } }] });
@@ -54,6 +55,23 @@ test('a key is held to its methods and channels, in broadcasts and batches too',
   } finally {
     shop.close();
   }
+});
+
+test('a call by hand needs the token of the internal listener, and none of the keys', async () => {
+  const token = 'an-internal-token-of-tests';
+  const broker = await world.broker({
+    id: 'by-hand',
+    args: ['--set', `backend.curve_key_file=${keys.broker}`, '--set', `backend.curve_allowed_dir=${folder}`, '--set', 'backend.rights_required=true'],
+    env: { CALLBOARD_INTERNAL_TOKEN: token, CALLBOARD_INTERNAL_ADMIN: 'true', CALLBOARD_INTERNAL_OPERATIONS: 'publish' },
+  });
+  const call = async (method, params) => (await fetch(`http://127.0.0.1:${broker.internal}/admin/api/${method}`, { method: 'POST', body: JSON.stringify(params), headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' } })).json();
+  assert.equal((await call('publish', { channel: 'demo:a', data: { n: 1 } })).result.offset, 1);
+  assert.deepEqual((await call('history', { channel: 'demo:a', limit: 1 })).result.publications[0].data, { n: 1 });
+  assert.deepEqual((await call('channels', {})).result.channels, {});
+  const any = new Service(`tcp://127.0.0.1:${broker.router}`, [key('any', 'public'), key('any', 'secret'), key('broker', 'public')]);
+  assert.equal((await any.error('publish', { channel: 'demo:a' }, '1')).code, 103, 'rights are asked of keys as before');
+  any.close();
+  await broker.stop();
 });
 
 test('a key without rights beside it is for everything, one whose rights are malformed for nothing', async () => {

@@ -40,6 +40,30 @@ test('publish_user reaches the personal channel, wherever the user is connected'
   assert.equal((await service.error('publish_user', { user: 'ann' }, '1')).code, 102);
 });
 
+test('publish_all reaches every connection, in whatever encoding and channel, once, and nobody who comes later', async () => {
+  const named = await user('all-1');
+  const member = await world.connected(server);
+  await subscribed(member, 'demo:somewhere');
+  const binary = await world.connected(server, { encoding: 'protobuf' });
+  const got = new Map([named, member, binary].map((client) => [client, []]));
+  for (const [client, messages] of got) client.on('message', ({ data }) => messages.push(client === binary ? JSON.parse(new TextDecoder().decode(data)) : data));
+  const { sessions } = await service.ok('publish_all', {}, '{"notice":\n"maintenance"}');
+  assert.ok(sessions >= 3, `${sessions} connections`);
+  await until('all three have it', () => [...got.values()].every((messages) => messages.length > 0));
+  const late = await user('all-late');
+  let heardLate = 0;
+  late.on('message', () => { heardLate++; });
+  await service.ok('publish_all', {}, '2');
+  await until('the second one', () => heardLate > 0 && [...got.values()].every((messages) => messages.length > 1));
+  assert.equal(heardLate, 1);
+  for (const messages of got.values()) assert.deepEqual(messages, [{ notice: 'maintenance' }, 2]);
+  assert.equal((await service.error('publish_all', {}, 'no JSON')).code, 107);
+  assert.equal((await service.error('publish_all', { channel: 'a' }, '1')).code, 107);
+  assert.equal((await service.error('publish_all', {})).code, 107);
+  const { replies } = await service.ok('batch', { requests: [{ method: 'publish_all', params: {}, payload: true }] }, '3');
+  assert.ok(replies[0].result.sessions >= 4);
+});
+
 test('publish with ack none is not answered, but what is wrong with it is', async () => {
   const client = await world.connected(server);
   const subscription = await subscribed(client, 'demo:unheard');

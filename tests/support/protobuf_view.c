@@ -32,6 +32,7 @@ static const struct field disconnected[] = {
 static const struct field pushed_subscription[] = {
     {1, "recoverable", BOOL, NULL, false}, {4, "epoch", TEXT, NULL, false}, {5, "offset", NUMBER, NULL, false},
     {6, "positioned", BOOL, NULL, false},  {7, "data", RAW, NULL, false},   {0, NULL, END, NULL, false}};
+static const struct field pushed_message[] = {{1, "data", RAW, NULL, false}, {0, NULL, END, NULL, false}};
 static const struct field pushed_refresh[] = {
     {1, "expires", BOOL, NULL, false}, {2, "ttl", NUMBER, NULL, false}, {0, NULL, END, NULL, false}};
 static const struct field push[] = {{1, "id", NUMBER, NULL, false},
@@ -40,6 +41,7 @@ static const struct field push[] = {{1, "id", NUMBER, NULL, false},
                                     {5, "join", MESSAGE, presence_event, false},
                                     {6, "leave", MESSAGE, presence_event, false},
                                     {7, "unsubscribe", MESSAGE, unsubscribed, false},
+                                    {8, "message", MESSAGE, pushed_message, false},
                                     {9, "subscribe", MESSAGE, pushed_subscription, false},
                                     {12, "refresh", MESSAGE, pushed_refresh, false},
                                     {11, "disconnect", MESSAGE, disconnected, false},

@@ -67,6 +67,24 @@ static void test_an_order_meets_every_session_of_its_user_or_one_client(void **s
     close_other(&stranger);
 }
 
+static void test_a_message_meets_everybody_who_is_connected(void **state) {
+    (void) state;
+    struct other stranger;
+    connect_user();
+    open_other(&stranger, "{\"sub\":\"4\"}");
+    const struct wire_command message = {.action = WIRE_COMMAND_MESSAGE, .detail = SPAN_LITERAL("{\"a\":\n1}")};
+    assert_int_equal(order(&message), ERROR_NONE);
+    assert_int_equal(n_met, 2);
+    assert_written("{\"push\":{\"message\":{\"data\":{\"a\":1}}}}\n");
+    static const char expected[] = "{\"push\":{\"message\":{\"data\":{\"a\":1}}}}";
+    assert_memory_equal(stranger.transport.written.data, expected, sizeof expected - 1);
+    assert_int_equal(order(&(struct wire_command){.action = WIRE_COMMAND_MESSAGE}), ERROR_BAD_REQUEST);
+    assert_int_equal(order(&(struct wire_command){.action = WIRE_COMMAND_MESSAGE, .detail = SPAN_LITERAL("{")}),
+                     ERROR_BAD_REQUEST);
+    assert_int_equal(n_met, 0);
+    close_other(&stranger);
+}
+
 static void test_what_is_wrong_with_an_order(void **state) {
     (void) state;
     connect_user();
@@ -244,6 +262,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         session_test(test_an_order_for_somebody_who_is_not_here_happens_to_nobody),
         session_test(test_an_order_meets_every_session_of_its_user_or_one_client),
+        session_test(test_a_message_meets_everybody_who_is_connected),
         session_test(test_what_is_wrong_with_an_order),
         session_test(test_a_disconnect_has_the_services_code_and_reason),
         session_test(test_who_is_on_the_whitelist_stays),

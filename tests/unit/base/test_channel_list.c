@@ -60,7 +60,7 @@ static void page_after_page_has_every_name_once(void **state) {
     (void) state;
     for (int worker = 0; worker < 3; worker++) {
         for (int i = 24; i >= 0; i -= 1 + worker) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "c%02d", i);
             list(name, 1);
         }

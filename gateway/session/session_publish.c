@@ -68,7 +68,7 @@ void session_handle_publish(session_t *self, const struct client_command *comman
     struct permission_subject subject = session_subject(self, publish->channel);
     enum error_code error = options->publish_proxy_enabled ? ERROR_NONE : permission_publish(options, &subject);
     if (publish->type != 0) {
-        error = ERROR_NOT_AVAILABLE; /* maps */
+        error = publish->type == 1 ? ERROR_PERMISSION_DENIED : ERROR_BAD_REQUEST; /* maps, which no namespace has */
     } else if (error == ERROR_NONE && self->environment->refuses_publications) {
         error = ERROR_TOO_MANY_REQUESTS;
     } else if (error == ERROR_NONE &&

@@ -74,7 +74,8 @@ static void test_publications_that_are_refused(void **state) {
         {"\"channel\":\"nowhere:a\",\"data\":1", UNKNOWN("4")},
         {"\"channel\":\"a b\",\"data\":1", BAD("4")},
         {"\"channel\":\"news\"", BAD("4")},
-        {"\"channel\":\"news\",\"data\":1,\"type\":1", UNAVAILABLE("4")},
+        {"\"channel\":\"news\",\"data\":1,\"type\":1", DENIED("4")}, /* maps */
+        {"\"channel\":\"news\",\"data\":1,\"type\":2", BAD("4")},
     };
     connect_user();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -121,31 +121,11 @@ static int print(const struct command_specs *specs, struct command_call *call) {
     return OPERATOR_DONE;
 }
 
-/* What a spec may ask for and this version does not render: a set of objects with a hole in it is none. */
-static int refuse_parts(const struct command_specs *specs, struct command_call *call) {
-    static const char *const modes[] = {"embedded", "standalone", "sentinel", "cluster", "external"};
-    for (size_t i = 0; i < specs->documents.n; i++) {
-        const struct spec *spec = &specs->documents.items[i]->spec;
-        if (spec->redis.mode != SPEC_REDIS_EMBEDDED && spec->redis.mode != SPEC_REDIS_EXTERNAL) {
-            buffer_append_format(call->messages,
-                                 "callboard-operator render: %s: spec.redis.mode %s: Redis pods are not rendered by "
-                                 "this version; run that Redis by other means and name it with mode external, or use "
-                                 "mode embedded\n",
-                                 spec->metadata.name, modes[spec->redis.mode]);
-            return OPERATOR_UNSAFE;
-        }
-    }
-    return OPERATOR_DONE;
-}
-
 static int run(struct command_call *call) {
     struct command_specs specs;
     int exit_code = command_specs_read(call, "render", &specs);
     if (exit_code != OPERATOR_USAGE) {
         command_specs_tell(&specs, call);
-    }
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = refuse_parts(&specs, call);
     }
     if (exit_code == OPERATOR_DONE) {
         exit_code = print(&specs, call);

@@ -25,6 +25,7 @@ void render_manifests(const struct spec *spec, const struct render_options *opti
     render_scaling(&self);
     render_edge(&self);
     render_broker(&self);
+    render_redis(&self);
     render_network(&self);
     render_monitoring(&self);
     manifests_sort(out);

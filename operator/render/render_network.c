@@ -151,9 +151,46 @@ static void add_broker_policy(const struct render *self) {
     add_allowed(self, spec);
 }
 
+/* Redis and Sentinel speak to themselves and to each other; brokers speak to both. */
+static void add_redis_policy(const struct render *self, const char *component, int64_t port) {
+    bool is_cluster = self->spec->redis.mode == SPEC_REDIS_CLUSTER;
+    bool has_sentinels = self->spec->redis.mode == SPEC_REDIS_SENTINEL;
+    manifest_t *spec = add_policy(self, component);
+    manifest_t *rule = add_rule(spec, "ingress");
+    add_component(self, rule, "from", RENDER_BROKER);
+    add_component(self, rule, "from", RENDER_REDIS);
+    if (has_sentinels) {
+        add_component(self, rule, "from", RENDER_SENTINEL);
+    }
+    add_port(rule, "TCP", port);
+    if (is_cluster) {
+        manifest_t *bus = add_rule(spec, "ingress");
+        add_component(self, bus, "from", RENDER_REDIS);
+        add_port(bus, "TCP", RENDER_REDIS_PORT + 10000);
+    }
+    add_dns(spec);
+    add_way_to_redis(self, spec);
+    if (is_cluster) {
+        manifest_t *bus = add_rule(spec, "egress");
+        add_component(self, bus, "to", RENDER_REDIS);
+        add_port(bus, "TCP", RENDER_REDIS_PORT + 10000);
+    }
+}
+
+static void add_redis_policies(const struct render *self) {
+    int mode = self->spec->redis.mode;
+    if (mode != SPEC_REDIS_EMBEDDED && mode != SPEC_REDIS_EXTERNAL) {
+        add_redis_policy(self, RENDER_REDIS, RENDER_REDIS_PORT);
+    }
+    if (mode == SPEC_REDIS_SENTINEL) {
+        add_redis_policy(self, RENDER_SENTINEL, RENDER_SENTINEL_PORT);
+    }
+}
+
 void render_network(const struct render *self) {
     if (self->spec->network_policy.enabled) {
         add_gateway_policy(self);
         add_broker_policy(self);
+        add_redis_policies(self);
     }
 }

@@ -80,6 +80,11 @@ struct render_config {
 struct render_config render_gateway_config(const struct render *self);
 struct render_config render_broker_config(const struct render *self);
 
+/* ---- render_redis_files.c: the ConfigMaps; each returns the checksum of its files ---- */
+
+const char *render_redis_files(const struct render *self);
+const char *render_sentinel_files(const struct render *self);
+
 /* ---- one concern each ---- */
 
 void render_gateway(const struct render *self);

@@ -3,12 +3,12 @@
  *
  * UPDATE_GOLDEN=1 writes the folders anew; read the difference. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { BUILD } from './support.mjs';
+import { BUILD, freePort, until } from './support.mjs';
 
 const OPERATOR = path.join(BUILD, 'operator/callboard-operator');
 const K8S = path.resolve('../../k8s');
@@ -103,6 +103,77 @@ test('dashboards are those of k8s/monitoring, to the byte', () => {
   for (const { data } of maps) {
     const [[name, text]] = Object.entries(data);
     assert.equal(text, fs.readFileSync(path.join(K8S, 'monitoring/dashboards', name.replace('callboard-', '')), 'utf8'));
+  }
+});
+
+/* Real servers, configured by callboard-agent from the ConfigMaps as in a pod: its folders and ports are ours. */
+const wellKnown = { '/tls': 'tls', '/data': 'data', '/conf': 'conf' };
+async function startServer(name, component, file) {
+  const map = objectsOf(name).find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels['app.kubernetes.io/component'] === component);
+  const set = objectsOf(name).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === component);
+  const base = path.join(folder, `${name}-${component}`);
+  for (const part of ['tls', 'data', 'conf', 'templates', 'secrets']) fs.mkdirSync(path.join(base, part), { recursive: true });
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', path.join(base, 'tls/tls.key'), '-out', path.join(base, 'tls/tls.crt')], { stdio: 'ignore' });
+  fs.copyFileSync(path.join(base, 'tls/tls.crt'), path.join(base, 'tls/ca.crt'));
+  for (const secret of ['redis-password', 'sentinel-password']) fs.writeFileSync(path.join(base, 'secrets', secret), `${secret} "of" tests\r\n`);
+  const port = await freePort();
+  for (const [key, text] of Object.entries(map.data)) {
+    let mine = text.replaceAll(/ (\/tls|\/data|\/conf)(?=[/\n])/g, (_, from) => ` ${path.join(base, wellKnown[from])}`).replace(/^(tls-port|port) (6379|26379)$/m, `$1 ${port}`);
+    if (key.endsWith('.conf')) mine += `bind 127.0.0.1\n${component === 'redis' ? `maxmemory 64mb\n` : ''}`;
+    fs.writeFileSync(path.join(base, 'templates', key), mine);
+  }
+  const settings = Object.fromEntries(set.spec.template.spec.containers[0].env.filter(({ value }) => value !== undefined).map((item) => [item.name, item.value]));
+  if (settings.CALLBOARD_AGENT_MODE === 'replicated') settings.CALLBOARD_AGENT_MODE = 'standalone'; /* its Sentinels are not here */
+  const env = { PATH: process.env.PATH, ...settings, POD_NAME: `${name}-0`, POD_NAMESPACE: 'test', POD_IP: '127.0.0.1', CALLBOARD_AGENT_TEMPLATES: path.join(base, 'templates'),
+    CALLBOARD_AGENT_SECRETS: path.join(base, 'secrets'), CALLBOARD_AGENT_OUTPUT: path.join(base, 'conf'), CALLBOARD_AGENT_DATA: path.join(base, 'data') };
+  for (const key of ['CALLBOARD_AGENT_PASSWORD_FILE', 'CALLBOARD_AGENT_SENTINEL_PASSWORD_FILE']) if (env[key]) env[key] = path.join(base, env[key]);
+  const { status, stderr } = spawnSync(path.join(BUILD, 'operator/agent/callboard-agent'), ['prepare'], { env, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const server = spawn('redis-server', [path.join(base, 'conf', file), ...(component === 'sentinel' ? ['--sentinel'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  for (const stream of [server.stdout, server.stderr]) stream.on('data', (bytes) => { log += bytes; });
+  const ended = new Promise((resolve) => { server.on('exit', resolve); });
+  const ask = (user, password, ...command) => spawnSync('redis-cli', [...(map.data[file].includes('tls-port') ? ['--tls', '--cacert', path.join(base, 'tls/ca.crt')] : []), '-h', '127.0.0.1', '-p', `${port}`, '--user', user, ...command],
+    { encoding: 'utf8', env: { PATH: process.env.PATH, REDISCLI_AUTH: password } }).stdout.trim();
+  const stop = async () => { server.kill('SIGKILL'); await ended; };
+  try {
+    await until(`${name}: ${component} answers`, () => server.exitCode !== null || ask('agent', component === 'redis' ? 'redis-password "of" tests' : 'sentinel-password "of" tests', 'PING') === 'PONG');
+    assert.equal(server.exitCode, null, log);
+  } catch (error) {
+    await stop();
+    throw new Error(`${error.message}: ${log}`);
+  }
+  return { ask, stop, log: () => log };
+}
+
+for (const name of SPECS.filter((each) => objectsOf(each).some(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === 'redis'))) {
+  test(`k8s/${name}: a real Redis takes redis.conf and users.acl, and each user may what it needs`, async () => {
+    const { ask, stop } = await startServer(name, 'redis', 'redis.conf');
+    try {
+      const password = 'redis-password "of" tests';
+      assert.match(ask('callboard', password, 'CONFIG', 'GET', 'maxmemory-policy'), /noeviction/);
+      assert.match(ask('callboard', password, 'SET', 'other:key', '1'), /NOPERM/);
+      assert.match(ask('callboard', password, 'FLUSHALL'), /NOPERM/);
+      assert.match(ask('agent', password, 'INFO', 'replication'), /role:master/);
+      assert.match(ask('agent', password, 'GET', 'cb:x'), /NOPERM/);
+      assert.match(ask('agent', 'guess', 'PING'), /NOAUTH|WRONGPASS/);
+      assert.match(ask('default', '', 'PING'), /NOAUTH|WRONGPASS/);
+    } finally {
+      await stop();
+    }
+  });
+}
+
+test('k8s/ha-sentinel: a real Sentinel takes sentinel.conf and its users', async () => {
+  const { ask, stop, log } = await startServer('ha-sentinel', 'sentinel', 'sentinel.conf');
+  try {
+    const password = 'sentinel-password "of" tests';
+    assert.match(ask('agent', password, 'SENTINEL', 'MASTER', 'callboard'), /chat-redis-0\.chat-redis-pods/);
+    assert.match(ask('callboard', password, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'callboard'), /chat-redis-0/);
+    assert.match(ask('callboard', password, 'SENTINEL', 'FAILOVER', 'callboard'), /NOPERM/);
+    assert.doesNotMatch(log(), /not writable|WARNING: Sentinel was not able to save/);
+  } finally {
+    await stop();
   }
 });
 

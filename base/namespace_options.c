@@ -95,6 +95,7 @@ static const struct config_key keys[] = {
         "count for nothing then."),
     SWITCH(sub_refresh_proxy_enabled,
            "Subscriptions that expire are extended by asking a worker, not by the client's sending a token."),
+    SWITCH(subscription_events, "Services are told who subscribed and unsubscribed, in the gateways' events.channel."),
     {.path = "allowed_delta_types",
      .type = CONFIG_TEXT_LIST,
      FIELD(allowed_delta_types),

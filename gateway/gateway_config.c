@@ -1,6 +1,7 @@
 /* The gateway's settings: one row a key, then the rules between them. */
 #include "gateway/gateway_config.h"
 
+#include "base/channel_name.h"
 #include "base/curve_keys.h"
 #include "base/ip_address.h"
 #include "gateway/http_api/http_api_key_options.h"
@@ -331,6 +332,15 @@ static const struct config_key keys[] = {
     KEY("brokers.curve_broker_key", CONFIG_TEXT, curve_broker_key, RANGE(0, 4096),
         .help = "The brokers' public key: 40 characters, or the name of a .pub file."),
 
+    KEY("events.channel", CONFIG_TEXT, events_channel, RELOADABLE, RANGE(0, 255),
+        .help = "Where services are told of clients (docs/backend-api.md, Events): a channel whose namespace has a "
+                "history, here and at the brokers. Empty: nowhere."),
+    KEY("events.connections", CONFIG_BOOL, events_connections, RELOADABLE,
+        .help = "Tell who connected and disconnected. Subscriptions are told by the namespaces' subscription_events."),
+    KEY("events.queue", CONFIG_BYTES, events_queue, RELOADABLE, RANGE(4 * KIB, 1 * GIB), .default_text = "1MiB",
+        .help = "Events of one worker that wait while brokers or Redis are away; more are dropped, counted, and told "
+                "as lost."),
+
     KEY("drain.delay", CONFIG_DURATION, drain_delay_ms, RANGE(0, 600 * SECOND), .default_text = "5s",
         .help =
             "After SIGTERM: how long it says that it is not ready while it still serves, so that load balancers look "
@@ -446,6 +456,29 @@ static void verify_brokers(const struct gateway_config *self, const char *prefix
     verify_endpoints(self, prefix, errors);
 }
 
+/* A name that services can subscribe to, with positions. */
+static void verify_events(const struct gateway_config *self, const char *prefix, config_errors_t *errors) {
+    namespace_set_t *set = namespace_set_new(&self->namespaces);
+    struct span channel = span_of_text(self->events_channel);
+    bool is_needed = self->events_connections;
+    for (size_t i = 0; i < self->namespaces.n; i++) {
+        is_needed |= ((const struct namespace_options *) self->namespaces.items + i)->subscription_events;
+    }
+    const struct namespace_options *options = channel.size == 0 ? NULL : namespace_set_find(set, channel);
+    if (channel.size == 0 && is_needed) {
+        config_error(errors, prefix, "events.channel", "is needed with events.connections and subscription_events");
+    } else if (channel.size > 0 && channel_name_check(channel) != CHANNEL_NAME_OK) {
+        config_error(errors, prefix, "events.channel", "is no name of a channel");
+    } else if (channel.size > 0 && (options == NULL || !namespace_has_history(options))) {
+        config_error(errors, prefix, "events.channel",
+                     "needs a namespace with history_size and history_ttl, else nobody who was away is told");
+    } else if (options != NULL && options->subscription_events) {
+        config_error(errors, prefix, "events.channel",
+                     "must not be of a namespace with subscription_events, which would tell of itself");
+    }
+    namespace_set_destroy(&set);
+}
+
 static void verify(const void *target, const char *prefix, config_errors_t *errors) {
     const struct gateway_config *self = target;
     if (strncmp(self->id, "broker:", sizeof "broker:" - 1) == 0) {
@@ -468,6 +501,7 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     verify_brokers(self, prefix, errors);
     http_api_keys_verify(&self->http_api_keys, prefix, errors);
     namespace_set_verify(&self->namespaces, prefix, errors);
+    verify_events(self, prefix, errors);
 }
 
 const struct config_table gateway_config_table = {

@@ -107,6 +107,10 @@ struct gateway_config {
     int64_t departures_bytes_max;    /* brokers.departures_memory, 4MiB */
     char *curve_key_file;            /* brokers.curve_key_file: own pair */
     char *curve_broker_key;          /* brokers.curve_broker_key: the brokers' public key, Z85 (or a .pub file) */
+    /* events */
+    char *events_channel;    /* events.channel; empty: services are told nothing */
+    bool events_connections; /* events.connections: connected, disconnected */
+    int64_t events_queue;    /* events.queue, 1MiB a worker: counted, told as lost */
     /* drain */
     int64_t drain_delay_ms;  /* drain.delay, 5s: not ready, still serving */
     int64_t drain_window_ms; /* drain.window, 20s: sessions are closed evenly with 3001 */

@@ -124,6 +124,7 @@ void worker_apply_settings(worker_t *self, const struct worker_settings *setting
     tls_server_use(&self->websockets.tls, settings->tls);
     http_streams_configure(self->streams, settings->config);
     revocation_feed_configure(self->revocations, settings->config);
+    event_feed_configure(self->events, settings->config);
     user_places_configure(self->user_places, settings->config->connections_per_user);
     http_api_configure(self->http_api, settings->config, settings->namespaces);
     http_api_by_hand_configure(self->by_hand, settings->config, settings->namespaces);

@@ -35,7 +35,8 @@ static uint32_t open_connections(const worker_t *self) {
 /* Whatever came meanwhile goes, too: a request that was under way when the listener closed. */
 static void leave(worker_t *self, uint64_t now_ms) {
     session_drain_some(&self->sessions, SIZE_MAX);
-    if (open_connections(self) == 0 || now_ms >= self->drain_ends_ms) {
+    bool is_done = open_connections(self) == 0 && event_feed_is_done(self->events);
+    if (is_done || now_ms >= self->drain_ends_ms) {
         self->drain = DRAIN_DONE;
         worker_publish_figures(self);
     }

@@ -5,6 +5,7 @@
 
 #include "gateway/worker.h"
 
+#include "gateway/event_feed.h"
 #include "gateway/http_api/http_api.h"
 #include "gateway/http_api/http_api_by_hand.h"
 #include "gateway/hub.h"
@@ -50,6 +51,7 @@ struct worker {
     user_places_t *user_places;
     http_api_t *http_api;        /* of the first worker, where it has keys */
     http_api_by_hand_t *by_hand; /* of the first worker, where internal.operations is on */
+    event_feed_t *events;
     listener_t *listener;
     int port;
     timer_wheel_t *wheel;

@@ -110,6 +110,14 @@ static void start_sessions(worker_t *self) {
         .brokers = self->brokers, .users = self->sessions.user_count, .metrics = self->options.metrics};
     self->user_places = user_places_new(&places);
     self->sessions.user_places = self->user_places;
+    const struct event_feed_options events = {.config = self->options.settings.config,
+                                              .brokers = self->brokers,
+                                              .wheel = self->wheel,
+                                              .metrics = self->options.metrics,
+                                              .boot_nonce = self->options.boot_nonce,
+                                              .worker = self->options.index};
+    self->events = event_feed_new(&events);
+    self->sessions.events = self->events;
 }
 
 static void start_streams(worker_t *self) {
@@ -243,6 +251,7 @@ static void on_websockets_closed(void *context) {
     revocation_feed_destroy(&self->revocations);
     http_streams_destroy(&self->streams);
     user_places_destroy(&self->user_places);
+    event_feed_destroy(&self->events);
     hub_destroy(&self->hub);
     if (self->brokers == NULL) {
         on_brokers_closed(self);

@@ -353,6 +353,7 @@ static void release(session_t *self) {
     session_drop_deferred(self);
     session_drop_connecting(self);
     outbox_finish(&self->outbox, &self->environment->outbox_budget);
+    session_tell_disconnected(self);
     uncount(self);
 }
 

@@ -25,6 +25,7 @@
 #include "gateway/user_places.h"
 
 typedef struct session session_t;
+typedef struct event_feed event_feed_t;
 typedef struct user_limits user_limits_t;
 
 /* A command that is handled: what it is, and since when, in the low bits of the clock: an hour is enough. */
@@ -44,6 +45,7 @@ struct session_environment {
     hub_t *hub;
     broker_requests_t *brokers;
     timer_wheel_t *wheel;
+    event_feed_t *events;       /* NULL: services are told nothing */
     user_limits_t *user_limits; /* of the process; NULL: no bound for a user */
     user_places_t *user_places; /* of the cluster; NULL: the process judges alone */
     metric_values_t *metrics;   /* of session_metric_table; NULL: nothing is counted */

@@ -42,6 +42,7 @@ struct session {
     bool was_counted : 1;
     bool is_released : 1; /* left everything; nothing more to do but free */
     bool has_token : 1;
+    bool was_told : 1; /* services know of the connection */
     uint16_t close_code;
     uint8_t strikes;
     struct list_link deferred; /* struct deferred_message, oldest first */
@@ -89,6 +90,8 @@ struct subscription {
     bool has_presence : 1;
     bool tells_join_leave : 1;
     bool stands_in_presence : 1;
+    bool has_events : 1; /* services want to know of it */
+    bool was_told : 1;   /* and do */
     bool refreshed_by_hook : 1;
     bool is_refreshing : 1;        /* the hook has been asked */
     unsigned refresh_failures : 7; /* in a row */
@@ -181,7 +184,7 @@ struct subscription *session_add_subscription(session_t *self, const struct clie
                                               const struct subscription_features *features);
 void session_join(struct subscription *subscription, const struct client_subscribe *request,
                   const struct namespace_options *options);
-/* Enters the channel's presence where that is granted; after the reply. */
+/* Enters the channel's presence where that is granted, and services are told; after the reply. */
 void session_stand_in_presence(struct subscription *subscription);
 /* Leaves the channel, in whatever state, and frees; the client is told nothing. */
 void session_drop_subscription(struct subscription **subscription_p);
@@ -397,6 +400,14 @@ void session_on_expired(session_t *self);
 uint64_t session_subscription_due_ms(const struct subscription *subscription);
 /* Its time is over: asks, or ends it; the connection may close then, and the subscription be gone. */
 void session_on_subscription_expired(struct subscription *subscription);
+
+/* ---- what services are told (session_events.c) ---- */
+
+void session_tell_connected(session_t *self);
+void session_tell_disconnected(session_t *self);
+void session_tell_subscribed(struct subscription *subscription); /* once, however often it is called */
+/* code 0: its client or its connection ended it. */
+void session_tell_unsubscribed(struct subscription *subscription, uint32_t code);
 
 /* ---- the raw endpoint (session_raw.c); only where session->raw ---- */
 

@@ -76,6 +76,7 @@ void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, 
     session_set_deadline(self, SESSION_DEADLINE_CONNECT, 0);
     session_set_expiry(self, expire_at_s);
     session_start_pings(self);
+    session_tell_connected(self);
 }
 
 /* As far as this gateway knows; brokers judge for all (session_server_subscriptions.c). The anonymous are nobody, and

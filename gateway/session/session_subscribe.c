@@ -44,6 +44,7 @@ void session_drop_subscription(struct subscription **subscription_p) {
     *subscription_p = NULL;
     session_t *self = subscription->session;
     hub_t *hub = self->environment->hub;
+    session_tell_unsubscribed(subscription, 0);
     if (subscription->stands_in_presence) {
         hub_presence_clear(hub, &subscription->member);
     }
@@ -65,6 +66,7 @@ void session_end_subscription(struct subscription **subscription_p, uint32_t cod
     self->codec->encode_push_unsubscribe(session_begin_reply(self), hub_member_channel(&(*subscription_p)->member),
                                          code, reason);
     session_end_reply(self);
+    session_tell_unsubscribed(*subscription_p, code);
     session_drop_subscription(subscription_p);
     if (self->raw != NULL) { /* the subscription was all there was */
         session_disconnect(self, code == UNSUBSCRIBED_EXPIRED     ? DISCONNECT_SUB_EXPIRED
@@ -123,6 +125,7 @@ static payload_t *info_of(const struct subscription *subscription) {
 
 /* A second time for the same member exchanges the info; the broker tells a join only where there was no entry. */
 void session_stand_in_presence(struct subscription *subscription) {
+    session_tell_subscribed(subscription);
     if (!subscription->has_presence && !subscription->tells_join_leave) {
         return;
     }
@@ -352,6 +355,7 @@ struct subscription *session_add_subscription(session_t *self, const struct clie
     subscription->fails_unrecovered = request->recover && (request->flag & FLAG_FAILS_UNRECOVERED) != 0;
     subscription->has_presence = features->has_presence;
     subscription->tells_join_leave = features->tells_join_leave;
+    subscription->has_events = options->subscription_events;
     subscription->refreshed_by_hook = options->sub_refresh_proxy_enabled;
     subscription->member.owner = subscription;
     subscription->member.wants_presence_events = features->pushes_join_leave && self->raw == NULL;

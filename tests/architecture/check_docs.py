@@ -62,6 +62,7 @@ REACHED = {
     "backend.value_bytes": ("tests/e2e/leases.test.mjs", "backend.value_bytes=1KiB"),
     "backend.value_ttl_max": ("tests/e2e/leases.test.mjs", "backend.value_ttl_max=1m"),
     "memory.services_bytes": ("tests/unit/broker/test_memory_services.c", "at_its_bytes_it_takes_no_more"),
+    "events.queue": ("tests/unit/gateway/test_event_feed.c", "what_does_not_fit_is_told_as_lost"),
     "client.calls": ("tests/unit/gateway/session/test_session.c", "t.config.calls_max = 1"),
     "client.message_size_max": ("tests/e2e/probes.test.mjs", "64 KiB and a byte"),
     "client.message_fragments_max": ("tests/e2e/probes.test.mjs", "129 fragments"),

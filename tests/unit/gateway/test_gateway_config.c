@@ -110,6 +110,14 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"brokers: {curve_broker_key: k}", "brokers.curve_key_file: is needed too"},
         {"namespaces: [{name: ab}, {name: ab}]", "namespaces[1].name: is the same as that of namespaces[0]"},
         {"namespaces: [{name: ab, durability: sure}]", "durability"},
+        {"events: {connections: true}", "events.channel: is needed with"},
+        {"namespaces: [{name: ab, subscription_events: true}]", "events.channel: is needed with"},
+        {"events: {channel: 'a b'}", "events.channel: is no name of a channel"},
+        {"events: {channel: ab:c}", "events.channel: needs a namespace with history_size and history_ttl"},
+        {"{events: {channel: ab:c}, namespaces: [{name: ab}]}", "events.channel: needs a namespace with history_size"},
+        {"{events: {channel: ab:c}, namespaces: [{name: ab, history_size: 9, history_ttl: 9s, subscription_events: "
+         "true}]}",
+         "events.channel: must not be of a namespace with subscription_events"},
         {"broker: {shards: 1}", "g.yaml:1:1: broker: there is no such key; did you mean brokers?"},
     };
     for (size_t i = 0; i < N_OF(samples); i++) {

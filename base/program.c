@@ -1,13 +1,14 @@
 /* See program.h.
  *
  *   arguments ─▶ configuration ─▶ start ─▶ running ──SIGTERM──▶ stop … stopped ─▶ last handles ─▶ exit
- *       │2            │3            │1      ▲    │SIGHUP
+ *       │2            │3            │1      ▲    │SIGHUP, or --watch and another file
  *                                           └────┴▶ reading again: wrong → told and kept; right → reload … reloaded
  *
  * The environment is copied before its secrets are wiped, so that a reload reads the same. */
 #include "base/program_parts.h"
 
 #include "base/check.h"
+#include "base/config_watch.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -19,7 +20,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { CONFIG_FILE_MAX = 256 * 1024, LOG_WATCH_MS = 1000 };
+enum { CONFIG_FILE_MAX = 256 * 1024, HOUSEKEEPING_MS = 1000 };
 
 enum program_metric { METRIC_LOG_LOST, METRIC_LOG_SUPPRESSED, METRIC_BUILD, PROGRAM_METRICS };
 
@@ -51,7 +52,8 @@ struct program {
     int exit_code;
     uv_loop_t loop;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
-    uv_timer_t log_watch;
+    uv_timer_t housekeeping;
+    struct config_watch config_watch;   /* with --watch */
     metric_values_t *own_metrics;       /* NULL: none */
     uint64_t log_counted[METRIC_BUILD]; /* of the rows before */
 };
@@ -210,7 +212,7 @@ void program_reload_refused(program_t *self, const char *reason) {
     reload_again(self);
 }
 
-/* ---- the log's housekeeping ---- */
+/* ---- once a second ---- */
 
 static void count_log(program_t *self, enum program_metric row, uint64_t total) {
     if (self->own_metrics != NULL) {
@@ -225,8 +227,12 @@ static void watch_log(program_t *self) {
     count_log(self, METRIC_LOG_SUPPRESSED, log_suppressed_total());
 }
 
-static void on_log_watch(uv_timer_t *timer) {
-    watch_log(timer->data);
+static void on_housekeeping(uv_timer_t *timer) {
+    program_t *self = timer->data;
+    watch_log(self);
+    if (self->config_watch.path != NULL && config_watch_changed(&self->config_watch)) {
+        on_sighup(self);
+    }
 }
 
 void program_set_metrics(program_t *self, metrics_t *metrics) {
@@ -264,7 +270,7 @@ void program_stop(program_t *self) {
 }
 
 static void close_handles(program_t *self) {
-    uv_close((uv_handle_t *) &self->log_watch, NULL);
+    uv_close((uv_handle_t *) &self->housekeeping, NULL);
     for (size_t i = 0; i < 3; i++) {
         uv_close((uv_handle_t *) &self->signals[i], NULL);
     }
@@ -322,9 +328,9 @@ static int run(program_t *self) {
         self->signals[i].data = self;
         uv_signal_start(&self->signals[i], on_signal, signal_numbers[i]);
     }
-    uv_timer_init(&self->loop, &self->log_watch);
-    self->log_watch.data = self;
-    uv_timer_start(&self->log_watch, on_log_watch, LOG_WATCH_MS, LOG_WATCH_MS);
+    uv_timer_init(&self->loop, &self->housekeeping);
+    self->housekeeping.data = self;
+    uv_timer_start(&self->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
     start(self);
     uv_run(&self->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&self->loop) == 0, "handles are left on the main loop");
@@ -362,6 +368,9 @@ static void forget_czmq_variables(void) {
 static int configure_and_run(program_t *self) {
     struct buffer errors = BUFFER_EMPTY;
     copy_environment(self);
+    if (self->arguments.watches && self->arguments.config_path != NULL) {
+        config_watch_init(&self->config_watch, self->arguments.config_path);
+    }
     self->current = read_generation(self, &errors);
     if (self->current == NULL) {
         print_errors(self, &errors);

@@ -96,6 +96,10 @@ static bool read_options(struct program_arguments *self, int argc, char **argv) 
         if (find_action(option, &self->action)) {
             continue;
         }
+        if (strcmp(option, "--watch") == 0) {
+            self->watches = true;
+            continue;
+        }
         if (option[0] != '-') {
             return usage_error(self, "an argument that is not an option", option);
         }
@@ -143,7 +147,8 @@ void program_print_help(const struct program_arguments *self) {
         printf("  %s %-*s %s\n", shortcut->option, 18 - (int) strlen(shortcut->option), shortcut->argument,
                shortcut->help);
     }
-    printf("  --check              read and judge the settings, say what is wrong, and end\n"
+    printf("  --watch              read the settings again whenever the file is another one, as SIGHUP does\n"
+           "  --check              read and judge the settings, say what is wrong, and end\n"
            "  --config-markdown    print the reference of all settings as Markdown\n"
            "  --version            print the version\n"
            "  --help               print this\n\n"

@@ -17,6 +17,7 @@ struct program_arguments {
     const struct program_description *description; /* set before reading */
     enum program_action action;
     const char *config_path; /* NULL: no file was named */
+    bool watches;            /* --watch */
     const char **settings;   /* key=value, NULL-terminated */
     char **owned_settings;   /* those that came from shortcuts, NULL-terminated */
 };

@@ -71,6 +71,7 @@ static void add_container(const struct render *self, manifest_t *pod) {
     manifest_append_text(command, "/usr/bin/callboard-broker");
     manifest_append_text(command, "--config");
     manifest_append_text(command, "/etc/callboard/config/broker.yaml");
+    manifest_append_text(command, "--watch"); /* what needs no restart is taken up when the ConfigMap changes */
     render_add_env_of_field(container, "CALLBOARD_BROKER_ID", "metadata.name");
     render_add_port(container, "gateways", broker->ports.gateways);
     render_add_port(container, "backend", broker->ports.backend);

@@ -33,6 +33,7 @@ static void add_container(const struct render *self, manifest_t *pod) {
     manifest_append_text(command, "/usr/bin/callboard-gateway");
     manifest_append_text(command, "--config");
     manifest_append_text(command, "/etc/callboard/config/gateway.yaml");
+    manifest_append_text(command, "--watch"); /* what needs no restart is taken up when the ConfigMap changes */
     render_add_env_of_field(container, "CALLBOARD_GATEWAY_ID", "metadata.name");
     render_add_port(container, "websocket", listener->port);
     render_add_port(container, "internal", RENDER_GATEWAY_INTERNAL_PORT);

@@ -194,3 +194,15 @@ test('sixty reloads while a writer writes: every publication arrives once and in
   assert.equal((await get(gateway.internal, '/ready')).status, 200);
   [reader, writer].forEach((client) => { kept(client); client.disconnect(); });
 });
+
+test('--watch: a file that becomes another one is read by itself, a wrong one is refused', async () => {
+  const watching = await world.appliance({ args: ['--watch'], env: LOG });
+  const text = fs.readFileSync(watching.file, 'utf8');
+  fs.writeFileSync(watching.file, `${text}nonsense: 1\n`);
+  await until('it refuses', () => count(watching, 'config_reload_refused') === 1);
+  fs.writeFileSync(`${watching.file}.new`, text + GONE);
+  fs.renameSync(`${watching.file}.new`, watching.file);
+  await until('it has read it', () => count(watching, 'config_reloaded') === 1);
+  const client = await world.connected(watching);
+  await subscribed(client, 'gone:x');
+});

@@ -1,0 +1,29 @@
+/* See config_watch.h. */
+#include "base/config_watch.h"
+
+static bool is_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+void config_watch_init(struct config_watch *self, const char *path) {
+    *self = (struct config_watch){.path = path};
+    if (stat(path, &self->taken) == 0) {
+        self->seen = self->taken;
+    }
+}
+
+bool config_watch_changed(struct config_watch *self) {
+    struct stat now;
+    if (stat(self->path, &now) != 0) {
+        return false;
+    }
+    bool is_settled = is_same(&now, &self->seen);
+    bool is_new = !is_same(&now, &self->taken);
+    self->seen = now;
+    if (!is_settled || !is_new) {
+        return false;
+    }
+    self->taken = now;
+    return true;
+}

@@ -13,9 +13,12 @@
 #include "base/metrics.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/memory.h"
+#include "base/metric_window.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -53,6 +56,7 @@ struct metrics {
     struct list_link families;
     const struct metric_alias *aliases;
     size_t n_aliases;
+    struct metric_window *windows; /* n_aliases; of summaries */
 };
 
 struct metric_values {
@@ -88,6 +92,7 @@ void metrics_destroy(metrics_t **self_p) {
         family_destroy(list_entry(link, struct family, link));
     }
     pthread_mutex_destroy(&self->mutex);
+    memory_free(self->windows);
     memory_free(self);
 }
 
@@ -362,21 +367,26 @@ static void append_head(struct buffer *out, const struct metric_description *des
     buffer_append_format(out, "\n# TYPE %s %s\n", description->name, type_name(description->type));
 }
 
-/* name + suffix, the labels with `le` among them where given, and a space. */
-static void append_series(struct buffer *out, const struct metric_description *description, const char *suffix,
-                          const char *le) {
+/* name + suffix, the labels with one more among them where given (le, quantile), and a space. */
+static void append_series_with(struct buffer *out, const struct metric_description *description, const char *suffix,
+                               const char *more, const char *value) {
     const char *labels = description->labels == NULL ? "" : description->labels;
     buffer_append_text(out, description->name);
     buffer_append_text(out, suffix);
-    if (labels[0] != '\0' || le != NULL) {
+    if (labels[0] != '\0' || value != NULL) {
         buffer_append_char(out, '{');
         buffer_append_text(out, labels);
-        if (le != NULL) {
-            buffer_append_format(out, "%sle=\"%s\"", labels[0] != '\0' ? "," : "", le);
+        if (value != NULL) {
+            buffer_append_format(out, "%s%s=\"%s\"", labels[0] != '\0' ? "," : "", more, value);
         }
         buffer_append_char(out, '}');
     }
     buffer_append_char(out, ' ');
+}
+
+static void append_series(struct buffer *out, const struct metric_description *description, const char *suffix,
+                          const char *le) {
+    append_series_with(out, description, suffix, "le", le);
 }
 
 static void append_sum_and_count(struct buffer *out, const struct metric_description *description,
@@ -452,6 +462,29 @@ static void check_alias(const struct metric_alias *alias, enum metric_type count
           "%s is of another type than %s", alias->name, alias->source);
 }
 
+/* NaN where nothing was counted lately: so do other servers' summaries. */
+static void append_quantiles(struct buffer *out, const struct metric_description *description,
+                             struct metric_window *window, const struct row *rows, size_t n) {
+    static const char *const quantiles[] = {"0.5", "0.99", "0.999"};
+    uint64_t buckets[N_BOUNDS + 1];
+    uint64_t recent[N_BOUNDS + 1];
+    uint64_t upper_us[N_BOUNDS];
+    for (size_t i = 0; i <= N_BOUNDS; i++) {
+        buckets[i] = gather(rows, n, i);
+        upper_us[i < N_BOUNDS ? i : 0] = bounds[i < N_BOUNDS ? i : 0].us;
+    }
+    metric_window_look(window, buckets, N_BOUNDS + 1, clock_monotonic_ms(), recent);
+    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
+        double us = metric_window_quantile(strtod(quantiles[i], NULL), recent, upper_us, N_BOUNDS + 1);
+        append_series_with(out, description, "", "quantile", quantiles[i]);
+        if (isnan(us)) {
+            buffer_append_text(out, "NaN\n");
+        } else {
+            buffer_append_format(out, "%.6f\n", us / 1e6);
+        }
+    }
+}
+
 static void append_aliases(struct buffer *out, const metrics_t *self, const struct row *rows, size_t n) {
     const char *head = "";
     for (size_t i = 0; i < self->n_aliases; i++) {
@@ -467,6 +500,9 @@ static void append_aliases(struct buffer *out, const metrics_t *self, const stru
             append_head(out, &description);
             head = alias->name;
         }
+        if (alias->type == METRIC_SUMMARY) {
+            append_quantiles(out, &description, &self->windows[i], rows + first, n_sources);
+        }
         append_rows(out, &description, rows + first, n_sources);
     }
 }
@@ -476,6 +512,9 @@ void metrics_set_aliases(metrics_t *self, const struct metric_alias *table, size
     check(self->aliases == NULL || self->aliases == table, "a registry has one table of aliases");
     self->aliases = table;
     self->n_aliases = n_rows;
+    if (self->windows == NULL) {
+        self->windows = memory_alloc_array(n_rows, sizeof self->windows[0]);
+    }
     pthread_mutex_unlock(&self->mutex);
 }
 

@@ -14,7 +14,7 @@ enum metric_type {
     METRIC_GAUGE,     /* summed over threads */
     METRIC_GAUGE_MAX, /* the largest over threads */
     METRIC_HISTOGRAM, /* of µs, rendered in seconds; bounds 50 µs … 10 s in a 1-2.5-5 row */
-    METRIC_SUMMARY,   /* of an alias only: sum and count of a histogram, without quantiles */
+    METRIC_SUMMARY,   /* of an alias only: sum and count of a histogram, and its quantiles lately (metric_window.h) */
 };
 
 struct metric_description {

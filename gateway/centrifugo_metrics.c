@@ -24,9 +24,9 @@
 #define ACCEPTED    "centrifugo_client_connections_accepted", "Count of accepted transports.", METRIC_COUNTER
 #define INFLIGHT    "centrifugo_client_connections_inflight", "Number of inflight client connections.", METRIC_GAUGE
 #define IN_COUNT    "centrifugo_transport_messages_received", "Number of commands received from client connections.", METRIC_COUNTER
-#define COMMAND     "centrifugo_client_command_duration_seconds", "Client command duration, sum and count.", METRIC_SUMMARY
+#define COMMAND     "centrifugo_client_command_duration_seconds", "Client command duration.", METRIC_SUMMARY
 #define COMMAND_HISTOGRAM "centrifugo_client_command_duration_seconds_histogram", "Client command duration.", METRIC_HISTOGRAM
-#define API_COMMAND "centrifugo_api_command_duration_seconds", "Duration of API commands, sum and count.", METRIC_SUMMARY
+#define API_COMMAND "centrifugo_api_command_duration_seconds", "Duration of API commands.", METRIC_SUMMARY
 #define API_COMMAND_HISTOGRAM "centrifugo_api_command_duration_seconds_histogram", "Duration of API commands.", METRIC_HISTOGRAM
 #define API_ERROR   "centrifugo_api_command_errors_total", "Total errors in API commands.", METRIC_COUNTER
 

@@ -40,8 +40,8 @@ const CENTRIFUGO = {
 const COMMAND_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-const SERIES = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?[0-9]+(?:\.[0-9]+)?)$/;
-const SUFFIXES = { histogram: ['_bucket', '_sum', '_count'], summary: ['_sum', '_count'], counter: [''], gauge: [''] };
+const SERIES = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? (-?[0-9]+(?:\.[0-9]+)?|NaN)$/;
+const SUFFIXES = { histogram: ['_bucket', '_sum', '_count'], summary: ['', '_sum', '_count'], counter: [''], gauge: [''] };
 
 /* Prometheus text 0.0.4, read strictly: name → {type, series: Map of "name{labels}" → {suffix, labels, value}}. */
 function parse(text) {
@@ -71,6 +71,9 @@ function parse(text) {
       const key = `${suffix}{${Object.keys(labels).sort().map((label) => `${label}=${labels[label]}`)}}`;
       assert.ok(!family.series.has(key), `a series twice: ${line}`);
       if (family.type === 'counter') assert.ok(Number(value) >= 0, line);
+      const isQuantile = family.type === 'summary' && suffix === '';
+      assert.equal(labels.quantile !== undefined, isQuantile, line);
+      assert.ok(isQuantile || value !== 'NaN', line);
       family.series.set(key, { suffix, labels, value: Number(value) });
     }
   }
@@ -137,7 +140,7 @@ test("Centrifugo's names have Centrifugo's types, and no labels that it has not"
     assert.ok(family !== undefined, `${name} is there`);
     assert.equal(family.type, type, name);
     for (const series of family.series.values()) {
-      for (const label of Object.keys(series.labels)) assert.ok(label === 'le' || labels.includes(label), `${name} has the label ${label}`);
+      for (const label of Object.keys(series.labels)) assert.ok(label === 'le' || label === 'quantile' || labels.includes(label), `${name} has the label ${label}`);
     }
   }
   for (const name of families.keys()) {
@@ -188,6 +191,9 @@ test('they follow what clients do, and name none of them', async () => {
   }
   assert.equal(rose(now, 'client_command_duration_seconds', { method: 'connect' }, '_count'), 2);
   assert.equal(rose(now, 'client_command_duration_seconds', { method: 'publish' }, '_count'), 2);
+  const [median, p99, p999] = ['0.5', '0.99', '0.999'].map((quantile) => figure(now, 'client_command_duration_seconds', { method: 'connect', quantile }));
+  assert.ok(median > 0 && median <= p99 && p99 <= p999 && p999 <= 10, `${median}, ${p99}, ${p999}`);
+  assert.ok(Number.isNaN(figure(now, 'client_command_duration_seconds', { method: 'send', quantile: '0.5' })), 'of nothing');
   assert.equal(rose(now, 'client_num_reply_errors'), 1);
   assert.equal(rose(now, 'api_command_duration_seconds', { protocol: 'http', method: 'publish' }, '_count'), 2);
   assert.equal(rose(now, 'api_command_errors_total', { protocol: 'http' }), 1);

@@ -76,7 +76,8 @@ struct shard_reply {
     int64_t number;                                 /* KV_INCR */
     enum wire_mode mode;                            /* INFO, LEASE_…, KV_… */
     bool engine_connected;                          /* INFO: and the one that is configured */
-    struct span bytes;                              /* wire_publication… or sized wire_client_info… or a value */
+    struct span
+        bytes; /* wire_publication… or sized wire_client_info… or a value; of an acquire without a key its name */
 };
 struct shard_reply *shard_reply_new(const struct shard_reply *model);
 

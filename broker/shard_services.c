@@ -29,7 +29,8 @@ struct acquisition {
     struct operation_origin origin;
     uint64_t ttl_ms;
     uint64_t started_us;
-    bool was_refused; /* at least once: it waited */
+    bool was_refused;   /* at least once: it waited */
+    bool is_asked_once; /* without a key, so nobody else can have been answered it */
     size_t name_size;
     size_t nonce_size;
     uint8_t bytes[]; /* name, nonce */
@@ -104,6 +105,7 @@ static void fill_acquired(struct shard *self, const struct acquisition *acquisit
     metric_add(self->metrics, SHARD_LEASES_WAITED, acquisition->was_refused);
     metric_observe_us(self->metrics, SHARD_LEASE_WAIT_SECONDS, clock_monotonic_us() - acquisition->started_us);
     reply->token = answer->token;
+    reply->bytes = acquisition->is_asked_once ? name_of(acquisition) : SPAN_EMPTY;
     reply->left_ms = answer->left_ms;
 }
 
@@ -131,6 +133,7 @@ static struct acquisition *acquisition_new(struct shard *self, const struct shar
     acquisition->shard = self;
     acquisition->origin = *origin;
     acquisition->ttl_ms = request->ttl_ms;
+    acquisition->is_asked_once = request->key.size == 0;
     acquisition->started_us = clock_monotonic_us();
     acquisition->waiter.wait_until_ms = request->wait_until_ms;
     acquisition->name_size = request->channel.size;

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/error_code.h"
 #include "base/json_scan.h"
-#include "base/random.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,13 +24,7 @@
 #include <unistd.h>
 
 enum { TTL, WAIT, RENEW, RELEASE };
-enum {
-    KEY_SIZE = 24,
-    TTL_DEFAULT_US = 10000000,
-    TTL_OF_COMMAND_MS = 1000,
-    EXIT_BY_SIGNAL = 128,
-    EXIT_NOT_STARTED = 127
-};
+enum { TTL_DEFAULT_US = 10000000, TTL_OF_COMMAND_MS = 1000, EXIT_BY_SIGNAL = 128, EXIT_NOT_STARTED = 127 };
 #define TOKEN_MAX (((uint64_t) 1 << 53) - 1)
 
 static const struct ctl_option known[] = {
@@ -97,15 +90,12 @@ static bool take_token(struct holder *self, struct span body) {
 }
 
 static int acquire(struct holder *self, struct backend_reply *ret_reply) {
-    char key[KEY_SIZE + 1];
     struct ctl_options patient = *self->options;
     uint64_t timeout_ms = (uint64_t) patient.timeout_ms + self->wait_ms;
     patient.timeout_ms = timeout_ms > INT32_MAX ? INT32_MAX : (int) timeout_ms;
-    random_base62(key, KEY_SIZE);
     begin_params(self);
     append_number(self, "ttl", self->ttl_ms);
     append_number(self, "wait", self->wait_ms);
-    ctl_append_member(&self->params, "idempotency_key", key);
     buffer_append_char(&self->params, '}');
     self->ends_ms = clock_monotonic_ms() + self->ttl_ms;
     return ctl_request(self->client, &patient, "lease.acquire", &self->params, NULL, ret_reply);
@@ -253,7 +243,9 @@ static void release(struct holder *self) {
 static int run_command(struct holder *self, const struct ctl_arguments *arguments, const sigset_t *waited,
                        const sigset_t *mask) {
     struct backend_reply reply;
+    sigprocmask(SIG_SETMASK, mask, NULL); /* whoever waits may give up */
     int result = acquire(self, &reply);
+    sigprocmask(SIG_BLOCK, waited, NULL);
     if (result != CTL_DONE) {
         return result;
     }

@@ -35,21 +35,20 @@ enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answ
     return result;
 }
 
-void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind) {
+bool backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind) {
     if (to->batch != NULL) {
         backend_batch_take(self, to->batch, to->place, kind);
-        return;
+        return true;
     }
     if (to->by_hand != NULL) {
         backend_answer_by_hand(self, to->by_hand, kind);
-        return;
+        return true;
     }
-    if (to->routing == NULL) {
-        return;
-    }
-    if (backend_send(self, to, kind, NULL) != ZMQ_SENT) {
+    bool is_out = to->routing == NULL || backend_send(self, to, kind, NULL) == ZMQ_SENT;
+    if (!is_out) {
         metric_count(self->metrics, BACKEND_METRIC_REPLIES_DROPPED);
     }
+    return is_out;
 }
 
 void backend_answer_error(backend_api_t *self, const struct backend_answer_to *to, enum error_code code,
@@ -134,7 +133,11 @@ void backend_finish_waiting(backend_api_t *self, struct backend_waiting *waiting
     } else {
         method->steps->append_result(self, waiting, &self->body);
     }
-    backend_answer_waiting(self, waiting, "ok", NULL);
+    struct backend_answer_to to = who_waits(waiting);
+    if (!backend_answer(self, &to, "ok") && method->steps->take_back != NULL) {
+        method->steps->take_back(self, waiting);
+    }
+    forget(self, waiting);
 }
 
 void backend_answer_unknown(backend_api_t *self, struct backend_waiting *waiting) {

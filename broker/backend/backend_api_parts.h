@@ -151,7 +151,8 @@ void backend_init_frame(zmq_msg_t *frame, struct span bytes);
 enum zmq_send_result backend_send(backend_api_t *self, const struct backend_answer_to *to, const char *kind,
                                   const struct span *payload);
 /* What `body` holds, as `ok` or `error`. */
-void backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind);
+/* False: the peer is gone, or does not read; counted. */
+bool backend_answer(backend_api_t *self, const struct backend_answer_to *to, const char *kind);
 void backend_answer_nothing(backend_api_t *self, const struct backend_answer_to *to); /* ok and {} */
 void backend_refuse_call(backend_api_t *self, const struct backend_call *call, const struct backend_refusal *refusal);
 void backend_answer_error(backend_api_t *self, const struct backend_answer_to *to, enum error_code code,

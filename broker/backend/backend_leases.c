@@ -1,6 +1,7 @@
 /* lease.acquire, lease.renew, lease.release: what they ask and answer; docs/leases.md says what a lease is worth. The
  * name decides about the shard, as a channel does, and is what the key's rights are asked about. */
 #include "base/clock.h"
+#include "base/partition.h"
 #include "broker/backend/backend_api_parts.h"
 #include "broker/backend/backend_reply.h"
 
@@ -62,8 +63,26 @@ static void append_lease(struct backend_api *api, const struct backend_waiting *
     backend_append_lease(body, waiting->replies[0]);
 }
 
-static const struct backend_shard_steps acquire_steps = {
-    .kind = SHARD_REQUEST_LEASE_ACQUIRE, .prepare_part = prepare_acquire, .append_result = append_lease};
+/* Whoever asked is gone: while waiting, most likely. Under an idempotency_key it may have been asked again, and be
+ * somebody's: then the reply does not name it. */
+static void take_back(struct backend_api *api, const struct backend_waiting *waiting) {
+    const struct shard_reply *reply = waiting->replies[0];
+    if (reply->bytes.size == 0) {
+        return;
+    }
+    const struct shard_request model = {.message = {.kind = api->options.request_kind},
+                                        .kind = SHARD_REQUEST_LEASE_RELEASE,
+                                        .channel = reply->bytes,
+                                        .token = reply->token};
+    uint32_t n_partitions = api->options.n_partitions;
+    uint32_t shard = partition_shard(partition_of(reply->bytes, n_partitions), n_partitions, api->options.n_shards);
+    backend_post(api, shard, shard_request_new(&model));
+}
+
+static const struct backend_shard_steps acquire_steps = {.kind = SHARD_REQUEST_LEASE_ACQUIRE,
+                                                         .prepare_part = prepare_acquire,
+                                                         .append_result = append_lease,
+                                                         .take_back = take_back};
 static const struct backend_shard_steps renew_steps = {
     .kind = SHARD_REQUEST_LEASE_RENEW, .prepare_part = prepare, .append_result = append_lease};
 static const struct backend_shard_steps release_steps = {

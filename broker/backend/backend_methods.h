@@ -47,6 +47,8 @@ struct backend_shard_steps {
                          struct shard_request *model, struct backend_refusal *ret_refusal);
     /* Appends the body of `ok`; every part's reply is there, and with one part it has no error. NULL: {}. */
     void (*append_result)(struct backend_api *api, const struct backend_waiting *waiting, struct buffer *body);
+    /* Nobody can hear that result any more: undoes what it would have given. NULL: nothing. */
+    void (*take_back)(struct backend_api *api, const struct backend_waiting *waiting);
 };
 
 struct backend_method {

@@ -74,6 +74,28 @@ function suite(mode, start) {
       assert.equal((await one.error('lease.release', { name, token: first.token })).code, 123);
     });
 
+    test('who died while waiting holds nothing up, unless it may ask again under its key', async () => {
+      const name = 'jobs:dying';
+      const { token } = await one.ok('lease.acquire', { name, ttl: 60000 });
+      const mortal = new Service(one.endpoint);
+      await mortal.ok('subscribe', { channel: 'demo:dying' });
+      mortal.send('lease.acquire', { name, ttl: 60000, wait: 30000 });
+      await until('it waits', async () => (await waiters(nodes[0])) === 1);
+      const next = one.ok('lease.acquire', { name, ttl: 60000, wait: 30000 });
+      await until('the next waits', async () => (await waiters(nodes[0])) === 2);
+      const dropped = await metric(nodes[0], 'callboard_backend_replies_dropped_total');
+      mortal.close('SIGKILL');
+      await until('an event notices that its connection is gone', async () => {
+        await one.ok('publish', { channel: 'demo:dying' }, '1');
+        return (await metric(nodes[0], 'callboard_backend_subscriptions')) === 0;
+      });
+      await one.ok('lease.release', { name, token });
+      const lease = await next;
+      assert.ok(lease.token > token);
+      assert.equal(await metric(nodes[0], 'callboard_backend_replies_dropped_total'), dropped + 1);
+      await one.ok('lease.release', { name, token: lease.token });
+    });
+
     test('asked again under its idempotency_key the same lease is answered', async () => {
       const params = { name: 'jobs:again', ttl: 60000, idempotency_key: 'me, the third time' };
       const { token } = await one.ok('lease.acquire', params);
@@ -258,7 +280,7 @@ test('callboardctl lease: one at a time under it, with its token, code and signa
   const first = under(server, 'job', ['--ttl', '1s'], 'echo "$CALLBOARD_LEASE_NAME $CALLBOARD_LEASE_TOKEN"; sleep 1.5; exit 7');
   await until('it runs', () => /^job \d+\n/.test(first.said));
   assert.match(ctl(server, ['lease', 'job']).err, /error 125/);
-  const second = under(server, 'job', ['--wait', '20s'], 'echo "$CALLBOARD_LEASE_TOKEN"; trap "exit 9" TERM; sleep 60 & wait');
+  const second = under(server, 'job', ['--wait', '20s'], 'trap "exit 9" TERM; echo "$CALLBOARD_LEASE_TOKEN"; sleep 60 & wait');
   assert.equal(await first.ended, 7, 'it was renewed beyond its ttl');
   await until('the next runs', () => /^\d+\n/.test(second.said));
   assert.ok(Number(second.said) > Number(first.said.match(/\d+/)[0]));
@@ -272,14 +294,14 @@ test('callboardctl lease: one at a time under it, with its token, code and signa
   assert.equal(ctl(server, ['lease', 'job', '--', '/no/such/program']).code, 127);
   for (const wrong of [['job', '--renew', '1', '--release', '1'], ['job', '--renew', '1', '--', 'true'], ['job', '--ttl', '100ms', '--', 'true']]) assert.equal(ctl(server, ['lease', ...wrong]).code, 2);
 
-  const lost = under(server, 'job', ['--ttl', '2s'], 'echo $CALLBOARD_LEASE_TOKEN; trap "" TERM; while true; do sleep 0.1; done');
+  const lost = under(server, 'job', ['--ttl', '2s'], 'trap "" TERM; echo $CALLBOARD_LEASE_TOKEN; while true; do sleep 0.1; done');
   await until('it runs', () => /^\d+\n/.test(lost.said));
   await service.ok('lease.release', { name: 'job', token: Number(lost.said) });
   assert.equal(await lost.ended, 1);
   assert.match(lost.said, /job is lost; the command is ended/);
 
   const alive = path.join(world.folder, 'alive');
-  const silent = under(server, 'job', ['--ttl', '2s'], `echo runs; trap "" TERM; while true; do touch ${alive}; sleep 0.05; done`);
+  const silent = under(server, 'job', ['--ttl', '2s'], `trap "" TERM; echo runs; while true; do touch ${alive}; sleep 0.05; done`);
   await until('it runs', () => silent.said === 'runs\n');
   server.kill('SIGSTOP');
   assert.equal(await silent.ended, 1);

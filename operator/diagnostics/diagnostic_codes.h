@@ -162,8 +162,7 @@
     X(LIFETIME_TIMEOUT, 1009, "the timeout is a lifetime", "GKE closes a WebSocket when it is that old, idle or not.", \
       "use 24h, and let clients reconnect")                                                                            \
     X(NO_DURABILITY, 1010, "a failover may lose acknowledged writes",                                                  \
-      "The provider replicates after it has acknowledged.",                                                            \
-      "use durability: sync where it exists; callboard-operator notes says what is missing")                           \
+      "The provider replicates after it has acknowledged.", "use durability: sync where it exists")                    \
     X(FEW_PARTITIONS, 1011, "few partitions for so many threads",                                                      \
       "The number is fixed for the data: there is little room to grow.", "use four times as many")                     \
     X(EGRESS_CLOSED, 1012, "the network policy may close the way to Redis",                                            \

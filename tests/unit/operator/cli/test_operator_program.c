@@ -1,5 +1,6 @@
 /* The program as it is called: commands, options, exit codes, and what they print. */
 #include "base/bytes.h"
+#include "base/curve_keys.h"
 #include "operator/cli/operator_program.h"
 
 #include <cjson/cJSON.h>
@@ -335,6 +336,50 @@ static void what_counts_is_told_with_who_said_so(void **state) {
     cJSON_Delete(root);
 }
 
+/* ---- secret ---- */
+
+/* The text under "  KEY: |" as a file. */
+static void write_block(const char *name, const char *key) {
+    char begin[64];
+    snprintf(begin, sizeof begin, "  %s: |\n", key);
+    const char *at = strstr(text_of(&out), begin);
+    assert_non_null(at);
+    FILE *stream = fopen(path_of(name), "we");
+    assert_non_null(stream);
+    assert_int_equal(fchmod(fileno(stream), 0600), 0);
+    for (at += strlen(begin); strncmp(at, "    ", 4) == 0; at = strchr(at, '\n') + 1) {
+        fprintf(stream, "%.*s\n", (int) strcspn(at + 4, "\n"), at + 4);
+    }
+    fclose(stream);
+}
+
+static void secrets_are_new_each_time_and_keys_are_keys(void **state) {
+    (void) state;
+    const char *path = write_file("ha.yaml", HEADER "  profile: ha\n  auth: {keys: {redisPassword: redis}}\n");
+    assert_int_equal(call("secret", path, NULL), OPERATOR_DONE);
+    assert_has(&out, "  name: shop-auth\n");
+    assert_has(&out, "\n  token-secret: ");
+    assert_has(&out, "\n  redis: ");
+    assert_has(&out, "\n  sentinel-password: ");
+    assert_has(&messages, "apply them once");
+    write_block("broker.key", "broker.key");
+    struct curve_keys keys;
+    char error[256] = "";
+    if (!curve_keys_read(path_of("broker.key"), true, &keys, error, sizeof error)) {
+        fail_msg("%s", error);
+    }
+    char *before = strdup(text_of(&out));
+    assert_int_equal(call("secret", path, NULL), OPERATOR_DONE);
+    assert_string_not_equal(text_of(&out), before);
+    free(before);
+    path = write_file("ha.yaml", HEADER "  profile: dev\n");
+    assert_int_equal(call("secret", "-q", path, NULL), OPERATOR_DONE);
+    assert_null(strstr(text_of(&out), "redis-password"));
+    assert_string_equal(text_of(&messages), "");
+    assert_int_equal(call("secret", path, "--set", "gateway.replicas=0", NULL), OPERATOR_INVALID);
+    assert_string_equal(text_of(&out), "");
+}
+
 static int set_up(void **state) {
     (void) state;
     return mkdtemp(folder) == NULL ? -1 : 0;
@@ -342,8 +387,8 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void) state;
-    static const char *const names[] = {"good.yaml", "bad.yaml", "warned.yaml", "set.yaml",
-                                        "init.yaml", "all.yaml", "ha.yaml",     "large.yaml"};
+    static const char *const names[] = {"good.yaml", "bad.yaml", "warned.yaml", "set.yaml",  "init.yaml",
+                                        "all.yaml",  "ha.yaml",  "large.yaml",  "broker.key"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         unlink(path_of(names[i]));
     }
@@ -367,6 +412,7 @@ int main(void) {
         cmocka_unit_test(what_init_prints_is_accepted_without_a_warning),
         cmocka_unit_test(fields_sections_and_codes_are_explained),
         cmocka_unit_test(what_counts_is_told_with_who_said_so),
+        cmocka_unit_test(secrets_are_new_each_time_and_keys_are_keys),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

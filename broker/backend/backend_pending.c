@@ -71,7 +71,9 @@ struct backend_waiting *backend_pending_add(backend_pending_t *self, zmq_msg_t *
     waiting->is_used = true;
     waiting->has_delimiter = has_delimiter;
     waiting->id_size = (uint8_t) id.size;
-    memcpy(waiting->id, id.data, id.size);
+    if (id.size > 0) { /* of a batch and by hand it has none */
+        memcpy(waiting->id, id.data, id.size);
+    }
     zmq_msg_init(&waiting->routing);
     waiting->batch = NULL;
     waiting->by_hand = NULL;

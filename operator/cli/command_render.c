@@ -121,11 +121,42 @@ static int print(const struct command_specs *specs, struct command_call *call) {
     return OPERATOR_DONE;
 }
 
+/* What a spec may ask for and this version does not render: a set of objects with a hole in it is none. */
+static int refuse_missing(const struct command_specs *specs, struct command_call *call) {
+    int exit_code = OPERATOR_DONE;
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        const struct spec *spec = &specs->documents.items[i]->spec;
+        const struct {
+            const char *path;
+            bool is_asked;
+            const char *cure;
+        } missing[] = {
+            {"backup.schedule", spec->backup.schedule[0] != '\0', "leave it out, and copy the volumes by other means"},
+            {"overrides", spec->overrides.n > 0, "leave it out, and patch with kustomize (--to FOLDER)"},
+            {"tls.issuerRef", spec->tls.issuer[0] != '\0',
+             "make the Certificate yourself and name its Secret in tls.secretName"},
+            {"monitoring.exporter", spec->monitoring.exporter[0] != '\0', "leave it out, and run the exporter beside"},
+        };
+        for (size_t j = 0; j < sizeof missing / sizeof missing[0]; j++) {
+            if (missing[j].is_asked) {
+                buffer_append_format(call->messages,
+                                     "callboard-operator render: %s: spec.%s is not rendered by this version: %s\n",
+                                     spec->metadata.name, missing[j].path, missing[j].cure);
+                exit_code = OPERATOR_UNSAFE;
+            }
+        }
+    }
+    return exit_code;
+}
+
 static int run(struct command_call *call) {
     struct command_specs specs;
     int exit_code = command_specs_read(call, "render", &specs);
     if (exit_code != OPERATOR_USAGE) {
         command_specs_tell(&specs, call);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = refuse_missing(&specs, call);
     }
     if (exit_code == OPERATOR_DONE) {
         exit_code = print(&specs, call);

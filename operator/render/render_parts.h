@@ -94,6 +94,5 @@ void render_redis(const struct render *self);
 void render_edge(const struct render *self);
 void render_network(const struct render *self);
 void render_monitoring(const struct render *self);
-void render_backup(const struct render *self);
 
 #endif

@@ -97,6 +97,14 @@ test('a part of it: by kind, by name, for a cluster without the APIs of others',
   assert.ok(kinds.includes('Ingress') && !kinds.includes('PodMonitor') && !kinds.includes('PrometheusRule'), `${kinds}`);
 });
 
+test('what this version does not render is refused, all of it in one run, with what to do instead', () => {
+  const { status, stdout, stderr } = operator(['render', '--set', 'backup.schedule=0 3 * * *', '--set', 'backup.target=copies', '--set', 'monitoring.exporter=oliver006/redis_exporter:v1.66.0', specOf('ha-sentinel')]);
+  assert.equal(status, 4, stderr);
+  assert.equal(stdout, '');
+  assert.match(stderr, /spec\.backup\.schedule is not rendered by this version: leave it out/);
+  assert.match(stderr, /spec\.monitoring\.exporter is not rendered by this version: leave it out/);
+});
+
 test('dashboards are those of k8s/monitoring, to the byte', () => {
   const maps = objectsOf('dev', '--set', 'monitoring.dashboards=true').filter(({ metadata }) => metadata.labels.grafana_dashboard === '1');
   assert.equal(maps.length, 4);
@@ -120,6 +128,7 @@ async function startServer(name, component, file) {
   for (const [key, text] of Object.entries(map.data)) {
     let mine = text.replaceAll(/ (\/tls|\/data|\/conf)(?=[/\n])/g, (_, from) => ` ${path.join(base, wellKnown[from])}`).replace(/^(tls-port|port) (6379|26379)$/m, `$1 ${port}`);
     if (key.endsWith('.conf')) mine += `bind 127.0.0.1\n${component === 'redis' ? `maxmemory 64mb\n` : ''}`;
+    if (/^cluster-enabled yes$/m.test(text)) mine += `cluster-port ${await freePort()}\n`; /* else its port and 10,000 */
     fs.writeFileSync(path.join(base, 'templates', key), mine);
   }
   const settings = Object.fromEntries(set.spec.template.spec.containers[0].env.filter(({ value }) => value !== undefined).map((item) => [item.name, item.value]));

@@ -110,12 +110,39 @@ static void send_on(event_feed_t *self) {
     broker_publish(self->options.brokers, &self->request, &publication);
 }
 
+static bool put(event_feed_t *self, struct span json) {
+    if (self->bytes + json.size > (uint64_t) self->options.config->events_queue) {
+        return false;
+    }
+    struct waiting_event *event = memory_alloc(sizeof *event + json.size);
+    event->size = json.size;
+    memcpy(event->bytes, json.data, json.size);
+    list_init(&event->link);
+    list_push_back(&self->waiting, &event->link);
+    self->bytes += json.size;
+    return true;
+}
+
+/* Where the hole is: before what comes behind it, and as soon as there is room. */
+static void tell_of_lost(event_feed_t *self) {
+    struct buffer json = BUFFER_EMPTY;
+    if (self->n_lost == 0) {
+        return;
+    }
+    buffer_append_format(&json, "{\"type\":\"lost\",\"time\":%lld,\"gateway\":", (long long) clock_wall_ms());
+    buffer_append_json_string(&json, span_of_text(self->options.config->id));
+    buffer_append_format(&json, ",\"n\":%" PRIu64 "}", self->n_lost);
+    self->n_lost = put(self, buffer_span(&json)) ? 0 : self->n_lost;
+    buffer_finish(&json);
+}
+
 static void take_ack(event_feed_t *self) {
     count(self, METRIC_TOLD, self->n_sent);
     while (self->n_sent > 0) {
         forget_first(self);
         self->n_sent--;
     }
+    tell_of_lost(self);
     show(self);
     backoff_reset(&self->backoff);
     if (self->is_failing) {
@@ -177,32 +204,6 @@ static void append_event(const event_feed_t *self, const struct event *event, st
         buffer_append_format(out, ",\"code\":%" PRIu32, event->code);
     }
     buffer_append_char(out, '}');
-}
-
-static bool put(event_feed_t *self, struct span json) {
-    if (self->bytes + json.size > (uint64_t) self->options.config->events_queue) {
-        return false;
-    }
-    struct waiting_event *event = memory_alloc(sizeof *event + json.size);
-    event->size = json.size;
-    memcpy(event->bytes, json.data, json.size);
-    list_init(&event->link);
-    list_push_back(&self->waiting, &event->link);
-    self->bytes += json.size;
-    return true;
-}
-
-/* Where the hole is, before what comes behind it. */
-static void tell_of_lost(event_feed_t *self) {
-    struct buffer json = BUFFER_EMPTY;
-    if (self->n_lost == 0) {
-        return;
-    }
-    buffer_append_format(&json, "{\"type\":\"lost\",\"time\":%lld,\"gateway\":", (long long) clock_wall_ms());
-    buffer_append_json_string(&json, span_of_text(self->options.config->id));
-    buffer_append_format(&json, ",\"n\":%" PRIu64 "}", self->n_lost);
-    self->n_lost = put(self, buffer_span(&json)) ? 0 : self->n_lost;
-    buffer_finish(&json);
 }
 
 void event_feed_tell(event_feed_t *self, const struct event *event) {

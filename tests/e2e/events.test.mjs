@@ -83,8 +83,8 @@ test('a broker that is away for a while: told once it is back, each once; what i
   const gone = () => ids.filter((id) => of(id).some((event) => event.type === 'disconnected')).length;
   await until('the rest is told', async () => gone() > 0 && gone() === 45 - (await lost()), 30000);
   for (const id of ids) assert.ok(of(id).filter((event) => event.type === 'disconnected').length <= 1);
-  const another = await world.connected(gateway, { user: 'later' });
   await until('the hole is told, too', async () => told().filter((event) => event.type === 'lost').reduce((n, event) => n + event.n, 0) === (await lost()));
+  const another = await world.connected(gateway, { user: 'later' });
   await until('and what comes behind it', () => of(idOf(another)).length === 1);
 });
 

@@ -28,6 +28,8 @@ static void read_info(struct cluster_pod *pod, struct span info) {
     bool is_replica = info_field_is(info, "role", "slave");
     pod->is_link_up =
         info_field_is(info, "master_link_status", "up") && !info_field_is(info, "master_sync_in_progress", "1");
+    struct span dials = is_replica ? info_field(info, "master_host") : SPAN_EMPTY;
+    snprintf(pod->dials, sizeof pod->dials, "%.*s", (int) dials.size, dials.size == 0 ? "" : (const char *) dials.data);
     pod->offset = info_field_u64(info, is_replica ? "slave_repl_offset" : "master_repl_offset", 0);
     snprintf(pod->run_id, sizeof pod->run_id, "%.*s", (int) run_id.size,
              run_id.size == 0 ? "" : (const char *) run_id.data);

@@ -3,7 +3,8 @@
  *   1 is a slot claimed by two pods that do not know each other?      → refused: two clusters
  *   2 are there slots of nobody?                                      → form: epochs, slots (only on empty pods)
  *   3 does a pod not know another, or not under its present address?  → MEET
- *   4 is a pod a primary without slots, or of the wrong shard?        → REPLICATE, once it knows its primary
+ *   4 is a pod a primary without slots, or of the wrong shard, or
+ *     does a replica dial its primary where that is no more?          → REPLICATE, once it knows its primary
  *   5 are slots those of a node that is none of the pods?             → wait for its replica, or refused: data is gone
  *   6 do tables still name nodes that are gone?                       → FORGET
  *   7 is the state ok and every replica in sync?                      → wait for it; else healthy
@@ -323,6 +324,14 @@ static bool is_misplaced(const struct cluster_pod *pod, const char *primary_id) 
     return line->is_primary ? line->n_ranges == 0 : strcmp(line->primary_id, primary_id) != 0;
 }
 
+/* Gossip may mend the primary's address in a replica's table and leave the link at the old one for good; REPLICATE of
+ * the same primary dials anew. Only where the table has the new one: the link is made from it. */
+static bool dials_elsewhere(const struct cluster_pod *pod, const struct cluster_pod *primary) {
+    const struct cluster_node *known = cluster_table_find(&pod->table, own_line(primary)->id);
+    return !own_line(pod)->is_primary && !pod->is_link_up && pod->dials[0] != '\0' &&
+           strcmp(pod->dials, primary->host) != 0 && known != NULL && strcmp(known->host, primary->host) == 0;
+}
+
 static bool follow(struct planning *p) {
     bool is_needed = false;
     for (size_t i = 0; i < p->view->n; i++) {
@@ -334,7 +343,7 @@ static bool follow(struct planning *p) {
         }
         struct cluster_step step = {.pod = (unsigned) i, .kind = CLUSTER_REPLICATE};
         memcpy(step.id, own_line(&p->view->pods[primary])->id, sizeof step.id);
-        if (!is_misplaced(pod, step.id)) {
+        if (!is_misplaced(pod, step.id) && !dials_elsewhere(pod, &p->view->pods[primary])) {
             continue;
         }
         if (line->is_primary && pod->keys > 0) {

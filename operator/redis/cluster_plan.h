@@ -23,6 +23,7 @@ struct cluster_pod {
     struct cluster_table table;         /* its CLUSTER NODES */
     uint64_t keys;                      /* DBSIZE */
     bool is_link_up;                    /* a replica's master_link_status, and no sync under way */
+    char dials[CLUSTER_HOST_MAX];       /* a replica's master_host; "": not told */
     uint64_t offset;                    /* of its replication stream */
     char run_id[CLUSTER_ID_LENGTH + 1]; /* another one after each start */
     bool is_state_ok;                   /* cluster_state */

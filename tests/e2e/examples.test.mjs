@@ -193,8 +193,12 @@ describe('the examples', { concurrency: true }, () => {
       const inbox = owner.newSubscription(`inbox:of-${user}`);
       inbox.subscribe();
       await inbox.ready();
-      const { clients } = await inbox.presence();
-      assert.deepEqual(Object.values(clients).map(({ chanInfo }) => chanInfo), [{ owner: true }]);
+      let infos = [];
+      await until('he is there', async () => { // an entry may come a moment behind the reply
+        infos = Object.values((await inbox.presence()).clients).map(({ chanInfo }) => chanInfo);
+        return infos.length > 0;
+      });
+      assert.deepEqual(infos, [{ owner: true }]);
       const other = await world.connected(asking, { user: 'somebody' });
       const refused = other.newSubscription(`inbox:of-${user}`);
       const code = new Promise((resolve) => refused.on('unsubscribed', ({ code }) => resolve(code)));

@@ -58,7 +58,10 @@ static char *work(const char *action, const char *more, const char *still_more, 
                                 still_more,
                                 NULL};
     process_t *process = process_start(argv, NULL);
-    assert_true(process_wait_exit(process, 30000, &status));
+    if (!process_wait_exit(process, 30000, &status)) {
+        fail_msg("redis %s does not end: %s%s", action, process_output(process, PROCESS_STDOUT),
+                 process_output(process, PROCESS_STDERR));
+    }
     struct buffer text = BUFFER_EMPTY;
     buffer_append_text(&text, process_output(process, PROCESS_STDOUT));
     buffer_append_text(&text, process_output(process, PROCESS_STDERR));

@@ -14,7 +14,8 @@ enum { PODS_MAX = 6 };
 /* What a pod's table says, a node a part: "a0mM=0-8191" is node a at pod 0's address, master, Myself.
  *   first letter: the id; digit: at whose address (9: an old one, -: none); then flags:
  *   m master, s followed by an id letter: replica of it; M myself; f failed; h handshake; d link down; =a-b slots
- * Behind the nodes: #7 it has seven keys; !link its primary is not in sync with it; !state cluster_state is fail. */
+ * Behind the nodes: #7 it has seven keys; !link its primary is not in sync with it; !dials it
+ * dials its primary at an old address (and is not in sync); !state cluster_state is fail. */
 struct plan_case {
     const char *name;
     unsigned shards;
@@ -106,7 +107,9 @@ static void fill_view(const struct plan_case *c, struct cluster_view *view, stru
         make_table(&pods[i].table, state);
         const char *keys = strchr(state, '#');
         pods[i].keys = keys == NULL ? 0 : strtoull(keys + 1, NULL, 10);
-        pods[i].is_link_up = strstr(state, "!link") == NULL;
+        bool dials_elsewhere = strstr(state, "!dials") != NULL;
+        pods[i].is_link_up = strstr(state, "!link") == NULL && !dials_elsewhere;
+        snprintf(pods[i].dials, sizeof pods[i].dials, "%s", dials_elsewhere ? "10.0.0.9" : "");
         pods[i].is_state_ok = strstr(state, "!state") == NULL;
         pods[i].slots_ok = pods[i].is_state_ok ? CLUSTER_SLOTS : 0;
     }
@@ -213,6 +216,13 @@ static const struct plan_case cases[] = {
      "2 REPLICATE a, 3 REPLICATE b",
      "replicas follow"},
     {"well", 2, {WELL_0, WELL_1, WELL_2, WELL_3}, ALL, CLUSTER_HEALTHY, "", "every slot"},
+    {"a replica that dials its primary at an old address is told to follow it anew",
+     2,
+     {WELL_0, WELL_1, WELL_2 " !dials", WELL_3},
+     ALL,
+     CLUSTER_STEPS,
+     "2 REPLICATE a",
+     "replicas follow"},
     {"state ok is not well: a replica in its first sync",
      2,
      {WELL_0, WELL_1, WELL_2 " !link", WELL_3},

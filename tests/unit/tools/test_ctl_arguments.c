@@ -64,7 +64,7 @@ static void take(void *context, const struct ctl_given *given) {
 }
 
 static enum ctl_parsed parse(const struct ctl_command *of, bool stops_early, char *line) {
-    char *argv[32];
+    static char *argv[32]; /* what was parsed leads into it */
     int argc = 0;
     said[0] = '\0';
     format = NULL;

@@ -106,7 +106,7 @@ test('the examples of the pages work as they stand', async () => {
     for (const line of examplesOf(pages.get(command))) {
       if (line.includes('| man ')) continue; // groff has read the pages already
       const here = line.startsWith('callboardctl bench') ? `${line} --url ${server.url}` : line;
-      const child = spawn('bash', ['-c', here], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn('bash', ['--norc', '-c', here], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
       let said = '';
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { said += bytes; });
       const ended = new Promise((resolve) => child.on('close', resolve));
@@ -125,9 +125,10 @@ test('the examples of the pages work as they stand', async () => {
   assert.ok(n >= COMMANDS().length - 1, `only ${n} examples`);
 });
 
+/* --norc: with a socket as its input bash reads what this machine's shells begin with. */
 function completed(...words) {
   const script = `source <("$1" completion); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _callboardctl; echo "${'${COMPREPLY[*]}'}"`;
-  const { code, out, err } = run('bash', ['-c', script, 'bash', CTL, 'callboardctl', ...words], { cwd: world.folder });
+  const { code, out, err } = run('bash', ['--norc', '-c', script, 'bash', CTL, 'callboardctl', ...words], { cwd: world.folder });
   assert.deepEqual([code, err], [0, '']);
   return out.trim();
 }

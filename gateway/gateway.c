@@ -314,6 +314,8 @@ static bool open_tokens(gateway_t *self, char *ret_error, size_t error_size) {
 
 static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
     token_trust_t *trust = token_keeper_trust(self->tokens); /* each worker takes a reference */
+    /* Before the first answer of a broker nobody knows which tokens are revoked. */
+    atomic_store(&self->totals.refuses_tokens, self->config.revocations_strict && self->config.revocations_max > 0);
     struct worker_options options = {
         .settings = worker_settings(self, &self->config),
         .trust = trust,

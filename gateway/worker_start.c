@@ -147,6 +147,8 @@ static bool start_websockets(worker_t *self, char *ret_error, size_t error_size)
     self->websockets.wheel = self->wheel;
     self->websockets.metrics = self->websocket_metrics;
     self->websockets.totals = self->options.totals;
+    self->sessions.refuses_tokens =
+        atomic_load(&self->options.totals->refuses_tokens); /* not only from the first tick on */
     self->websockets.sources = self->options.sources;
     self->websockets.on_http = on_http;
     self->websockets.http_context = self;

@@ -183,7 +183,7 @@ describe('two gateways, the memory engine', () => {
 
   test('without brokers nothing is revoked, and that is said; what is held stays, and token.revocations_strict takes no token', async () => {
     const strict = await world.gateway({ brokers: [broker], args: [...args, '--set', 'token.revocations_strict=true'] });
-    await until('it has the list', async () => await outcome(strict, { sub: 'new' }) === 'ok');
+    await until('it has the list', async () => await outcome(strict, { sub: 'new' }) === 'ok' && await outcome(strict, { sub: 'left', iat: issued }) === 3500);
     const there = await rawConnected(strict.url, { sub: 'there' });
     await broker.stop('SIGKILL');
     await until('it takes no token', async () => await outcome(strict, { sub: 'new' }) === 100);

@@ -1,6 +1,6 @@
 /* What would load modules of whatever libc an image has, refused: the C library's name service (OpenSSL's address code
  * refers to it; resolver.c finds our addresses) and dlopen (OpenSSL's engines and providers; everything we need of it
- * is in its static library). With these here the linker leaves the real ones out, and a test looks that it did. */
+ * is in its static library). With these here the linker leaves the real ones out. */
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stddef.h>

@@ -84,6 +84,29 @@ token:
   issuer: tests
 `;
 
+/* SIGSTOP reaches a program's threads one by one: on a busy machine some go on, and answer, for long after kill(2) has
+ * returned. Returns when all of them stand still. */
+export function halt(child) {
+  const isRunning = (thread) => {
+    try {
+      return !/^[TtZX]/.test(fs.readFileSync(`/proc/${child.pid}/task/${thread}/stat`, 'latin1').replace(/^.*\) /s, ''));
+    } catch {
+      return false; /* it has ended */
+    }
+  };
+  child.kill('SIGSTOP');
+  const end = Date.now() + 20000;
+  while (fs.existsSync(`/proc/${child.pid}/task`) && fs.readdirSync(`/proc/${child.pid}/task`).some(isRunning)) {
+    if (Date.now() > end) throw new Error(`process ${child.pid} goes on 20 s after SIGSTOP`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+function signalTo(child, signal) {
+  if (signal === 'SIGSTOP') halt(child);
+  else child.kill(signal);
+}
+
 /* A program of ours, of this build or with its whole path: its log lines are kept, it is stopped by its pid. */
 class Program {
   constructor(name, args, env = {}) {
@@ -114,7 +137,7 @@ class Program {
   }
 
   kill(signal = 'SIGTERM') {
-    if (this.exited === null) this.child.kill(signal);
+    if (this.exited === null) signalTo(this.child, signal);
   }
 
   async stop(signal = 'SIGTERM', ms = 15000) {
@@ -217,7 +240,7 @@ ${TOKENS}${NAMESPACES}${settings}`);
     const folder = path.join(this.folder, `redis-${port}`);
     fs.mkdirSync(folder, { recursive: true });
     const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...lines], { stdio: 'ignore' });
-    const redis = { port, url: `redis://127.0.0.1:${port}`, child, kill: (signal) => child.kill(signal) };
+    const redis = { port, url: `redis://127.0.0.1:${port}`, child, kill: (signal) => signalTo(child, signal) };
     redis.stop = () => new Promise((resolve) => {
       if (child.exitCode !== null || child.signalCode !== null) return resolve();
       child.on('exit', resolve);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POLL_MS = 5, STOP_MS = 10000, N_STREAMS = 2, ENVIRONMENT_MAX = 1024 };
+enum { POLL_MS = 5, STOP_MS = 10000, N_STREAMS = 2, ENVIRONMENT_MAX = 1024, PATH_SIZE = 512 };
 
 struct output {
     int file;
@@ -102,15 +103,56 @@ bool process_is_running(process_t *self) {
     return !self->has_ended;
 }
 
-void process_signal(process_t *self, int signal) {
-    if (process_is_running(self)) {
-        kill(self->pid, signal);
-    }
-}
-
 static void pause_ms(unsigned ms) {
     const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long) (ms % 1000) * 1000000};
     nanosleep(&time, NULL);
+}
+
+static bool is_standing_still(pid_t pid, const char *thread) {
+    char path[PATH_SIZE];
+    char stat[PATH_SIZE];
+    (void) snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int) pid, thread);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return true; /* it has ended */
+    }
+    size_t size = fread(stat, 1, sizeof stat - 1, file);
+    (void) fclose(file);
+    stat[size] = '\0';
+    const char *name_end = strrchr(stat, ')'); /* proc(5): pid (name) state ... */
+    return name_end == NULL || strchr("TtZX", name_end[2]) != NULL;
+}
+
+static bool are_all_standing_still(pid_t pid) {
+    char path[PATH_SIZE];
+    (void) snprintf(path, sizeof path, "/proc/%d/task", (int) pid);
+    DIR *threads = opendir(path);
+    bool all = true;
+    for (struct dirent *each = threads != NULL ? readdir(threads) : NULL; each != NULL; each = readdir(threads)) {
+        all = all && (each->d_name[0] == '.' || is_standing_still(pid, each->d_name));
+    }
+    if (threads != NULL) {
+        closedir(threads);
+    }
+    return all;
+}
+
+void process_halt(pid_t pid) {
+    kill(pid, SIGSTOP);
+    for (uint64_t end = clock_monotonic_ms() + STOP_MS; !are_all_standing_still(pid); pause_ms(1)) {
+        check(clock_monotonic_ms() < end, "process %d goes on after SIGSTOP", (int) pid);
+    }
+}
+
+void process_signal(process_t *self, int signal) {
+    if (!process_is_running(self)) {
+        return;
+    }
+    if (signal == SIGSTOP) {
+        process_halt(self->pid);
+    } else {
+        kill(self->pid, signal);
+    }
 }
 
 const char *process_output(process_t *self, enum process_stream stream) {

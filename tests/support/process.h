@@ -18,7 +18,10 @@ enum process_stream { PROCESS_STDOUT, PROCESS_STDERR };
 process_t *process_start(const char *const *argv, const char *const *settings);
 pid_t process_pid(const process_t *self);
 bool process_is_running(process_t *self);
-void process_signal(process_t *self, int signal); /* nothing when it has ended */
+void process_signal(process_t *self, int signal); /* nothing when it has ended; SIGSTOP as process_halt does */
+/* SIGSTOP reaches the threads of a process one by one: on a busy machine some go on, and answer, for long after kill(2)
+ * has returned. Returns when all of them stand still. */
+void process_halt(pid_t pid);
 
 /* What it has written so far, NUL-terminated; valid until the next call for the same stream. */
 const char *process_output(process_t *self, enum process_stream stream);

@@ -370,7 +370,11 @@ void redis_pod_set_terminate(redis_pod_set_t *self, unsigned pod) {
 }
 
 void redis_pod_set_pause(redis_pod_set_t *self, unsigned pod, bool is_paused) {
-    kill(server_of(self, pod), is_paused ? SIGSTOP : SIGCONT);
+    if (is_paused) {
+        process_halt(server_of(self, pod));
+    } else {
+        kill(server_of(self, pod), SIGCONT);
+    }
 }
 
 /* ---- questions ---- */

@@ -6,6 +6,7 @@ import http from 'node:http';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { after } from 'node:test';
 import { Centrifuge } from 'centrifuge';
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
@@ -188,6 +189,19 @@ function speakJson(client) {
   };
 }
 
+/* A spec that fails leaves its world running, and with it the file and all of its run, until the run's own end of time:
+ * what is still open after a file's last spec is closed here. */
+const openWorlds = new Set();
+if (process.env.NODE_TEST_CONTEXT) {
+  after(async () => {
+    setTimeout(() => {
+      console.error('something that a spec opened is still open 30 s after the last one');
+      process.exit(1);
+    }, 30000).unref();
+    for (const world of openWorlds) await world.close();
+  });
+}
+
 /* One test's world; its clients speak the encoding unless a test says otherwise. */
 export class World {
   constructor({ encoding = 'json' } = {}) {
@@ -195,6 +209,7 @@ export class World {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'callboard-e2e-'));
     this.programs = [];
     this.clients = [];
+    openWorlds.add(this);
   }
 
   write(name, text) {
@@ -321,6 +336,7 @@ ${TOKENS}${NAMESPACES}${settings}`);
   }
 
   async close() {
+    openWorlds.delete(this);
     for (const client of this.clients) client.disconnect();
     await Promise.all(this.programs.map((program) => program.stop('SIGKILL')));
     fs.rmSync(this.folder, { recursive: true, force: true });

@@ -16,6 +16,7 @@
 struct writer {
     struct buffer *out;
     struct spec_level level;
+    bool is_chart; /* of Helm's values: a text may be empty, which is how values.yaml says that nothing is set */
 };
 
 static void append_line(struct buffer *out, unsigned depth) {
@@ -78,10 +79,21 @@ static void append_default(const struct spec_field *field, unsigned depth, struc
     buffer_append_format(out, "\"default\": %s", text);
 }
 
+static bool is_metadata(const struct writer *self) {
+    return self->level.tables[0] == &spec_fields_metadata;
+}
+
 /* An empty text stands for "not set" where a field has no least length. */
-static void append_text_rules(const struct spec_field *field, unsigned depth, struct buffer *out) {
+static bool may_be_empty(const struct writer *self, const struct spec_field *field) {
+    bool is_optional = !field->is_required || is_metadata(self);
+    bool is_unset = field->type == SPEC_TEXT && field->by_default == NULL;
+    return field->minimum <= 0 || (self->is_chart && is_optional && is_unset);
+}
+
+static void append_text_rules(const struct writer *self, const struct spec_field *field, unsigned depth) {
+    struct buffer *out = self->out;
     bool is_bounded = field->minimum != 0 || field->maximum != 0;
-    if (is_bounded && field->minimum > 0) {
+    if (!may_be_empty(self, field)) {
         append_number(out, depth, "minLength", field->minimum);
     }
     append_number(out, depth, "maxLength",
@@ -91,7 +103,7 @@ static void append_text_rules(const struct spec_field *field, unsigned depth, st
         return;
     }
     struct buffer whole = BUFFER_EMPTY;
-    buffer_append_format(&whole, field->minimum > 0 ? "%s" : "^$|%s", pattern);
+    buffer_append_format(&whole, may_be_empty(self, field) ? "^$|%s" : "%s", pattern);
     buffer_append_char(&whole, '\0');
     append_text(out, depth, "pattern", (const char *) whole.data);
     buffer_finish(&whole);
@@ -125,32 +137,34 @@ static void append_items_max(const struct spec_field *field, unsigned depth, str
     }
 }
 
-static void append_inner(const struct spec_field *field, const char *name, unsigned depth, struct buffer *out) {
+static void append_inner(const struct writer *self, const struct spec_field *field, const char *name, unsigned depth) {
+    struct buffer *out = self->out;
     buffer_append_char(out, ',');
     append_line(out, depth);
     buffer_append_format(out, "\"%s\": {", name);
     if (field->type == SPEC_ITEM_LIST) {
-        struct writer inner = {out, {&field->items, 1}};
+        struct writer inner = {out, {&field->items, 1}, self->is_chart};
         append_object(&inner, SPAN_EMPTY, false, depth + 1);
     } else {
         append_type(out, depth + 1, "\"string\"");
-        append_text_rules(field, depth + 1, out);
+        append_text_rules(self, field, depth + 1);
     }
     append_line(out, depth);
     buffer_append_char(out, '}');
 }
 
-static void append_list_type(const struct spec_field *field, unsigned depth, struct buffer *out) {
+static void append_list_type(const struct writer *self, const struct spec_field *field, unsigned depth) {
     bool is_map = field->type == SPEC_PAIRS || field->type == SPEC_RAW_MAP;
     bool is_raw = field->type == SPEC_RAW_MAP || field->type == SPEC_RAW_LIST;
-    append_type(out, depth, is_map ? "\"object\"" : "\"array\"");
-    append_items_max(field, depth, out);
+    append_type(self->out, depth, is_map ? "\"object\"" : "\"array\"");
+    append_items_max(field, depth, self->out);
     if (!is_raw) {
-        append_inner(field, is_map ? "additionalProperties" : "items", depth, out);
+        append_inner(self, field, is_map ? "additionalProperties" : "items", depth);
     }
 }
 
-static void append_field_type(const struct spec_field *field, unsigned depth, struct buffer *out) {
+static void append_field_type(const struct writer *self, const struct spec_field *field, unsigned depth) {
+    struct buffer *out = self->out;
     switch (field->type) {
     case SPEC_BOOL:
         append_type(out, depth, "\"boolean\"");
@@ -166,7 +180,7 @@ static void append_field_type(const struct spec_field *field, unsigned depth, st
         return;
     case SPEC_TEXT:
         append_type(out, depth, "\"string\"");
-        append_text_rules(field, depth, out);
+        append_text_rules(self, field, depth);
         return;
     case SPEC_CHOICE:
         append_type(out, depth, "\"string\"");
@@ -177,15 +191,15 @@ static void append_field_type(const struct spec_field *field, unsigned depth, st
     case SPEC_ITEM_LIST:
     case SPEC_RAW_MAP:
     case SPEC_RAW_LIST:
-        append_list_type(field, depth, out);
+        append_list_type(self, field, depth);
         return;
     }
 }
 
-static void append_field(const struct spec_field *field, unsigned depth, struct buffer *out) {
-    append_field_type(field, depth, out);
-    append_default(field, depth, out);
-    append_text(out, depth, "description", field->help);
+static void append_field(const struct writer *self, const struct spec_field *field, unsigned depth) {
+    append_field_type(self, field, depth);
+    append_default(field, depth, self->out);
+    append_text(self->out, depth, "description", field->help);
 }
 
 /* ---- nesting ---- */
@@ -222,6 +236,9 @@ static bool is_repeated(const struct writer *self, size_t index, struct span pre
 
 static void append_required(const struct writer *self, struct span prefix, unsigned depth) {
     bool is_first = true;
+    if (self->is_chart && is_metadata(self)) {
+        return; /* the release's name stands in */
+    }
     for (size_t i = 0; field_at(&self->level, i) != NULL; i++) {
         const struct spec_field *field = field_at(&self->level, i);
         struct span part = next_part(span_of_text(field->path), prefix);
@@ -246,7 +263,7 @@ static void append_member(const struct writer *self, const struct spec_field *fi
     buffer_append_format(self->out, "\"%.*s\": {", (int) part.size, (const char *) part.data);
     size_t size = prefix.size + part.size;
     if (field->path[size] == '\0') {
-        append_field(field, depth + 1, self->out);
+        append_field(self, field, depth + 1);
     } else {
         append_object(self, span_of(field->path, size + 1), true, depth + 1);
     }
@@ -254,12 +271,18 @@ static void append_member(const struct writer *self, const struct spec_field *fi
     buffer_append_char(self->out, '}');
 }
 
+/* A namespace is the release's; what a patch changes Helm could not show. */
+static bool is_outside_chart(const struct writer *self, const struct spec_field *field) {
+    return self->is_chart &&
+           (strcmp(field->path, "overrides") == 0 || (is_metadata(self) && strcmp(field->path, "namespace") == 0));
+}
+
 static void append_properties(const struct writer *self, struct span prefix, unsigned depth) {
     bool is_first = true;
     for (size_t i = 0; field_at(&self->level, i) != NULL; i++) {
         const struct spec_field *field = field_at(&self->level, i);
         struct span part = next_part(span_of_text(field->path), prefix);
-        if (part.size == 0 || is_repeated(self, i, prefix, part)) {
+        if (part.size == 0 || is_repeated(self, i, prefix, part) || is_outside_chart(self, field)) {
             continue;
         }
         buffer_append_text(self->out, is_first ? "" : ",");
@@ -299,9 +322,29 @@ void spec_schema_append(struct buffer *out) {
                             "    \"apiVersion\": {\"const\": \"callboard.dev/v1alpha1\"},\n"
                             "    \"kind\": {\"const\": \"Callboard\"},\n    \"metadata\": {");
     const struct spec_fields *metadata = &spec_fields_metadata;
-    struct writer self = {out, {&metadata, 1}};
+    struct writer self = {out, {&metadata, 1}, false};
     append_object(&self, SPAN_EMPTY, false, 3);
     buffer_append_text(out, "\n    },\n    \"spec\": {");
     spec_schema_append_spec(out, 3);
     buffer_append_text(out, "\n    }\n  }\n}\n");
+}
+
+void spec_schema_append_values(const struct spec_fields *own, struct buffer *out) {
+    const struct spec_fields *metadata = &spec_fields_metadata;
+    const struct writer names = {out, {&metadata, 1}, true};
+    const struct writer beside = {out, {&own, 1}, true};
+    struct writer self = {.out = out, .is_chart = true};
+    self.level.tables = spec_sections(&self.level.n);
+    buffer_append_text(out, "{\n  \"$schema\": \"http://json-schema.org/draft-07/schema#\",\n"
+                            "  \"title\": \"Values of the chart callboard\",\n  \"type\": \"object\",\n"
+                            "  \"additionalProperties\": false,\n  \"properties\": {\n"
+                            "    \"global\": {\n      \"type\": \"object\",\n"
+                            "      \"description\": \"What a chart around this one shares. Not read.\"\n    },\n"
+                            "    \"metadata\": {");
+    append_object(&names, SPAN_EMPTY, true, 3);
+    buffer_append_text(out, "\n    },");
+    append_properties(&self, SPAN_EMPTY, 2);
+    buffer_append_char(out, ',');
+    append_properties(&beside, SPAN_EMPTY, 2);
+    buffer_append_text(out, "\n  }\n}\n");
 }

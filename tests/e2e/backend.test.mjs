@@ -89,7 +89,7 @@ test('callboardctl publishes, reads the history and waits for publications', asy
   reader.stdout.on('data', (bytes) => { got += bytes; });
   await until('the first', () => got.includes('9007199254740993'));
   assert.equal(ctl('pub', 'demo:ctl', '"live"').code, 0);
-  const code = await new Promise((resolve) => reader.on('exit', resolve));
+  const code = await new Promise((resolve) => reader.on('close', resolve));
   assert.equal(code, 0);
   assert.deepEqual(got.trim().split('\n'), ['{"n": 9007199254740993}', '"live"']);
 });
@@ -190,12 +190,12 @@ test('fire and forget arrives, and what is malformed is counted', async () => {
   const subscription = await subscribed(client, 'demo:pushed');
   const { code, err } = run('/usr/bin/python3', ['-c', `
 import sys, zmq
-s = zmq.Context().socket(zmq.PUSH); s.linger = 3000; s.connect(sys.argv[1])
+context = zmq.Context(); s = context.socket(zmq.PUSH); s.linger = 20000; s.connect(sys.argv[1])
 for i in range(100):
     s.send_multipart([b"CB1", b"publish", b"", b'{"channel":"demo:pushed"}', b"%d" % i])
 s.send_multipart([b"CB1", b"publish", b"", b'{"channel":"nowhere:x"}', b"1"])
 s.send(b"rubbish")
-s.close(); zmq.Context.instance().term()
+s.close(); context.term() # waits until they are sent
 `, `tcp://127.0.0.1:${server.pull}`]);
   assert.equal(code, 0, err);
   await until('all of them', () => subscription.got.length === 100);

@@ -23,7 +23,7 @@ async function run(args, { env = {}, during = null, json = true } = {}) {
   let err = '';
   child.stdout.on('data', (bytes) => { out += bytes; });
   child.stderr.on('data', (bytes) => { err += bytes; });
-  const ended = new Promise((resolve) => child.on('exit', resolve));
+  const ended = new Promise((resolve) => child.on('close', resolve));
   await during?.(child, () => err);
   const code = await ended;
   return { code, out, err, report: json && out.startsWith('{') ? JSON.parse(out) : null };

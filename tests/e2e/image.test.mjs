@@ -53,7 +53,7 @@ function contain(name, { program, args = [], env = {}, volumes = [], uid = 65532
   const child = spawn('ip', ['netns', 'exec', namespace, 'unshare', '--mount', 'sh', '-ec', script.join('\n')], { env: { PATH: '/usr/bin:/usr/sbin:/bin:/sbin', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const service = Object.assign(services.get(name), { child, log: '' });
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { service.log += data; });
-  service.ended = new Promise((resolve) => { child.on('exit', (code, signal) => resolve(code ?? signal)); });
+  service.ended = new Promise((resolve) => { child.on('close', (code, signal) => resolve(code ?? signal)); });
   return service;
 }
 

@@ -141,7 +141,7 @@ async function startServer(name, component, file) {
   const server = spawn('redis-server', [path.join(base, 'conf', file), ...(component === 'sentinel' ? ['--sentinel'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (bytes) => { log += bytes; });
-  const ended = new Promise((resolve) => { server.on('exit', resolve); });
+  const ended = new Promise((resolve) => { server.on('close', resolve); });
   const ask = (user, password, ...command) => spawnSync('redis-cli', [...(map.data[file].includes('tls-port') ? ['--tls', '--cacert', path.join(base, 'tls/ca.crt')] : []), '-h', '127.0.0.1', '-p', `${port}`, '--user', user, ...command],
     { encoding: 'utf8', env: { PATH: process.env.PATH, REDISCLI_AUTH: password } }).stdout.trim();
   const stop = async () => { server.kill('SIGKILL'); await ended; };

@@ -128,7 +128,7 @@ class Program {
         this.exited = exited;
         resolve(exited);
       };
-      this.child.on('exit', (code, signal) => end({ code, signal }));
+      this.child.on('close', (code, signal) => end({ code, signal })); /* 'exit' may come before its last lines */
       this.child.on('error', (error) => end({ code: null, signal: null, error: error.message }));
     });
   }

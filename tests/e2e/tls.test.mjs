@@ -103,7 +103,7 @@ test('a client that wants to renegotiate is not followed', async () => {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => { said += text; });
   await until('the handshake', () => /Verify return code/.test(said));
   child.stdin.write('R\n');
-  const ended = new Promise((resolve) => { child.on('exit', resolve); });
+  const ended = new Promise((resolve) => { child.on('close', resolve); });
   await ended;
   assert.match(said, /no renegotiation|alert/i);
 });

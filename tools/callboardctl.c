@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 static const struct ctl_command *const commands[] = {
-    &ctl_publish_command,  &ctl_subscribe_command,  &ctl_history_command,     &ctl_history_remove_command,
-    &ctl_presence_command, &ctl_channels_command,   &ctl_connections_command, &ctl_disconnect_command,
-    &ctl_lease_command,    &ctl_kv_command,         &ctl_rpc_command,         &ctl_info_command,
-    &ctl_top_command,      &ctl_token_command,      &ctl_keygen_command,      &ctl_bench_command,
-    &ctl_doctor_command,   &ctl_completion_command, &ctl_manual_command,
+    &ctl_publish_command,  &ctl_subscribe_command, &ctl_history_command,     &ctl_history_remove_command,
+    &ctl_presence_command, &ctl_channels_command,  &ctl_connections_command, &ctl_disconnect_command,
+    &ctl_lease_command,    &ctl_kv_command,        &ctl_rpc_command,         &ctl_info_command,
+    &ctl_top_command,      &ctl_token_command,     &ctl_keygen_command,      &ctl_bench_command,
+    &ctl_doctor_command,   &ctl_selftest_command,  &ctl_completion_command,  &ctl_manual_command,
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

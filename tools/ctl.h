@@ -35,6 +35,7 @@ extern const struct ctl_command ctl_token_command;
 extern const struct ctl_command ctl_keygen_command;
 extern const struct ctl_command ctl_bench_command;
 extern const struct ctl_command ctl_doctor_command;
+extern const struct ctl_command ctl_selftest_command;
 extern const struct ctl_command ctl_completion_command;
 extern const struct ctl_command ctl_manual_command;
 

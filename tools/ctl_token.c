@@ -1,12 +1,11 @@
 /* callboardctl token: signs a token with the secret of a configuration file, with that of a secret file, or with a
  * private key in PEM. */
 #include "tools/ctl.h"
+#include "tools/ctl_signer.h"
 
 #include "base/clock.h"
-#include "base/memory.h"
+#include "base/config_reader.h"
 #include "base/token.h"
-#include "broker/broker_config.h"
-#include "gateway/gateway_config.h"
 
 #include <stdio.h>
 
@@ -183,43 +182,15 @@ static int from_key_file(const struct token_arguments *arguments) {
     return sign_with(arguments, key, error, arguments->audience, arguments->issuer);
 }
 
-extern char **environ;
-
-/* The file may be a gateway's or the appliance's, so the broker's keys are known too. What the program that it is for
- * would take from the environment is taken here. */
 static int from_config(const struct token_arguments *arguments) {
-    struct gateway_config gateway = {.id = NULL};
-    struct broker_config broker = {.id = NULL};
-    struct config_part parts[] = {{&gateway_config_table, &gateway}, {&broker_config_table, &broker}};
-    struct buffer text = BUFFER_EMPTY;
-    struct buffer errors = BUFFER_EMPTY;
-    const char *reason;
-    int result = CTL_USAGE;
-    if (!config_read_file(arguments->config, CONFIG_FILE_MAX, &text, &reason)) {
-        fprintf(stderr, "callboardctl token: cannot read %s: %s\n", arguments->config, reason);
-        buffer_finish(&text);
-        return CTL_USAGE;
-    }
-    struct config_source source = {
-        .file_name = arguments->config, .file_text = buffer_span(&text), .environment = (const char *const *) environ};
-    if (!config_read(parts, 2, &source, &errors)) {
-        fwrite(errors.data, 1, errors.size, stderr);
-    } else if (gateway.token.secret[0] == '\0') {
-        fprintf(stderr,
-                "callboardctl token: %s has neither token.secret nor token.secret_file, and CALLBOARD_TOKEN_SECRET is "
-                "not set\n",
-                arguments->config);
-    } else {
-        char error[256] = "";
-        token_key_t *key = token_key_of_secret((enum token_algorithm) gateway.token.algorithm,
-                                               span_of_text(gateway.token.secret), error, sizeof error);
+    struct ctl_signer signer;
+    int result = ctl_signer_read("token", arguments->config, &signer);
+    if (result == CTL_DONE) {
         result =
-            sign_with(arguments, key, error, arguments->audience == NULL ? gateway.token.audience : arguments->audience,
-                      arguments->issuer == NULL ? gateway.token.issuer : arguments->issuer);
+            sign_and_print(arguments, signer.key, arguments->audience == NULL ? signer.audience : arguments->audience,
+                           arguments->issuer == NULL ? signer.issuer : arguments->issuer);
+        ctl_signer_finish(&signer);
     }
-    config_finish(parts, 2);
-    buffer_finish(&errors);
-    buffer_finish(&text);
     return result;
 }
 

@@ -24,7 +24,7 @@ FOLDERS = {
 # headers outside its folders that a folder may include all the same
 EXTRA_HEADERS = {"operator": {"gateway/gateway_config.h", "broker/broker_config.h"}}
 # only the appliance may see both gateway and broker; the others only their settings tables
-SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_token.c", "tools/ctl_bench_config.c", "tools/ctl_doctor_config.c",
+SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_signer.c", "tools/ctl_bench_config.c", "tools/ctl_doctor_config.c",
              "tools/ctl_doctor_keys.c", "tools/ctl_doctor_host.c", "tools/ctl_doctor_ports.c"}
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
@@ -105,7 +105,7 @@ FAMILIES = {
 OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
-    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tests/"],
+    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tools/ctl_websocket.c", "tests/"],
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
     "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/",

@@ -105,7 +105,7 @@ test('the examples of the pages work as they stand', async () => {
   await Promise.all(COMMANDS().map(async (command) => {
     for (const line of examplesOf(pages.get(command))) {
       if (line.includes('| man ')) continue; // groff has read the pages already
-      const here = line.startsWith('callboardctl bench') ? `${line} --url ${server.url}` : line;
+      const here = /^callboardctl (bench|selftest) /.test(line) ? `${line} --url ${server.url}` : line;
       const child = spawn('bash', ['--norc', '-c', here], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
       let said = '';
       for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { said += bytes; });

@@ -8,7 +8,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { World, get, metric, rawSocket, subscribed, until } from './support.mjs';
+import { BUILD, World, get, metric, rawSocket, subscribed, until } from './support.mjs';
 
 let world;
 let appliance;
@@ -118,6 +118,22 @@ test('the SDK works over wss, with messages that do not fit one TLS record', asy
   assert.equal(subscription.got[0].data.large, large);
   assert.ok(await metric(appliance, 'callboard_tls_handshakes_total') > 0);
   client.disconnect();
+});
+
+test('callboardctl selftest judges the certificate', async () => {
+  const selftest = (...args) => new Promise((resolve) => {
+    execFile(path.join(BUILD, 'tools/callboardctl'), ['selftest', '--url', url, '--config', appliance.file, ...args, 'demo:selftest'], (error, out, err) => resolve({ code: error?.code ?? 0, out, err }));
+  });
+  for (const trusting of [['--ca', file('first.crt')], ['--insecure']]) {
+    const { code, out, err } = await selftest(...trusting);
+    assert.equal(code, 0, err);
+    assert.match(out, /All is well/);
+  }
+  for (const doubting of [[], ['--ca', (pair('other'), file('other.crt'))]]) {
+    const { code, err } = await selftest(...doubting);
+    assert.equal(code, 3);
+    assert.match(err, /connect: .*SSL.*\n {2}is TLS spoken there, and is the certificate/);
+  }
 });
 
 test('what is not TLS gets nothing on this port, and the internal one says what is spoken', async () => {

@@ -1,12 +1,11 @@
 /* Prints what helm/callboard has from the operator's tables, so that chart and programs say the same:
  *   print_chart values        > helm/callboard/values.yaml
- *   print_chart schema        > helm/callboard/values.schema.json
  *   print_chart profile NAME  > helm/callboard/profiles/NAME.yaml
  *   print_chart reloaded      > helm/callboard/reloaded.yaml
- * tools/print_chart_folder writes all of them; the tests unit.tools.chart_* compare. */
+ * tools/print_chart_folder writes all of them, and the schema (callboard-operator schema --values); the tests
+ * unit.tools.chart_* compare. */
 #include "operator/chart/chart_values.h"
 #include "operator/manifest/manifest_emit.h"
-#include "operator/spec/spec_schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +27,6 @@ static bool print(int n_words, char **words, arena_t *arena, struct buffer *out)
     const char *what = n_words > 1 ? words[1] : "";
     if (strcmp(what, "values") == 0) {
         chart_values_append_defaults(out);
-    } else if (strcmp(what, "schema") == 0) {
-        spec_schema_append_values(&chart_test_fields, out);
     } else if (strcmp(what, "profile") == 0 && n_words > 2) {
         return print_profile(words[2], arena, out);
     } else if (strcmp(what, "reloaded") == 0) {
@@ -49,7 +46,7 @@ int main(int n_words, char **words) {
     bool is_known = print(n_words, words, arena, &out);
     bool is_written = is_known && fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
     if (!is_known) {
-        fputs("usage: print_chart values|schema|reloaded|profile NAME\n", stderr);
+        fputs("usage: print_chart values|reloaded|profile NAME\n", stderr);
     }
     buffer_finish(&out);
     arena_destroy(&arena);

@@ -134,6 +134,126 @@ class Parity(unittest.TestCase):
                     self.assertFalse(difference, difference)
 
 
+class Changes(unittest.TestCase):
+    """What a person changes with --set, on the command line of either: what follows from it follows in both."""
+    settings = (
+        ("dev", ["gateway.connectionsMax=1000000"]),
+        ("dev", ["gateway.drain.closeRate=7", "gateway.drain.propagation=1500ms"]),
+        ("dev", ["gateway.drain.window=3m", "edge.kind=loadBalancer"]),
+        ("dev", ["gateway.drain.grace=1h", "disruption.budgets=true", "networkPolicy.enabled=true"]),
+        ("dev", ["broker.ports.gateways=17700", "broker.ports.internal=19001", "podSecurity=openshift"]),
+        ("dev", ["profile=small"]),
+        ("dev", ["profile=small", "redis.resources.requests.memory=1.5Gi"]),
+        ("dev", ["profile=small", "redis.resources.limits.memory=3G"]),
+        ("dev", ["profile=small", "redis.persistence.size=0"]),
+        ("dev", ["profile=small", "redis.maxmemory=600M"]),
+        ("dev", ["profile=small", "redis.engine=valkey"]),
+        ("dev", ["profile=ha", "redis.sentinel.replicas=7", "redis.replicas=6"]),
+        ("dev", ["profile=cluster", "redis.cluster.shards=11", "redis.cluster.replicasPerShard=3"]),
+        ("elasticache-alb", ["gateway.autoscaling.max=9", "gateway.connectionsMax=3", "edge.idleTimeout=30m"]),
+        ("elasticache-alb", ["redis.external.durability=disabled", "redis.external.tls.enabled=false", "redis.external.clusterMode=false"]),
+        ("ha-sentinel", ["tls.secretName=other", "auth.existingSecret=one", "broker.curve.secretName=two", "metadata.name=other"]),
+        ("ha-sentinel", ["kubernetes.version=1.26", "kubernetes.clusterDomain=example.internal", "image.tag=other"]),
+    )
+
+    def difference(self, case):
+        name, settings = case
+        spec = ROOT / f"k8s/specs/{name}.yaml"
+        options = [word for setting in settings for word in ("--set", setting)]
+        expected = rendered(spec, *options)
+        return "\n".join(differences(expected, charted(values_of(spec), namespace_of(spec), *options)))
+
+    def test_what_follows_from_a_changed_value(self):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for (name, settings), difference in zip(self.settings, pool.map(self.difference, self.settings)):
+                with self.subTest(f"{name} {' '.join(settings)}"):
+                    self.assertFalse(difference, difference)
+
+    def checksums(self, *options):
+        spec = ROOT / "k8s/specs/dev.yaml"
+        ways = (json.loads(operator("render", spec, "-o", "json", *options).stdout)["items"],
+                [document for document in yaml.safe_load_all(helm_template(values_of(spec), NAMESPACE, *options).stdout) if document])
+        return [{item["metadata"]["name"]: item["spec"]["template"]["metadata"]["annotations"]["callboard.dev/config"]
+                 for item in items if item["kind"] in ("Deployment", "StatefulSet")} for items in ways]
+
+    def test_what_rolls_pods(self):
+        before = self.checksums()
+        cases = (
+            ("gateway.connectionsMax=2000", []),
+            ("gateway.connectionsMax=20000", ["callboard-gateway"]),  # through the window of its drain
+            ("gateway.replicas=2", []),
+            ("gateway.drain.window=77s", ["callboard-gateway"]),
+            ("broker.shardActors=2", ["callboard-broker"]),
+            ("broker.ports.gateways=7799", ["callboard-broker", "callboard-gateway"]),
+        )
+        for setting, rolled in cases:
+            after = self.checksums("--set", setting)
+            for way, one, other in zip(("render", "chart"), before, after):
+                self.assertEqual(sorted(name for name in one if one[name] != other[name]), rolled, f"{way}: {setting}")
+
+
+class Values(unittest.TestCase):
+    def refused(self, values, *options):
+        result = helm_template(values, NAMESPACE, *options)
+        self.assertNotEqual(result.returncode, 0, result.stdout)
+        return result.stderr
+
+    def test_typos_and_bad_values_fail_with_the_schemas_message(self):
+        cases = (
+            ("gateway: {drian: {window: 5s}}", "additional propert.* 'drian' not allowed|Additional property drian is not allowed"),
+            ("replicas: 3", "replicas"),
+            ("gateway: {replicas: 0}", "replicas"),
+            ("gateway: {replicas: many}", "replicas"),
+            ("redis: {mode: sentinels}", "mode"),
+            ("redis: {maxmemory: 3 gigabytes}", "maxmemory"),
+            ("gateway: {drain: {window: 5 seconds}}", "window"),
+            ("kubernetes: {version: 1.30}", "version"),
+            ("profile: large", "profile"),
+            ("metadata: {name: Shop}", "name"),
+            ("metadata: {namespace: other}", "namespace"),
+            ("overrides: []", "overrides"),
+            ("networkPolicy: {from: [{cdir: 10.0.0.0/8}]}", "cdir"),
+        )
+        for values, message in cases:
+            with self.subTest(values):
+                told = self.refused(values)
+                self.assertIn("values don't meet the specifications of the schema", told)
+                self.assertRegex(told, message)
+
+    def test_what_a_schema_cannot_say(self):
+        self.assertIn("exclude each other", self.refused("gateway: {replicas: 3, autoscaling: {max: 4}}"))
+        told = run(HELM, "template", "a" * 41, CHART, "--kube-version", "1.33").stderr
+        self.assertIn("more than 40 characters", told)
+        self.assertIn("is no duration", self.refused("gateway: {drain: {window: 5}}"))
+
+    def test_a_parent_chart_may_share_its_globals(self):
+        self.assertEqual(charted("global: {any: thing}", NAMESPACE), charted("", NAMESPACE))
+
+    def test_values_are_a_spec_again(self):
+        for spec in sorted((ROOT / "k8s/specs").glob("*.yaml")):
+            values = yaml.safe_load(values_of(spec))
+            metadata = values.pop("metadata")
+            metadata["namespace"] = namespace_of(spec)
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                yaml.safe_dump({"apiVersion": "callboard.dev/v1alpha1", "kind": "Callboard", "metadata": metadata, "spec": values}, file)
+                file.flush()
+                self.assertEqual(rendered(file.name), rendered(spec), spec.name)
+
+    def test_what_has_no_values_is_refused(self):
+        override = "overrides: [{target: {kind: Service, name: callboard-gateway}, patch: [{op: remove, path: /spec/type}]}]"
+        spec = (ROOT / "k8s/specs/dev.yaml").read_text() + f"  {override}\n"
+        result = run(OPERATOR, "values", "-", text=spec)
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertIn("--post-renderer", result.stderr)
+
+    def test_lint(self):
+        for profile in ("dev", "small", "ha", "cluster", "elasticache"):
+            options = ["--set", "redis.external.endpoint=redis.example.com:6379"] if profile == "elasticache" else []
+            result = run(HELM, "lint", "--strict", CHART, "--set", f"profile={profile}", *options)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertNotIn("WARNING", result.stdout)
+
+
 def main():
     global OPERATOR, HELM
     words = sys.argv[1:]

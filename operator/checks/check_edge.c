@@ -19,6 +19,12 @@ static void check_complete(const struct check *check) {
     }
 }
 
+/* Do the gateways themselves end TLS? */
+static bool is_tls(const struct check *check) {
+    const struct spec_listener *listener = check->spec->gateway.listeners.items;
+    return check->spec->gateway.listeners.n > 0 && listener->tls_secret[0] != '\0';
+}
+
 static void check_no_effect(const struct check *check) {
     const struct {
         const char *path;
@@ -26,9 +32,11 @@ static void check_no_effect(const struct check *check) {
     } fields[] = {
         {"edge.class", check->spec->edge.kind == SPEC_EDGE_INGRESS || check->spec->edge.kind == SPEC_EDGE_GATEWAY ||
                            check->spec->edge.kind == SPEC_EDGE_LOAD_BALANCER},
-        {"edge.hosts", check->spec->edge.kind == SPEC_EDGE_INGRESS || check->spec->edge.kind == SPEC_EDGE_GATEWAY},
+        {"edge.hosts", check->spec->edge.kind == SPEC_EDGE_INGRESS || check->spec->edge.kind == SPEC_EDGE_GATEWAY ||
+                           check_is_set(check, "edge.tls.issuerRef.name")},
         {"edge.parentRefs", check->spec->edge.kind == SPEC_EDGE_GATEWAY},
         {"edge.tls.secretName", check->spec->edge.kind == SPEC_EDGE_INGRESS},
+        {"edge.tls.issuerRef.name", check->spec->edge.kind == SPEC_EDGE_INGRESS || is_tls(check)},
         {"edge.annotations", check->spec->edge.kind != SPEC_EDGE_NONE},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -86,8 +94,23 @@ static void check_certificate(const struct check *check) {
         check->spec->edge.kind == SPEC_EDGE_INGRESS) {
         check_tell(check, DIAGNOSTIC_EDGE_INCOMPLETE, "edge.tls.secretName", "a certificate is for edge.hosts");
     }
+    if (check_is_set(check, "edge.tls.issuerRef.name") && check->spec->edge.hosts.n == 0 && is_tls(check) &&
+        check->spec->edge.kind != SPEC_EDGE_INGRESS) {
+        check_tell(check, DIAGNOSTIC_EDGE_INCOMPLETE, "edge.tls.issuerRef.name", "a certificate is for edge.hosts");
+        check_mend(check, "set edge.hosts: [push.example.com]");
+    }
+}
+
+/* An IngressClass is an object, and its name has no slash. */
+static void check_class_of_ingress(const struct check *check) {
+    if (check->spec->edge.kind == SPEC_EDGE_INGRESS && strchr(check->spec->edge.class, '/') != NULL) {
+        check_tell(check, DIAGNOSTIC_BAD_FORMAT, "edge.class", "\"%s\" is no name of an IngressClass",
+                   check->spec->edge.class);
+        check_mend(check, "only classes of load balancers have a prefix");
+    }
 }
 
 check_rule_t *const check_rules_edge[] = {
-    check_complete, check_no_effect, check_idle_timeout, check_class_limits, check_certificate, NULL,
+    check_complete, check_class_of_ingress, check_no_effect, check_idle_timeout, check_class_limits, check_certificate,
+    NULL,
 };

@@ -99,6 +99,17 @@ static void check_backup(const struct check *check) {
     }
 }
 
+/* What is only for a Redis that we run. */
+static void check_without_redis(const struct check *check) {
+    static const char *const paths[] = {"monitoring.exporter", "tls.secretName", "tls.issuerRef.name", NULL};
+    for (size_t i = 0; paths[i] != NULL && spec_redis_pods(check->spec) == 0; i++) {
+        if (check_is_set(check, paths[i])) {
+            check_tell(check, DIAGNOSTIC_NO_EFFECT, paths[i], "changes nothing without a Redis of ours");
+            check_other(check, "redis.mode");
+        }
+    }
+}
+
 static void check_issuer_or_secret(const struct check *check) {
     if (check_is_set(check, "tls.secretName") && check_is_set(check, "tls.issuerRef.name")) {
         check_tell(check, DIAGNOSTIC_BOTH_SET, "tls.secretName",
@@ -180,6 +191,7 @@ check_rule_t *const check_rules_general[] = {
     check_kubernetes_version,
     check_limits,
     check_backup,
+    check_without_redis,
     check_issuer_or_secret,
     check_issuer_kinds,
     check_patches,

@@ -16,6 +16,10 @@ static void print(const struct command_specs *specs, struct command_call *call) 
 static int run(struct command_call *call) {
     struct command_specs specs;
     int exit_code = command_specs_read(call, "check", &specs);
+    if (exit_code == OPERATOR_DONE) { /* overrides only show on what is rendered */
+        const struct render_options options = {NULL, NULL};
+        exit_code = command_specs_render(&specs, call, &options, manifests_new(call->arena));
+    }
     if (exit_code != OPERATOR_USAGE) {
         print(&specs, call);
         bool is_text = strcmp(call->output, "text") == 0;

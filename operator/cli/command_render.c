@@ -3,7 +3,6 @@
 #include "operator/cli/commands.h"
 #include "operator/diagnostics/diagnostics_print.h"
 #include "operator/manifest/manifest_emit.h"
-#include "operator/render/render.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -100,66 +99,66 @@ static int write_folder(struct command_call *call, const manifests_t *list, cons
 
 /* ---- the command ---- */
 
-static int print(const struct command_specs *specs, struct command_call *call) {
-    const char *apis = command_option(call, "api-versions");
-    struct spec_texts texts = split(call->arena, apis);
-    const struct render_options options = {.kubernetes_version = command_option(call, "kube-version"),
-                                           .apis = apis == NULL ? NULL : &texts};
+/* What the cluster's APIs leave out is told: pods may wait for it. */
+static void tell_left_out(const struct spec *spec, const struct render_options *options, struct command_call *call) {
+    static const struct spec_texts none = {NULL, 0};
+    const struct render_options everything = {options->kubernetes_version, &none};
+    const struct spec_texts *apis = options->apis == NULL ? &spec->kubernetes.apis : options->apis;
+    if (apis->n == 0 || call->is_quiet) {
+        return;
+    }
     manifests_t *all = manifests_new(call->arena);
-    for (size_t i = 0; i < specs->documents.n; i++) {
-        render_manifests(&specs->documents.items[i]->spec, &options, all);
+    manifests_t *some = manifests_new(call->arena);
+    render_manifests(spec, &everything, all);
+    render_manifests(spec, options, some);
+    for (size_t i = 0; i < manifests_count(all); i++) {
+        const char *kind = manifest_text_of(manifest_get(manifests_at(all, i), "kind"));
+        const char *name = manifest_text_of(manifest_find(manifests_at(all, i), "metadata.name"));
+        if (manifests_find(some, kind, name) == NULL) {
+            buffer_append_format(call->messages,
+                                 "callboard-operator render: left out: %s %s, as the cluster has no %s\n", kind, name,
+                                 manifest_text_of(manifest_get(manifests_at(all, i), "apiVersion")));
+        }
     }
-    manifests_t *list = chosen(call->arena, all, command_option(call, "only"));
-    if (command_option(call, "to") != NULL) {
-        return write_folder(call, list, command_option(call, "to"));
-    }
+}
+
+static void print(const manifests_t *list, struct command_call *call) {
     if (strcmp(call->output, "json") == 0) {
         manifests_append_json(list, call->out);
     } else {
         manifests_append_yaml(list, call->out);
     }
-    return OPERATOR_DONE;
 }
 
-/* What a spec may ask for and this version does not render: a set of objects with a hole in it is none. */
-static int refuse_missing(const struct command_specs *specs, struct command_call *call) {
-    int exit_code = OPERATOR_DONE;
-    for (size_t i = 0; i < specs->documents.n; i++) {
-        const struct spec *spec = &specs->documents.items[i]->spec;
-        const struct {
-            const char *path;
-            bool is_asked;
-            const char *cure;
-        } missing[] = {
-            {"backup.schedule", spec->backup.schedule[0] != '\0', "leave it out, and copy the volumes by other means"},
-            {"overrides", spec->overrides.n > 0, "leave it out, and patch with kustomize (--to FOLDER)"},
-            {"tls.issuerRef", spec->tls.issuer[0] != '\0',
-             "make the Certificate yourself and name its Secret in tls.secretName"},
-            {"monitoring.exporter", spec->monitoring.exporter[0] != '\0', "leave it out, and run the exporter beside"},
-        };
-        for (size_t j = 0; j < sizeof missing / sizeof missing[0]; j++) {
-            if (missing[j].is_asked) {
-                buffer_append_format(call->messages,
-                                     "callboard-operator render: %s: spec.%s is not rendered by this version: %s\n",
-                                     spec->metadata.name, missing[j].path, missing[j].cure);
-                exit_code = OPERATOR_UNSAFE;
-            }
-        }
+static int render(struct command_specs *specs, struct command_call *call) {
+    const char *apis = command_option(call, "api-versions");
+    struct spec_texts texts = split(call->arena, apis);
+    const struct render_options options = {.kubernetes_version = command_option(call, "kube-version"),
+                                           .apis = apis == NULL ? NULL : &texts};
+    manifests_t *all = manifests_new(call->arena);
+    int exit_code = command_specs_render(specs, call, &options, all);
+    if (exit_code != OPERATOR_DONE) {
+        return exit_code;
     }
-    return exit_code;
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        tell_left_out(&specs->documents.items[i]->spec, &options, call);
+    }
+    manifests_t *list = chosen(call->arena, all, command_option(call, "only"));
+    if (command_option(call, "to") != NULL) {
+        return write_folder(call, list, command_option(call, "to"));
+    }
+    print(list, call);
+    return OPERATOR_DONE;
 }
 
 static int run(struct command_call *call) {
     struct command_specs specs;
     int exit_code = command_specs_read(call, "render", &specs);
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = render(&specs, call);
+    }
     if (exit_code != OPERATOR_USAGE) {
         command_specs_tell(&specs, call);
-    }
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = refuse_missing(&specs, call);
-    }
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = print(&specs, call);
     }
     command_specs_finish(&specs);
     return exit_code;

@@ -52,6 +52,9 @@ static void add_secrets(manifests_t *list, const struct spec *spec) {
     if (spec->redis.mode == SPEC_REDIS_SENTINEL) {
         set_random(auth, spec->auth.keys.sentinel_password);
     }
+    if (spec->monitoring.exporter[0] != '\0' && spec_redis_pods(spec) > 0) {
+        set_random(auth, spec->auth.keys.exporter_password);
+    }
     manifest_t *curve = add_secret(list, spec, spec->broker.curve_secret);
     set_key_pair(manifests_arena(list), curve, "broker.key");
     set_key_pair(manifests_arena(list), curve, "gateway.key");

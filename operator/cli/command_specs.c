@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "operator/checks/checks.h"
 #include "operator/diagnostics/diagnostics_print.h"
+#include "operator/render/render_document.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -122,6 +123,12 @@ static void check_all(struct command_specs *self) {
     }
 }
 
+static int exit_code_of(struct command_specs *self, const struct command_call *call) {
+    diagnostics_sort(&self->diagnostics);
+    bool is_bad = self->diagnostics.n_errors > 0 || (call->are_warnings_errors && self->diagnostics.n_warnings > 0);
+    return is_bad ? OPERATOR_INVALID : OPERATOR_DONE;
+}
+
 int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs) {
     struct command_specs *self = ret_specs;
     *self = (struct command_specs){.texts = arena_alloc(call->arena, FILES_MAX * sizeof(struct buffer))};
@@ -138,9 +145,16 @@ int command_specs_read(struct command_call *call, const char *command, struct co
     }
     spec_documents_close(&self->documents, &call->settings, &self->diagnostics);
     check_all(self);
-    diagnostics_sort(&self->diagnostics);
-    bool is_bad = self->diagnostics.n_errors > 0 || (call->are_warnings_errors && self->diagnostics.n_warnings > 0);
-    return is_bad ? OPERATOR_INVALID : OPERATOR_DONE;
+    return exit_code_of(self, call);
+}
+
+int command_specs_render(struct command_specs *self, const struct command_call *call,
+                         const struct render_options *options, manifests_t *out) {
+    for (size_t i = 0; i < self->documents.n; i++) {
+        (void) render_document(self->documents.items[i], options, &self->diagnostics, out);
+    }
+    manifests_sort(out);
+    return exit_code_of(self, call);
 }
 
 void command_specs_finish(struct command_specs *self) {

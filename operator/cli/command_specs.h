@@ -3,6 +3,7 @@
 #define CALLBOARD_OPERATOR_CLI_COMMAND_SPECS_H
 
 #include "operator/cli/command.h"
+#include "operator/render/render.h"
 
 /* All specs of a call. Lives in the call's arena, but for what command_specs_finish frees. */
 struct command_specs {
@@ -16,6 +17,10 @@ struct command_specs {
  * sorts what is wrong. OPERATOR_DONE, OPERATOR_INVALID (also for a warning with --warnings error), or OPERATOR_USAGE
  * when none was given. */
 int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs);
+/* The objects of all of them, in the order of installation, overrides applied: added to `out`. OPERATOR_INVALID: an
+ * override does not apply, which is told among the diagnostics. Only after command_specs_read was done. */
+int command_specs_render(struct command_specs *self, const struct command_call *call,
+                         const struct render_options *options, manifests_t *out);
 void command_specs_finish(struct command_specs *self);
 /* What is wrong, into call->messages, unless the command shows it otherwise. */
 void command_specs_tell(const struct command_specs *self, struct command_call *call);

@@ -143,6 +143,12 @@
       "put it into a Secret and name that in redis.external.auth.secretRef")                                           \
     X(KUBERNETES_TOO_OLD, 2131, "Kubernetes is too old",                                                               \
       "policy/v1, autoscaling/v2 and the Pod Security labels need 1.25.", "upgrade the cluster")                       \
+    /* what is rendered */                                                                                             \
+    X(OVERRIDE_TARGET, 2201, "an override of what is not rendered", "Its target is no object of this deployment.",     \
+      "callboard-operator render SPEC, with overrides left out, shows what there is")                                  \
+    X(OVERRIDE_FAILED, 2202, "an override that does not apply",                                                        \
+      "An operation names a place that is not there, or tests for another value.",                                     \
+      "callboard-operator render SPEC --only KIND/NAME, with overrides left out, shows the object")                    \
     /* accepted, but risky */                                                                                          \
     X(NO_EFFECT, 1001, "a field that changes nothing here", "It belongs to a mode or kind that is not chosen.",        \
       "leave it out, or choose that")                                                                                  \

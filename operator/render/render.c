@@ -28,5 +28,7 @@ void render_manifests(const struct spec *spec, const struct render_options *opti
     render_redis(&self);
     render_network(&self);
     render_monitoring(&self);
+    render_backup(&self);
+    render_certificates(&self);
     manifests_sort(out);
 }

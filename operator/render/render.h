@@ -1,6 +1,6 @@
 /* What a deployment is in Kubernetes: all objects of one spec, in Helm's install order. Pure: the same spec gives the
  * same objects. Secrets are referred to and never rendered; raw overrides are applied by the caller
- * (render_overrides.h), last. Thread: any. */
+ * (render_document.h), last. Thread: any. */
 #ifndef CALLBOARD_OPERATOR_RENDER_RENDER_H
 #define CALLBOARD_OPERATOR_RENDER_RENDER_H
 

@@ -5,21 +5,29 @@
 
 #include "base/check.h"
 #include "monitoring_embedded.h"
+#include "operator/spec/spec_derive.h"
 
 static const char monitoring_api[] = "monitoring.coreos.com/v1";
 
-static void add_pod_monitor(const struct render *self, const char *component) {
+/* The endpoint. */
+static manifest_t *add_pod_monitor(const struct render *self, const char *component, const char *port) {
     manifest_t *monitor = render_add(self, monitoring_api, "PodMonitor", render_name(self, component), component);
     render_set_pairs(manifest_find(monitor, "metadata.labels"), &self->spec->monitoring.labels);
     manifest_t *spec = manifest_add_map(monitor, "spec");
     render_set_match(self, spec, "selector", component);
     manifest_t *endpoint = manifest_append_map(manifest_add_list(spec, "podMetricsEndpoints"));
-    manifest_set_text(endpoint, "port", "internal");
+    manifest_set_text(endpoint, "port", port);
     manifest_set_text(endpoint, "path", "/metrics");
     manifest_set_text(endpoint, "interval", "10s");
     manifest_t *job = manifest_append_map(manifest_add_list(endpoint, "relabelings")); /* what alarms look for */
     manifest_set_text(job, "targetLabel", "job");
     manifest_set_format(job, "replacement", "callboard-%s", component);
+    return endpoint;
+}
+
+/* Of our programs, whose internal listeners ask for a token. */
+static void add_own_pod_monitor(const struct render *self, const char *component) {
+    manifest_t *endpoint = add_pod_monitor(self, component, "internal");
     manifest_t *authorization = manifest_add_map(endpoint, "authorization");
     manifest_set_text(authorization, "type", "Bearer");
     manifest_t *credentials = manifest_add_map(authorization, "credentials");
@@ -66,8 +74,11 @@ void render_monitoring(const struct render *self) {
     const struct spec_monitoring *monitoring = &self->spec->monitoring;
     bool has_operator = render_has_api(self, monitoring_api);
     if (monitoring->pod_monitor && has_operator) {
-        add_pod_monitor(self, RENDER_GATEWAY);
-        add_pod_monitor(self, RENDER_BROKER);
+        add_own_pod_monitor(self, RENDER_GATEWAY);
+        add_own_pod_monitor(self, RENDER_BROKER);
+        if (monitoring->exporter[0] != '\0' && spec_redis_pods(self->spec) > 0) {
+            add_pod_monitor(self, RENDER_REDIS, "metrics");
+        }
     }
     if (monitoring->rules && has_operator) {
         add_rules(self);

@@ -2,6 +2,7 @@
  *
  *     anybody or networkPolicy.from ─▶ gateway ─▶ broker ◀─ services          redis ◀─▶ redis, sentinel ◀─▶ sentinel
  *                                                 broker ─▶ redis, sentinel    every part ─▶ DNS, UDP and TCP
+ *                                                 backup ─▶ redis
  *
  * Kubelet probes need no rule. Internal ports are reached by every pod of the cluster and ask for the bearer token. */
 #include "operator/render/render_parts.h"
@@ -94,6 +95,10 @@ static void add_guests(const struct render *self, manifest_t *spec, const int64_
     }
 }
 
+static bool has_backup(const struct render *self) {
+    return self->spec->backup.schedule[0] != '\0';
+}
+
 /* ---- the parts ---- */
 
 static void add_gateway_policy(const struct render *self) {
@@ -112,15 +117,19 @@ static void add_gateway_policy(const struct render *self) {
     add_allowed(self, spec);
 }
 
+static void add_redis_egress(const struct render *self, manifest_t *spec) {
+    manifest_t *rule = add_rule(spec, "egress");
+    add_component(self, rule, "to", RENDER_REDIS);
+    add_port(rule, "TCP", RENDER_REDIS_PORT);
+}
+
 /* An external one stands in networkPolicy.to: only who runs it knows its addresses. */
 static void add_way_to_redis(const struct render *self, manifest_t *spec) {
     int mode = self->spec->redis.mode;
     if (mode == SPEC_REDIS_EMBEDDED || mode == SPEC_REDIS_EXTERNAL) {
         return;
     }
-    manifest_t *rule = add_rule(spec, "egress");
-    add_component(self, rule, "to", RENDER_REDIS);
-    add_port(rule, "TCP", RENDER_REDIS_PORT);
+    add_redis_egress(self, spec);
     if (mode == SPEC_REDIS_SENTINEL) {
         manifest_t *sentinels = add_rule(spec, "egress");
         add_component(self, sentinels, "to", RENDER_SENTINEL);
@@ -162,7 +171,13 @@ static void add_redis_policy(const struct render *self, const char *component, i
     if (has_sentinels) {
         add_component(self, rule, "from", RENDER_SENTINEL);
     }
+    if (has_backup(self) && port == RENDER_REDIS_PORT) {
+        add_component(self, rule, "from", RENDER_BACKUP);
+    }
     add_port(rule, "TCP", port);
+    if (self->spec->monitoring.exporter[0] != '\0' && port == RENDER_REDIS_PORT) {
+        add_internal(spec, RENDER_EXPORTER_PORT);
+    }
     if (is_cluster) {
         manifest_t *bus = add_rule(spec, "ingress");
         add_component(self, bus, "from", RENDER_REDIS);
@@ -177,6 +192,13 @@ static void add_redis_policy(const struct render *self, const char *component, i
     }
 }
 
+/* Nobody has anything to ask it. */
+static void add_backup_policy(const struct render *self) {
+    manifest_t *spec = add_policy(self, RENDER_BACKUP);
+    add_dns(spec);
+    add_redis_egress(self, spec);
+}
+
 static void add_redis_policies(const struct render *self) {
     int mode = self->spec->redis.mode;
     if (mode != SPEC_REDIS_EMBEDDED && mode != SPEC_REDIS_EXTERNAL) {
@@ -184,6 +206,9 @@ static void add_redis_policies(const struct render *self) {
     }
     if (mode == SPEC_REDIS_SENTINEL) {
         add_redis_policy(self, RENDER_SENTINEL, RENDER_SENTINEL_PORT);
+    }
+    if (has_backup(self)) {
+        add_backup_policy(self);
     }
 }
 

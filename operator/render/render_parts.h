@@ -20,7 +20,12 @@ struct render {
 #define RENDER_SENTINEL "sentinel"
 #define RENDER_BACKUP   "backup"
 
-enum { RENDER_GATEWAY_INTERNAL_PORT = 9000, RENDER_REDIS_PORT = 6379, RENDER_SENTINEL_PORT = 26379 };
+enum {
+    RENDER_GATEWAY_INTERNAL_PORT = 9000,
+    RENDER_REDIS_PORT = 6379,
+    RENDER_SENTINEL_PORT = 26379,
+    RENDER_EXPORTER_PORT = 9121,
+};
 
 /* ---- render_names.c: texts live in the arena ---- */
 
@@ -52,7 +57,7 @@ void render_add_service_account(const struct render *self, const char *component
 /* ---- render_pod.c ---- */
 
 /* The pod of a workload: metadata.labels of the template, then what all pods have (security, scheduling). Returns
- * template.spec, still without containers. */
+ * template.spec, still without containers. `config_checksum` NULL: it has no configuration that rolls it. */
 manifest_t *render_pod(const struct render *self, manifest_t *workload_spec, const char *component,
                        const char *config_checksum, int64_t grace_ms);
 /* A container with image and security; `image` NULL: Callboard's own. */
@@ -61,6 +66,7 @@ manifest_t *render_container(const struct render *self, manifest_t *pod, const c
 void render_set_resources(const struct render *self, manifest_t *container, const struct spec_resources *resources);
 void render_add_port(manifest_t *container, const char *name, int64_t port);
 manifest_t *render_add_env(manifest_t *container, const char *name, const char *value);
+void render_add_env_of_secret(manifest_t *container, const char *name, const char *secret, const char *key);
 void render_add_env_of_field(manifest_t *container, const char *name, const char *path);
 void render_set_probe(manifest_t *container, const char *probe, const char *path, const char *port, int64_t period_s,
                       int64_t failures);
@@ -68,6 +74,7 @@ void render_mount(manifest_t *container, const char *volume, const char *path, b
 void render_add_config_volume(manifest_t *pod, const char *volume, const char *config_map);
 /* Keys of a Secret as files, readable by the pod's group only. `items`: key, file, key, file, …, NULL. */
 void render_add_secret_volume(manifest_t *pod, const char *volume, const char *secret, const char *const *items);
+void render_add_claim_volume(manifest_t *pod, const char *volume, const char *claim);
 void render_add_empty_volume(manifest_t *pod, const char *volume, bool is_memory, const char *size);
 
 /* ---- render_config.c ---- */
@@ -85,6 +92,15 @@ struct render_config render_broker_config(const struct render *self);
 const char *render_redis_files(const struct render *self);
 const char *render_sentinel_files(const struct render *self);
 
+/* ---- render_redis.c ---- */
+
+/* "shop-redis-{0..5}.shop-redis-pods…:6379": the pods of a part, as callboard-agent and `redis` take them. */
+const char *render_pod_range(const struct render *self, const char *component, int64_t n, int port);
+
+/* ---- render_exporter.c ---- */
+
+void render_add_exporter(const struct render *self, manifest_t *pod);
+
 /* ---- one concern each ---- */
 
 void render_gateway(const struct render *self);
@@ -94,5 +110,7 @@ void render_redis(const struct render *self);
 void render_edge(const struct render *self);
 void render_network(const struct render *self);
 void render_monitoring(const struct render *self);
+void render_backup(const struct render *self);
+void render_certificates(const struct render *self);
 
 #endif

@@ -70,8 +70,10 @@ static void set_scheduling(const struct render *self, manifest_t *pod, const cha
     } else if (strcmp(component, RENDER_REDIS) == 0) {
         add_distance(self, pod, RENDER_BROKER);
     }
-    add_spread(self, pod, scheduling->spread_node, "kubernetes.io/hostname", component);
-    add_spread(self, pod, scheduling->spread_zone, "topology.kubernetes.io/zone", component);
+    if (strcmp(component, RENDER_BACKUP) != 0) { /* one pod at a time is nowhere too many */
+        add_spread(self, pod, scheduling->spread_node, "kubernetes.io/hostname", component);
+        add_spread(self, pod, scheduling->spread_zone, "topology.kubernetes.io/zone", component);
+    }
 }
 
 /* ---- the pod ---- */
@@ -89,8 +91,9 @@ manifest_t *render_pod(const struct render *self, manifest_t *workload_spec, con
     manifest_t *metadata = manifest_add_map(template, "metadata");
     manifest_t *labels = manifest_add_map(metadata, "labels");
     render_set_selector(self, labels, component);
-    manifest_t *annotations = manifest_add_map(metadata, "annotations");
-    manifest_set_text(annotations, "callboard.dev/config", config_checksum);
+    if (config_checksum != NULL) {
+        manifest_set_text(manifest_add_map(metadata, "annotations"), "callboard.dev/config", config_checksum);
+    }
     manifest_t *pod = manifest_add_map(template, "spec");
     manifest_set_text(pod, "serviceAccountName", render_name(self, component));
     manifest_set_bool(pod, "automountServiceAccountToken", false);
@@ -162,6 +165,13 @@ manifest_t *render_add_env(manifest_t *container, const char *name, const char *
     return item;
 }
 
+void render_add_env_of_secret(manifest_t *container, const char *name, const char *secret, const char *key) {
+    manifest_t *source = manifest_add_map(render_add_env(container, name, NULL), "valueFrom");
+    manifest_t *reference = manifest_add_map(source, "secretKeyRef");
+    manifest_set_text(reference, "name", secret);
+    manifest_set_text(reference, "key", key);
+}
+
 void render_add_env_of_field(manifest_t *container, const char *name, const char *path) {
     manifest_t *source = manifest_add_map(render_add_env(container, name, NULL), "valueFrom");
     manifest_t *field = manifest_add_map(source, "fieldRef");
@@ -221,6 +231,10 @@ void render_add_secret_volume(manifest_t *pod, const char *volume, const char *s
     manifest_set_text(source, "secretName", secret);
     add_items(source, items);
     manifest_set_int(source, "defaultMode", MODE_OF_SECRETS);
+}
+
+void render_add_claim_volume(manifest_t *pod, const char *volume, const char *claim) {
+    manifest_set_text(manifest_add_map(add_volume(pod, volume), "persistentVolumeClaim"), "claimName", claim);
 }
 
 void render_add_empty_volume(manifest_t *pod, const char *volume, bool is_memory, const char *size) {

@@ -10,6 +10,8 @@
 #include "operator/spec/spec_derive.h"
 #include "operator/spec/spec_values.h"
 
+#include <string.h>
+
 enum {
     AGENT_PORT = 8090,
     BUS_PORT = 16379,
@@ -25,7 +27,7 @@ static bool is_replicated(const struct render *self) {
 
 /* ---- the agent's environment ---- */
 
-static const char *list_of(const struct render *self, const char *component, int64_t n, int port) {
+const char *render_pod_range(const struct render *self, const char *component, int64_t n, int port) {
     return arena_format(self->arena, "%s-{0..%lld}.%s:%d", render_name(self, component), (long long) n - 1,
                         render_host(self, render_pods_name(self, component)), port);
 }
@@ -37,7 +39,7 @@ static void add_number(const struct render *self, manifest_t *container, const c
 static void add_sentinels(const struct render *self, manifest_t *container) {
     const struct spec_redis *redis = &self->spec->redis;
     render_add_env(container, "CALLBOARD_AGENT_SENTINELS",
-                   list_of(self, RENDER_SENTINEL, redis->sentinel.replicas, RENDER_SENTINEL_PORT));
+                   render_pod_range(self, RENDER_SENTINEL, redis->sentinel.replicas, RENDER_SENTINEL_PORT));
     render_add_env(container, "CALLBOARD_AGENT_MASTER_SET", redis->sentinel.master_set);
     render_add_env(container, "CALLBOARD_AGENT_SENTINEL_USER", "agent");
     render_add_env(container, "CALLBOARD_AGENT_SENTINEL_PASSWORD_FILE", "/secrets/sentinel-password");
@@ -51,7 +53,7 @@ static void add_environment(const struct render *self, manifest_t *container, co
     render_add_env_of_field(container, "POD_IP", "status.podIP");
     render_add_env(container, "CALLBOARD_AGENT_MODE", mode);
     render_add_env(container, "CALLBOARD_AGENT_PEERS",
-                   list_of(self, RENDER_REDIS, spec_redis_pods(spec), RENDER_REDIS_PORT));
+                   render_pod_range(self, RENDER_REDIS, spec_redis_pods(spec), RENDER_REDIS_PORT));
     if (spec->redis.mode == SPEC_REDIS_CLUSTER) {
         add_number(self, container, "CALLBOARD_AGENT_SHARDS", spec->redis.cluster.shards);
     }
@@ -72,10 +74,15 @@ static void add_environment(const struct render *self, manifest_t *container, co
 static void add_volumes(const struct render *self, manifest_t *pod, manifest_t *container, const char *component) {
     const struct spec *spec = self->spec;
     static const char *const tls[] = {"tls.crt", "tls.crt", "tls.key", "tls.key", "ca.crt", "ca.crt", NULL};
-    const char *secrets[6] = {spec->auth.keys.redis_password, "redis-password"};
+    const char *secrets[8] = {spec->auth.keys.redis_password, "redis-password"};
+    size_t n = 2;
     if (is_replicated(self)) {
-        secrets[2] = spec->auth.keys.sentinel_password;
-        secrets[3] = "sentinel-password";
+        secrets[n++] = spec->auth.keys.sentinel_password;
+        secrets[n++] = "sentinel-password";
+    }
+    if (spec->monitoring.exporter[0] != '\0' && strcmp(component, RENDER_REDIS) == 0) {
+        secrets[n++] = spec->auth.keys.exporter_password;
+        secrets[n++] = "exporter-password";
     }
     render_mount(container, "agent", "/agent", true);
     render_mount(container, "templates", "/templates", true);
@@ -177,6 +184,9 @@ static void add_redis_set(const struct render *self, const char *checksum) {
         add_claim(self, set, "data", redis->persistence.size);
     } else {
         render_add_empty_volume(pod, "data", false, "1Gi");
+    }
+    if (self->spec->monitoring.exporter[0] != '\0') {
+        render_add_exporter(self, pod);
     }
 }
 

@@ -17,6 +17,10 @@
 #define SENTINEL_READER_RIGHTS                                                                                         \
     "resetchannels &+switch-master &+promoted-slave -@all +sentinel|master +sentinel|get-master-addr-by-name "         \
     "+sentinel|slaves +sentinel|sentinels +sentinel|myid +subscribe +client|setname"
+/* redis_exporter without its look at CONFIG, which would show it the replicas' password. */
+#define EXPORTER_RIGHTS                                                                                                \
+    "resetchannels -@all +ping +info +client|setname +slowlog|len +slowlog|get +latency|latest +latency|histogram "    \
+    "+cluster|info"
 /* Sentinel at a Redis server, as its documentation has it. */
 #define SENTINEL_RIGHTS                                                                                                \
     "resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info "     \
@@ -127,9 +131,16 @@ static const char *redis_users(const struct render *self) {
     struct buffer out = BUFFER_EMPTY;
     buffer_append_text(&out, "user default off\nuser callboard on ${acl:redis-password} " BROKER_RIGHTS "\n"
                              "user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
-                             "+cluster +replicaof +psync +replconf\n");
+                             "+cluster +replicaof +psync +replconf\n"
+                             "user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
+                             "+cluster|info +cluster|nodes +psync +replconf\n"
+                             "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
+                             "+role +dbsize +select +cluster +migrate +restore +restore-asking\n");
     if (is_mode(self, SPEC_REDIS_SENTINEL)) {
         buffer_append_text(&out, "user sentinel on ${acl:sentinel-password} " SENTINEL_RIGHTS "\n");
+    }
+    if (self->spec->monitoring.exporter[0] != '\0') {
+        buffer_append_text(&out, "user exporter on ${acl:exporter-password} " EXPORTER_RIGHTS "\n");
     }
     return finish(self, &out);
 }

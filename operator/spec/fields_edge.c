@@ -26,7 +26,7 @@ static const struct spec_field fields[] = {
           HELP("none: a Service inside the cluster, and no more. ingress: an Ingress. gateway: an HTTPRoute of the "
                "Gateway API. loadBalancer: a Service of that type."),
           CHANGES("the Ingress, the HTTPRoute, or the type of the public Service")),
-    FIELD("edge.class", SPEC_TEXT, edge.class, RANGE(0, 63), FORMAT(NAME), EFFECT(RECREATE),
+    FIELD("edge.class", SPEC_TEXT, edge.class, RANGE(0, 253), FORMAT(CLASS), EFFECT(RECREATE),
           HELP("Which controller: nginx, haproxy, alb, gce or another class's name. It decides the annotations that "
                "keep WebSockets open."),
           CHANGES("spec.ingressClassName or spec.loadBalancerClass, and annotations")),

@@ -42,6 +42,10 @@ static const struct spec_field fields[] = {
     FIELD("auth.keys.sentinelPassword", SPEC_TEXT, auth.keys.sentinel_password, RANGE(1, 253), FORMAT(SECRET_KEY),
           DEFAULT("sentinel-password"), EFFECT(ROLLS), HELP("Its key with the password for the Sentinels."),
           CHANGES("redis.sentinel_password_file in the brokers' configuration, sentinel.conf")),
+    FIELD("auth.keys.exporterPassword", SPEC_TEXT, auth.keys.exporter_password, RANGE(1, 253), FORMAT(SECRET_KEY),
+          DEFAULT("exporter-password"), EFFECT(ROLLS),
+          HELP("Its key with the password of monitoring.exporter, whose user sees figures and no data."),
+          CHANGES("REDIS_PASSWORD of the exporter's container, users.acl")),
     FIELD(
         "tls.secretName", SPEC_TEXT, tls.secret, FORMAT(NAME), EFFECT(ROLLS),
         HELP(

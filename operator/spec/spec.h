@@ -238,6 +238,7 @@ struct spec_auth {
         const char *internal_token;
         const char *redis_password;
         const char *sentinel_password;
+        const char *exporter_password;
     } keys;
 };
 

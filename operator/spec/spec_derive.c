@@ -30,6 +30,12 @@ int64_t spec_redis_pods(const struct spec *spec) {
     return 0;
 }
 
+bool spec_edge_has_certificate(const struct spec *spec) {
+    const struct spec_listener *listener = spec->gateway.listeners.items;
+    return spec->edge.kind != SPEC_EDGE_INGRESS && spec->edge.tls.issuer[0] != '\0' && spec->edge.hosts.n > 0 &&
+           listener->tls_secret[0] != '\0';
+}
+
 static void derive_limit(struct spec_resources *resources) {
     if (resources->limits_memory == 0) {
         resources->limits_memory = resources->requests_memory;

@@ -13,6 +13,8 @@ int64_t spec_share(int64_t amount, int64_t percent); /* rounded down */
 int64_t spec_maxmemory_percent(const struct spec *spec);
 /* Pods with data, of all shards. */
 int64_t spec_redis_pods(const struct spec *spec);
+/* Does an issuer make the certificate that the gateways themselves show? Where they end TLS, and no Ingress asks. */
+bool spec_edge_has_certificate(const struct spec *spec);
 
 enum { SPEC_DRAIN_MARGIN_MS = 20000 }; /* reconnect hints, and what ends after the last connection */
 

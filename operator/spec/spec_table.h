@@ -48,8 +48,9 @@ enum spec_format {
     SPEC_FORMAT_ORIGIN, /* https://app.example.com */
     SPEC_FORMAT_CIDR,
     SPEC_FORMAT_CRON,
-    SPEC_FORMAT_API,  /* group/version */
-    SPEC_FORMAT_WORD, /* letters, digits, . _ - */
+    SPEC_FORMAT_API,   /* group/version */
+    SPEC_FORMAT_CLASS, /* of a controller: a name, maybe with a prefix/ */
+    SPEC_FORMAT_WORD,  /* letters, digits, . _ - */
     SPEC_FORMATS,
 };
 

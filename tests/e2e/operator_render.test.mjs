@@ -16,6 +16,7 @@ const SPECS = fs.readdirSync(path.join(K8S, 'specs')).filter((name) => name.ends
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'callboard-render-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
+const SPECS_WITH_EXPORTER = SPECS.filter((name) => /exporter:/.test(fs.readFileSync(path.join(K8S, 'specs', `${name}.yaml`), 'utf8')));
 const specOf = (name) => path.join(K8S, 'specs', `${name}.yaml`);
 const operator = (args, env = {}) => spawnSync(OPERATOR, args, { encoding: 'utf8', env: { ...process.env, ...env } });
 const files = (from) => Object.fromEntries(fs.readdirSync(from).sort().map((name) => [name, fs.readFileSync(path.join(from, name), 'utf8')]));
@@ -41,31 +42,47 @@ for (const name of SPECS) {
     assert.equal(one.status, 0);
     assert.equal(one.stdout, two.stdout);
   });
+}
 
-  test(`k8s/${name}: gateways and brokers take their configurations`, () => {
-    const keys = path.join(folder, `${name}-keys`);
-    for (const part of ['auth', 'curve/gateways', 'services', 'tls', 'redis-auth', 'redis-tls']) fs.mkdirSync(path.join(keys, part), { recursive: true });
-    for (const key of ['gateway', 'broker']) execFileSync(path.join(BUILD, 'tools/callboardctl'), ['keygen', path.join(keys, `curve/${key}.key`)]);
-    fs.copyFileSync(path.join(keys, 'curve/gateway.key.pub'), path.join(keys, 'curve/gateways/gateway.pub'));
-    for (const secret of ['auth/token-secret', 'auth/internal-token', 'auth/redis-password', 'auth/sentinel-password', 'redis-auth/redis-password']) fs.writeFileSync(path.join(keys, secret), 'x'.repeat(40), { mode: 0o600 });
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=test', '-keyout', path.join(keys, 'tls/tls.key'), '-out', path.join(keys, 'tls/tls.crt')], { stdio: 'ignore' });
-    fs.copyFileSync(path.join(keys, 'tls/tls.crt'), path.join(keys, 'redis-tls/ca.crt'));
+/* The keys, passwords and certificates that configurations name; all of them name the same. */
+const keys = path.join(folder, 'keys');
+function makeKeys() {
+  for (const part of ['auth', 'curve/gateways', 'services', 'tls', 'redis-auth', 'redis-tls']) fs.mkdirSync(path.join(keys, part), { recursive: true });
+  for (const key of ['gateway', 'broker']) execFileSync(path.join(BUILD, 'tools/callboardctl'), ['keygen', path.join(keys, `curve/${key}.key`)]);
+  fs.copyFileSync(path.join(keys, 'curve/gateway.key.pub'), path.join(keys, 'curve/gateways/gateway.pub'));
+  for (const secret of ['auth/token-secret', 'auth/internal-token', 'auth/redis-password', 'auth/sentinel-password', 'redis-auth/redis-password']) fs.writeFileSync(path.join(keys, secret), 'x'.repeat(40), { mode: 0o600 });
+  makeCertificate(path.join(keys, 'tls'));
+  fs.copyFileSync(path.join(keys, 'tls/tls.crt'), path.join(keys, 'redis-tls/ca.crt'));
+}
+function makeCertificate(where) {
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', path.join(where, 'tls.key'), '-out', path.join(where, 'tls.crt')], { stdio: 'ignore' });
+}
+
+/* Names of deployments and hosts differ; what a program makes of the rest does not. */
+const withoutNames = (text) => text.replaceAll(/[a-z]+-(redis|sentinel|broker|gateway)\S*/g, '$1').replaceAll(/^ +(issuer|audience): .*$/gm, '');
+test('gateways and brokers take their configurations: each that differs once', () => {
+  makeKeys();
+  const seen = new Set();
+  for (const name of SPECS) {
     const maps = objectsOf(name).filter(({ kind }) => kind === 'ConfigMap');
     for (const part of ['gateway', 'broker']) {
       const text = maps.map(({ data }) => data[`${part}.yaml`]).find(Boolean);
+      if (seen.has(withoutNames(text))) continue;
+      seen.add(withoutNames(text));
       const file = path.join(folder, `${name}-${part}.yaml`);
       fs.writeFileSync(file, text.replaceAll('/etc/callboard/', `${keys}/`));
       const { status, stdout, stderr } = spawnSync(path.join(BUILD, `${part}/callboard-${part}`), ['--config', file, '--check'], { encoding: 'utf8', env: { PATH: process.env.PATH } });
-      assert.equal(status, 0, `${part}: ${stdout}${stderr}\n${text}`);
+      assert.equal(status, 0, `${name}: ${part}: ${stdout}${stderr}\n${text}`);
     }
-  });
-}
+  }
+  assert.ok(seen.size > 8, `${seen.size} configurations`);
+});
 
 test('every pod fits Pod Security "restricted", and no object holds a secret', () => {
   for (const name of SPECS) {
     for (const object of objectsOf(name)) {
       assert.notEqual(object.kind, 'Secret');
-      const pod = object.spec?.template?.spec;
+      const pod = (object.spec?.jobTemplate?.spec ?? object.spec)?.template?.spec;
       if (pod === undefined) continue;
       assert.equal(pod.securityContext.runAsNonRoot, true);
       assert.equal(pod.securityContext.seccompProfile.type, 'RuntimeDefault');
@@ -75,7 +92,7 @@ test('every pod fits Pod Security "restricted", and no object holds a secret', (
         assert.equal(container.securityContext.readOnlyRootFilesystem, true);
         assert.deepEqual(container.securityContext.capabilities.drop, ['ALL']);
       }
-      for (const volume of pod.volumes) assert.ok(volume.configMap || volume.secret || volume.emptyDir || volume.projected, JSON.stringify(volume));
+      for (const volume of pod.volumes) assert.ok(volume.configMap || volume.secret || volume.emptyDir || volume.projected || volume.persistentVolumeClaim, JSON.stringify(volume));
     }
   }
 });
@@ -97,12 +114,45 @@ test('a part of it: by kind, by name, for a cluster without the APIs of others',
   assert.ok(kinds.includes('Ingress') && !kinds.includes('PodMonitor') && !kinds.includes('PrometheusRule'), `${kinds}`);
 });
 
-test('what this version does not render is refused, all of it in one run, with what to do instead', () => {
-  const { status, stdout, stderr } = operator(['render', '--set', 'backup.schedule=0 3 * * *', '--set', 'backup.target=copies', '--set', 'monitoring.exporter=oliver006/redis_exporter:v1.66.0', specOf('ha-sentinel')]);
-  assert.equal(status, 4, stderr);
-  assert.equal(stdout, '');
-  assert.match(stderr, /spec\.backup\.schedule is not rendered by this version: leave it out/);
-  assert.match(stderr, /spec\.monitoring\.exporter is not rendered by this version: leave it out/);
+test('what the cluster has no API for is left out, and that is told', () => {
+  const { status, stdout, stderr } = operator(['render', '-o', 'json', '--api-versions', 'apps/v1', specOf('ha-issuer')]);
+  assert.equal(status, 0, stderr);
+  assert.ok(JSON.parse(stdout).items.every(({ kind }) => kind !== 'Certificate' && kind !== 'PodMonitor'));
+  assert.match(stderr, /left out: Certificate talk-redis, as the cluster has no cert-manager\.io\/v1/);
+});
+
+test('overrides patch what is rendered, last; one that does not apply is an error with its place', () => {
+  const objects = objectsOf('ha-issuer');
+  const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'talk-gateway');
+  assert.deepEqual(service.spec.loadBalancerSourceRanges, ['203.0.113.0/24']);
+  const [broker] = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'talk-broker').spec.template.spec.containers;
+  assert.deepEqual(broker.env.at(-1), { name: 'MALLOC_ARENA_MAX', value: '2' });
+  const bad = path.join(folder, 'bad-override.yaml');
+  fs.writeFileSync(bad, fs.readFileSync(specOf('ha-issuer'), 'utf8').replace('name: talk-gateway', 'name: talk-gatewey').replace('/containers/0/name', '/containers/9/name'));
+  for (const command of ['render', 'check']) {
+    const { status, stdout, stderr } = operator([command, bad]);
+    assert.equal(status, 3);
+    assert.match(`${stdout}${stderr}`, /bad-override\.yaml:16:37: error\[CB2201\]: spec\.overrides\[0\]\.target\.name: no Service is called talk-gatewey\n.*\n.*did you mean talk-gateway\?/);
+    assert.match(`${stdout}${stderr}`, /:21:11: error\[CB2202\]: spec\.overrides\[1\]\.patch\[0\]: StatefulSet talk-broker: \/spec\/template\/spec\/containers\/9 is behind the end of a list of 1/);
+  }
+});
+
+test('backups read every Redis pod as their own user, and write to their claim only', () => {
+  for (const [name, mode] of [['small-standalone', 'standalone'], ['ha-issuer', 'replicated'], ['cluster-gke-gateway', 'cluster']]) {
+    const objects = objectsOf(name);
+    const job = objects.find(({ kind }) => kind === 'CronJob').spec;
+    const pod = job.jobTemplate.spec.template.spec;
+    const [{ command, volumeMounts }] = pod.containers;
+    assert.equal(job.concurrencyPolicy, 'Forbid');
+    assert.deepEqual(command.slice(0, 5), ['/usr/bin/callboard-operator', 'redis', 'backup', '--mode', mode]);
+    assert.deepEqual(volumeMounts.filter(({ readOnly }) => !readOnly).map(({ mountPath }) => mountPath), [command[command.indexOf('--to') + 1]]);
+    const peers = objects.flatMap(({ spec }) => spec?.template?.spec.containers ?? []).flatMap(({ env }) => env ?? []).find((item) => item.name === 'CALLBOARD_AGENT_PEERS').value;
+    assert.equal(command[command.indexOf('--peers') + 1], peers);
+    const policy = objects.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.labels['app.kubernetes.io/component'] === 'redis').spec;
+    assert.ok(policy.ingress[0].from.some(({ podSelector }) => podSelector.matchLabels['app.kubernetes.io/component'] === 'backup'));
+    const users = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels['app.kubernetes.io/component'] === 'redis').data['users.acl'];
+    assert.match(users, new RegExp(`^user ${command[command.indexOf('--user') + 1]} on `, 'm'));
+  }
 });
 
 test('dashboards are those of k8s/monitoring, to the byte', () => {
@@ -121,9 +171,9 @@ async function startServer(name, component, file) {
   const set = objectsOf(name).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === component);
   const base = path.join(folder, `${name}-${component}`);
   for (const part of ['tls', 'data', 'conf', 'templates', 'secrets']) fs.mkdirSync(path.join(base, part), { recursive: true });
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', path.join(base, 'tls/tls.key'), '-out', path.join(base, 'tls/tls.crt')], { stdio: 'ignore' });
+  makeCertificate(path.join(base, 'tls'));
   fs.copyFileSync(path.join(base, 'tls/tls.crt'), path.join(base, 'tls/ca.crt'));
-  for (const secret of ['redis-password', 'sentinel-password']) fs.writeFileSync(path.join(base, 'secrets', secret), `${secret} "of" tests\r\n`);
+  for (const secret of ['redis-password', 'sentinel-password', 'exporter-password']) fs.writeFileSync(path.join(base, 'secrets', secret), `${secret} "of" tests\r\n`);
   const port = await freePort();
   for (const [key, text] of Object.entries(map.data)) {
     let mine = text.replaceAll(/ (\/tls|\/data|\/conf)(?=[/\n])/g, (_, from) => ` ${path.join(base, wellKnown[from])}`).replace(/^(tls-port|port) (6379|26379)$/m, `$1 ${port}`);
@@ -167,6 +217,17 @@ for (const name of SPECS.filter((each) => objectsOf(each).some(({ kind, metadata
       assert.match(ask('agent', password, 'GET', 'cb:x'), /NOPERM/);
       assert.match(ask('agent', 'guess', 'PING'), /NOAUTH|WRONGPASS/);
       assert.match(ask('default', '', 'PING'), /NOAUTH|WRONGPASS/);
+      assert.match(ask('backup', password, 'INFO', 'replication'), /role:master/);
+      assert.match(ask('backup', password, 'REPLICAOF', 'NO', 'ONE'), /NOPERM/);
+      assert.match(ask('operator', password, 'CONFIG', 'GET', 'masterauth'), /NOPERM/);
+      if (SPECS_WITH_EXPORTER.includes(name)) { /* what redis_exporter asks, and not what holds passwords or data */
+        const exporter = (...command) => ask('exporter', 'exporter-password "of" tests', ...command);
+        assert.match(exporter('INFO', 'ALL'), /used_memory:/);
+        assert.match(exporter('SLOWLOG', 'LEN'), /^\d+$/);
+        assert.doesNotMatch(exporter('LATENCY', 'LATEST') + exporter('LATENCY', 'HISTOGRAM') + exporter('CLIENT', 'SETNAME', 'redis_exporter'), /NOPERM/);
+        for (const command of [['CONFIG', 'GET', '*'], ['GET', 'cb:x'], ['KEYS', '*'], ['CLUSTER', 'RESET']]) assert.match(exporter(...command), /NOPERM/);
+        assert.match(ask('exporter', password, 'PING'), /NOAUTH|WRONGPASS/);
+      }
     } finally {
       await stop();
     }

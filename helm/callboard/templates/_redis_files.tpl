@@ -111,8 +111,13 @@ oom-score-adj no
 user default off
 user callboard on ${acl:redis-password} ~cb:* ~{cb}* resetchannels &cb:* -@all +eval +evalsha +get +set +del +hget +hmget +hset +hdel +hgetall +hscan +xadd +xrange +xrevrange +xtrim +pexpire +pttl +sadd +srem +smembers +publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe +wait +time +role +select +info +command|info +client|setname +cluster|slots +cluster|info +config|get +slowlog|get
 user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster +replicaof +psync +replconf
+user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster|info +cluster|nodes +psync +replconf
+user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select +cluster +migrate +restore +restore-asking
 {{- if eq .spec.redis.mode "sentinel" }}
 user sentinel on ${acl:sentinel-password} resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill
+{{- end }}
+{{- if .spec.monitoring.exporter }}
+user exporter on ${acl:exporter-password} resetchannels -@all +ping +info +client|setname +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info
 {{- end }}
 {{- end -}}
 

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "operator/checks/checks.h"
 #include "operator/diagnostics/diagnostics_print.h"
+#include "operator/render/render_document.h"
 #include "operator/spec/spec_document.h"
 
 #include <setjmp.h>
@@ -77,6 +78,11 @@ static void run(struct sample *self, struct buffer *ret_told) {
     spec_documents_close(&documents, &settings, diagnostics);
     for (size_t i = 0; i < documents.n; i++) {
         checks_run(documents.items[i], diagnostics);
+    }
+    manifests_t *objects = manifests_new(self->arena);
+    for (size_t i = 0; diagnostics->n_errors == 0 && i < documents.n; i++) {
+        const struct render_options options = {NULL, NULL};
+        (void) render_document(documents.items[i], &options, diagnostics, objects);
     }
     diagnostics_sort(diagnostics);
     append_told(diagnostics, ret_told);

@@ -187,8 +187,8 @@ static int subscribe(struct selftest *self) {
     }
     if (!subscribed.recoverable) {
         return fail("subscribe", CTL_REFUSED, "the channel cannot be recovered",
-                    "its namespace has no history (history_size, history_ttl) or gives clients no recovery "
-                    "(force_recovery, allow_recovery): take a channel of another one");
+                    "its namespace has no history (history_size, history_ttl), or without --config no recovery for "
+                    "clients (force_recovery, allow_recovery): take a channel of another one");
     }
     self->position = subscribed.position;
     tell(self, "subscribed", "%s at offset %llu of epoch %s", self->channel,

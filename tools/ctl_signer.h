@@ -15,7 +15,8 @@ struct ctl_signer {
 int ctl_signer_read(const char *command, const char *file, struct ctl_signer *ret);
 void ctl_signer_finish(struct ctl_signer *self);
 
-/* Appends a token of this user for `ttl_s` from now; `channel` NULL: to connect with, else to subscribe to that one. */
+/* Appends a token of this user for `ttl_s` from now; `channel` NULL: to connect with; else to subscribe to
+ * that one, with recovery whatever its namespace gives to others. */
 bool ctl_signer_append_token(const struct ctl_signer *self, const char *user, const char *channel, int64_t ttl_s,
                              struct buffer *out);
 

@@ -15,7 +15,6 @@ before(async () => {
   - name: kept
     history_size: 10
     history_ttl: 1m
-    force_recovery: true
 `,
   });
 });
@@ -53,6 +52,7 @@ test('says which step failed, why, and what may mend it', async () => {
   const other = world.write('other.yaml', 'token: {secret: another-secret-of-at-least-thirty-two-bytes, audience: e2e, issuer: tests}\n');
   for (const [args, code, expected] of [
     [['--config', appliance.file, 'kept:x'], 1, /publish: error 103: permission denied\n {2}its namespace lets clients not publish/],
+    [['--config', appliance.file, 'plain:x'], 1, /subscribe: the channel cannot be recovered\n {2}its namespace has no history/],
     [['--config', appliance.file, 'none:x'], 1, /subscribe: error 102: unknown channel\n {2}the channel's namespace does not exist/],
     [['--config', other, 'demo:x'], 1, /connect: closed by the server: 3500 invalid token\n {2}do secret, audience and issuer/],
     [['demo:x'], 1, /connect: closed by the server: 3501 bad request\n {2}it wants a token/],

@@ -14,13 +14,16 @@ static const struct spec_field fields[] = {
      .type = SPEC_TEXT,
      RANGE(0, 255),
      EFFECT(NOTHING),
-     HELP("On which channel. Its namespace must keep a history and let clients subscribe."),
+     HELP("On which channel, in a namespace that keeps a history. Empty: one of the first namespace in which clients "
+          "may "
+          "publish, or serviceSecret; where there is none there is no test."),
      CHANGES("the pod of the test")},
     {.path = "test.serviceSecret",
      .type = SPEC_TEXT,
      FORMAT(NAME),
      EFFECT(NOTHING),
-     HELP("A Secret with the key pair of a backend service that may publish there."),
+     HELP("A Secret whose service.key is the key pair of a backend service (callboardctl keygen) that publishes there "
+          "instead of a client; its public half stands among the services' keys."),
      CHANGES("the pod of the test")},
 };
 

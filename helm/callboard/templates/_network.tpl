@@ -2,6 +2,7 @@
 
          anybody or networkPolicy.from ─▶ gateway ─▶ broker ◀─ services          redis ◀─▶ redis, sentinel ◀─▶ sentinel
                                                      broker ─▶ redis, sentinel    every part ─▶ DNS, UDP and TCP
+                                                     backup ─▶ redis
 
      Kubelet probes need no rule. Internal ports are reached by every pod of the cluster and ask for the bearer token. */ -}}
 

@@ -1,11 +1,13 @@
 {{- /* What every pod has: the security context that Pod Security "restricted" asks for, where it may run, how it ends. */ -}}
 
-{{- /* list $self COMPONENT CHECKSUM: metadata of a pod's template */ -}}
+{{- /* list $self COMPONENT [CHECKSUM]: metadata of a pod's template; without CHECKSUM no configuration rolls it */ -}}
 {{- define "callboard.podMetadata" -}}
 labels:
   {{- include "callboard.selector" (list (index . 0) (index . 1)) | nindent 2 }}
+{{- if gt (len .) 2 }}
 annotations:
   callboard.dev/config: {{ index . 2 | quote }}
+{{- end }}
 {{- end -}}
 
 {{- /* list $self SPREAD TOPOLOGY_KEY COMPONENT: an item of topologySpreadConstraints */ -}}
@@ -54,7 +56,8 @@ tolerations:
 {{- else if eq $component "redis" }}
 {{ include "callboard.distance" (list $self "broker") }}
 {{- end }}
-{{- if or (ne $scheduling.spread.node "none") (ne $scheduling.spread.zone "none") }}
+{{- $isSpread := or (ne $scheduling.spread.node "none") (ne $scheduling.spread.zone "none") }}
+{{- if and $isSpread (ne $component "backup") }}{{- /* of which there is one pod at a time */}}
 topologySpreadConstraints:
   {{- if ne $scheduling.spread.node "none" }}
   {{- include "callboard.spread" (list $self $scheduling.spread.node "kubernetes.io/hostname" $component) | nindent 2 }}

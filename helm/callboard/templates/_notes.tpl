@@ -84,6 +84,7 @@ CB1009 edge.idleTimeout: GKE closes a WebSocket that is {{ $edge.idleTimeout }} 
 {{- $needed := list $keys.tokenSecret $keys.internalToken -}}
 {{- if .spec.redis.isOurs }}{{ $needed = append $needed $keys.redisPassword }}{{ end -}}
 {{- if eq .spec.redis.mode "sentinel" }}{{ $needed = append $needed $keys.sentinelPassword }}{{ end -}}
+{{- if and .spec.redis.isOurs .spec.monitoring.exporter }}{{ $needed = append $needed .spec.auth.keys.exporterPassword }}{{ end -}}
 {{- join ", " $needed -}}
 {{- end -}}
 

@@ -117,6 +117,54 @@ volumeMounts:
   {{- end }}
 {{- end -}}
 
+{{/* The exporter beside each Redis, which asks its own server only; with TLS by the pod's name, as that is what the certificate is
+     for. */}}
+{{- define "callboard.redisExporter" -}}
+{{- $auth := .spec.auth -}}
+{{ include "callboard.container" (list . "exporter" .spec.monitoring.exporter) }}
+env:
+  - name: POD_NAME # before what refers to it
+    valueFrom:
+      fieldRef:
+        apiVersion: v1
+        fieldPath: metadata.name
+  - name: REDIS_ADDR
+    {{- if .spec.tls.isOn }}
+    value: {{ printf "rediss://$(POD_NAME).%s:6379" (include "callboard.host" (list . (include "callboard.podsName" (list . "redis")))) | quote }}
+    {{- else }}
+    value: redis://127.0.0.1:6379
+    {{- end }}
+  - name: REDIS_USER
+    value: exporter
+  - name: REDIS_PASSWORD
+    valueFrom:
+      secretKeyRef:
+        name: {{ $auth.existingSecret | quote }}
+        key: {{ $auth.keys.exporterPassword | quote }}
+  - name: REDIS_EXPORTER_CONFIG_COMMAND # not asked: it holds passwords
+    value: "-"
+  - name: REDIS_EXPORTER_WEB_LISTEN_ADDRESS
+    value: ":9121"
+  {{- if .spec.tls.isOn }}
+  - name: REDIS_EXPORTER_TLS_CA_CERT_FILE
+    value: /exporter-tls/ca.crt
+  {{- end }}
+ports:
+  {{- include "callboard.ports" (list (list "metrics" 9121)) | nindent 2 }}
+resources:
+  requests:
+    cpu: 50m
+    memory: 64Mi
+  limits:
+    memory: 64Mi
+{{- if .spec.tls.isOn }}
+volumeMounts:
+  - name: exporter-tls
+    mountPath: /exporter-tls
+    readOnly: true
+{{- end }}
+{{- end -}}
+
 {{/* Sentinel's file is its memory: it outlives the pod where data do. (list $self COMPONENT) */}}
 {{- define "callboard.redisVolumes" -}}
 {{- $self := index . 0 -}}
@@ -127,6 +175,10 @@ volumeMounts:
 {{- $secrets := list $keys.redisPassword "redis-password" -}}
 {{- if eq $spec.redis.mode "sentinel" -}}
 {{- $secrets = concat $secrets (list $keys.sentinelPassword "sentinel-password") -}}
+{{- end -}}
+{{- $isExported := and (eq $component "redis") $spec.monitoring.exporter -}}
+{{- if $isExported -}}
+{{- $secrets = concat $secrets (list $keys.exporterPassword "exporter-password") -}}
 {{- end -}}
 {{ include "callboard.emptyVolume" (list "agent" false "16Mi") }}
 {{ include "callboard.configVolume" (list "templates" (include "callboard.name" (list $self $component))) }}
@@ -141,6 +193,9 @@ volumeMounts:
 {{- end }}
 {{- else if not $isKept }}
 {{ include "callboard.emptyVolume" (list "conf" false "1Mi") }}
+{{- end }}
+{{- if and $isExported $spec.tls.isOn }}
+{{ include "callboard.secretVolume" (list "exporter-tls" $spec.tls.secretName (list "ca.crt" "ca.crt")) }}
 {{- end }}
 {{- end -}}
 
@@ -202,6 +257,9 @@ spec:
               mountPath: /agent
       containers:
         - {{- include "callboard.redisContainer" (list $self $component) | nindent 10 }}
+        {{- if and (eq $component "redis") $self.spec.monitoring.exporter }}
+        - {{- include "callboard.redisExporter" $self | nindent 10 }}
+        {{- end }}
       volumes:
         {{- include "callboard.redisVolumes" (list $self $component) | nindent 8 }}
   {{- if gt (int64 $redis.persistence.bytes) 0 }}

@@ -1,5 +1,7 @@
-/* redis form | heal | roll | status: the work on a Redis Cluster over RESP (operator/redis/redis_work.h). What takes
- * minutes tells its progress as it happens, so that goes to stderr at once and not into the call's messages. */
+/* redis form | heal | roll | status | backup: the work on Redis pods over RESP (operator/redis/redis_work.h,
+ * operator/backup). What takes minutes tells its progress as it happens, so that goes to stderr at once and not into
+ * the call's messages. */
+#include "operator/backup/redis_backup.h"
 #include "operator/cli/commands.h"
 #include "operator/redis/redis_work.h"
 
@@ -8,8 +10,13 @@
 
 /* Each is a row of operator/redis/redis_options.c, which has the bounds; a test compares the names. */
 static const struct command_option options[] = {
+    {"mode", "MODE", "what the pods are: cluster (if not said), replicated (Redis under Sentinel) or standalone"},
     {"peers", "LIST",
      "the Redis pods by ordinal: host[:port],…; redis-{0..5}.redis.ns.svc.cluster.local is six of them"},
+    {"sentinels", "LIST", "roll of a set: the Sentinel pods, written like --peers"},
+    {"master-set", "NAME", "the name that the Sentinels know the set by (callboard)"},
+    {"sentinel-user", "NAME", "ACL user at the Sentinels"},
+    {"sentinel-password-file", "FILE", "as --password-file, for the Sentinels"},
     {"shards", "N", "primaries; pod i is of shard i mod N (3)"},
     {"user", "NAME", "ACL user; without: the default one"},
     {"password-file", "FILE", "its first line is the password"},
@@ -23,6 +30,8 @@ static const struct command_option options[] = {
     {"command-timeout-ms", "MS", "for a connect, and for each command (1000)"},
     {"max-lag-bytes", "BYTES", "roll: how far a replica may be behind its primary (1048576)"},
     {"ordinal", "N", "roll: this pod only, and without waiting for its return"},
+    {"to", "DIR", "backup: gets a folder of this copy; - writes one server's RDB to standard output"},
+    {"keep", "N", "backup: copies that stay in --to, this one among them (7)"},
     {"dry-run", NULL, "print the next commands as redis-cli would send them, and send none"},
     {NULL, NULL, NULL},
 };
@@ -38,7 +47,7 @@ static int run(struct command_call *call) {
     struct redis_work_call work = {.out = call->out, .tell = tell, .context = call};
     char error[512];
     if (call->n_arguments != 1) {
-        return command_usage_error(call, "redis", "one action: form, heal, roll or status");
+        return command_usage_error(call, "redis", "one action: form, heal, roll, status or backup");
     }
     redis_options_init(&work.options);
     work.options.mode = REDIS_MODE_CLUSTER;
@@ -52,13 +61,14 @@ static int run(struct command_call *call) {
         work.options.timeout_s = ((uint64_t) call->timeout_ms + 999) / 1000;
     }
     (void) signal(SIGPIPE, SIG_IGN); /* a cut TLS connection is an error, not an end */
-    return redis_work_run(&work, call->arguments[0]);
+    return strcmp(call->arguments[0], "backup") == 0 ? redis_backup_run(&work)
+                                                     : redis_work_run(&work, call->arguments[0]);
 }
 
 const struct command command_redis = {
     .name = "redis",
     .arguments = "ACTION",
-    .help = "form, heal, roll or status: the work on a Redis Cluster, which may be interrupted anywhere",
+    .help = "form, heal, roll, status or backup: the work on Redis pods, which may be interrupted anywhere",
     .options = options,
     .run = run,
 };

@@ -35,6 +35,9 @@ struct redis_options {
     /* the operator's */
     bool dry_run;
     uint64_t max_lag_bytes;
+    const char *to;
+    uint64_t keep;
+    const char *from;
     /* both: of whom; REDIS_NO_ORDINAL: not given */
     uint64_t ordinal;
     /* the agent's */

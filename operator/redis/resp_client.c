@@ -92,16 +92,15 @@ static int after_socket(resp_client_t *self, ssize_t n, short events) {
     return -1;
 }
 
-static bool write_all(resp_client_t *self) {
+static bool write_all(resp_client_t *self, struct span bytes) {
     size_t at = 0;
-    while (at < self->out.size) {
+    while (at < bytes.size) {
         size_t taken = 0;
         int result;
         if (self->stream != NULL) {
-            result =
-                after_tls(self, redis_tls_stream_write(self->stream, self->out.data + at, self->out.size - at, &taken));
+            result = after_tls(self, redis_tls_stream_write(self->stream, bytes.data + at, bytes.size - at, &taken));
         } else {
-            ssize_t n = send(self->fd, self->out.data + at, self->out.size - at, MSG_NOSIGNAL);
+            ssize_t n = send(self->fd, bytes.data + at, bytes.size - at, MSG_NOSIGNAL);
             taken = n > 0 ? (size_t) n : 0;
             result = after_socket(self, n, POLLOUT);
         }
@@ -113,25 +112,25 @@ static bool write_all(resp_client_t *self) {
     return true;
 }
 
-static bool read_some(resp_client_t *self) {
-    uint8_t bytes[READ_SIZE];
-    for (;;) {
-        size_t size = 0;
-        int result;
+static bool read_bytes(resp_client_t *self, uint8_t *bytes, size_t capacity, size_t *ret_size) {
+    int result;
+    do {
         if (self->stream != NULL) {
-            result = after_tls(self, redis_tls_stream_read(self->stream, bytes, sizeof bytes, &size));
+            result = after_tls(self, redis_tls_stream_read(self->stream, bytes, capacity, ret_size));
         } else {
-            ssize_t n = recv(self->fd, bytes, sizeof bytes, 0);
-            size = n > 0 ? (size_t) n : 0;
+            ssize_t n = recv(self->fd, bytes, capacity, 0);
+            *ret_size = n > 0 ? (size_t) n : 0;
             result = after_socket(self, n, POLLIN);
         }
-        if (result < 0) {
-            return false;
-        }
-        if (result > 0) {
-            return redis_reader_feed(self->reader, span_of(bytes, size)) || cut(self, redis_reader_error(self->reader));
-        }
-    }
+    } while (result == 0);
+    return result > 0;
+}
+
+static bool read_some(resp_client_t *self) {
+    uint8_t bytes[READ_SIZE];
+    size_t size = 0;
+    return read_bytes(self, bytes, sizeof bytes, &size) &&
+           (redis_reader_feed(self->reader, span_of(bytes, size)) || cut(self, redis_reader_error(self->reader)));
 }
 
 /* ---- connecting ---- */
@@ -231,16 +230,11 @@ void resp_encode(struct buffer *out, const char *const *words) {
     }
 }
 
-const struct redis_reply *resp_client_command(resp_client_t *self, const char *const *words) {
-    if (self->is_cut) {
-        return NULL;
-    }
+static void begin_call(resp_client_t *self) {
     self->deadline_ms = clock_monotonic_ms() + self->timeout_ms;
-    buffer_clear(&self->out);
-    resp_encode(&self->out, words);
-    if (!write_all(self)) {
-        return NULL;
-    }
+}
+
+static const struct redis_reply *read_reply(resp_client_t *self) {
     for (;;) {
         const struct redis_reply *reply = NULL;
         switch (redis_reader_next(self->reader, &reply)) {
@@ -257,6 +251,36 @@ const struct redis_reply *resp_client_command(resp_client_t *self, const char *c
             return NULL;
         }
     }
+}
+
+const struct redis_reply *resp_client_command(resp_client_t *self, const char *const *words) {
+    if (self->is_cut) {
+        return NULL;
+    }
+    begin_call(self);
+    buffer_clear(&self->out);
+    resp_encode(&self->out, words);
+    return write_all(self, buffer_span(&self->out)) ? read_reply(self) : NULL;
+}
+
+bool resp_client_send(resp_client_t *self, struct span bytes) {
+    begin_call(self);
+    return !self->is_cut && write_all(self, bytes);
+}
+
+const struct redis_reply *resp_client_reply(resp_client_t *self) {
+    begin_call(self);
+    return self->is_cut ? NULL : read_reply(self);
+}
+
+bool resp_client_receive(resp_client_t *self, void *ret_bytes, size_t capacity, size_t *ret_size) {
+    begin_call(self);
+    *ret_size = 0;
+    return !self->is_cut && read_bytes(self, ret_bytes, capacity, ret_size);
+}
+
+void resp_client_set_timeout(resp_client_t *self, unsigned timeout_ms) {
+    self->timeout_ms = timeout_ms;
 }
 
 bool resp_client_login(resp_client_t *self, char *ret_error, size_t error_size) {

@@ -36,6 +36,13 @@ const struct redis_reply *resp_client_command(resp_client_t *self, const char *c
 #define resp_client_call(self, ...) resp_client_command((self), (const char *const[]){__VA_ARGS__, NULL})
 const char *resp_client_error(const resp_client_t *self);
 
+/* For what is more than one command after another: encoded commands that are sent together, their replies one by one
+ * (as from resp_client_command), and bytes that are no replies, as behind PSYNC. Each call has the timeout anew. */
+bool resp_client_send(resp_client_t *self, struct span bytes);
+const struct redis_reply *resp_client_reply(resp_client_t *self);
+bool resp_client_receive(resp_client_t *self, void *ret_bytes, size_t capacity, size_t *ret_size);
+void resp_client_set_timeout(resp_client_t *self, unsigned timeout_ms);
+
 /* Whether the server ever answered anything on this connection. */
 bool resp_client_has_answered(const resp_client_t *self);
 bool resp_reply_is_ok(const struct redis_reply *reply); /* NULL is not */

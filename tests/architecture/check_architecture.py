@@ -84,9 +84,10 @@ LAYERS = {
         (["operator/checks/"], ["operator/manifest/", "operator/render/", "operator/cli/"]),
         (["operator/render/", "operator/plan/", "operator/notes/"], ["operator/checks/", "operator/cli/"]),
         (["operator/chart/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
-        (["operator/redis/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
+        (["operator/backup/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
+        (["operator/redis/"], ["operator/backup/", "operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/roll_plan", "operator/redis/sentinel_plan",
-          "operator/redis/server_health"],  # pure
+          "operator/redis/set_plan", "operator/redis/server_health"],  # pure
          ["operator/redis/resp_client", "operator/redis/redis_dialer", "operator/redis/cluster_observe", "operator/redis/sentinel_observe"]),
     ],
 }
@@ -109,7 +110,7 @@ LIBRARY_FILES = {
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
     "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/",
-                "operator/agent/agent_template.c", "tests/"],
+                "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],

@@ -111,6 +111,8 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
     file = create(templates, "users.acl");
     fprintf(file, "user default off\nuser tester on ${acl:tester} ~* &* +@all\n"
                   "user agent on ${acl:agent} +ping +info +role +dbsize +cluster +replicaof +psync +replconf\n"
+                  "user backup on ${acl:agent} resetchannels -@all +ping +info +role +dbsize +cluster|info "
+                  "+cluster|nodes +psync +replconf\n"
                   "user sentinel on ${acl:sentinel} allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite "
                   "+role +publish +info +client|setname +client|kill +script|kill\n");
     fclose(file);

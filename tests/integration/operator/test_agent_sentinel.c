@@ -133,13 +133,54 @@ static void hands_over_on_sigterm(void **state) {
     await_roles(1);
 }
 
+static process_t *operate(const char *action, const char *user, const char *more) {
+    char password[256];
+    snprintf(password, sizeof password, "%s/secrets/agent", redis_pod_set_directory(pods));
+    const char *const argv[] = {CALLBOARD_BINARY_DIR "/operator/callboard-operator",
+                                "redis",
+                                action,
+                                "--mode=replicated",
+                                "--peers",
+                                redis_pod_set_list(pods),
+                                "--sentinels",
+                                redis_pod_set_list(sentinels),
+                                "--user",
+                                user,
+                                "--password-file",
+                                password,
+                                more,
+                                NULL};
+    return process_start(argv, NULL);
+}
+
+/* The primary hands over before it may go; nothing may while the replica is not in sync. */
+static void a_roll_hands_the_primacy_over(void **state) {
+    (void) state;
+    redis_pod_set_pause(pods, 0, true);
+    process_t *roll = operate("roll", "agent", "--ordinal=1");
+    assert_non_null(process_wait_text(roll, PROCESS_STDERR, "does not answer", 30000));
+    redis_pod_set_pause(pods, 0, false);
+    expect_exit(roll, 0, "is primary and hands over");
+    redis_pod_set_await_answer(pods, 0, "ROLE", "master", true);
+    await_roles(0);
+}
+
+/* From the replica: the primary's Sentinels would take the copying connection for a new replica. */
+static void a_copy_comes_from_the_replica(void **state) {
+    char to[200];
+    (void) state;
+    snprintf(to, sizeof to, "--to=%s", redis_pod_set_directory(pods));
+    expect_exit(operate("backup", "backup", to), 0, "bytes from the replica ");
+    await_roles(0);
+}
+
 static void a_sentinel_keeps_what_it_knew(void **state) {
     (void) state;
     redis_pod_set_terminate(sentinels, 0);
     redis_pod_set_start(sentinels, 0);
     assert_non_null(process_wait_text(redis_pod_set_agent(sentinels, 0), PROCESS_STDERR, "\"kept\":true", 30000));
     redis_pod_set_await_answer(sentinels, 0, "SENTINEL GET-MASTER-ADDR-BY-NAME callboard",
-                               redis_pod_set_address(pods, 1), true);
+                               redis_pod_set_address(pods, 0), true);
     redis_pod_set_await(sentinels, 0, "/readyz", 200);
 }
 
@@ -151,6 +192,8 @@ int main(void) {
         cmocka_unit_test(comes_back_as_replica_of_whom_they_name),
         cmocka_unit_test(an_empty_volume_gives_the_primacy_away_first),
         cmocka_unit_test(hands_over_on_sigterm),
+        cmocka_unit_test(a_roll_hands_the_primacy_over),
+        cmocka_unit_test(a_copy_comes_from_the_replica),
         cmocka_unit_test(a_sentinel_keeps_what_it_knew),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,11 +1,15 @@
 /* callboard-operator redis on four servers that nobody else forms: what a dry run prints, forming that may be begun
- * again, healing at other addresses, and a roll that hands over and waits. One set serves all, in this order. */
+ * again, healing at other addresses, a copy of all shards, and a roll that hands over and waits. One set serves all, in
+ * this order. */
 #include "base/memory.h"
+#include "operator/backup/backup_manifest.h"
 #include "tests/support/redis_pod_set.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -49,7 +53,7 @@ static char *work(const char *action, const char *more, const char *still_more, 
                                 "--shards",
                                 "2",
                                 "--user",
-                                "agent",
+                                strcmp(action, "backup") == 0 ? "backup" : "agent", /* each with its own rights */
                                 "--password-file",
                                 password,
                                 "--hosts-file",
@@ -123,6 +127,56 @@ static void heals_at_other_addresses(void **state) {
     expect("heal", NULL, NULL, 0, "every slot is served");
 }
 
+/* `said` begins with the copy's folder. */
+static void check_copy(const char *said) {
+    struct backup_manifest manifest;
+    char path[512];
+    char error[BACKUP_ERROR_MAX];
+    char text[8192];
+    snprintf(path, sizeof path, "%.*s/manifest.json", (int) strcspn(said, "\n"), said);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof text, file);
+    fclose(file);
+    if (!backup_manifest_parse(&manifest, span_of(text, size), error)) {
+        fail_msg("%s: %s", path, error);
+    }
+    assert_int_equal(manifest.n, SHARDS);
+    assert_string_equal(manifest.shards[0].slots, "0-8191");
+    assert_string_equal(manifest.shards[1].slots, "8192-16383");
+    for (size_t i = 0; i < manifest.n; i++) {
+        struct stat facts;
+        snprintf(path, sizeof path, "%.*s/%s", (int) strcspn(said, "\n"), said, manifest.shards[i].file);
+        assert_int_equal(stat(path, &facts), 0);
+        assert_int_equal(facts.st_size, manifest.shards[i].facts.bytes);
+        assert_true(manifest.shards[i].facts.is_checked && manifest.shards[i].is_replica);
+    }
+    backup_manifest_finish(&manifest);
+}
+
+/* The whole of each shard under one name, from a replica; the oldest goes. */
+static void copies_every_shard(void **state) {
+    char to[200];
+    char old[256];
+    char *said;
+    (void) state;
+    snprintf(to, sizeof to, "--to=%s", redis_pod_set_directory(set));
+    snprintf(old, sizeof old, "%s/callboard-20200101T000000Z", redis_pod_set_directory(set));
+    assert_int_equal(mkdir(old, 0700), 0);
+    expect("backup", NULL, NULL, 2, "--to DIR says where the copy goes");
+    expect("backup", "--to=/nonexistent/copies", NULL, 5, "mount a volume there");
+    expect("backup", "--dry-run", to, 0, " --rdb shard-1.rdb\n");
+    assert_int_equal(access(old, F_OK), 0);
+    strcat(old, "/manifest.json");
+    fclose(fopen(old, "w"));
+    said = work("backup", to, "--keep=1", 0);
+    assert_non_null(strstr(said, "bytes from the replica redis-"));
+    assert_non_null(strstr(said, "1 older copy removed"));
+    assert_int_equal(access(old, F_OK), -1);
+    check_copy(said);
+    memory_free(said);
+}
+
 static void rolls_when_all_is_well(void **state) {
     char *role = redis_pod_set_ask(set, 0, "ROLE");
     unsigned primary = strstr(role, "master") != NULL ? 0 : SHARDS;
@@ -138,9 +192,8 @@ static void rolls_when_all_is_well(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(says_what_is_wrong),
-        cmocka_unit_test(forms_and_may_be_begun_again),
-        cmocka_unit_test(heals_at_other_addresses),
+        cmocka_unit_test(says_what_is_wrong),       cmocka_unit_test(forms_and_may_be_begun_again),
+        cmocka_unit_test(heals_at_other_addresses), cmocka_unit_test(copies_every_shard),
         cmocka_unit_test(rolls_when_all_is_well),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -131,7 +131,7 @@ test('every service of docker-compose.yaml starts in a read-only root without ri
   services.get('redis').child = spawn('ip', ['netns', 'exec', services.get('redis').namespace, 'setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'redis-server', path.join(folder, 'redis.conf')], { stdio: 'ignore' });
 
   for (const [name, service] of ours) {
-    contain(name, { program: `/usr/bin/${service.command[0]}`, env: service.environment, uid, volumes: [...mounted(service), [hosts, '/etc/hosts']] });
+    contain(name, { program: `/usr/bin/${service.command[0]}`, args: service.command.slice(1), env: service.environment, uid, volumes: [...mounted(service), [hosts, '/etc/hosts']] });
   }
   for (const [name] of ours) {
     const port = name.startsWith('broker') ? 9001 : 9000; /* where k8s/monitoring/prometheus.yml looks */

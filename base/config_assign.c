@@ -264,6 +264,12 @@ static void wipe_buffer(struct buffer *text) {
     buffer_finish(text);
 }
 
+/* With its end. */
+static struct span first_line(struct span text) {
+    const uint8_t *end = text.size == 0 ? NULL : memchr(text.data, '\n', text.size);
+    return end == NULL ? text : span_of(text.data, (size_t) (end - text.data) + 1);
+}
+
 static void set_secret_from_file(config_errors_t *errors, const struct config_scope *scope,
                                  const struct config_assignment *assignment, const struct config_key *secret) {
     auto_destroy(memory_free_text) char *secret_path = config_join(scope->prefix, secret->path);
@@ -278,7 +284,8 @@ static void set_secret_from_file(config_errors_t *errors, const struct config_sc
     buffer_reserve(&text, SECRET_FILE_MAX);
     const char *reason = NULL;
     bool is_read = config_read_file(file_name, SECRET_FILE_MAX, &text, &reason);
-    struct span value = without_line_end(buffer_span(&text));
+    struct span value = without_line_end((secret->flags & CONFIG_FIRST_LINE) == 0 ? buffer_span(&text)
+                                                                                  : first_line(buffer_span(&text)));
     if (is_read && value.size == 0) {
         reason = "it is empty";
     }

@@ -37,6 +37,8 @@ enum config_flag {
     /* A URL. With a password inside it is taken from the environment only (security.md S38): in a file or on a command
      * line too many can read it. Never printed; hashed without the password. */
     CONFIG_PASSWORD_URL = 4,
+    /* A secret: of a file the first line. Others below it are accepted elsewhere while a password is exchanged. */
+    CONFIG_FIRST_LINE = 8,
 };
 
 struct config_table;

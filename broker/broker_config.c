@@ -97,7 +97,8 @@ static const struct config_key keys[] = {
         .help = "redis://host:port/db, unix:///path, redis+sentinel://a,b,c/master or redis+cluster://a,b,c; rediss:// "
                 "with TLS. Empty: everything is kept in memory by this one broker. A password inside is taken from the "
                 "environment only; elsewhere use redis.password_file."),
-    KEY("redis.password", CONFIG_SECRET, redis_password, RANGE(0, 511), .help = "The password for Redis."),
+    KEY("redis.password", CONFIG_SECRET, redis_password, RANGE(0, 511), .flags = CONFIG_FIRST_LINE,
+        .help = "The password for Redis. Of a file the first line."),
     KEY("redis.user", CONFIG_TEXT, redis_user, RANGE(0, 255),
         .help = "The user for Redis (ACL). Empty: the default user."),
     KEY("redis.tls_ca_file", CONFIG_TEXT, redis_tls_ca_file, RANGE(0, 4096),
@@ -109,8 +110,8 @@ static const struct config_key keys[] = {
         .help = "The name that Redis's certificates must be made for. Empty: the host that is dialled."),
     KEY("redis.sentinel_user", CONFIG_TEXT, redis_sentinel_user, RANGE(0, 255),
         .help = "The user for the Sentinels (ACL); redis.user is not for them."),
-    KEY("redis.sentinel_password", CONFIG_SECRET, redis_sentinel_password, RANGE(0, 511),
-        .help = "The password for the Sentinels, where they ask for one."),
+    KEY("redis.sentinel_password", CONFIG_SECRET, redis_sentinel_password, RANGE(0, 511), .flags = CONFIG_FIRST_LINE,
+        .help = "The password for the Sentinels, where they ask for one. Of a file the first line."),
     KEY("redis.confirm", CONFIG_CHOICE, redis_confirm, .choices = confirms, .default_text = "auto",
         .help = "What makes a publication of a safe channel sure. replicas: so many have it. disk: appendfsync always, "
                 "which is checked. declared: the provider's promise, which cannot be. auto: replicas with Sentinel and "

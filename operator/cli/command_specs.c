@@ -39,7 +39,7 @@ static bool read_stream(FILE *stream, struct buffer *text) {
     return ferror(stream) == 0;
 }
 
-static bool read_file(const char *name, struct buffer *text) {
+bool command_read_file(const char *name, struct buffer *text) {
     if (strcmp(name, "-") == 0) {
         return read_stream(stdin, text);
     }
@@ -64,7 +64,7 @@ static void add_file(struct command_specs *self, struct command_call *call, cons
     struct buffer *text = add_text(self);
     if (text == NULL) {
         tell_unreadable(self, name, "more than 256 files");
-    } else if (!read_file(name, text)) {
+    } else if (!command_read_file(name, text)) {
         tell_unreadable(self, name, strerror(errno));
     } else {
         spec_documents_read(&self->documents, name, buffer_span(text), &call->settings, &self->diagnostics);

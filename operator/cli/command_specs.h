@@ -22,6 +22,8 @@ int command_specs_read(struct command_call *call, const char *command, struct co
 int command_specs_render(struct command_specs *self, const struct command_call *call,
                          const struct render_options *options, manifests_t *out);
 void command_specs_finish(struct command_specs *self);
+/* A file, or "-", the standard input; what is behind the buffer's limit is left out. False, with errno. */
+bool command_read_file(const char *name, struct buffer *text);
 /* What is wrong, into call->messages, unless the command shows it otherwise. */
 void command_specs_tell(const struct command_specs *self, struct command_call *call);
 

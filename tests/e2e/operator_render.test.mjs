@@ -166,14 +166,14 @@ test('dashboards are those of k8s/monitoring, to the byte', () => {
 
 /* Real servers, configured by callboard-agent from the ConfigMaps as in a pod: its folders and ports are ours. */
 const wellKnown = { '/tls': 'tls', '/data': 'data', '/conf': 'conf' };
-async function startServer(name, component, file) {
+async function startServer(name, component, file, passwords = {}) {
   const map = objectsOf(name).find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels['app.kubernetes.io/component'] === component);
   const set = objectsOf(name).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === component);
-  const base = path.join(folder, `${name}-${component}`);
+  const base = fs.mkdtempSync(path.join(folder, `${name}-${component}-`));
   for (const part of ['tls', 'data', 'conf', 'templates', 'secrets']) fs.mkdirSync(path.join(base, part), { recursive: true });
   makeCertificate(path.join(base, 'tls'));
   fs.copyFileSync(path.join(base, 'tls/tls.crt'), path.join(base, 'tls/ca.crt'));
-  for (const secret of ['redis-password', 'sentinel-password', 'exporter-password']) fs.writeFileSync(path.join(base, 'secrets', secret), `${secret} "of" tests\r\n`);
+  for (const secret of ['redis-password', 'sentinel-password', 'exporter-password']) fs.writeFileSync(path.join(base, 'secrets', secret), passwords[secret] ?? `${secret} "of" tests\r\n`);
   const port = await freePort();
   for (const [key, text] of Object.entries(map.data)) {
     let mine = text.replaceAll(/ (\/tls|\/data|\/conf)(?=[/\n])/g, (_, from) => ` ${path.join(base, wellKnown[from])}`).replace(/^(tls-port|port) (6379|26379)$/m, `$1 ${port}`);
@@ -196,7 +196,7 @@ async function startServer(name, component, file) {
     { encoding: 'utf8', env: { PATH: process.env.PATH, REDISCLI_AUTH: password } }).stdout.trim();
   const stop = async () => { server.kill('SIGKILL'); await ended; };
   try {
-    await until(`${name}: ${component} answers`, () => server.exitCode !== null || ask('agent', component === 'redis' ? 'redis-password "of" tests' : 'sentinel-password "of" tests', 'PING') === 'PONG');
+    await until(`${name}: ${component} answers`, () => server.exitCode !== null || ask('agent', (passwords[`${component}-password`] ?? `${component}-password "of" tests`).split('\n')[0], 'PING') === 'PONG');
     assert.equal(server.exitCode, null, log);
   } catch (error) {
     await stop();
@@ -244,6 +244,33 @@ test('k8s/ha-sentinel: a real Sentinel takes sentinel.conf and its users', async
     assert.doesNotMatch(log(), /not writable|WARNING: Sentinel was not able to save/);
   } finally {
     await stop();
+  }
+});
+
+/* Of the Secret before and after each step, servers and clients live at the same time while pods roll. */
+test('secret --rotate: in every step servers of the old and the new Secret take clients of both', async () => {
+  const encoded = (text) => Buffer.from(text).toString('base64');
+  const secrets = [{ kind: 'Secret', metadata: { name: 'feed-auth' }, data: { 'redis-password': encoded('first of all\n'), 'token-secret': encoded('x') } }];
+  const spec = specOf('redis-cluster');
+  for (const step of ['add', 'use', 'drop']) {
+    const { status, stdout, stderr } = spawnSync(OPERATOR, ['secret', '--rotate', step, '--current', '-', spec], { encoding: 'utf8', input: JSON.stringify(secrets.at(-1)) });
+    assert.equal(status, 0, stderr);
+    secrets.push({ kind: 'Secret', metadata: { name: 'feed-auth' }, data: Object.fromEntries([...stdout.matchAll(/^  ([a-z-]+): (\S+)$/gm)].map(([, key, value]) => [key, value]).filter(([key]) => key !== 'name')) });
+  }
+  const values = secrets.map(({ data }) => Buffer.from(data['redis-password'], 'base64').toString());
+  const used = values.map((value) => value.split('\n')[0]);
+  assert.deepEqual([used[0] === used[1], used[1] === used[2], used[2] === used[3]], [true, false, true]);
+  for (const [i, value] of values.entries()) {
+    const { ask, stop } = await startServer('redis-cluster', 'redis', 'redis.conf', { 'redis-password': value });
+    try {
+      for (const neighbour of [used[i - 1], used[i], used[i + 1]].filter(Boolean)) {
+        if (i === 0 || i === 3) assert.equal(neighbour, used[i]); /* servers with one password: their neighbours use that one */
+        assert.equal(ask('agent', neighbour, 'PING'), 'PONG');
+      }
+      if (i === 3) assert.match(ask('agent', used[0], 'PING'), /NOAUTH|WRONGPASS/);
+    } finally {
+      await stop();
+    }
   }
 });
 

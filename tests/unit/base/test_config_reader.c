@@ -116,7 +116,11 @@ static const struct config_key keys[] = {
      .flags = CONFIG_PASSWORD_URL,
      .offset = offsetof(struct settings, url),
      .help = "H."},
-    {.path = "redis.password", .type = CONFIG_SECRET, .offset = offsetof(struct settings, password), .help = "H."},
+    {.path = "redis.password",
+     .type = CONFIG_SECRET,
+     .flags = CONFIG_FIRST_LINE,
+     .offset = offsetof(struct settings, password),
+     .help = "H."},
     {.path = "rooms",
      .type = CONFIG_SECTION_LIST,
      .flags = CONFIG_RELOADABLE,
@@ -554,6 +558,24 @@ static void a_secret_comes_from_the_file_that_its_key_with_file_names(void **sta
     }
 }
 
+/* While a password is exchanged both stand in the file, the one to use first; other secrets are what the file is. */
+static void of_a_password_file_the_first_line_counts(void **state) {
+    (void) state;
+    char *path = write_file("new\r\nold\n", 9);
+    char password[128];
+    char secret[128];
+    snprintf(password, sizeof password, "redis.password_file=%s", path);
+    snprintf(secret, sizeof secret, "token.secret_file=%s", path);
+    const char *const settings[] = {password, secret, NULL};
+    struct outcome outcome;
+    read_sources(&outcome, NULL, NULL, settings);
+    assert_string_equal(errors_of(&outcome), "");
+    assert_string_equal(outcome.settings.password, "new");
+    assert_string_equal(outcome.settings.secret, "new\r\nold");
+    finish(&outcome);
+    unlink(path);
+}
+
 static void a_secret_file_is_relative_to_the_folder_of_the_configuration(void **state) {
     (void) state;
     char folder[] = "/tmp/callboard_config_XXXXXX";
@@ -792,6 +814,7 @@ int main(void) {
         cmocka_unit_test(variables_that_kubernetes_sets_for_services_are_no_settings),
         cmocka_unit_test(unknown_settings_are_refused),
         cmocka_unit_test(a_secret_comes_from_the_file_that_its_key_with_file_names),
+        cmocka_unit_test(of_a_password_file_the_first_line_counts),
         cmocka_unit_test(a_secret_file_is_relative_to_the_folder_of_the_configuration),
         cmocka_unit_test(a_later_source_wins_whether_it_gives_the_secret_or_its_file),
         cmocka_unit_test(a_secret_file_that_is_missing_empty_large_or_odd_is_told),

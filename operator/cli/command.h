@@ -24,6 +24,7 @@ struct option_value {
 
 /* What was given, parsed. */
 struct command_call {
+    const char *program;          /* as a person calls it: callboard-operator, or kubectl callboard */
     const char *const *arguments; /* behind the command, without options: files, or what the command says */
     size_t n_arguments;
     const char *const *files; /* of -f */

@@ -9,7 +9,7 @@ static void print(const struct command_specs *specs, struct command_call *call) 
     } else if (strcmp(call->output, "sarif") == 0) {
         diagnostics_print_sarif(&specs->diagnostics, call->out);
     } else {
-        diagnostics_print_text(&specs->diagnostics, call->has_color, call->is_quiet, call->out);
+        command_specs_append_text(specs, call, call->out);
     }
 }
 

@@ -56,8 +56,11 @@ static bool write_file(struct command_call *call, const char *folder, const char
     FILE *file = fopen(path, "w");
     bool is_written = file != NULL && fwrite(text->data, 1, text->size, file) == text->size;
     if ((file != NULL && fclose(file) != 0) || !is_written) {
-        buffer_append_format(call->messages, "callboard-operator render: cannot write %s: %s\n", path, strerror(errno));
+        buffer_append_format(call->messages, "%s render: cannot write %s: %s\n", call->program, path, strerror(errno));
         return false;
+    }
+    if (call->is_verbose) {
+        buffer_append_format(call->messages, "%s\n", path);
     }
     return true;
 }
@@ -80,8 +83,7 @@ static int write_folder(struct command_call *call, const manifests_t *list, cons
     manifest_t *resources = manifest_add_list(kustomization, "resources");
     bool is_written = mkdir(folder, 0777) == 0 || errno == EEXIST;
     if (!is_written) {
-        buffer_append_format(call->messages, "callboard-operator render: cannot make %s: %s\n", folder,
-                             strerror(errno));
+        buffer_append_format(call->messages, "%s render: cannot make %s: %s\n", call->program, folder, strerror(errno));
     }
     for (size_t i = 0; is_written && i < manifests_count(list); i++) {
         const char *name = file_name(call, manifests_at(list, i));
@@ -115,8 +117,8 @@ static void tell_left_out(const struct spec *spec, const struct render_options *
         const char *kind = manifest_text_of(manifest_get(manifests_at(all, i), "kind"));
         const char *name = manifest_text_of(manifest_find(manifests_at(all, i), "metadata.name"));
         if (manifests_find(some, kind, name) == NULL) {
-            buffer_append_format(call->messages,
-                                 "callboard-operator render: left out: %s %s, as the cluster has no %s\n", kind, name,
+            buffer_append_format(call->messages, "%s render: left out: %s %s, as the cluster has no %s\n",
+                                 call->program, kind, name,
                                  manifest_text_of(manifest_get(manifests_at(all, i), "apiVersion")));
         }
     }

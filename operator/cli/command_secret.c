@@ -150,10 +150,10 @@ static int print_rotated(const struct command_specs *specs, const char *step_nam
     const char *reason;
     manifests_t *list = manifests_new(call->arena);
     if (!command_read_file(file, &text)) {
-        buffer_append_format(call->messages, "callboard-operator secret: %s: %s\n", file, strerror(errno));
+        buffer_append_format(call->messages, "%s secret: %s: %s\n", call->program, file, strerror(errno));
         exit_code = OPERATOR_OUTSIDE;
     } else if ((reason = rotation_apply(spec, step, buffer_span(&text), list)) != NULL) {
-        buffer_append_format(call->messages, "callboard-operator secret: %s\n", reason);
+        buffer_append_format(call->messages, "%s secret: %s\n", call->program, reason);
         exit_code = OPERATOR_UNSAFE;
     } else {
         manifests_append_yaml(list, call->out);

@@ -164,6 +164,26 @@ void command_specs_finish(struct command_specs *self) {
     }
 }
 
+/* -v: of each code that is there what `explain` says of it. */
+static void append_reasons(const struct diagnostics *diagnostics, struct buffer *out) {
+    bool is_told[DIAGNOSTIC_CODES_N] = {false};
+    for (size_t i = 0; i < diagnostics->n; i++) {
+        enum diagnostic_code code = diagnostics->items[i].code;
+        const struct diagnostic_meaning *meaning = diagnostic_meaning_of(code);
+        if (!is_told[code]) {
+            buffer_append_format(out, "CB%u: %s. %s\n", meaning->number, meaning->title, meaning->why);
+        }
+        is_told[code] = true;
+    }
+}
+
+void command_specs_append_text(const struct command_specs *self, const struct command_call *call, struct buffer *out) {
+    diagnostics_print_text(&self->diagnostics, call->has_color, call->is_quiet, out);
+    if (call->is_verbose) {
+        append_reasons(&self->diagnostics, out);
+    }
+}
+
 void command_specs_tell(const struct command_specs *self, struct command_call *call) {
-    diagnostics_print_text(&self->diagnostics, call->has_color, call->is_quiet, call->messages);
+    command_specs_append_text(self, call, call->messages);
 }

@@ -24,6 +24,8 @@ int command_specs_render(struct command_specs *self, const struct command_call *
 void command_specs_finish(struct command_specs *self);
 /* A file, or "-", the standard input; what is behind the buffer's limit is left out. False, with errno. */
 bool command_read_file(const char *name, struct buffer *text);
+/* What is wrong as text, with -v also why it is wrong. */
+void command_specs_append_text(const struct command_specs *self, const struct command_call *call, struct buffer *out);
 /* What is wrong, into call->messages, unless the command shows it otherwise. */
 void command_specs_tell(const struct command_specs *self, struct command_call *call);
 

@@ -12,9 +12,9 @@ static int print(const struct command_specs *specs, struct command_call *call) {
     const spec_document_t *document = specs->documents.items[0];
     if (document->spec.overrides.n > 0) {
         buffer_append_format(call->messages,
-                             "callboard-operator values: %s: a chart cannot apply spec.overrides: leave them out, and "
+                             "%s values: %s: a chart cannot apply spec.overrides: leave them out, and "
                              "patch what Helm renders (helm install --post-renderer)\n",
-                             document->spec.metadata.name);
+                             call->program, document->spec.metadata.name);
         return OPERATOR_UNSAFE;
     }
     manifest_t *values = chart_values_of(document);

@@ -79,8 +79,8 @@ int command_usage_error(struct command_call *call, const char *command, const ch
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
     const char *space = command[0] == '\0' ? "" : " ";
-    buffer_append_format(call->messages, "callboard-operator%s%s: %s\nUsage: callboard-operator%s%s --help\n", space,
-                         command, text, space, command);
+    buffer_append_format(call->messages, "%s%s%s: %s\nUsage: %s%s%s --help\n", call->program, space, command, text,
+                         call->program, space, command);
     return OPERATOR_USAGE;
 }
 
@@ -88,20 +88,20 @@ int command_usage_error(struct command_call *call, const char *command, const ch
 
 static int run(int n_arguments, char **arguments, struct command_call *call) {
     struct options options;
+    call->program = name_of_program(n_arguments > 0 ? arguments[0] : "");
     if (!options_parse(n_arguments, arguments, call, &options)) {
         return OPERATOR_USAGE;
     }
-    const char *program = name_of_program(n_arguments > 0 ? arguments[0] : "");
     if (options.wants_version) {
         buffer_append_text(call->out, "callboard-operator " CALLBOARD_VERSION "\n");
         return OPERATOR_DONE;
     }
     if (options.wants_help) {
-        print_help(program, options.command, call->out);
+        print_help(call->program, options.command, call->out);
         return OPERATOR_DONE;
     }
     if (options.command == NULL) {
-        print_help(program, NULL, call->messages);
+        print_help(call->program, NULL, call->messages);
         return OPERATOR_USAGE;
     }
     return options.command->run(call);

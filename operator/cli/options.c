@@ -15,7 +15,7 @@ static const struct command_option of_all[] = {
     {"output", "FORMAT", "-o FORMAT: how to print"},
     {"color", "auto|always|never", "colours in text; auto: on a terminal, unless NO_COLOR is set"},
     {"quiet", NULL, "-q: no sums and remarks"},
-    {"verbose", NULL, "-v: more of it"},
+    {"verbose", NULL, "-v: of each code also why it is told; which files are written"},
     {"warnings", "error|warn", "error: a warning is an error"},
     {"timeout", "DURATION", "how long to wait for anything outside, as 30s"},
     {"help", NULL, "-h: this"},

@@ -275,6 +275,19 @@ test('secret --rotate: in every step servers of the old and the new Secret take 
 });
 
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
+test('as a plugin of kubectl: found on PATH under its name, and tells that name', { skip: hasKubectl ? false : 'kubectl is not here' }, () => {
+  const bin = path.join(folder, 'bin');
+  fs.mkdirSync(bin);
+  fs.symlinkSync(OPERATOR, path.join(bin, 'kubectl-callboard'));
+  const plugin = (...args) => spawnSync('kubectl', ['callboard', ...args], { encoding: 'utf8', env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, HOME: folder } });
+  assert.equal(plugin('render', '-n', 'push', specOf('dev')).stdout, operator(['render', '--namespace', 'push', specOf('dev')]).stdout);
+  assert.match(plugin('--help').stdout, /^Usage: kubectl callboard COMMAND/);
+  const wrong = plugin('render', '--too', 'x');
+  assert.notEqual(wrong.status, 0);
+  assert.match(wrong.stderr, /kubectl callboard render: there is no option --too; did you mean --to\?\nUsage: kubectl callboard render --help/);
+  assert.equal(plugin('check', '--warnings', 'error', specOf('small-standalone')).status, 3); /* the plugin's own exit code */
+});
+
 test('kustomize takes the folders', { skip: hasKubectl ? false : 'kubectl is not here' }, () => {
   for (const name of SPECS) {
     const built = execFileSync('kubectl', ['kustomize', path.join(K8S, name)], { encoding: 'utf8' });

@@ -336,6 +336,24 @@ static void what_counts_is_told_with_who_said_so(void **state) {
     cJSON_Delete(root);
 }
 
+/* ---- options of all ---- */
+
+static void verbose_tells_why_quiet_no_sums(void **state) {
+    (void) state;
+    const char *path = write_file("ha.yaml", HEADER "  edge: {kind: ingress, class: nginx, hosts: [a.b]}\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_DONE);
+    assert_null(strstr(text_of(&out), "each reload cuts"));
+    assert_int_equal(call("check", "-v", path, NULL), OPERATOR_DONE);
+    assert_has(&out, "CB1008: ingress-nginx is retired. It gets no fixes since March 2026, and each reload cuts");
+    assert_has(&out, "0 errors, 1 warning");
+    assert_int_equal(call("check", "-q", path, NULL), OPERATOR_DONE);
+    assert_null(strstr(text_of(&out), "0 errors, 1 warning"));
+    assert_int_equal(call("check", "--warnings", "error", path, NULL), OPERATOR_INVALID);
+    assert_int_equal(call("render", "--color", "always", path, NULL), OPERATOR_DONE);
+    assert_has(&messages, "\x1b[");
+    assert_int_equal(call("render", "--timeout", "soon", path, NULL), OPERATOR_USAGE);
+}
+
 /* ---- secret ---- */
 
 /* The text under "  KEY: |" as a file. */
@@ -412,6 +430,7 @@ int main(void) {
         cmocka_unit_test(what_init_prints_is_accepted_without_a_warning),
         cmocka_unit_test(fields_sections_and_codes_are_explained),
         cmocka_unit_test(what_counts_is_told_with_who_said_so),
+        cmocka_unit_test(verbose_tells_why_quiet_no_sums),
         cmocka_unit_test(secrets_are_new_each_time_and_keys_are_keys),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <libwebsockets.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 
 enum { INBOX_MAX = 4 * 1024 * 1024, URL_MAX = 1024 };
@@ -24,6 +25,7 @@ struct ctl_websocket {
     char path[URL_MAX + 1]; /* with its slash */
     int port;
     unsigned tls_flags;
+    SSL_CTX *tls;           /* NULL: plain. Ours, because libwebsockets 4.1.6 never frees its own */
     struct buffer outgoing; /* LWS_PRE bytes, then the text; empty: nothing to send */
     struct buffer inbox;    /* lines, each with its end */
     size_t n_taken;         /* bytes of the inbox that the caller has seen */
@@ -222,31 +224,47 @@ static bool cut_url(ctl_websocket_t *self, const struct ctl_websocket_target *ta
     return true;
 }
 
+static bool open_tls(ctl_websocket_t *self, const struct ctl_websocket_target *target, char *ret_error,
+                     size_t error_size) {
+    if (self->tls_flags == 0) {
+        return true;
+    }
+    self->tls = SSL_CTX_new(TLS_client_method());
+    check(self->tls != NULL, "no memory for TLS");
+    if (target->ca_file == NULL ? SSL_CTX_set_default_verify_paths(self->tls) == 1
+                                : SSL_CTX_load_verify_locations(self->tls, target->ca_file, NULL) == 1) {
+        return true;
+    }
+    snprintf(ret_error, error_size, "no certificates in PEM can be read from %s",
+             target->ca_file == NULL ? "the system's store" : target->ca_file);
+    return false;
+}
+
 ctl_websocket_t *ctl_websocket_new(const struct ctl_websocket_target *target, char *ret_error, size_t error_size) {
+    ctl_websocket_t *self = memory_alloc_zero(sizeof *self);
+    buffer_init(&self->inbox, INBOX_MAX);
+    if (!cut_url(self, target)) {
+        snprintf(ret_error, error_size, "'%s' is no ws:// or wss://HOST[:PORT][/PATH]", target->url);
+        ctl_websocket_destroy(&self);
+        return NULL;
+    }
+    if (!open_tls(self, target, ret_error, error_size)) {
+        ctl_websocket_destroy(&self);
+        return NULL;
+    }
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .gid = -1,
         .uid = -1,
-        .client_ssl_ca_filepath = target->ca_file,
+        .options = self->tls == NULL ? 0 : LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .provided_client_ssl_ctx = self->tls,
     };
-    ctl_websocket_t *self = memory_alloc_zero(sizeof *self);
-    buffer_init(&self->inbox, INBOX_MAX);
-    if (!cut_url(self, target)) {
-        snprintf(ret_error, error_size, "'%s' is no ws:// or wss://HOST[:PORT][/PATH]", target->url);
-        memory_free(self);
-        return NULL;
-    }
-    if (self->tls_flags != 0) {
-        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-    }
     lws_set_log_level(0, NULL);
     self->context = lws_create_context(&info);
     if (self->context == NULL) {
-        snprintf(ret_error, error_size, "libwebsockets made no context%s%s",
-                 target->ca_file == NULL ? "" : "; can it read ", target->ca_file == NULL ? "" : target->ca_file);
-        memory_free(self);
-        return NULL;
+        snprintf(ret_error, error_size, "libwebsockets made no context");
+        ctl_websocket_destroy(&self);
     }
     return self;
 }
@@ -258,6 +276,7 @@ void ctl_websocket_destroy(ctl_websocket_t **self_p) {
     }
     *self_p = NULL;
     lws_context_destroy(self->context);
+    SSL_CTX_free(self->tls);
     buffer_finish(&self->outgoing);
     buffer_finish(&self->inbox);
     memory_free(self);

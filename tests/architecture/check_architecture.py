@@ -109,7 +109,7 @@ LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tools/ctl_websocket.c", "tests/"],
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
-    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "gateway/transport/tls_", "broker/redis/",
+    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "tools/ctl_websocket.c", "gateway/transport/tls_", "broker/redis/",
                 "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],

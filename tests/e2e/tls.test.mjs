@@ -134,6 +134,9 @@ test('callboardctl selftest judges the certificate', async () => {
     assert.equal(code, 3);
     assert.match(err, /connect: .*SSL.*\n {2}is TLS spoken there, and is the certificate/);
   }
+  const none = await selftest('--ca', file('nowhere.crt'));
+  assert.equal(none.code, 2);
+  assert.match(none.err, /no certificates in PEM can be read from .*nowhere\.crt/);
 });
 
 test('what is not TLS gets nothing on this port, and the internal one says what is spoken', async () => {

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -242,8 +243,29 @@ class Values(unittest.TestCase):
         self.assertIn("more than 40 characters", told)
         self.assertIn("is no duration", self.refused("gateway: {drain: {window: 5}}"))
 
-    def test_a_parent_chart_may_share_its_globals(self):
-        self.assertEqual(charted("global: {any: thing}", NAMESPACE), charted("", NAMESPACE))
+    def test_a_chart_around_it(self):
+        """Its globals reach this one's values, which no field of ours may mind."""
+        with tempfile.TemporaryDirectory() as folder:
+            around = pathlib.Path(folder) / "around"
+            shutil.copytree(CHART, around / "charts/callboard")
+            (around / "Chart.yaml").write_text("apiVersion: v2\nname: around\nversion: 1.0.0\n")
+            (around / "values.yaml").write_text("global: {any: thing}\ncallboard: {profile: dev}\n")
+            result = run(HELM, "template", "released", around, "--namespace", NAMESPACE, "--kube-version", "1.33", "--no-hooks")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(by_name(document for document in yaml.safe_load_all(result.stdout) if document), charted("profile: dev", NAMESPACE))
+
+    def test_a_packaged_chart_has_all_it_needs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = run(HELM, "package", CHART, "--destination", folder)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            archive = next(pathlib.Path(folder).glob("*.tgz"))
+            options = ["--set", "profile=ha", "--set", "monitoring.rules=true", "--set", "monitoring.dashboards=true"]
+            result = run(HELM, "template", "released", archive, "--namespace", NAMESPACE, "--kube-version", "1.33", "--no-hooks", *options)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(result.stderr, "")  # nor is there anything to warn of
+            self.assertEqual(by_name(document for document in yaml.safe_load_all(result.stdout) if document), charted("", NAMESPACE, *options))
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        self.assertEqual(chart["version"], chart["appVersion"])
 
     def test_values_are_a_spec_again(self):
         with tempfile.TemporaryDirectory() as folder:

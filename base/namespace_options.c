@@ -96,6 +96,9 @@ static const struct config_key keys[] = {
     SWITCH(sub_refresh_proxy_enabled,
            "Subscriptions that expire are extended by asking a worker, not by the client's sending a token."),
     SWITCH(subscription_events, "Services are told who subscribed and unsubscribed, in the gateways' events.channel."),
+    SWITCH(occupancy_events,
+           "Services are told which channels got their first subscriber and lost their last one, in the brokers' "
+           "events.channel."),
     {.path = "allowed_delta_types",
      .type = CONFIG_TEXT_LIST,
      FIELD(allowed_delta_types),

@@ -44,6 +44,7 @@ struct namespace_options {
     bool publish_proxy_enabled;
     bool sub_refresh_proxy_enabled;
     bool subscription_events;
+    bool occupancy_events;
     struct config_text_list allowed_delta_types; /* each "fossil" */
     bool delta_publish;
     bool allow_tags_filter;

@@ -239,6 +239,7 @@ broker_t *broker_new(const struct broker_options *options, char *ret_error, size
     self->n_shards = shards_of(options->config);
     self->boot_nonce = random_u64();
     self->calls.kind = BACKEND_API_MESSAGE_CALL;
+    self->calls.occupancy_kind = BACKEND_API_MESSAGE_OCCUPANCY;
     self->memory.budget_bytes =
         options->config->memory_max > 0 ? (uint64_t) options->config->memory_max : cgroup_memory_bytes(CGROUP_ROOT);
     self->namespaces = namespace_set_new(&options->config->namespaces);
@@ -302,7 +303,8 @@ void broker_drain(broker_t *self) {
 bool broker_is_drained(const broker_t *self) {
     struct broker_status status;
     broker_read_status(self, &status);
-    return status.draining && status.subscriptions == 0 && status.operations == 0;
+    return status.draining && status.subscriptions == 0 && status.operations == 0 &&
+           backend_api_tell_end(self->backend_api);
 }
 
 /* ---- reloading ---- */
@@ -313,7 +315,7 @@ void broker_reload(broker_t *self, const struct broker_config *config) {
     self->later_namespaces = namespace_set_new(&config->namespaces);
     self->reload++;
     switchboard_set_config_hash(self->switchboard, namespace_set_hash(self->later_namespaces));
-    backend_api_reload(self->backend_api, self->later_namespaces);
+    backend_api_reload(self->backend_api, self->later_namespaces, config);
     for (uint32_t i = 0; i < self->n_shards; i++) {
         shard_post_reload(self->shards[i], self->later_namespaces, self->reload);
     }

@@ -1,6 +1,7 @@
 /* The broker's settings: one row a key, then the rules between them. */
 #include "broker/broker_config.h"
 
+#include "base/channel_name.h"
 #include "base/curve_keys.h"
 #include "broker/redis/link/redis_url.h"
 
@@ -200,6 +201,17 @@ static const struct config_key keys[] = {
         .help = "The same at one worker; it gets no more then, and where all have as much, a call is answered with "
                 "error 111."),
 
+    KEY("events.channel", CONFIG_TEXT, events_channel, RELOADABLE, RANGE(0, 255),
+        .help = "Where services are told which channels are occupied (docs/backend-api.md, Events), for namespaces "
+                "with occupancy_events: a channel whose namespace has a history. Empty: nowhere."),
+    KEY("events.queue", CONFIG_BYTES, events_queue, RELOADABLE, RANGE(4 * KIB, 1 * GIB), .default_text = "1MiB",
+        .help = "Such events that wait while Redis is away; more are dropped, counted, and told as lost."),
+    KEY("events.vacated_after", CONFIG_DURATION, events_vacated_after_ms, RELOADABLE, RANGE(0, 600 * SECOND),
+        .default_text = "5s",
+        .help =
+            "So long after its last subscriber left a channel is told as vacated, unless somebody came back: longer "
+            "than channels take from one broker to another. 0: at once."),
+
     KEY("internal.address", CONFIG_TEXT, internal_address, RANGE(1, 255), .default_text = "127.0.0.1",
         .help = "Address of the internal listener: metrics, health, stats. Never a public one."),
     KEY("internal.port", CONFIG_INT, internal_port, RANGE(0, 65535), .default_text = "9001",
@@ -311,6 +323,28 @@ static void verify_redis(const struct broker_config *self, const char *prefix, c
     }
 }
 
+static void verify_events(const struct broker_config *self, const char *prefix, config_errors_t *errors) {
+    namespace_set_t *set = namespace_set_new(&self->namespaces);
+    struct span channel = span_of_text(self->events_channel);
+    bool is_needed = false;
+    for (size_t i = 0; i < self->namespaces.n; i++) {
+        is_needed |= ((const struct namespace_options *) self->namespaces.items + i)->occupancy_events;
+    }
+    const struct namespace_options *options = channel.size == 0 ? NULL : namespace_set_find(set, channel);
+    if (channel.size == 0 && is_needed) {
+        config_error(errors, prefix, "events.channel", "is needed with occupancy_events");
+    } else if (channel.size > 0 && channel_name_check(channel) != CHANNEL_NAME_OK) {
+        config_error(errors, prefix, "events.channel", "is no name of a channel");
+    } else if (channel.size > 0 && (options == NULL || !namespace_has_history(options))) {
+        config_error(errors, prefix, "events.channel",
+                     "needs a namespace with history_size and history_ttl, else nobody who was away is told");
+    } else if (options != NULL && options->occupancy_events) {
+        config_error(errors, prefix, "events.channel",
+                     "must not be of a namespace with occupancy_events, which would tell of itself");
+    }
+    namespace_set_destroy(&set);
+}
+
 static void verify(const void *target, const char *prefix, config_errors_t *errors) {
     const struct broker_config *self = target;
     if ((self->partitions & (self->partitions - 1)) != 0) {
@@ -329,6 +363,7 @@ static void verify(const void *target, const char *prefix, config_errors_t *erro
     verify_endpoints(self, prefix, errors);
     verify_redis(self, prefix, errors);
     namespace_set_verify(&self->namespaces, prefix, errors);
+    verify_events(self, prefix, errors);
 }
 
 const struct config_table broker_config_table = {

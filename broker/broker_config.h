@@ -81,6 +81,9 @@ struct broker_config {
     int64_t backend_push_wait_ms;      /* backend.push_wait, 1 s: then a push to a full shard is dropped */
     int64_t backend_workers_max;       /* backend.workers, 256: 106 */
     int64_t backend_calls_max;         /* backend.calls, 65536 open: 111 */
+    char *events_channel;              /* events.channel; empty: nobody is told of occupied channels */
+    int64_t events_queue;              /* events.queue, 1MiB: counted, told as lost */
+    int64_t events_vacated_after_ms;   /* events.vacated_after, 5 s */
     int64_t backend_worker_calls_max;  /* backend.worker_calls, 256 open at one worker: 111 when all have it */
     int64_t backend_subscriptions_max; /* backend.subscriptions, a process, 10000: 106 */
     int64_t backend_name_bytes_max;    /* backend.name_bytes, 255: 107 */

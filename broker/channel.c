@@ -379,6 +379,13 @@ bool channel_settle(struct channel *self) {
 
 /* ---- subscribing ---- */
 
+static void tell_occupied(const struct channel *self, bool is_occupied) {
+    const struct channel_set_options *options = &self->set->options;
+    if (self->options != NULL && self->options->occupancy_events && options->on_occupied != NULL) {
+        options->on_occupied(options->context, channel_name(self), is_occupied);
+    }
+}
+
 void channel_link(channel_set_t *set, struct span name, const struct namespace_options *options,
                   struct subscription *subscription) {
     struct channel *self = channel_set_find(set, name);
@@ -391,6 +398,9 @@ void channel_link(channel_set_t *set, struct span name, const struct namespace_o
     list_push_back(&self->subscriptions, &subscription->of_channel);
     self->n_subscriptions++;
     metric_change(set->options.metrics, SHARD_SUBSCRIPTIONS, 1);
+    if (self->n_subscriptions == 1) {
+        tell_occupied(self, true);
+    }
     if (self->phase == CHANNEL_IDLE || self->phase == CHANNEL_ABSENT) {
         end_due(self);
     }
@@ -413,6 +423,9 @@ void channel_unlink(struct subscription *subscription) {
     subscription->top = NULL;
     self->n_subscriptions--;
     metric_change(self->set->options.metrics, SHARD_SUBSCRIPTIONS, -1);
+    if (!self->set->closing && self->n_subscriptions == 0) {
+        tell_occupied(self, false);
+    }
     if (!self->set->closing) {
         channel_settle(self);
     }

@@ -25,6 +25,9 @@ struct channel_set_options {
     metric_values_t *metrics; /* shard_metrics.h */
     /* Members of gateways that live were swept: whoever has members there is to be asked for them again. */
     void (*on_swept_living)(void *context, uint32_t partition);
+    /* It has its first subscriber, or lost its last one; where the namespace has occupancy_events. NULL: nobody asks.
+     */
+    void (*on_occupied)(void *context, struct span channel, bool is_occupied);
     void *context;
 };
 

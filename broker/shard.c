@@ -103,6 +103,7 @@ static void on_tick(uv_timer_t *timer) {
     shard_commands_tick(self, now_ms);
     shard_leases_tick(self, now_ms);
     shard_guard_memory(self, now_ms);
+    shard_tell_lost_occupancies(self);
     follow_reload(self);
     shard_publish_figures(self);
 }
@@ -135,6 +136,7 @@ static bool on_start(void *context, actor_t *actor, char *ret_error, size_t erro
                                                                    .leases = self->leases,
                                                                    .metrics = self->metrics,
                                                                    .on_swept_living = shard_doubt_members_everywhere,
+                                                                   .on_occupied = shard_tell_occupied,
                                                                    .context = self});
     shard_start_leases(self);
     uv_timer_init(actor_loop(actor), &self->timer);

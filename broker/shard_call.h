@@ -43,6 +43,7 @@ struct shard_called *shard_called_new(const struct shard_called *model);
 struct shard_call_desk {
     _Atomic(actor_t *) actor; /* NULL: not there */
     uint32_t kind;
+    uint32_t occupancy_kind; /* of a struct shard_occupancy */
 };
 
 #endif

@@ -8,6 +8,7 @@
  * has ended: the answer is dropped; an answer that fits no frame: 124. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "broker/shard_occupancy.h"
 #include "broker/shard_parts.h"
 
 enum { DEADLINE_DEFAULT_MS = 2000, FRAME_ROOM = 256 };
@@ -116,4 +117,38 @@ void shard_on_called(struct shard *self, const struct shard_called *called) {
                                  .m = called->code,
                                  .bytes = buffer_span(&self->scratch)};
     gateway_peer_added(peer, wire_encode_result(gateway_peer_batch(peer), &result));
+}
+
+/* ---- events of channels ---- */
+
+static void post_occupancy(struct shard *self, struct span channel, bool is_occupied) {
+    const struct shard_call_desk *desk = self->options.calls;
+    size_t bytes = sizeof(struct shard_occupancy) + channel.size;
+    struct shard_occupancy *change = memory_alloc(bytes);
+    uint8_t *at = (uint8_t *) (change + 1);
+    *change = (struct shard_occupancy){.message = {.kind = desk->occupancy_kind, .bytes = bytes},
+                                       .is_occupied = is_occupied,
+                                       .n_lost = self->n_occupancies_lost};
+    change->channel = move_into(&at, channel);
+    struct actor_message *message = &change->message;
+    actor_t *actor = atomic_load(&desk->actor);
+    if (actor != NULL && actor_post(actor, &message) == ACTOR_POSTED) {
+        self->n_occupancies_lost = 0;
+    } else {
+        self->n_occupancies_lost += channel.size > 0 ? 1 : 0;
+        memory_free(change);
+    }
+}
+
+void shard_tell_occupied(void *context, struct span channel, bool is_occupied) {
+    struct shard *self = context;
+    if (self->options.calls != NULL) {
+        post_occupancy(self, channel, is_occupied);
+    }
+}
+
+void shard_tell_lost_occupancies(struct shard *self) {
+    if (self->n_occupancies_lost > 0) {
+        post_occupancy(self, SPAN_EMPTY, false);
+    }
 }

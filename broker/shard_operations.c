@@ -269,7 +269,7 @@ static void publish(struct shard *self, const struct shard_request *request, con
         shard_refuse(self, request->kind, origin, ERROR_BAD_REQUEST);
         return;
     }
-    if (self->draining) {
+    if (self->draining && !request->is_own) {
         metric_count(self->metrics, SHARD_PUBLISH_TEMPORARY);
         shard_refuse(self, request->kind, origin, ERROR_INTERNAL);
         return;

@@ -62,7 +62,8 @@ struct shard {
     uint64_t own_lease_ms;    /* when the broker's own lease was renewed last */
     uint32_t n_subscriptions; /* of all peers */
     bool draining;
-    uint32_t reload; /* number of the last one */
+    uint32_t reload;             /* number of the last one */
+    uint64_t n_occupancies_lost; /* the backend API's inbox was full; told with the next one, or in a moment */
     uv_timer_t timer;
 
     /* For other threads. */
@@ -113,6 +114,11 @@ void shard_keep_own_lease(struct shard *self, uint64_t now_ms);
 
 /* shard_frames.c: handles one frame; false: it is malformed, or none that a gateway sends. */
 bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct wire_frame *frame, bool overload);
+
+/* shard_calls.c: for channel_set_options; context: the shard. */
+void shard_tell_occupied(void *context, struct span channel, bool is_occupied);
+/* Those that the inbox had no room for, when nothing else tells of them. */
+void shard_tell_lost_occupancies(struct shard *self);
 
 /* shard_emulation.c: handlers of such frames; false: malformed. */
 bool shard_on_emulate(struct shard *self, gateway_peer_t *peer, struct span body);

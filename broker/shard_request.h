@@ -33,6 +33,7 @@ struct shard_request {
     uint32_t reply_kind;  /* kind of the reply's actor_message */
     uint64_t ticket;      /* echoed */
     uint64_t deadline_ms; /* monotonic */
+    bool is_own;          /* PUBLISH: the broker's own, also while it drains */
     bool skip_history;
     bool delta; /* PUBLISH: as engine_append's */
     bool has_since;

@@ -1,29 +1,19 @@
-/* See event_feed.h. One publication is under way at a time: what comes meanwhile goes into the next, so a storm of
- * clients makes few publications, and their order holds. */
+/* See event_feed.h; what waits is in an event_queue. */
 #include "gateway/event_feed.h"
 
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/list.h"
+#include "base/event_queue.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 enum {
     GATHER_MS = 20, /* so long the first one waits for others */
-    EVENTS_MAX = 256,
-    BYTES_MAX = 128 * 1024, /* of one publication, unless one event alone has more */
     RETRY_FIRST_MS = 200,
     RETRY_CAP_MS = 5000,
     RETRY_FLOOR_MS = 50,
-};
-
-struct waiting_event {
-    struct list_link link;
-    size_t size;
-    uint8_t bytes[]; /* a JSON object */
 };
 
 struct event_feed {
@@ -34,13 +24,7 @@ struct event_feed {
     struct broker_request request;
     bool is_asking;
     bool is_failing;
-    struct list_link waiting; /* oldest first; the first n_sent are in text */
-    uint64_t bytes;
-    size_t n_sent;
-    struct buffer text; /* the publication that is under way, or is sent again */
-    char key[192];
-    uint64_t last_key;
-    uint64_t n_lost; /* not told of yet */
+    struct event_queue queue;
 };
 
 enum feed_metric { METRIC_TOLD, METRIC_LOST, METRIC_RETRIES, METRIC_BYTES };
@@ -63,86 +47,31 @@ static void count(const event_feed_t *self, enum feed_metric row, uint64_t n) {
 
 static void show(const event_feed_t *self) {
     if (self->metrics != NULL) {
-        metric_set(self->metrics, METRIC_BYTES, (int64_t) self->bytes);
+        metric_set(self->metrics, METRIC_BYTES, (int64_t) self->queue.bytes);
     }
 }
 
 /* ---- out ---- */
 
-static void forget_first(event_feed_t *self) {
-    struct waiting_event *event = list_entry(list_pop_front(&self->waiting), struct waiting_event, link);
-    self->bytes -= event->size;
-    memory_free(event);
-}
-
-static void compose(event_feed_t *self) {
-    buffer_clear(&self->text);
-    buffer_append_text(&self->text, "{\"events\":[");
-    self->n_sent = 0;
-    list_for_each (link, &self->waiting) {
-        const struct waiting_event *event = list_entry(link, struct waiting_event, link);
-        if (self->n_sent == EVENTS_MAX || (self->n_sent > 0 && self->text.size + event->size > BYTES_MAX)) {
-            break;
-        }
-        buffer_append_text(&self->text, self->n_sent > 0 ? "," : "");
-        buffer_append_span(&self->text, span_of(event->bytes, event->size));
-        self->n_sent++;
-    }
-    buffer_append_text(&self->text, "]}");
-    snprintf(self->key, sizeof self->key, "events:%.120s:%016" PRIx64 ":%" PRIu32 ":%" PRIu64, self->options.config->id,
-             self->options.boot_nonce, self->options.worker, ++self->last_key);
-}
-
 static void on_answered(struct broker_request *request, const struct broker_answer *answer);
 
+static uint64_t bytes_max(const event_feed_t *self) {
+    return (uint64_t) self->options.config->events_queue;
+}
+
 static void send_on(event_feed_t *self) {
-    if (self->is_asking || list_is_empty(&self->waiting) || !event_feed_is_on(self)) {
+    struct broker_publication publication = {.channel = span_of_text(self->options.config->events_channel)};
+    if (self->is_asking || !event_feed_is_on(self) ||
+        !event_queue_next(&self->queue, &publication.data, &publication.key)) {
         return;
     }
-    if (self->n_sent == 0) {
-        compose(self);
-    }
-    const struct broker_publication publication = {.channel = span_of_text(self->options.config->events_channel),
-                                                   .data = buffer_span(&self->text),
-                                                   .key = span_of_text(self->key)};
     self->is_asking = true;
     self->request = (struct broker_request){.on_done = on_answered};
     broker_publish(self->options.brokers, &self->request, &publication);
 }
 
-static bool put(event_feed_t *self, struct span json) {
-    if (self->bytes + json.size > (uint64_t) self->options.config->events_queue) {
-        return false;
-    }
-    struct waiting_event *event = memory_alloc(sizeof *event + json.size);
-    event->size = json.size;
-    memcpy(event->bytes, json.data, json.size);
-    list_init(&event->link);
-    list_push_back(&self->waiting, &event->link);
-    self->bytes += json.size;
-    return true;
-}
-
-/* Where the hole is: before what comes behind it, and as soon as there is room. */
-static void tell_of_lost(event_feed_t *self) {
-    struct buffer json = BUFFER_EMPTY;
-    if (self->n_lost == 0) {
-        return;
-    }
-    buffer_append_format(&json, "{\"type\":\"lost\",\"time\":%lld,\"gateway\":", (long long) clock_wall_ms());
-    buffer_append_json_string(&json, span_of_text(self->options.config->id));
-    buffer_append_format(&json, ",\"n\":%" PRIu64 "}", self->n_lost);
-    self->n_lost = put(self, buffer_span(&json)) ? 0 : self->n_lost;
-    buffer_finish(&json);
-}
-
 static void take_ack(event_feed_t *self) {
-    count(self, METRIC_TOLD, self->n_sent);
-    while (self->n_sent > 0) {
-        forget_first(self);
-        self->n_sent--;
-    }
-    tell_of_lost(self);
+    count(self, METRIC_TOLD, event_queue_acknowledge(&self->queue, bytes_max(self)));
     show(self);
     backoff_reset(&self->backoff);
     if (self->is_failing) {
@@ -188,8 +117,7 @@ static void append_json(struct buffer *out, const char *name, struct span json) 
 }
 
 static void append_event(const event_feed_t *self, const struct event *event, struct buffer *out) {
-    buffer_append_format(out, "{\"type\":\"%s\",\"time\":%lld,\"gateway\":", event->type, (long long) clock_wall_ms());
-    buffer_append_json_string(out, span_of_text(self->options.config->id));
+    event_queue_begin(&self->queue, event->type, out);
     buffer_append_text(out, ",\"client\":");
     buffer_append_json_string(out, event->client.client);
     buffer_append_text(out, ",\"user\":");
@@ -208,10 +136,8 @@ static void append_event(const event_feed_t *self, const struct event *event, st
 
 void event_feed_tell(event_feed_t *self, const struct event *event) {
     struct buffer json = BUFFER_EMPTY;
-    tell_of_lost(self);
     append_event(self, event, &json);
-    if (self->n_lost > 0 || !put(self, buffer_span(&json))) {
-        self->n_lost++;
+    if (!event_queue_put(&self->queue, buffer_span(&json), bytes_max(self))) {
         count(self, METRIC_LOST, 1);
     }
     buffer_finish(&json);
@@ -226,7 +152,7 @@ bool event_feed_is_on(const event_feed_t *self) {
 }
 
 bool event_feed_is_done(const event_feed_t *self) {
-    return !event_feed_is_on(self) || list_is_empty(&self->waiting);
+    return !event_feed_is_on(self) || event_queue_is_empty(&self->queue);
 }
 
 /* ---- life ---- */
@@ -239,7 +165,7 @@ event_feed_t *event_feed_new(const struct event_feed_options *options) {
     }
     timer_entry_init(&self->timer, on_timer);
     backoff_init(&self->backoff, RETRY_FIRST_MS, RETRY_CAP_MS, RETRY_FLOOR_MS);
-    list_init(&self->waiting);
+    event_queue_init(&self->queue, "gateway", options->config->id, options->boot_nonce, options->worker);
     return self;
 }
 
@@ -257,10 +183,7 @@ void event_feed_destroy(event_feed_t **self_p) {
         broker_request_cancel(self->options.brokers, &self->request);
     }
     timer_wheel_cancel(self->options.wheel, &self->timer);
-    while (!list_is_empty(&self->waiting)) {
-        forget_first(self);
-    }
-    buffer_finish(&self->text);
+    event_queue_finish(&self->queue);
     metric_values_destroy(&self->metrics);
     memory_free(self);
 }

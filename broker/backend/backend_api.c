@@ -17,6 +17,7 @@ enum { SWEEP_MS = 100, STOP_DEADLINE_MS = 10000 };
 struct namespaces_message {
     struct actor_message message;
     const namespace_set_t *namespaces;
+    const struct broker_config *config;
     uv_sem_t *taken;
 };
 
@@ -29,6 +30,7 @@ static void on_message(void *context, struct actor_message *message) {
     if (message->kind == BACKEND_MESSAGE_NAMESPACES) {
         struct namespaces_message *change = (struct namespaces_message *) message;
         self->options.namespaces = change->namespaces;
+        backend_occupancy_configure(self, change->config);
         uv_sem_post(change->taken);
         memory_free(change);
         return;
@@ -39,6 +41,19 @@ static void on_message(void *context, struct actor_message *message) {
     }
     if (message->kind == BACKEND_API_MESSAGE_CALL) {
         backend_take_call(self, (struct shard_call *) (void *) message);
+        return;
+    }
+    if (message->kind == BACKEND_API_MESSAGE_OCCUPANCY) {
+        backend_take_occupancy(self, (struct shard_occupancy *) (void *) message);
+        return;
+    }
+    if (message->kind == BACKEND_MESSAGE_TOLD) {
+        backend_occupancy_told(self, (struct shard_reply *) (void *) message);
+        return;
+    }
+    if (message->kind == BACKEND_MESSAGE_ENDS) {
+        backend_occupancy_stop(self);
+        memory_free(message);
         return;
     }
     check(message->kind == BACKEND_MESSAGE_REPLY, "message of kind %u", message->kind);
@@ -68,6 +83,7 @@ static void on_sweep(uv_timer_t *timer) {
     backend_judge_keys(self, now_ms);
     backend_measure(self, now_ms);
     backend_workers_tick(self, now_ms);
+    backend_occupancy_tick(self, now_ms);
     if (self->subscriptions != NULL) {
         backend_subscriptions_tick(self->subscriptions);
         backend_sweep_orders(self);
@@ -148,6 +164,7 @@ backend_api_t *backend_api_new(const struct backend_api_options *options, char *
     self->started_ms = clock_monotonic_ms();
     self->metrics = metric_values_new(options->metrics, backend_metric_rows, BACKEND_METRICS_COUNT);
     backend_workers_start(self);
+    backend_occupancy_start(self);
     self->pending = backend_pending_new((size_t) options->config->backend_requests_max);
     struct actor_limits limits = ACTOR_LIMITS_DEFAULT;
     if (actor_new("backend_api", &callbacks, self, &limits, ret_error, error_size) == NULL) {
@@ -176,6 +193,7 @@ void backend_api_destroy(backend_api_t **self_p) {
     backend_rights_destroy(&self->rights);
     backend_pending_destroy(&self->pending);
     backend_workers_finish(self);
+    backend_occupancy_finish(self);
     metric_values_destroy(&self->metrics);
     buffer_finish(&self->text);
     buffer_finish(&self->tags);
@@ -187,6 +205,19 @@ void backend_api_destroy(backend_api_t **self_p) {
 
 actor_t *backend_api_actor(const backend_api_t *self) {
     return self->actor;
+}
+
+bool backend_api_tell_end(backend_api_t *self) {
+    if (!atomic_load(&self->occupancy.is_on) || atomic_load(&self->occupancy.is_told)) {
+        return true;
+    }
+    if (!self->is_ending) {
+        struct actor_message *message = memory_alloc_zero(sizeof *message);
+        *message = (struct actor_message){.kind = BACKEND_MESSAGE_ENDS, .bytes = sizeof *message};
+        self->is_ending = actor_post(self->actor, &message) == ACTOR_POSTED;
+        memory_free(message); /* NULL where it was taken */
+    }
+    return false;
 }
 
 void backend_api_call(backend_api_t *self, struct http_call *call) {
@@ -204,12 +235,13 @@ void backend_api_call(backend_api_t *self, struct http_call *call) {
     }
 }
 
-void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces) {
+void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces, const struct broker_config *config) {
     uv_sem_t taken;
     uv_sem_init(&taken, 0);
     struct namespaces_message *change = memory_alloc_zero(sizeof *change);
     *change = (struct namespaces_message){.message = {.kind = BACKEND_MESSAGE_NAMESPACES, .bytes = sizeof *change},
                                           .namespaces = namespaces,
+                                          .config = config,
                                           .taken = &taken};
     struct actor_message *message = &change->message;
     if (actor_post_control(self->actor, &message) == ACTOR_POSTED) {

@@ -13,8 +13,8 @@
 typedef struct backend_api backend_api_t;
 
 enum { BACKEND_SHARDS_MAX = 16 };
-/* Kind of the actor_message that it takes a struct shard_call by. */
-enum { BACKEND_API_MESSAGE_CALL = 3 };
+/* Kind of the actor_message that it takes a struct shard_call by, and of a struct shard_occupancy. */
+enum { BACKEND_API_MESSAGE_CALL = 3, BACKEND_API_MESSAGE_OCCUPANCY = 5 };
 /* Kind of a struct http_call, see backend_api_call. */
 enum { BACKEND_API_MESSAGE_BY_HAND = 4 };
 
@@ -40,11 +40,14 @@ void backend_api_stop(backend_api_t *self);
 /* Unanswered requests get error 120 (outcome unknown) first. Accepts NULL. Before the shards are destroyed. */
 void backend_api_destroy(backend_api_t **self_p);
 /* Where shards post calls; lives until destroy. */
+/* The broker is drained. The first time it lets services know (events.channel); true: they do, or nobody asked for
+ * that. Thread: any, one at a time. */
+bool backend_api_tell_end(backend_api_t *self);
 actor_t *backend_api_actor(const backend_api_t *self);
 /* By hand, from the internal listener, where internal.operations is on: takes the call and answers it. Any thread. */
 void backend_api_call(backend_api_t *self, struct http_call *call);
-/* SIGHUP: other namespaces from the next request on; the old set may be destroyed when this returns. Any thread but the
- * actor's. */
-void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces);
+/* SIGHUP: other namespaces and settings of events from the next request on; the old set may be destroyed when this
+ * returns. Any thread but the actor's. */
+void backend_api_reload(backend_api_t *self, const namespace_set_t *namespaces, const struct broker_config *config);
 
 #endif

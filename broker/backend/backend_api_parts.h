@@ -3,6 +3,8 @@
 #ifndef CALLBOARD_BROKER_BACKEND_BACKEND_API_PARTS_H
 #define CALLBOARD_BROKER_BACKEND_BACKEND_API_PARTS_H
 
+#include "base/backoff.h"
+#include "base/event_queue.h"
 #include "base/zmq_on_uv.h"
 #include "broker/backend/backend_api.h"
 #include "broker/backend/backend_link.h"
@@ -16,9 +18,13 @@
 #include "broker/backend/backend_subscriptions.h"
 #include "broker/backend/worker_pool.h"
 #include "broker/shard_call.h"
+#include "broker/shard_occupancy.h"
+
+#include <stdatomic.h>
+#include <uthash.h>
 
 /* Kinds of messages of the actor. */
-enum { BACKEND_MESSAGE_REPLY = 1, BACKEND_MESSAGE_NAMESPACES = 2 };
+enum { BACKEND_MESSAGE_REPLY = 1, BACKEND_MESSAGE_NAMESPACES = 2, BACKEND_MESSAGE_TOLD = 6, BACKEND_MESSAGE_ENDS = 7 };
 
 enum backend_metric {
     BACKEND_METRIC_REQUESTS,
@@ -46,6 +52,11 @@ enum backend_metric {
     BACKEND_METRIC_CALLS_INVALID,
     BACKEND_METRIC_CALLS_LATE,
     BACKEND_METRIC_LINKS_CUT,
+    BACKEND_METRIC_OCCUPANCY_TOLD,
+    BACKEND_METRIC_OCCUPANCY_LOST,
+    BACKEND_METRIC_OCCUPANCY_RETRIES,
+    BACKEND_METRIC_OCCUPANCY_BYTES,
+    BACKEND_METRIC_OCCUPANCY_HELD,
     BACKEND_METRICS_COUNT
 };
 
@@ -58,6 +69,26 @@ struct backend_rates {
     uint64_t requests;
     double publications_per_s;
     double requests_per_s;
+};
+
+/* Events of channels that wait to be told (backend_occupancy.c). */
+struct backend_occupancy {
+    struct buffer channel; /* empty: nothing is told */
+    uint64_t bytes_max;
+    uint64_t vacated_after_ms;
+    struct event_queue queue;
+    struct backoff backoff;
+    uint64_t ticket; /* of the last publication */
+    uint64_t due_ms; /* of the next step: sending, or giving the answer up */
+    bool is_asking;
+    bool is_failing;
+    struct backend_vacated *held; /* by name; told when they are due */
+    struct list_link by_due;
+    size_t held_bytes;
+    uint64_t stops_ms; /* then "stopped" is told; 0: not yet */
+    bool has_stopped;
+    atomic_bool is_on;   /* for other threads: there is a channel */
+    atomic_bool is_told; /* for other threads: "stopped", too */
 };
 
 struct backend_batch;
@@ -85,6 +116,8 @@ struct backend_api {
     worker_pool_t *workers;
     struct backend_worker_call *calls; /* by number */
     uint64_t last_call;
+    bool is_ending; /* of the thread that asks backend_api_tell_end */
+    struct backend_occupancy occupancy;
     struct buffer text;            /* scratch: decoded strings */
     struct buffer tags;            /* scratch: encoded tags */
     struct buffer body;            /* scratch: the answer */
@@ -192,6 +225,18 @@ void backend_take_call(backend_api_t *self, struct shard_call *call);
 
 /* backend_methods_rpc.c: what a worker answered a service, or why none did. */
 void backend_answer_rpc(backend_api_t *self, uint64_t ticket, const struct shard_called *answer);
+
+/* backend_occupancy.c */
+void backend_occupancy_start(backend_api_t *self);
+void backend_occupancy_finish(backend_api_t *self);
+/* The settings of events, of which nothing is referred to later. */
+void backend_occupancy_configure(backend_api_t *self, const struct broker_config *config);
+void backend_occupancy_tick(backend_api_t *self, uint64_t now_ms);
+void backend_take_occupancy(backend_api_t *self, struct shard_occupancy *change); /* takes it */
+/* BACKEND_MESSAGE_ENDS: the broker is drained. */
+void backend_occupancy_stop(backend_api_t *self);
+/* BACKEND_MESSAGE_TOLD: what came of the publication; takes it. */
+void backend_occupancy_told(backend_api_t *self, struct shard_reply *reply);
 
 /* backend_events.c */
 void backend_start_subscriptions(backend_api_t *self);

@@ -71,4 +71,20 @@ const struct metric_description backend_metric_rows[BACKEND_METRICS_COUNT] = {
     [BACKEND_METRIC_CALLS_LATE] = {"callboard_backend_calls_late_total",
                                    "Answers of workers to calls that had ended, or were never theirs", METRIC_COUNTER,
                                    NULL},
+    [BACKEND_METRIC_OCCUPANCY_TOLD] = {"callboard_broker_events_total",
+                                       "Events of channels that services were told in events.channel.", METRIC_COUNTER,
+                                       NULL},
+    [BACKEND_METRIC_OCCUPANCY_LOST] =
+        {"callboard_broker_events_lost_total",
+         "Events of channels dropped at events.queue; an event of type lost tells how many.", METRIC_COUNTER, NULL},
+    [BACKEND_METRIC_OCCUPANCY_RETRIES] =
+        {"callboard_broker_events_retries_total",
+         "Publications of events of channels that were not acknowledged, and sent again.", METRIC_COUNTER, NULL},
+    [BACKEND_METRIC_OCCUPANCY_BYTES] = {"callboard_broker_events_waiting_bytes",
+                                        "Bytes of events of channels that wait to be told, at most events.queue.",
+                                        METRIC_GAUGE, NULL},
+    [BACKEND_METRIC_OCCUPANCY_HELD] =
+        {"callboard_broker_events_held_bytes",
+         "Bytes for channels that lost their last subscriber and wait for events.vacated_after, at most events.queue.",
+         METRIC_GAUGE, NULL},
 };

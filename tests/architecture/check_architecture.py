@@ -100,7 +100,8 @@ FAMILIES = {
     "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_by_hand.c", "broker/backend/backend_events.c",
                                    "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c",
                                    "broker/backend/backend_shards.c", "broker/backend/backend_methods_", "broker/backend/worker_",
-                                   "broker/backend/backend_leases.c", "broker/backend/backend_kv.c"],
+                                   "broker/backend/backend_leases.c", "broker/backend/backend_kv.c",
+                                   "broker/backend/backend_occupancy.c"],
 }
 # headers of one folder's own that do not carry such a name
 OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}

@@ -106,7 +106,7 @@ static void every_option_is_read_into_its_field(void **state) {
         finish(&program);
         buffer_finish(&errors);
     }
-    assert_int_equal(n_switches, 27);
+    assert_int_equal(n_switches, 28);
 }
 
 static void options_that_need_others_are_refused_alone(void **state) {

@@ -104,6 +104,13 @@ static void settings_that_contradict_each_other_are_refused(void **state) {
         {"redis: {url: 'redis://:telltale@host'}", "redis.url: a password inside a URL"},
         {"redis: {prefix: 'a{b}'}", "redis.prefix: must be letters"},
         {"redis: {prefix: ''}", "redis.prefix: \"\" has 0 bytes"},
+        {"namespaces: [{name: ab, occupancy_events: true}]", "events.channel: is needed with occupancy_events"},
+        {"events: {channel: 'a b'}", "events.channel: is no name of a channel"},
+        {"events: {channel: ab:c}", "events.channel: needs a namespace with history_size and history_ttl"},
+        {"{events: {channel: ab:c}, namespaces: [{name: ab}]}", "events.channel: needs a namespace with history_size"},
+        {"{events: {channel: ab:c}, namespaces: [{name: ab, history_size: 9, history_ttl: 9s, occupancy_events: "
+         "true}]}",
+         "events.channel: must not be of a namespace with occupancy_events"},
         {"namespaces: [{name: ab}, {name: ab}]", "namespaces[1].name: is the same as that of namespaces[0]"},
     };
     for (size_t i = 0; i < N_OF(samples); i++) {

@@ -104,7 +104,7 @@ static void events_are_gathered_in_order_and_forgotten_when_acknowledged(void **
     assert_int_equal(n_published, 1);
     assert_string_equal(text,
                         "{\"events\":[" EVENT("connected", "") "," EVENT("subscribed", ",\"channel\":\"a:b\"") "]}");
-    assert_string_equal(key, "events:g:0000000000000001:2:1");
+    assert_string_equal(key, "events:gateway:g:0000000000000001:2:1");
     tell("disconnected", "");
     pass_ms(5000);
     assert_int_equal(n_published, 1); /* one at a time */
@@ -112,7 +112,7 @@ static void events_are_gathered_in_order_and_forgotten_when_acknowledged(void **
     answer(ERROR_NONE);
     assert_int_equal(n_published, 2);
     assert_string_equal(text, "{\"events\":[" EVENT("disconnected", "") "]}");
-    assert_string_equal(key, "events:g:0000000000000001:2:2");
+    assert_string_equal(key, "events:gateway:g:0000000000000001:2:2");
     answer(ERROR_NONE);
     assert_true(event_feed_is_done(feed));
 }
@@ -129,10 +129,10 @@ static void what_is_not_acknowledged_goes_again_as_it_was_under_its_key(void **s
         assert_null(asked); /* not at once */
         pass_ms(5100);
         assert_string_equal(text, first);
-        assert_string_equal(key, "events:g:0000000000000001:2:1");
+        assert_string_equal(key, "events:gateway:g:0000000000000001:2:1");
     }
     answer(ERROR_NONE);
-    assert_string_equal(key, "events:g:0000000000000001:2:2");
+    assert_string_equal(key, "events:gateway:g:0000000000000001:2:2");
     answer(ERROR_NONE);
     assert_true(event_feed_is_done(feed));
 }

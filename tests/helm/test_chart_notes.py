@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What helm/callboard tells and tests: NOTES.txt warns of what `callboard-operator check` warns of, and the pod of `helm test` runs a
-command line that callboardctl takes, with files that it mounts.
+command line that callboardctl takes, with files that it mounts, and gets through a gateway and a broker that run with the chart's configurations.
 
     tests/helm/test_chart_notes.py BUILD [NAME…]"""
 import json
 import os
+import pathlib
 import re
 import shutil
 import sys
@@ -14,6 +15,7 @@ import unittest
 import yaml
 
 import test_chart as chart
+from chart_world import ChartWorld, free_ports, secrets_of
 
 TOLD_BY_CHECK_ONLY = {"CB1001"}  # no effect: the chart's defaults are values, too
 
@@ -142,6 +144,41 @@ class Hook(unittest.TestCase):
 
     def test_switched_off(self):
         self.assertEqual(self.hooks("dev", "--set", "test.enabled=false"), {})
+
+    def run_it(self, *options, secrets=None):
+        """The pod's command, against the pods of the same release."""
+        spec = chart.ROOT / "k8s/specs/dev.yaml"
+        build = chart.OPERATOR.parent.parent
+        documents = template(chart.CHART, chart.values_of(spec), *options)
+        own = {**secrets_of(chart.operator("secret", spec).stdout), **(secrets or {})}
+        ports = dict(zip((80, 8000, 9000, 9001, 7700, 7710, 7711), (0, *free_ports(6))))
+        ports[80] = ports[8000]
+        with tempfile.TemporaryDirectory() as folder:
+            world = ChartWorld(folder, build, documents, own, ports)
+            try:
+                pods = "StatefulSet/callboard-broker", "Deployment/callboard-gateway", "Pod/callboard-test"
+                for pod in map(world.pod, pods):
+                    world.mount(pod)
+                world.start(pods[0], "broker")
+                world.start(pods[1], "gateway")
+                result = chart.run(*world.command(world.pod(pods[2]), "tools"))
+                self.assertEqual(result.returncode, 0, f"{result.stdout}{result.stderr}{world.logs()}")
+                self.assertIn("All is well.", result.stdout)
+                return result.stdout
+            finally:
+                world.close()
+
+    def test_it_gets_through_as_a_client(self):
+        self.assertIn("as a client", self.run_it())
+
+    def test_it_gets_through_as_a_service(self):
+        with tempfile.TemporaryDirectory() as folder:
+            key = os.path.join(folder, "service.key")
+            made = chart.run(chart.OPERATOR.parent.parent / "tools/callboardctl", "keygen", key)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            secrets = {"publisher": {"service.key": pathlib.Path(key).read_text()},
+                       "callboard-curve-services": {"publisher.pub": pathlib.Path(f"{key}.pub").read_text()}}
+            self.assertIn("as a service", self.run_it("--set", "test.serviceSecret=publisher", secrets=secrets))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ void backup_file_destroy(backup_file_t **self_p) {
 }
 
 static bool write_all(backup_file_t *self, struct span bytes) {
-    while (bytes.size > 0) {
+    while (bytes.size > 0 && self->fd != BACKUP_FILE_NOWHERE) {
         ssize_t n = write(self->fd, bytes.data, bytes.size);
         if (n < 0 && errno != EINTR) {
             snprintf(self->error, sizeof self->error, "it cannot be written: %s", strerror(errno));

@@ -7,7 +7,7 @@
 
 typedef struct backup_file backup_file_t;
 
-enum { BACKUP_SHA256_TEXT = 65, BACKUP_ERROR_MAX = 512 };
+enum { BACKUP_SHA256_TEXT = 65, BACKUP_ERROR_MAX = 512, BACKUP_FILE_NOWHERE = -1 };
 
 struct backup_file_facts {
     uint64_t bytes;
@@ -16,7 +16,7 @@ struct backup_file_facts {
     bool is_checked; /* by the RDB's own checksum: false where the server writes none (rdbchecksum no) */
 };
 
-/* The descriptor stays the caller's. */
+/* The descriptor stays the caller's; BACKUP_FILE_NOWHERE: what comes is judged only. */
 backup_file_t *backup_file_new(int fd);
 void backup_file_destroy(backup_file_t **self_p); /* accepts NULL */
 /* An rdb_stream_sink_t; context: the backup_file_t. False: it cannot be written, see backup_file_error. */

@@ -1,7 +1,8 @@
-/* redis form | heal | roll | status | backup: the work on Redis pods over RESP (operator/redis/redis_work.h,
+/* redis form | heal | roll | status | backup | restore: the work on Redis pods over RESP (operator/redis/redis_work.h,
  * operator/backup). What takes minutes tells its progress as it happens, so that goes to stderr at once and not into
  * the call's messages. */
 #include "operator/backup/redis_backup.h"
+#include "operator/backup/redis_restore.h"
 #include "operator/cli/commands.h"
 #include "operator/redis/redis_work.h"
 
@@ -32,6 +33,8 @@ static const struct command_option options[] = {
     {"ordinal", "N", "roll: this pod only, and without waiting for its return"},
     {"to", "DIR", "backup: gets a folder of this copy; - writes one server's RDB to standard output"},
     {"keep", "N", "backup: copies that stay in --to, this one among them (7)"},
+    {"from", "DIR", "restore: the folder of one copy"},
+    {"resume", NULL, "restore: go on with one that was interrupted; keys that the target has stay as they are"},
     {"dry-run", NULL, "print the next commands as redis-cli would send them, and send none"},
     {NULL, NULL, NULL},
 };
@@ -47,7 +50,7 @@ static int run(struct command_call *call) {
     struct redis_work_call work = {.out = call->out, .tell = tell, .context = call};
     char error[512];
     if (call->n_arguments != 1) {
-        return command_usage_error(call, "redis", "one action: form, heal, roll, status or backup");
+        return command_usage_error(call, "redis", "one action: form, heal, roll, status, backup or restore");
     }
     redis_options_init(&work.options);
     work.options.mode = REDIS_MODE_CLUSTER;
@@ -61,14 +64,16 @@ static int run(struct command_call *call) {
         work.options.timeout_s = ((uint64_t) call->timeout_ms + 999) / 1000;
     }
     (void) signal(SIGPIPE, SIG_IGN); /* a cut TLS connection is an error, not an end */
-    return strcmp(call->arguments[0], "backup") == 0 ? redis_backup_run(&work)
-                                                     : redis_work_run(&work, call->arguments[0]);
+    const char *action = call->arguments[0];
+    return strcmp(action, "backup") == 0    ? redis_backup_run(&work)
+           : strcmp(action, "restore") == 0 ? redis_restore_run(&work)
+                                            : redis_work_run(&work, action);
 }
 
 const struct command command_redis = {
     .name = "redis",
     .arguments = "ACTION",
-    .help = "form, heal, roll, status or backup: the work on Redis pods, which may be interrupted anywhere",
+    .help = "form, heal, roll, status, backup or restore: the work on Redis pods, which may be interrupted anywhere",
     .options = options,
     .run = run,
 };

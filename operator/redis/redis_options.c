@@ -70,6 +70,8 @@ static const struct option_row rows[] = {
          "backup: the directory that gets a folder of this copy; - writes one server's RDB to standard output"),
     NUMBER("keep", OPERATOR, keep, "N", "7", 1, 10000, "backup: copies that stay in --to, this one among them"),
     TEXT("from", OPERATOR, from, "DIR", NULL, NULL, "restore: the folder of one copy"),
+    SWITCH("resume", OPERATOR, resume,
+           "restore: go on with one that was interrupted: keys that the target has stay as they are"),
     NUMBER("ordinal", BOTH, ordinal, "N", NULL, 0, 539,
            "the pod's number; an agent takes it from the end of --pod-name"),
     TEXT("pod-name", AGENT, pod_name, "NAME", NULL, "POD_NAME", "this pod, e.g. redis-0"),

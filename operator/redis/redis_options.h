@@ -38,6 +38,7 @@ struct redis_options {
     const char *to;
     uint64_t keep;
     const char *from;
+    bool resume;
     /* both: of whom; REDIS_NO_ORDINAL: not given */
     uint64_t ordinal;
     /* the agent's */

@@ -34,8 +34,7 @@ static bool is_alone_well(const struct set_server *server, char ret_reason[CLUST
     return true;
 }
 
-/* SET_NOBODY: none, or two; ret_reason says which. */
-static int find_primary(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]) {
+int set_primary(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]) {
     int primary = SET_NOBODY;
     for (size_t i = 0; i < n; i++) {
         if (servers[i].answers && servers[i].is_primary) {
@@ -84,7 +83,7 @@ enum roll_verdict set_roll_judge(const struct set_server *servers, size_t n, uns
             return ROLL_WAIT;
         }
     }
-    int primary = find_primary(servers, n, ret_reason);
+    int primary = set_primary(servers, n, ret_reason);
     if (primary == SET_NOBODY) {
         return ROLL_WAIT;
     }
@@ -111,7 +110,7 @@ enum roll_verdict set_roll_judge(const struct set_server *servers, size_t n, uns
 
 int set_backup_source(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]) {
     int best = SET_NOBODY;
-    int primary = find_primary(servers, n, ret_reason);
+    int primary = set_primary(servers, n, ret_reason);
     if (n == 1) {
         return is_alone_well(&servers[0], ret_reason) ? 0 : SET_NOBODY;
     }

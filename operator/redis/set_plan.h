@@ -23,6 +23,9 @@ struct set_server {
     char version[32];
 };
 
+/* The one that says it is primary. SET_NOBODY: none, or two; ret_reason says which. */
+int set_primary(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]);
+
 /* named: the pod that a majority of the Sentinels names; SET_NOBODY: none, or none was asked (one server alone).
  * ROLL_HAND_OVER: SENTINEL FAILOVER first. */
 enum roll_verdict set_roll_judge(const struct set_server *servers, size_t n, unsigned pod, int named,

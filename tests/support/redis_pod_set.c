@@ -113,6 +113,8 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
                   "user agent on ${acl:agent} +ping +info +role +dbsize +cluster +replicaof +psync +replconf\n"
                   "user backup on ${acl:agent} resetchannels -@all +ping +info +role +dbsize +cluster|info "
                   "+cluster|nodes +psync +replconf\n"
+                  "user operator on ${acl:agent} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select "
+                  "+cluster +migrate +restore +restore-asking\n"
                   "user sentinel on ${acl:sentinel} allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite "
                   "+role +publish +info +client|setname +client|kill +script|kill\n");
     fclose(file);

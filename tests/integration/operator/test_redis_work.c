@@ -1,6 +1,6 @@
 /* callboard-operator redis on four servers that nobody else forms: what a dry run prints, forming that may be begun
- * again, healing at other addresses, a copy of all shards, and a roll that hands over and waits. One set serves all, in
- * this order. */
+ * again, healing at other addresses, a copy of all shards that is put back, and a roll that hands over and waits. One
+ * set serves all, in this order. */
 #include "base/memory.h"
 #include "operator/backup/backup_manifest.h"
 #include "tests/support/redis_pod_set.h"
@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +54,9 @@ static char *work(const char *action, const char *more, const char *still_more, 
                                 "--shards",
                                 "2",
                                 "--user",
-                                strcmp(action, "backup") == 0 ? "backup" : "agent", /* each with its own rights */
+                                strcmp(action, "backup") == 0    ? "backup" /* each with its own rights */
+                                : strcmp(action, "restore") == 0 ? "operator"
+                                                                 : "agent",
                                 "--password-file",
                                 password,
                                 "--hosts-file",
@@ -127,6 +130,13 @@ static void heals_at_other_addresses(void **state) {
     expect("heal", NULL, NULL, 0, "every slot is served");
 }
 
+static unsigned primary_of(unsigned shard) {
+    char *role = redis_pod_set_ask(set, shard, "ROLE");
+    unsigned pod = role != NULL && strstr(role, "master") != NULL ? shard : shard + SHARDS;
+    memory_free(role);
+    return pod;
+}
+
 /* `said` begins with the copy's folder. */
 static void check_copy(const char *said) {
     struct backup_manifest manifest;
@@ -154,6 +164,54 @@ static void check_copy(const char *said) {
     backup_manifest_finish(&manifest);
 }
 
+/* One key of each kind in either shard: slots of {a} 15495, {b} 3300. */
+static void write_keys(void) {
+    static const char *const commands[] = {"SET cb:{%c}:v:text some-text",
+                                           "SET cb:{%c}:v:number 12345",
+                                           "HSET cb:{%c}:m:chat e epoch o 2",
+                                           "XADD cb:{%c}:s:chat 1-0 p one",
+                                           "XADD cb:{%c}:s:chat 2-0 p two",
+                                           "SADD cb:{%c}:x:set 1 2 3",
+                                           "SET cb:{%c}:k:expiring x PX 3600000",
+                                           "SET cb:{%c}:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:packed x"};
+    for (unsigned pod = 0; pod < SHARDS; pod++) {
+        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+            char command[128];
+            snprintf(command, sizeof command, commands[i], pod == 0 ? 'b' : 'a');
+            char *answer = redis_pod_set_ask(set, primary_of(pod), command);
+            assert_non_null(answer);
+            memory_free(answer);
+        }
+        redis_pod_set_await_answer(set, primary_of(pod) ^ SHARDS, "DBSIZE", "7", true); /* its replica has all */
+    }
+}
+
+static void expect_answer(unsigned shard, const char *command, const char *text) {
+    redis_pod_set_await_answer(set, primary_of(shard), command, text, true);
+}
+
+static void put_back(const char *said) {
+    char from[512];
+    snprintf(from, sizeof from, "--from=%.*s", (int) strcspn(said, "\n"), said);
+    expect("restore", NULL, NULL, 2, "--from DIR says which copy");
+    expect("restore", "--from=/nonexistent", NULL, 4, "is the folder of one copy");
+    expect("restore", from, NULL, 4, "it has 7 keys. A copy goes into an empty Redis only");
+    expect_answer(0, "FLUSHALL SYNC", "OK");
+    expect_answer(1, "DEL cb:{a}:v:text", "1");
+    expect("restore", from, "--dry-run", 4, "A copy goes into an empty Redis only");
+    expect("restore", from, "--resume", 0, "8 keys of 2"); /* 7 and one; 6 were there */
+    expect_answer(0, "GET cb:{b}:v:text", "some-text");
+    expect_answer(0, "GET cb:{b}:v:number", "12345");
+    expect_answer(0, "HGET cb:{b}:m:chat e", "epoch");
+    expect_answer(0, "XRANGE cb:{b}:s:chat - +", "two");
+    expect_answer(0, "SISMEMBER cb:{b}:x:set 3", "1");
+    expect_answer(0, "GET cb:{b}:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:packed", "x");
+    expect_answer(1, "GET cb:{a}:v:text", "some-text");
+    char *expiry = redis_pod_set_ask(set, primary_of(0), "PTTL cb:{b}:k:expiring");
+    assert_true(expiry != NULL && strtol(expiry, NULL, 10) > 3000000 && strtol(expiry, NULL, 10) <= 3600000);
+    memory_free(expiry);
+}
+
 /* The whole of each shard under one name, from a replica; the oldest goes. */
 static void copies_every_shard(void **state) {
     char to[200];
@@ -169,11 +227,13 @@ static void copies_every_shard(void **state) {
     assert_int_equal(access(old, F_OK), 0);
     strcat(old, "/manifest.json");
     fclose(fopen(old, "w"));
+    write_keys();
     said = work("backup", to, "--keep=1", 0);
     assert_non_null(strstr(said, "bytes from the replica redis-"));
     assert_non_null(strstr(said, "1 older copy removed"));
     assert_int_equal(access(old, F_OK), -1);
     check_copy(said);
+    put_back(said);
     memory_free(said);
 }
 

@@ -3,8 +3,7 @@
 
 static const struct spec_field fields[] = {
     FIELD("broker.replicas", SPEC_COUNT, broker.replicas, RANGE(1, 256), PROFILES("1", "1", "3", "3", "3"), EFFECT(HOT),
-          HELP("Broker pods. One with redis.mode embedded."),
-          CHANGES("spec.replicas of the brokers' StatefulSet")),
+          HELP("Broker pods. One with redis.mode embedded."), CHANGES("spec.replicas of the brokers' StatefulSet")),
     FIELD(
         "broker.partitions", SPEC_COUNT, broker.partitions, RANGE(64, 4096), PROFILES(NULL, NULL, NULL, "1024", "1024"),
         DEFAULT("256"), EFFECT(DATA),

@@ -10,8 +10,7 @@ static const char *const durabilities[] = {"default", "disabled", "async", "sync
 static const struct spec_field fields[] = {
     FIELD("redis.external.provider", SPEC_CHOICE, redis.external.provider, CHOICES(providers),
           PROFILES(NULL, NULL, NULL, NULL, "elasticache"), DEFAULT("other"), EFFECT(HOT),
-          HELP("Who runs it: decides what check knows of its limits, and what notes says."),
-          NOTE_ONLY),
+          HELP("Who runs it: decides what check knows of its limits, and what notes says."), NOTE_ONLY),
     FIELD(
         "redis.external.url", SPEC_TEXT, redis.external.url, RANGE(1, 2048), FORMAT(REDIS_URL), EFFECT(DATA),
         HELP("redis://, redis+sentinel:// or redis+cluster:// (rediss:// with TLS), without a password. Or endpoint."),

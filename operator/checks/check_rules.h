@@ -23,6 +23,7 @@ extern check_rule_t *const check_rules_broker[];
 extern check_rule_t *const check_rules_redis[];
 extern check_rule_t *const check_rules_external[];
 extern check_rule_t *const check_rules_placement[];
+extern check_rule_t *const check_rules_workload[];
 extern check_rule_t *const check_rules_config[];
 
 /* One diagnostic at the field `path` (below spec, or metadata.…). */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 static check_rule_t *const *const lists[] = {
-    check_rules_general, check_rules_gateway,  check_rules_edge,      check_rules_broker,
-    check_rules_redis,   check_rules_external, check_rules_placement, check_rules_config,
+    check_rules_general,  check_rules_gateway,   check_rules_edge,     check_rules_broker, check_rules_redis,
+    check_rules_external, check_rules_placement, check_rules_workload, check_rules_config,
 };
 
 void checks_run(const spec_document_t *document, struct diagnostics *diagnostics) {

@@ -55,8 +55,8 @@ static const struct line {
     {"monitoring.rules", ALL, "true", false},
     {"backup.schedule", ONLY(SMALL) | ONLY(HA) | ONLY(CLUSTER), "\"0 3 * * *\"", false},
     {"backup.target", ONLY(SMALL) | ONLY(HA) | ONLY(CLUSTER), "callboard-backup", false},
-    {"workload.gateway.connections", ALL, "10000", false},
-    {"workload.publishRate", ALL, "1000", false},
+    {"workload.gateway.connections", ALL, "500", false},
+    {"workload.publishRate", ALL, "100", false},
     {"kubernetes.version", ALL, NULL, false},
 };
 

@@ -129,11 +129,21 @@ static int exit_code_of(struct command_specs *self, const struct command_call *c
     return is_bad ? OPERATOR_INVALID : OPERATOR_DONE;
 }
 
-int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs) {
-    struct command_specs *self = ret_specs;
+static void begin(struct command_specs *self, struct command_call *call) {
     *self = (struct command_specs){.texts = arena_alloc(call->arena, FILES_MAX * sizeof(struct buffer))};
     spec_documents_init(&self->documents, call->arena);
     diagnostics_init(&self->diagnostics, call->arena);
+}
+
+static int close_all(struct command_specs *self, struct command_call *call) {
+    spec_documents_close(&self->documents, &call->settings, &self->diagnostics);
+    check_all(self);
+    return exit_code_of(self, call);
+}
+
+int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs) {
+    struct command_specs *self = ret_specs;
+    begin(self, call);
     if (call->n_files + call->n_arguments == 0) {
         return command_usage_error(call, command, "name a spec: a file, a folder, or - for the standard input");
     }
@@ -143,9 +153,14 @@ int command_specs_read(struct command_call *call, const char *command, struct co
     for (size_t i = 0; i < call->n_arguments; i++) {
         add_path(self, call, call->arguments[i]);
     }
-    spec_documents_close(&self->documents, &call->settings, &self->diagnostics);
-    check_all(self);
-    return exit_code_of(self, call);
+    return close_all(self, call);
+}
+
+int command_specs_read_text(struct command_call *call, const char *name, const char *text,
+                            struct command_specs *ret_specs) {
+    begin(ret_specs, call);
+    spec_documents_read(&ret_specs->documents, name, span_of_text(text), &call->settings, &ret_specs->diagnostics);
+    return close_all(ret_specs, call);
 }
 
 int command_specs_render(struct command_specs *self, const struct command_call *call,

@@ -21,6 +21,9 @@ int command_specs_read(struct command_call *call, const char *command, struct co
  * override does not apply, which is told among the diagnostics. Only after command_specs_read was done. */
 int command_specs_render(struct command_specs *self, const struct command_call *call,
                          const struct render_options *options, manifests_t *out);
+/* The same of a text of the program's own, where none need be given. */
+int command_specs_read_text(struct command_call *call, const char *name, const char *text,
+                            struct command_specs *ret_specs);
 void command_specs_finish(struct command_specs *self);
 /* A file, or "-", the standard input; what is behind the buffer's limit is left out. False, with errno. */
 bool command_read_file(const char *name, struct buffer *text);

@@ -183,7 +183,44 @@
     X(TWO_DATA_PODS, 1016, "no writes while one of two restarts",                                                      \
       "With minReplicasToWrite a primary alone refuses writes.", "use three pods with data")                           \
     X(PLAIN_REDIS, 1017, "no TLS to a Redis outside", "Passwords and publications cross the network readably.",        \
-      "set redis.external.tls.enabled: true, or rediss://")
+      "set redis.external.tls.enabled: true, or rediss://")                                                            \
+    /* accepted, but spec.workload is more than it carries; plan shows the figures */                                  \
+    X(WORKLOAD_CONNECTIONS, 1030, "too few gateways for the connections",                                              \
+      "Each takes connectionsMax; without a third of them free there is no room for those of a pod or zone that "      \
+      "goes.",                                                                                                         \
+      "raise gateway.replicas or gateway.connectionsMax; callboard-operator plan shows the figures")                   \
+    X(WORKLOAD_AUTOSCALING, 1031, "the autoscaler may not go as far as the workload needs",                            \
+      "At max no pod is added, however many clients come.", "raise gateway.autoscaling.max")                           \
+    X(WORKLOAD_GATEWAY_MEMORY, 1032, "a full gateway does not fit into its memory",                                    \
+      "The kernel's memory of its sockets counts, too; a full pod would be killed, and its clients fill the others.",  \
+      "raise gateway.resources.limits.memory, or lower gateway.connectionsMax")                                        \
+    X(WORKLOAD_GATEWAY_CPU, 1033, "the gateways have too little CPU for the deliveries",                               \
+      "Each delivery is a write to a socket, and each publication wakes every gateway with a subscriber.",             \
+      "raise gateway.resources.requests.cpu, or gateway.replicas")                                                     \
+    X(WORKLOAD_CONNECT_RATE, 1034, "the gateways have too little CPU for the handshakes",                              \
+      "A handshake with its token costs 43 µs of CPU; while they queue, clients time out and come again.",             \
+      "raise gateway.resources.requests.cpu, or gateway.replicas")                                                     \
+    X(WORKLOAD_EGRESS, 1035, "more egress than a pod's network carries",                                               \
+      "A gateway that cannot send closes the slow, who come back and ask for what they missed.",                       \
+      "use more gateways on more nodes, smaller messages, or compression")                                             \
+    X(WORKLOAD_BROKER_RATE, 1036, "too few brokers for the publications",                                              \
+      "What comes faster than it is taken waits, and is refused at the bounds of the queues.",                         \
+      "raise broker.replicas or broker.shardActors; callboard-operator plan shows the figures")                        \
+    X(WORKLOAD_BROKER_CPU, 1037, "the brokers have too little CPU", "Threads that wait for a core answer late.",       \
+      "raise broker.resources.requests.cpu, or broker.replicas")                                                       \
+    X(WORKLOAD_BROKER_MEMORY, 1038, "the channels do not fit into a broker",                                           \
+      "When one broker goes the others take its channels; one that is out of memory is killed, too.",                  \
+      "raise broker.resources.limits.memory or broker.replicas, or keep shorter tails (broker.tails_bytes)")           \
+    X(WORKLOAD_REDIS_MEMORY, 1039, "the histories do not fit into Redis",                                              \
+      "At maxmemory every publication with history is refused.",                                                       \
+      "raise redis.resources.limits.memory, use more shards, or keep less")                                            \
+    X(WORKLOAD_REDIS_VOLUME, 1040, "the append-only file outgrows the volume",                                         \
+      "Where the disk is full Redis refuses writes; the old file and the new one must fit, and what is written "       \
+      "meanwhile.",                                                                                                    \
+      "raise redis.persistence.size")                                                                                  \
+    X(WORKLOAD_REDIS_RATE, 1041, "more publications than Redis takes",                                                 \
+      "A primary executes on one core, and providers have bounds of their own.",                                       \
+      "use redis.mode cluster, more shards, or another provider")
 
 #define DIAGNOSTIC_NAME(name, number, title, why, mend) DIAGNOSTIC_##name,
 enum diagnostic_code { DIAGNOSTIC_CODES(DIAGNOSTIC_NAME) DIAGNOSTIC_CODES_N };

@@ -35,7 +35,7 @@ enum {
 enum { WIRE_FRAME_SKIP = 1 };
 
 /* clang-format off */
-/* ---- the list: X(NAME, struct and function suffix, kind, direction) ---- */
+/* ---- the list: X(NAME, struct and function suffix, kind, direction); 17 is not given again: an older broker knows it ---- */
 #define WIRE_FRAMES(X)                                                                            \
     X(HELLO, hello, 1, "up")                                                                      \
     X(WELCOME, welcome, 2, "down")                                                                \
@@ -53,7 +53,6 @@ enum { WIRE_FRAME_SKIP = 1 };
     X(CALL, call, 14, "up")                                                                       \
     X(RESULT, result, 15, "down")                                                                 \
     X(ERROR, error, 16, "down")                                                                   \
-    X(EVENT, event, 17, "up")                                                                     \
     X(BEAT, beat, 18, "up")                                                                       \
     X(BEAT_ANSWER, beat_answer, 19, "down")                                                       \
     X(PUSH, push, 20, "down")                                                                     \
@@ -128,8 +127,6 @@ enum wire_kind {
     F(u32, request) F(u8, of) F(epoch, epoch) F(u64, offset) F(u32, n) F(u32, m) F(bytes, bytes)
 /* code: enum error_code. flags: WIRE_ERROR_*. handle: the subscription's, where it answers SUBSCRIBE, else 0. */
 #define WIRE_FIELDS_error(F) F(u32, request) F(u32, handle) F(u16, code) F(u8, flags) F(bytes, message)
-/* type: "connected", "disconnected", "subscribed", "unsubscribed" for backends that listen. */
-#define WIRE_FIELDS_event(F) F(bytes, type) F(bytes, channel) F(bytes, info)
 /* Every heartbeat on every lane of a shard. The figures are those of the whole gateway process. flags: WIRE_BEAT_*. */
 #define WIRE_FIELDS_beat(F)                                                                       \
     F(u64, sent_us) F(u8, flags) F(u32, connections) F(u32, users) F(u32, alive) F(u32, dead) F(u32, load_permille)

@@ -166,12 +166,6 @@ static bool on_presence_stats(struct shard *self, gateway_peer_t *peer, struct s
     return true;
 }
 
-/* For backends that listen; none does. */
-static bool on_event(struct span body) {
-    struct wire_event frame;
-    return wire_decode_event(body, &frame);
-}
-
 /* ---- presence ---- */
 
 /* A handle that is retired, or a namespace without members: nothing to do. */
@@ -294,8 +288,6 @@ bool shard_handle_frame(struct shard *self, gateway_peer_t *peer, const struct w
         return on_history_remove(self, peer, frame->body);
     case WIRE_CALL:
         return shard_on_call(self, peer, frame->body);
-    case WIRE_EVENT:
-        return on_event(frame->body);
     case WIRE_COMMAND:
         return shard_on_command(self, peer, frame->body);
     case WIRE_COMMANDED:

@@ -83,6 +83,8 @@ bool http_api_start_channels(struct http_api_command *command, const struct http
     struct wire_command frame = {.action = WIRE_COMMAND_CHANNELS,
                                  .channel = params->pattern.size == 0 ? SPAN_LITERAL("*") : params->pattern,
                                  .limit = (uint32_t) command->call->service->config->http_api_channels_max};
+    buffer_append_span(&command->line, params->cursor);
+    command->page_size = (size_t) params->limit;
     return ask(command, params, &frame, false, refusal);
 }
 
@@ -94,8 +96,15 @@ static bool is_for_key(void *key, struct span name) {
 
 void http_api_append_channels(const struct http_api_command *command, const struct broker_answer *answer,
                               struct buffer *out) {
-    const struct channel_list_page all = {.admits = is_for_key, .context = command->call->key};
+    const struct channel_list_page page = {.behind = buffer_span(&command->line),
+                                           .limit = command->page_size,
+                                           .admits = is_for_key,
+                                           .context = command->call->key};
     buffer_append_text(out, "{\"channels\":");
-    channel_list_append_page(out, answer->bytes, &all);
+    struct span last = channel_list_append_page(out, answer->bytes, &page);
+    if (last.size > 0) {
+        buffer_append_text(out, ",\"cursor\":");
+        buffer_append_json_string(out, last);
+    }
     buffer_append_char(out, '}');
 }

@@ -32,7 +32,8 @@ struct http_api_command {
     uint32_t n_parts;
     uint32_t n_open;
     struct http_api_part *parts;
-    struct buffer line; /* that revokes: for the gateway itself, once the brokers have it */
+    struct buffer line; /* that revokes: for the gateway itself, once the brokers have it; of channels: the cursor */
+    size_t page_size;   /* of channels; 0: all */
 };
 
 struct http_api_method {

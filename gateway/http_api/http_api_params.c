@@ -288,6 +288,17 @@ static bool read_pattern(struct reader *reader, struct json_value value) {
     return true;
 }
 
+/* Of names, not of publications: none is all of them. */
+static bool read_page_size(struct reader *reader, struct json_value value) {
+    return (json_to_i64(value, &reader->params->limit) && reader->params->limit > 0 &&
+            reader->params->limit <= INT32_MAX) ||
+           refuse_type(reader->refusal, "limit", "a whole number of at least 1");
+}
+
+static bool read_cursor(struct reader *reader, struct json_value value) {
+    return read_text(reader, "cursor", value, CHANNEL_NAME_MAX, &reader->params->cursor);
+}
+
 static bool read_uid(struct reader *reader, struct json_value value) {
     return read_text(reader, "uid", value, HTTP_API_USER_MAX, &reader->params->uid);
 }
@@ -345,6 +356,8 @@ static const struct {
     {"override", HTTP_API_GRANT, read_override},
     {"recover_since", HTTP_API_RECOVER, read_recover_since},
     {"pattern", HTTP_API_PATTERN, read_pattern},
+    {"limit", HTTP_API_PATTERN, read_page_size},
+    {"cursor", HTTP_API_PATTERN, read_cursor},
     {"uid", HTTP_API_TOKEN, read_uid},
     {"user", HTTP_API_TOKENS, read_user},
     {"issued_before", HTTP_API_TOKENS, read_issued_before},

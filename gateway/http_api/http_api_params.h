@@ -21,7 +21,7 @@ enum http_api_param {
     HTTP_API_EXPIRY = 1 << 9,      /* expired, expire_at */
     HTTP_API_GRANT = 1 << 10,      /* info, b64info, data, b64data of a subscription or a connection, override */
     HTTP_API_RECOVER = 1 << 11,    /* recover_since */
-    HTTP_API_PATTERN = 1 << 12,    /* pattern */
+    HTTP_API_PATTERN = 1 << 12,    /* pattern, limit, cursor */
     HTTP_API_TOKEN = 1 << 13,      /* uid, a token's jti; expire_at, which may be missing */
     HTTP_API_TOKENS = 1 << 14,     /* user, whose tokens; issued_before, expire_at, which may be missing */
 };
@@ -44,6 +44,7 @@ struct http_api_params {
     struct span user;
     struct span client;  /* empty: each of the user's */
     struct span pattern; /* of channels */
+    struct span cursor;  /* of channels: the last name of the page before; empty: none */
     uint16_t code;       /* of disconnect */
     struct span reason;
     bool has_expiry;

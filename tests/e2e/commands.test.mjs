@@ -194,6 +194,12 @@ for (const engine of ['memory', 'redis']) {
       assert.deepEqual((await call('channels', { pattern: `${word}-a` })).result.channels, { [`${word}-a`]: { num_clients: 3 } });
       assert.deepEqual((await call('channels', {}, NARROW)).result.channels, { [open]: { num_clients: 1 } });
       assert.equal((await call('channels', { pattern: 'demo:[ab]' })).error.code, 107);
+      const first = (await call('channels', { pattern: `${word}-*`, limit: 1 })).result;
+      assert.deepEqual(first, { channels: { [`${word}-a`]: { num_clients: 3 } }, cursor: `${word}-a` });
+      const next = (await call('channels', { pattern: `${word}-*`, limit: 1, cursor: first.cursor })).result;
+      assert.deepEqual(next, { channels: { [`${word}-b`]: { num_clients: 1 } } });
+      assert.deepEqual((await call('channels', { pattern: `${word}-*`, cursor: `${word}-b` })).result, { channels: {} });
+      for (const wrong of [{ limit: 0 }, { limit: -1 }, { limit: '1' }, { limit: 2 ** 40 }, { cursor: 1 }]) assert.equal((await call('channels', wrong)).error.code, 107, JSON.stringify(wrong));
     });
 
     test('more channels than http_api.channels_max are refused as too many', async () => {

@@ -134,21 +134,25 @@ memory: {{ include "callboard.memory" $memory | quote }}
 {{- /* list $self RESOURCES */ -}}
 {{- define "callboard.resources" -}}
 {{- $resources := index . 1 -}}
-{{- range $key := list "requests" "limits" }}
-{{- with include "callboard.resourceAmounts" (get $resources $key) | trim }}
-{{ $key }}:
+{{- with include "callboard.resourceAmounts" $resources.requests | trim -}}
+requests:
   {{- . | nindent 2 }}
-{{- end }}
+{{ end -}}
+{{- with include "callboard.resourceAmounts" $resources.limits | trim -}}
+limits:
+  {{- . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
 {{- /* list (list NAME PORT) … */ -}}
 {{- define "callboard.ports" -}}
-{{- range . }}
-- name: {{ index . 0 }}
-  containerPort: {{ index . 1 }}
+{{- range $index, $port := . -}}
+{{- if $index }}
+{{ end -}}
+- name: {{ index $port 0 }}
+  containerPort: {{ index $port 1 }}
   protocol: TCP
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- /* list PATH PORT PERIOD_SECONDS FAILURES */ -}}

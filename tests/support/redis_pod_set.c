@@ -115,7 +115,8 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
                   "+cluster|nodes +psync +replconf\n"
                   "user operator on ${acl:agent} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select "
                   "+cluster +migrate +restore +restore-asking\n"
-                  "user sentinel on ${acl:sentinel} allchannels +multi +slaveof +ping +exec +subscribe +config|rewrite "
+                  "user sentinel on ${acl:sentinel} resetchannels allchannels -@all +multi +slaveof +ping +exec "
+                  "+subscribe +config|rewrite "
                   "+role +publish +info +client|setname +client|kill +script|kill\n");
     fclose(file);
 }
@@ -331,6 +332,14 @@ process_t *redis_pod_set_command(redis_pod_set_t *self, unsigned pod, const char
     struct settings settings;
     fill_settings(self, pod, settings_over, &settings);
     const char *const argv[] = {AGENT_PROGRAM, command, NULL};
+    return process_start(argv, settings.list);
+}
+
+process_t *redis_pod_set_command_in(redis_pod_set_t *self, unsigned pod, const char *shell_command) {
+    struct settings settings;
+    fill_settings(self, pod, NULL, &settings);
+    const char *const argv[] = {"unshare", "--user",      "--map-root-user", "--mount", "sh",
+                                "-c",      shell_command, AGENT_PROGRAM,     NULL};
     return process_start(argv, settings.list);
 }
 

@@ -41,6 +41,8 @@ void redis_pod_set_start(redis_pod_set_t *self, unsigned pod);
 process_t *redis_pod_set_agent(redis_pod_set_t *self, unsigned pod);
 /* Another command of the agent as this pod's (prepare, leave), with what it needs; settings: over the pod's. */
 process_t *redis_pod_set_command(redis_pod_set_t *self, unsigned pod, const char *command, const char *const *settings);
+/* A command of the shell as this pod's, in user and mount namespaces of its own; $0 is the agent. */
+process_t *redis_pod_set_command_in(redis_pod_set_t *self, unsigned pod, const char *shell_command);
 /* SIGKILL of the server; waits for the agent, which ends with it. */
 void redis_pod_set_crash(redis_pod_set_t *self, unsigned pod);
 void redis_pod_set_terminate(redis_pod_set_t *self, unsigned pod); /* SIGTERM to the agent, which hands over and ends */

@@ -90,6 +90,32 @@ static void refuses_a_directory_that_cannot_be_written(void **state) {
     expect_exit(redis_pod_set_command(sentinels, 0, "prepare", no_templates), 3, "mount the ConfigMap");
 }
 
+/* A single file mounted over its place, as subPath does it, in a mount namespace of the command's own. */
+static void refuses_a_file_that_cannot_be_replaced(void **state) {
+    char file[300];
+    char command[1500];
+    int status = -1;
+    (void) state;
+    snprintf(file, sizeof file, "%s/sentinel.conf", redis_pod_set_output(sentinels, 1));
+    FILE *made = fopen(file, "w");
+    assert_non_null(made);
+    fclose(made);
+    snprintf(command, sizeof command, "mount --bind %s %s || exit 77; exec \"$0\" prepare", file, file);
+    process_t *process = redis_pod_set_command_in(sentinels, 1, command);
+    assert_true(process_wait_exit(process, 15000, &status));
+    const char *said = process_output(process, PROCESS_STDERR);
+    if (status == 77 || strstr(said, "unshare") != NULL) {
+        process_kill(&process);
+        (void) remove(file);
+        skip(); /* mounting is not ours to do here */
+    }
+    if (status != 3 || strstr(said, "it is mounted as a single file (subPath)") == NULL) {
+        fail_msg("exit code %d: %s", status, said);
+    }
+    process_kill(&process);
+    assert_int_equal(remove(file), 0);
+}
+
 static void starts_a_new_set(void **state) {
     (void) state;
     for (unsigned i = 0; i < SENTINELS; i++) {
@@ -188,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_is_primary_by_guess),
         cmocka_unit_test(refuses_a_directory_that_cannot_be_written),
+        cmocka_unit_test(refuses_a_file_that_cannot_be_replaced),
         cmocka_unit_test(starts_a_new_set),
         cmocka_unit_test(comes_back_as_replica_of_whom_they_name),
         cmocka_unit_test(an_empty_volume_gives_the_primacy_away_first),

@@ -214,6 +214,7 @@ class ChartTest(unittest.TestCase):
     def install(self, release, namespace, *values):
         make_namespace(namespace)
         chart = ROOT / "helm/callboard"
+        values = (*values, "--set", "test.channel=rooms:selftest")  # else there is a test only where clients may publish
         self.helm("install", release, chart, "-n", namespace, "--dry-run=server", *values)
         self.helm("install", release, chart, "-n", namespace, *values)
         self.addCleanup(self.helm, "uninstall", release, "-n", namespace)
@@ -227,7 +228,27 @@ class ChartTest(unittest.TestCase):
             if not found["metadata"].get("annotations", True) and "annotations" not in manifest["metadata"]:
                 del found["metadata"]["annotations"]
             self.assertEqual(drift(manifest, found), [], key_of(manifest))
+        self.upgrades_to_itself(release, namespace, made, values)
+        self.hooks_are_admitted(release, namespace)
         return made
+
+    def versions(self, namespace, made):
+        return {key_of(one): PLANE.get("-n", namespace, *key_of(one).split("/", 1))["metadata"]["resourceVersion"] for one in made}
+
+    def upgrades_to_itself(self, release, namespace, made, values):
+        """An upgrade that asks for nothing new touches nothing, so it rolls no pod."""
+        before = self.versions(namespace, made)
+        self.helm("upgrade", release, ROOT / "helm/callboard", "-n", namespace, *values)
+        self.assertEqual(self.versions(namespace, made), before)
+
+    def hooks_are_admitted(self, release, namespace):
+        """What `helm test` would start, with the account that a controller makes in every namespace."""
+        taken("apply", "-n", namespace, "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}))
+        hooks = manifests(self.helm("get", "hooks", release, "-n", namespace))
+        self.assertIn("Pod", [hook["kind"] for hook in hooks])
+        for hook in hooks:
+            hook["metadata"].setdefault("namespace", namespace)
+            taken("create", "--dry-run=server", "-f", "-", text=json.dumps(hook))
 
     def look_at(self, example):
         spec = yaml.safe_load(spec_of(example).read_text())

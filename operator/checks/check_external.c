@@ -159,6 +159,16 @@ static void check_loses_writes(const struct check *check) {
     }
 }
 
+/* The rules of replication groups; letters are small ones here, as the field's format has it. */
+static void check_name(const struct check *check) {
+    const char *name = check->spec->redis.external.name;
+    bool begins = name[0] >= 'a' && name[0] <= 'z';
+    if (is_provider(check, SPEC_PROVIDER_ELASTICACHE) && (!begins || strlen(name) > 40 || strstr(name, "--") != NULL)) {
+        check_tell(check, DIAGNOSTIC_PROVIDER_NAME, "redis.external.name", "ElastiCache takes no replication group %s",
+                   name);
+    }
+}
+
 /* ---- others ---- */
 
 static void check_upstash(const struct check *check) {
@@ -199,6 +209,7 @@ check_rule_t *const check_rules_external[] = {
     check_durability_node,
     check_durability_provider,
     check_loses_writes,
+    check_name,
     check_upstash,
     check_azure_port,
     check_egress,

@@ -7,6 +7,7 @@
 extern const struct command command_init;
 extern const struct command command_check;
 extern const struct command command_plan;
+extern const struct command command_notes;
 extern const struct command command_render;
 extern const struct command command_explain;
 extern const struct command command_schema;

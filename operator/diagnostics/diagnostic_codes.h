@@ -184,6 +184,10 @@
       "With minReplicasToWrite a primary alone refuses writes.", "use three pods with data")                           \
     X(PLAIN_REDIS, 1017, "no TLS to a Redis outside", "Passwords and publications cross the network readably.",        \
       "set redis.external.tls.enabled: true, or rediss://")                                                            \
+    X(PROVIDER_NAME, 1042, "a name that the provider refuses",                                                         \
+      "A replication group of ElastiCache has at most 40 letters, digits and hyphens, begins with a letter, and has "  \
+      "no double or final hyphen.",                                                                                    \
+      "set redis.external.name to such a one")                                                                         \
     /* accepted, but spec.workload is more than it carries; plan shows the figures */                                  \
     X(WORKLOAD_CONNECTIONS, 1030, "too few gateways for the connections",                                              \
       "Each takes connectionsMax; without a third of them free there is no room for those of a pod or zone that "      \

@@ -2,7 +2,7 @@
 #include "operator/cli/commands.h"
 
 static const struct command *const commands[] = {
-    &command_init,    &command_check,  &command_plan,   &command_notes,  &command_render,
+    &command_init,    &command_check,  &command_plan,   &command_notes,  &command_render, &command_diff,
     &command_explain, &command_schema, &command_values, &command_secret, &command_redis,
 };
 

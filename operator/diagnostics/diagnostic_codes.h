@@ -1,7 +1,8 @@
 /* Every warning and error that this program has, once: its name in the code, its number (stable for ever; a code that
  * is no longer told stays in the list), its title, and what `callboard-operator explain CB2103` says beside it: why it
  * is one, and how it is mended. CB1xxx are warnings: accepted, but risky. CB20xx are about what is written, CB21xx
- * about what does not go together, CB22xx about what is rendered. Thread: any (constants). */
+ * about what does not go together, CB22xx about what is rendered, CB30xx about what a change does to what runs. Thread:
+ * any (constants). */
 #ifndef CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 #define CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 
@@ -149,6 +150,24 @@
     X(OVERRIDE_FAILED, 2202, "an override that does not apply",                                                        \
       "An operation names a place that is not there, or tests for another value.",                                     \
       "callboard-operator render SPEC --only KIND/NAME, with overrides left out, shows the object")                    \
+    /* what a change does to what runs (diff, apply) */                                                                \
+    X(RISK_PARTITIONS, 3001, "another number of partitions", "What is stored was laid out by the old number.",         \
+      "leave broker.partitions as it is, or make a new deployment beside and move the clients")                        \
+    X(RISK_MODE, 3002, "another Redis", "Histories do not move from one Redis to another by themselves.",              \
+      "redis backup before, redis restore after; or let the histories run out")                                        \
+    X(RISK_PERSISTENCE, 3003, "a volume is taken away", "What is stored is lost with the next restart of its pod.",    \
+      "leave redis.persistence.size set")                                                                              \
+    X(RISK_SHARDS, 3004, "fewer shards", "Slots and what is stored in them are on the pods that go.",                  \
+      "move the slots first: callboard-operator redis scale")                                                          \
+    X(RISK_MAXMEMORY, 3005, "less memory for data", "Redis that holds more refuses writes until it is trimmed.",       \
+      "look at used_memory first: callboard-operator redis status")                                                    \
+    X(RISK_VOLUME_SHRINKS, 3006, "smaller volumes", "Kubernetes cannot shrink a claim.",                               \
+      "leave redis.persistence.size, or copy the data into new claims")                                                \
+    X(RISK_DURABILITY, 3007, "data are kept less safely", "What was acknowledged may be lost.",                        \
+      "take the override or the line of redis.config back")                                                            \
+    X(RISK_RECREATE, 3008, "a field that cannot be changed",                                                           \
+      "The API server refuses the change: only deleting and making anew helps.",                                       \
+      "kubectl delete --cascade=orphan keeps the pods; then apply, which takes them over")                             \
     /* accepted, but risky */                                                                                          \
     X(NO_EFFECT, 1001, "a field that changes nothing here", "It belongs to a mode or kind that is not chosen.",        \
       "leave it out, or choose that")                                                                                  \

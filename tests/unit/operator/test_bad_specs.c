@@ -25,9 +25,11 @@
 
 enum { CASES_LEAST = 200 };
 
-/* Told by test_operator_program.c: large files, and files that are not there. */
-static const enum diagnostic_code elsewhere[] = {DIAGNOSTIC_YAML_TOO_LARGE, DIAGNOSTIC_YAML_TOO_MANY,
-                                                 DIAGNOSTIC_FILE_UNREADABLE};
+/* Told by test_operator_program.c: large files, and files that are not there; and by test_diff.c, of changes. */
+static const enum diagnostic_code elsewhere[] = {
+    DIAGNOSTIC_YAML_TOO_LARGE,      DIAGNOSTIC_YAML_TOO_MANY,    DIAGNOSTIC_FILE_UNREADABLE, DIAGNOSTIC_RISK_PARTITIONS,
+    DIAGNOSTIC_RISK_MODE,           DIAGNOSTIC_RISK_PERSISTENCE, DIAGNOSTIC_RISK_SHARDS,     DIAGNOSTIC_RISK_MAXMEMORY,
+    DIAGNOSTIC_RISK_VOLUME_SHRINKS, DIAGNOSTIC_RISK_DURABILITY,  DIAGNOSTIC_RISK_RECREATE};
 static bool is_told[DIAGNOSTIC_CODES_N];
 
 /* One case, as it is being read. */

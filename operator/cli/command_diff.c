@@ -1,0 +1,197 @@
+/* diff: what changes from one deployment to another. Each side is specs, which are rendered, or objects as `render`
+ * prints them: a file, or a folder of files. A side that begins with a spec is taken for specs. */
+#include "operator/cli/command_specs.h"
+#include "operator/cli/commands.h"
+#include "operator/diff/diff.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A side as objects, while it is read. */
+struct side {
+    struct command_call *call;
+    const char *name; /* as it was given */
+    manifests_t *objects;
+    bool has_settings; /* --set is of the new side: diff SPEC SPEC --set … shows what a setting does */
+    bool has_spec;
+    bool is_bad; /* was told */
+};
+
+static void refuse(struct side *self, const char *file, const char *why) {
+    buffer_append_format(self->call->messages, "callboard-operator diff: %s: %s\n", file, why);
+    self->is_bad = true;
+}
+
+/* ---- objects ---- */
+
+/* A List has them as items; what kustomize reads beside them is none. */
+static void add_object(struct side *self, const char *file, manifest_t *object) {
+    const char *kind = manifest_text_of(manifest_get(object, "kind"));
+    const manifest_t *items = manifest_get(object, "items");
+    if (kind == NULL) {
+        refuse(self, file, "no Kubernetes object and no spec: it has no kind");
+    } else if (strcmp(kind, "Callboard") == 0) {
+        self->has_spec = true;
+    } else if (strcmp(kind, "List") == 0 && items != NULL && manifest_kind(items) == MANIFEST_LIST) {
+        for (size_t i = 0; i < manifest_count(items); i++) {
+            add_object(self, file, manifest_at(items, i));
+        }
+    } else if (manifest_text_of(manifest_find(object, "metadata.name")) != NULL) {
+        manifests_append(self->objects, object);
+    } else if (strcmp(kind, "Kustomization") != 0) {
+        refuse(self, file, "an object without metadata.name");
+    }
+}
+
+struct file {
+    struct side *side;
+    const char *name;
+};
+
+static void tell_yaml(void *context, const struct config_yaml_error *error) {
+    const struct file *file = context;
+    refuse(file->side, arena_format(file->side->call->arena, "%s:%u:%u", file->name, error->line, error->column),
+           error->text);
+}
+
+static void add_documents(struct side *self, const char *name, struct span text) {
+    struct file file = {.side = self, .name = name};
+    struct config_yaml_errors errors = {.on_error = tell_yaml, .context = &file};
+    struct config_documents documents;
+    if (!config_yaml_read_documents(text, &errors, &documents)) {
+        return;
+    }
+    for (size_t i = 0; i < documents.n; i++) {
+        add_object(self, name, manifest_of_yaml(self->call->arena, documents.roots[i]));
+    }
+    config_documents_finish(&documents);
+}
+
+static void add_file(struct side *self, const char *name) {
+    struct buffer text;
+    buffer_init(&text, CONFIG_YAML_BYTES_MAX + 1);
+    if (command_read_file(name, &text)) {
+        add_documents(self, name, buffer_span(&text));
+    } else {
+        refuse(self, name, strerror(errno));
+    }
+    buffer_finish(&text);
+}
+
+/* ---- files of a folder ---- */
+
+static int is_read(const struct dirent *entry) {
+    const char *dot = strrchr(entry->d_name, '.');
+    return entry->d_name[0] != '.' && dot != NULL &&
+           (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_path(struct side *self, const char *path) {
+    struct stat status;
+    if (strcmp(path, "-") == 0 || stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        add_file(self, path);
+        return;
+    }
+    struct dirent **entries = NULL;
+    int n = scandir(path, &entries, is_read, by_bytes);
+    if (n <= 0) {
+        refuse(self, path, n < 0 ? strerror(errno) : "no *.yaml, *.yml or *.json in this folder");
+    }
+    for (int i = 0; i < n; i++) {
+        add_file(self, arena_format(self->call->arena, "%s/%s", path, entries[i]->d_name));
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* ---- a side ---- */
+
+static int add_specs(struct side *self) {
+    struct command_call one = *self->call;
+    const struct render_options options = {.kubernetes_version = NULL};
+    struct command_specs specs;
+    one.arguments = &self->name;
+    one.n_arguments = 1;
+    one.n_files = 0;
+    if (!self->has_settings) {
+        one.settings.n = 0;
+    }
+    int exit_code = command_specs_read(&one, "diff", &specs);
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = command_specs_render(&specs, &one, &options, self->objects);
+    }
+    command_specs_tell(&specs, &one);
+    command_specs_finish(&specs);
+    return exit_code;
+}
+
+static int read_side(struct side *self) {
+    self->objects = manifests_new(self->call->arena);
+    add_path(self, self->name);
+    if (self->is_bad) {
+        return OPERATOR_INVALID;
+    }
+    if (self->has_spec) {
+        self->objects = manifests_new(self->call->arena);
+        return add_specs(self);
+    }
+    manifests_sort(self->objects);
+    return OPERATOR_DONE;
+}
+
+/* ---- the command ---- */
+
+static int judge(const struct diff *diff) {
+    if (diff_is_refused(diff)) {
+        return OPERATOR_UNSAFE;
+    }
+    return diff->n_changes > 0 ? OPERATOR_DIFFERS : OPERATOR_DONE;
+}
+
+static int run(struct command_call *call) {
+    if (call->n_arguments != 2 || call->n_files > 0) {
+        return command_usage_error(call, "diff", "name two: what is, and what shall be");
+    }
+    struct side before = {.call = call, .name = call->arguments[0]};
+    struct side after = {.call = call, .name = call->arguments[1], .has_settings = true};
+    if (strcmp(before.name, "-") == 0 || strcmp(after.name, "-") == 0) {
+        return command_usage_error(call, "diff", "both are files or folders: the standard input is read once only");
+    }
+    int exit_before = read_side(&before);
+    int exit_after = read_side(&after);
+    if (exit_before != OPERATOR_DONE || exit_after != OPERATOR_DONE) {
+        return exit_before != OPERATOR_DONE ? exit_before : exit_after;
+    }
+    const char **accepted = arena_alloc(call->arena, (call->n_options + 1) * sizeof *accepted);
+    for (size_t i = 0; i < call->n_options; i++) {
+        accepted[i] = call->options[i].value; /* it has no other option */
+    }
+    struct diff diff = diff_manifests(call->arena, before.objects, after.objects, accepted, call->n_options);
+    if (strcmp(call->output, "json") == 0) {
+        diff_print_json(&diff, call->out);
+    } else {
+        diff_print_text(&diff, call->has_color, call->is_quiet, call->out);
+    }
+    return judge(&diff);
+}
+
+static const struct command_option options[] = {
+    {"accept", "CODE[,CODE…]", "what may be at risk, as CB3005; may be repeated"},
+    {NULL, NULL, NULL},
+};
+
+const struct command command_diff = {
+    .name = "diff",
+    .arguments = "OLD NEW",
+    .help = "tell what changes from one deployment to another, what is hot, what rolls, and what is at risk",
+    .outputs = "text json",
+    .options = options,
+    .run = run,
+};

@@ -232,13 +232,12 @@ test('a thousand half requests do not keep a good client waiting', async () => {
     const socket = net.connect({ port: gateway.port, host: '127.0.0.1' }, () => { socket.write(`GET /connection/websocket HTTP/1.1\r\n${host()}\r\nX-`); resolve(socket); });
     socket.on('error', reject);
   })));
-  for (const socket of sockets) socket.on('error', () => {});
-  const began = Date.now();
+  let open = sockets.length;
+  for (const socket of sockets) socket.on('error', () => {}).on('close', () => { open--; });
   const good = await rawConnected(gateway.url);
-  const took = Date.now() - began;
+  assert.ok(open > 0, 'it came in only when each half request had been cut off');
   good.terminate();
   for (const socket of sockets) socket.destroy();
-  assert.ok(took <= 1000, `${took} ms`);
   await assertServes();
 });
 

@@ -41,10 +41,12 @@ export function sdkSuite(engine, encoding = 'json') {
     await publisher.publish('plain:server', 2);
     await until('both publications', () => got.length === 2);
     client._transport.close(); /* the network goes */
+    await until('it is away', () => client.state === 'connecting');
     await publisher.publish(name, 3);
     await until('what was missed', () => got.length === 3);
     assert.deepEqual(got.filter(([of]) => of === name), [[name, 1], [name, 3]]);
-    assert.equal(subscribedEvents.filter((event) => event.channel === name)[1].recovered, true);
+    const again = await until('it is back', () => subscribedEvents.filter((event) => event.channel === name)[1]);
+    assert.equal(again.recovered, true);
     await assert.rejects(subscribed(client, name).then((subscription) => subscription), (error) => error !== undefined);
   });
 

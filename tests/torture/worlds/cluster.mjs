@@ -94,9 +94,15 @@ export class Cluster extends TortureWorld {
     return this.await('three owners with a replica in step each', () => this.isSettled());
   }
 
+  /* On a busy machine a node is held for down now and then, and comes back. */
   async replicaOf(owner) {
-    const nodes = await this.nodesBy(owner);
-    return this.byId(nodes.find(({ of, flags }) => of === owner.id && !flags.some((flag) => flag.startsWith('fail')))?.id);
+    let replica;
+    await this.await('a replica in good standing', async () => {
+      const nodes = await this.nodesBy(owner);
+      replica = this.byId(nodes.find(({ of, flags }) => of === owner.id && !flags.some((flag) => flag.startsWith('fail')))?.id);
+      return replica;
+    });
+    return replica;
   }
 
   async promoted(replica) {

@@ -4,7 +4,9 @@
  *     ─▶ the target: well, and empty (or --resume) ─▶ every file walked again, each key to who serves its slot
  *
  * So whatever is wrong with the copy is found before the target is touched. The shards of the copy need not be those of
- * the target. Failures: a copy that is not whole, a target that is not empty or not well 4;
+ * the target. Where a channel stands (its meta hash) is left out: what is left of its stream then stands under a new
+ * epoch (broker/redis/scripts/settle.lua). A copy is of the past, and whoever saw more than it has would else take new
+ * publications for those it knows. Failures: a copy that is not whole, a target that is not empty or not well 4;
  * nobody answers, or Redis refuses a key 5; out of time 6. What was put back before stays: --resume goes on. */
 #include "operator/backup/redis_restore.h"
 
@@ -16,6 +18,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { PORT = 6379, MANIFEST_MAX = 16 * 1024 * 1024 };
 
@@ -27,7 +30,8 @@ struct restore {
     struct backup_manifest manifest;
     restore_target_t *target; /* NULL: the first walk */
     struct buffer payload;
-    uint64_t keys;
+    uint64_t keys;     /* to be put back */
+    uint64_t channels; /* whose place is left out */
     uint64_t functions;
     bool is_late;
     char error[BACKUP_ERROR_MAX];
@@ -75,11 +79,25 @@ static bool check_file(struct restore *self, const char *path, const struct back
     return true;
 }
 
+/* PREFIX:{TAG}:m:CHANNEL */
+static bool is_place_of_channel(struct span key) {
+    static const char mark[] = ":m:";
+    const uint8_t *end = memchr(key.data, '}', key.size);
+    const uint8_t *tag = memchr(key.data, '{', key.size);
+    size_t left = end != NULL ? key.size - (size_t) (end + 1 - key.data) : 0;
+    return tag != NULL && tag < end && tag > key.data && tag[-1] == ':' && left > sizeof mark - 1 &&
+           memcmp(end + 1, mark, sizeof mark - 1) == 0;
+}
+
 /* An rdb_visitor_t. */
 static bool visit(void *context, enum rdb_part part, const struct rdb_reader *reader, const struct rdb_found *found) {
     struct restore *self = context;
     if (part == RDB_PART_FUNCTION) {
         self->functions++;
+        return true;
+    }
+    if (is_place_of_channel(buffer_span(&reader->key))) {
+        self->channels++;
         return true;
     }
     self->keys++;
@@ -104,7 +122,7 @@ static bool visit(void *context, enum rdb_part part, const struct rdb_reader *re
 
 /* Every file: judged and counted, or, with a target, put back. */
 static bool walk_all(struct restore *self) {
-    self->keys = self->functions = 0;
+    self->keys = self->channels = self->functions = 0;
     for (size_t i = 0; i < self->manifest.n; i++) {
         char path[PATH_MAX];
         char error[BACKUP_ERROR_MAX];
@@ -129,6 +147,9 @@ static void tell_result(struct restore *self) {
     if (kept > 0) {
         buffer_append_format(self->call->out, ", %llu were there", (unsigned long long) kept);
     }
+    if (self->channels > 0) {
+        buffer_append_format(self->call->out, "; %llu channels begin a new epoch", (unsigned long long) self->channels);
+    }
     buffer_append_char(self->call->out, '\n');
 }
 
@@ -138,7 +159,7 @@ static int restore(struct restore *self) {
         return end_with(self, REDIS_WORK_REFUSED, self->error);
     }
     snprintf(text, sizeof text, "the copy of %s is whole: %llu keys in %zu files", self->manifest.taken_at,
-             (unsigned long long) self->keys, self->manifest.n);
+             (unsigned long long) (self->keys + self->channels), self->manifest.n);
     self->call->tell(self->call->context, text);
     if (self->functions > 0) {
         self->call->tell(self->call->context,

@@ -199,10 +199,10 @@ static void put_back(const char *said) {
     expect_answer(0, "FLUSHALL SYNC", "OK");
     expect_answer(1, "DEL cb:{a}:v:text", "1");
     expect("restore", from, "--dry-run", 4, "A copy goes into an empty Redis only");
-    expect("restore", from, "--resume", 0, "8 keys of 2"); /* 7 and one; 6 were there */
+    expect("restore", from, "--resume", 0, "7 keys of 2"); /* 6 and one; 5 were there, and 2 places are left out */
     expect_answer(0, "GET cb:{b}:v:text", "some-text");
     expect_answer(0, "GET cb:{b}:v:number", "12345");
-    expect_answer(0, "HGET cb:{b}:m:chat e", "epoch");
+    expect_answer(0, "EXISTS cb:{b}:m:chat", "0"); /* a new epoch for what is left of its stream */
     expect_answer(0, "XRANGE cb:{b}:s:chat - +", "two");
     expect_answer(0, "SISMEMBER cb:{b}:x:set 3", "1");
     expect_answer(0, "GET cb:{b}:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:packed", "x");

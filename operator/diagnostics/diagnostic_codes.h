@@ -158,7 +158,7 @@
     X(RISK_PERSISTENCE, 3003, "a volume is taken away", "What is stored is lost with the next restart of its pod.",    \
       "leave redis.persistence.size set")                                                                              \
     X(RISK_SHARDS, 3004, "fewer shards", "Slots and what is stored in them are on the pods that go.",                  \
-      "move the slots first: callboard-operator redis scale")                                                          \
+      "move the slots first: redis-cli --cluster reshard")                                                             \
     X(RISK_MAXMEMORY, 3005, "less memory for data", "Redis that holds more refuses writes until it is trimmed.",       \
       "look at used_memory first: callboard-operator redis status")                                                    \
     X(RISK_VOLUME_SHRINKS, 3006, "smaller volumes", "Kubernetes cannot shrink a claim.",                               \

@@ -218,7 +218,7 @@ describe('through a proxy that cuts all connections but the publisher\'s', () =>
   const load = async (namespace) => {
     const proxy = await new FaultProxy(appliance.port).listen(await freePort());
     const result = await run(['--url', `ws://127.0.0.1:${proxy.port}/connection/websocket`, '--channel-prefix', `${namespace}:cut`, '--config', appliance.file, '--sources', '0',
-      '--users', '10', '--connecting', '1', '--publishers', '1', '--rate', '100', '--duration', '10s', '--progress'], {
+      '--users', '10', '--connecting', '1', '--publishers', '1', '--rate', '100', '--duration', '4s', '--progress'], {
       during: async (child, said) => {
         await until('it runs, and all are there', () => /delivered/.test(said()) && proxy.pairs.size >= 10);
         for (const pair of [...proxy.pairs].slice(1)) pair.reset(); /* the first one that came is the publisher */

@@ -247,7 +247,8 @@ static void take_input(struct bench_client *self, struct bench_connection *conne
     }
 }
 
-static void receive(struct bench_client *self, struct bench_connection *connection) {
+/* Edge-triggered: what comes later is told, but an end that was told together with the last bytes is not told again. */
+static void receive(struct bench_client *self, struct bench_connection *connection, bool has_ended) {
     static uint8_t block[INPUT_SIZE];
     for (;;) {
         ssize_t size = recv(connection->fd, block, sizeof block, 0);
@@ -266,8 +267,8 @@ static void receive(struct bench_client *self, struct bench_connection *connecti
             return;
         }
         take_input(self, connection, block, (size_t) size);
-        if (connection->phase == BENCH_CLOSED || (size_t) size < sizeof block) {
-            return; /* edge-triggered: what comes later is told */
+        if (connection->phase == BENCH_CLOSED || ((size_t) size < sizeof block && !has_ended)) {
+            return;
         }
     }
 }
@@ -280,7 +281,7 @@ void bench_connection_event(struct bench_client *self, struct bench_connection *
         flush(connection);
     }
     if (connection->phase != BENCH_CLOSED && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-        receive(self, connection);
+        receive(self, connection, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "operator/chart/chart_fields.h"
 #include "operator/chart/chart_values.h"
 #include "operator/manifest/manifest_emit.h"
+#include "operator/yaml_comment.h"
 
 #include <string.h>
 
@@ -75,34 +76,6 @@ struct writer {
     manifest_t *live; /* all that is no comment, nested */
 };
 
-static void indent(struct buffer *out, size_t depth) {
-    for (size_t i = 0; i < depth; i++) {
-        buffer_append_text(out, "  ");
-    }
-}
-
-/* Words, as many a line as fit. */
-static void append_comment(struct buffer *out, size_t depth, const char *text) {
-    size_t column = 0;
-    while (*text != '\0') {
-        size_t size = strcspn(text, " ");
-        if (column > 0 && column + 1 + size > WIDTH) {
-            column = 0;
-            buffer_append_char(out, '\n');
-        }
-        if (column == 0) {
-            indent(out, depth);
-            buffer_append_text(out, "#");
-            column = 2 * depth + 1;
-        }
-        buffer_append_char(out, ' ');
-        buffer_append(out, text, size);
-        column += size + 1;
-        text += size + strspn(text + size, " ");
-    }
-    buffer_append_char(out, '\n');
-}
-
 static void append_help(const struct writer *self, const struct spec_field *field, const char *path, size_t depth) {
     struct buffer text = BUFFER_EMPTY;
     buffer_append_text(&text, field->help);
@@ -122,7 +95,7 @@ static void append_help(const struct writer *self, const struct spec_field *fiel
                strstr(field->help, "Not set") == NULL) {
         buffer_append_format(&text, " Not set: %s.", field->derived);
     }
-    append_comment(self->out, depth, arena_text_of(self->arena, buffer_span(&text)));
+    yaml_append_comment(self->out, depth, WIDTH, arena_text_of(self->arena, buffer_span(&text)));
     buffer_finish(&text);
 }
 
@@ -136,7 +109,7 @@ static size_t append_sections(const struct writer *self, const char *path, const
         }
         bool is_live = manifest_find(self->live, arena_text_of(self->arena, span_of(path, size - 1))) != NULL;
         buffer_append_text(self->out, depth == 0 ? "\n" : "");
-        indent(self->out, depth);
+        yaml_append_indent(self->out, depth);
         buffer_append_format(self->out, "%s%.*s:\n", is_live ? "" : "# ", (int) strcspn(at, "."), at);
     }
     return depth;
@@ -157,7 +130,7 @@ static void append_field(const struct writer *self, const struct spec_field *fie
     size_t depth = append_sections(self, path, before);
     manifest_t *value = live_value(self->arena, field, path);
     append_help(self, field, path, depth);
-    indent(self->out, depth);
+    yaml_append_indent(self->out, depth);
     if (value != NULL) {
         append_pair(self, name, value);
     } else if (text != NULL) {

@@ -2,6 +2,7 @@
  * profile's default, or an example where there is none. All of it comes from the tables, so it stays true. */
 #include "operator/cli/commands.h"
 #include "operator/spec/spec_table.h"
+#include "operator/yaml_comment.h"
 #include "operator/yaml_plain.h"
 
 enum { ALL = 0xFF, WIDTH = 110 };
@@ -60,41 +61,13 @@ static const struct line {
     {"kubernetes.version", ALL, NULL, false},
 };
 
-static void indent(struct buffer *out, size_t depth) {
-    for (size_t i = 0; i < depth; i++) {
-        buffer_append_text(out, "  ");
-    }
-}
-
-/* Words of a help, as many a line as fit. */
-static void append_comment(struct buffer *out, size_t depth, const char *text) {
-    size_t column = 0;
-    while (*text != '\0') {
-        size_t size = strcspn(text, " ");
-        if (column > 0 && column + 1 + size > WIDTH) {
-            column = 0;
-            buffer_append_char(out, '\n');
-        }
-        if (column == 0) {
-            indent(out, depth);
-            buffer_append_text(out, "#");
-            column = 2 * depth + 1;
-        }
-        buffer_append_char(out, ' ');
-        buffer_append(out, text, size);
-        column += size + 1;
-        text += size + strspn(text + size, " ");
-    }
-    buffer_append_char(out, '\n');
-}
-
 /* Headers of the sections that this path enters, where the one before was not in them. */
 static size_t append_sections(struct buffer *out, const char *path, const char *before) {
     size_t depth = 1;
     for (const char *at = path; strchr(at, '.') != NULL; at = strchr(at, '.') + 1, depth++) {
         size_t size = (size_t) (strchr(at, '.') - path) + 1;
         if (strncmp(path, before, size) != 0) {
-            indent(out, depth);
+            yaml_append_indent(out, depth);
             buffer_append_format(out, "%.*s:\n", (int) strcspn(at, "."), at);
         }
     }
@@ -112,8 +85,8 @@ static void append_line(struct buffer *out, const struct line *line, int profile
     const char *text = line->example != NULL ? line->example : spec_default_of(field, profile);
     const char *dot = strrchr(line->path, '.');
     size_t depth = append_sections(out, line->path, before);
-    append_comment(out, depth, field->help);
-    indent(out, depth);
+    yaml_append_comment(out, depth, WIDTH, field->help);
+    yaml_append_indent(out, depth);
     buffer_append_format(out, "%s%s: ", line->is_live ? "" : "#", dot == NULL ? line->path : dot + 1);
     if (line->example != NULL) {
         buffer_append_text(out, text);

@@ -3,7 +3,7 @@
 #ifndef CALLBOARD_TOOLS_CTL_H
 #define CALLBOARD_TOOLS_CTL_H
 
-#include "tools/backend_client.h"
+#include "client/backend_client.h"
 #include "tools/ctl_command.h"
 
 enum ctl_exit { CTL_DONE = 0, CTL_REFUSED = 1, CTL_USAGE = 2, CTL_NO_ANSWER = 3 };

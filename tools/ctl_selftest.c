@@ -7,13 +7,13 @@
  * With --backend the writer is a service of the brokers instead. The first step that fails ends it, and says what may
  * mend it. */
 #include "tools/ctl.h"
-#include "tools/ctl_selftest_client.h"
 #include "tools/ctl_signer.h"
 
 #include "base/clock.h"
 #include "base/config_assign.h"
 #include "base/error_code.h"
 #include "base/random.h"
+#include "client/gateway_client.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,7 +64,7 @@ static const struct ctl_option known[] = {
 
 struct selftest {
     const struct ctl_options *options;
-    struct ctl_websocket_target target;
+    struct websocket_client_target target;
     const char *channel;
     const char *user;
     struct ctl_signer signer; /* no key: no --config */
@@ -72,10 +72,11 @@ struct selftest {
     struct buffer subscription_token;
     uint64_t wait_ms;
     bool by_backend;
-    struct selftest_client reader;
-    struct selftest_client writer;
+    struct gateway_client reader;
+    struct gateway_client writer;
     backend_client_t *backend;
     char marks[2][MARK_LENGTH + 1];
+    bool has_come[2];         /* each mark, to the reader */
     struct position position; /* the reader's */
     uint64_t began_ms;        /* of the step */
 };
@@ -91,7 +92,7 @@ static void tell(const struct selftest *self, const char *step, const char *form
 
 static void tell(const struct selftest *self, const char *step, const char *format, ...) {
     unsigned long long took_ms = clock_monotonic_ms() - self->began_ms;
-    char text[SELFTEST_ERROR_SIZE];
+    char text[GATEWAY_CLIENT_ERROR_SIZE];
     struct buffer line = BUFFER_EMPTY;
     va_list values;
     va_start(values, format);
@@ -155,7 +156,44 @@ static const char *mend_publish(uint64_t code) {
                : "is Redis there? Look at /health of the brokers, or ask callboardctl doctor";
 }
 
+/* ---- what is published: {"selftest":"MARK"} ---- */
+
+static void append_data(struct buffer *out, const char *mark) {
+    buffer_append_text(out, "{\"selftest\":");
+    buffer_append_json_string(out, span_of_text(mark));
+    buffer_append_char(out, '}');
+}
+
+/* Others publish in the channel, too. */
+static void on_publication(void *context, const struct gateway_publication *publication) {
+    struct selftest *self = context;
+    struct span text;
+    if (!json_plain_string(json_member(publication->data, "selftest"), &text)) {
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (span_equal_text(text, self->marks[i])) {
+            self->has_come[i] = true;
+            self->position.offset = publication->offset;
+        }
+    }
+}
+
 /* ---- the steps ---- */
+
+static enum ctl_exit exit_of(enum gateway_outcome outcome) {
+    switch (outcome) {
+    case GATEWAY_DONE:
+        return CTL_DONE;
+    case GATEWAY_REFUSED:
+        return CTL_REFUSED;
+    case GATEWAY_USAGE:
+        return CTL_USAGE;
+    case GATEWAY_SILENT:
+        break;
+    }
+    return CTL_NO_ANSWER;
+}
 
 static void pause_before_again(void) {
     usleep(AGAIN_MS * 1000);
@@ -165,7 +203,7 @@ static void pause_before_again(void) {
 static int connect_patiently(struct selftest *self) {
     uint64_t until_ms = clock_monotonic_ms() + self->wait_ms;
     for (;;) {
-        enum ctl_exit result = selftest_client_connect(&self->reader, &self->target, buffer_span(&self->token));
+        enum ctl_exit result = exit_of(gateway_client_connect(&self->reader, &self->target, buffer_span(&self->token)));
         if (result == CTL_DONE) {
             tell(self, "connected", "%s", self->target.url);
             return CTL_DONE;
@@ -177,11 +215,15 @@ static int connect_patiently(struct selftest *self) {
     }
 }
 
+static enum ctl_exit subscribe_client(const struct selftest *self, struct gateway_client *client,
+                                      const struct position *since, struct gateway_subscribed *ret) {
+    return exit_of(gateway_client_subscribe(client, self->channel, buffer_span(&self->subscription_token), since, ret));
+}
+
 static int subscribe(struct selftest *self) {
-    struct selftest_subscribed subscribed;
+    struct gateway_subscribed subscribed;
     begin(self);
-    enum ctl_exit result = selftest_client_subscribe(&self->reader, self->channel,
-                                                     buffer_span(&self->subscription_token), NULL, "", &subscribed);
+    enum ctl_exit result = subscribe_client(self, &self->reader, NULL, &subscribed);
     if (result != CTL_DONE) {
         return fail("subscribe", result, self->reader.error, mend_subscribe(self->reader.code));
     }
@@ -197,42 +239,40 @@ static int subscribe(struct selftest *self) {
 }
 
 static int prepare_writer(struct selftest *self) {
-    struct selftest_subscribed subscribed;
+    struct gateway_subscribed subscribed;
     if (self->by_backend) {
         self->backend = ctl_connect(self->options);
         return self->backend == NULL ? CTL_USAGE : CTL_DONE;
     }
     begin(self);
-    enum ctl_exit result = selftest_client_connect(&self->writer, &self->target, buffer_span(&self->token));
+    enum ctl_exit result = exit_of(gateway_client_connect(&self->writer, &self->target, buffer_span(&self->token)));
     if (result == CTL_DONE) {
-        result = selftest_client_subscribe(&self->writer, self->channel, buffer_span(&self->subscription_token), NULL,
-                                           "", &subscribed);
+        result = subscribe_client(self, &self->writer, NULL, &subscribed);
     }
     return result == CTL_DONE ? CTL_DONE : fail("connect again", result, self->writer.error, NULL);
 }
 
-static int publish_by_backend(struct selftest *self, const char *mark) {
+static int publish_by_backend(struct selftest *self, const struct span *payload) {
     struct buffer params = BUFFER_EMPTY;
-    struct buffer data = BUFFER_EMPTY;
     struct backend_reply reply;
     buffer_append_char(&params, '{');
     ctl_append_member(&params, "channel", self->channel);
     buffer_append_char(&params, '}');
-    selftest_append_data(&data, mark);
-    struct span payload = buffer_span(&data);
-    int result = ctl_request(self->backend, self->options, "publish", &params, &payload, &reply);
+    int result = ctl_request(self->backend, self->options, "publish", &params, payload, &reply);
     buffer_finish(&params);
-    buffer_finish(&data);
     return result;
 }
 
 static int publish(struct selftest *self, const char *mark, const char *detail) {
-    begin(self);
+    struct buffer data = BUFFER_EMPTY;
     int result = CTL_DONE;
+    begin(self);
+    append_data(&data, mark);
+    struct span payload = buffer_span(&data);
     if (self->by_backend) {
-        result = publish_by_backend(self, mark);
+        result = publish_by_backend(self, &payload);
     } else {
-        result = (int) selftest_client_publish(&self->writer, self->channel, mark);
+        result = (int) exit_of(gateway_client_publish(&self->writer, self->channel, payload));
         if (result != CTL_DONE) {
             fail("publish", (enum ctl_exit) result, self->writer.error, mend_publish(self->writer.code));
         }
@@ -240,12 +280,19 @@ static int publish(struct selftest *self, const char *mark, const char *detail) 
     if (result == CTL_DONE) {
         tell(self, "published", "%s%s", self->by_backend ? "as a service" : "as a client", detail);
     }
+    buffer_finish(&data);
     return result;
 }
 
 static int receive(struct selftest *self) {
+    enum ctl_exit result = CTL_DONE;
+    uint64_t deadline_ms = clock_monotonic_ms() + (uint64_t) self->options->timeout_ms;
     begin(self);
-    enum ctl_exit result = selftest_client_await(&self->reader, self->marks[0], &self->position.offset);
+    while (result == CTL_DONE && !self->has_come[0]) {
+        uint64_t now_ms = clock_monotonic_ms();
+        result =
+            exit_of(gateway_client_receive(&self->reader, now_ms < deadline_ms ? (int) (deadline_ms - now_ms) : 0));
+    }
     if (result != CTL_DONE) {
         return fail("receive", result, self->reader.error,
                     "it was published and did not come: ask callboardctl doctor, and look at the brokers' log");
@@ -255,17 +302,17 @@ static int receive(struct selftest *self) {
 }
 
 static int recover(struct selftest *self) {
-    struct selftest_subscribed subscribed;
+    struct gateway_subscribed subscribed;
     begin(self);
-    enum ctl_exit result = selftest_client_connect(&self->reader, &self->target, buffer_span(&self->token));
+    struct position since = self->position;
+    enum ctl_exit result = exit_of(gateway_client_connect(&self->reader, &self->target, buffer_span(&self->token)));
     if (result == CTL_DONE) {
-        result = selftest_client_subscribe(&self->reader, self->channel, buffer_span(&self->subscription_token),
-                                           &self->position, self->marks[1], &subscribed);
+        result = subscribe_client(self, &self->reader, &since, &subscribed);
     }
     if (result != CTL_DONE) {
         return fail("recover", result, self->reader.error, NULL);
     }
-    if (!subscribed.recovered || !subscribed.has_mark) {
+    if (!subscribed.recovered || !self->has_come[1]) {
         return fail("recover", CTL_REFUSED,
                     subscribed.recovered ? "what was published meanwhile did not come" : "the server could not recover",
                     "is the history long enough (history_size, history_ttl) for what else is published in the "
@@ -291,7 +338,7 @@ static int test(struct selftest *self) {
         result = receive(self);
     }
     if (result == CTL_DONE) {
-        selftest_client_cut(&self->reader);
+        gateway_client_cut(&self->reader);
         result = publish(self, self->marks[1], ", while the reader's connection was cut");
     }
     return result == CTL_DONE ? recover(self) : result;
@@ -329,9 +376,9 @@ static int take_arguments(const struct ctl_arguments *arguments, struct selftest
     self->user = user == NULL ? known[USER].initial : user;
     self->wait_ms = ctl_number(arguments, WAIT, 0) / 1000;
     self->by_backend = ctl_has(arguments, BACKEND);
-    self->target = (struct ctl_websocket_target){.url = url == NULL ? known[URL].initial : url,
-                                                 .ca_file = ctl_text(arguments, CA),
-                                                 .is_unjudged = ctl_has(arguments, INSECURE)};
+    self->target = (struct websocket_client_target){.url = url == NULL ? known[URL].initial : url,
+                                                    .ca_file = ctl_text(arguments, CA),
+                                                    .is_unjudged = ctl_has(arguments, INSECURE)};
     if (config != NULL && token_file != NULL) {
         return ctl_usage_error("selftest", "--config and --token-file: one of them");
     }
@@ -342,8 +389,8 @@ static int take_arguments(const struct ctl_arguments *arguments, struct selftest
 }
 
 static void finish(struct selftest *self) {
-    selftest_client_finish(&self->reader);
-    selftest_client_finish(&self->writer);
+    gateway_client_finish(&self->reader);
+    gateway_client_finish(&self->writer);
     backend_client_destroy(&self->backend);
     ctl_signer_finish(&self->signer);
     buffer_finish(&self->token);
@@ -353,8 +400,9 @@ static void finish(struct selftest *self) {
 static int run(const struct ctl_options *options, const struct ctl_arguments *arguments) {
     struct selftest self = {.options = options, .token = BUFFER_EMPTY, .subscription_token = BUFFER_EMPTY};
     int result = take_arguments(arguments, &self);
-    selftest_client_init(&self.reader, options->timeout_ms);
-    selftest_client_init(&self.writer, options->timeout_ms);
+    const struct gateway_client_listener listener = {.on_publication = on_publication, .context = &self};
+    gateway_client_init(&self.reader, options->timeout_ms, &listener);
+    gateway_client_init(&self.writer, options->timeout_ms, NULL);
     random_base62(self.marks[0], MARK_LENGTH);
     random_base62(self.marks[1], MARK_LENGTH);
     if (result == CTL_DONE) {

@@ -17,9 +17,10 @@ FOLDERS = {
     "base": {"base"},
     "gateway": {"base", "gateway"},
     "broker": {"base", "broker"},
-    "operator": {"base", "operator"},
-    "tools": {"base", "gateway", "broker", "operator", "tools"},
-    "tests": {"base", "gateway", "broker", "operator", "tools", "tests"},
+    "client": {"base", "client"},
+    "operator": {"base", "client", "operator"},
+    "tools": {"base", "gateway", "broker", "client", "operator", "tools"},
+    "tests": {"base", "gateway", "broker", "client", "operator", "tools", "tests"},
 }
 # headers outside its folders that a folder may include all the same
 EXTRA_HEADERS = {"operator": {"gateway/gateway_config.h", "broker/broker_config.h"}}
@@ -108,10 +109,10 @@ FAMILIES = {
 OWN_HEADERS = {"gateway/session/session_commands.h": ["gateway/session/"]}
 # a library's headers -> the files (prefixes) that may include them
 LIBRARY_FILES = {
-    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "tools/ctl_websocket.c", "tests/"],
+    "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "client/websocket_client.c", "tests/"],
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
-    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "tools/ctl_websocket.c", "gateway/transport/tls_", "broker/redis/",
+    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "client/websocket_client.c", "gateway/transport/tls_", "broker/redis/",
                 "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
     "curl/": ["gateway/token/jwks", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
@@ -131,7 +132,7 @@ BLIND = {
 # files that are parts of one module of base: tested as that module
 PARTS = {"admin_page_": "admin_page", "config_": "config_reader", "json_": "json_scan", "curve_": "curve_keys", "log_": "log", "token_": "token", "program_arguments": "program"}
 FORBIDDEN_NAMES = re.compile(r"(^|_)(util|utils|helper|helpers|common|misc|types|manager)(_|\.|$)")
-TOP_LEVEL = {"base", "broker", "gateway", "operator", "helm", "k8s", "tests", "tools", "docs"}
+TOP_LEVEL = {"base", "broker", "client", "gateway", "operator", "helm", "k8s", "tests", "tools", "docs"}
 TOP_FILES = {"CMakeLists.txt", "README.md", "LICENSE", ".ci", ".clang-format", ".dockerignore", ".gitignore"}
 
 
@@ -264,7 +265,7 @@ def problems():
 
 
 def print_sizes():
-    for folder in ("base", "gateway", "broker", "operator", "tools"):
+    for folder in ("base", "gateway", "broker", "client", "operator", "tools"):
         sources = [str(ROOT / path) for path in tracked(f"{folder}/*.c")]
         if not sources:
             continue

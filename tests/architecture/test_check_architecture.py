@@ -12,6 +12,8 @@ REFUSED = [
     ("base/bytes.c", "base/token.h"),
     ("base/unlisted.c", "base/bytes.h"),
     ("operator/main.c", "gateway/hub.h"),
+    ("client/gateway_client.c", "gateway/hub.h"),
+    ("client/callboard_client.c", "tools/ctl.h"),
     ("gateway/hub.c", "gateway/session/session.h"),
     ("gateway/protocol/client_protocol_json.c", "gateway/hub.h"),
     ("broker/engine_memory.c", "broker/shard.h"),

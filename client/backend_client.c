@@ -1,9 +1,9 @@
-/* See backend_client.h. The protocol is the library's: tools/client. */
-#include "tools/backend_client.h"
+/* See backend_client.h. The protocol is the library's: client. */
+#include "client/backend_client.h"
 
 #include "base/curve_keys.h"
 #include "base/memory.h"
-#include "tools/client/callboard_client.h"
+#include "client/callboard_client.h"
 
 #include <stdio.h>
 

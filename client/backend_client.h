@@ -1,7 +1,7 @@
-/* The client library as callboardctl uses it: spans, and CURVE keys from files. Blocking, one request at a time.
+/* The client library as our own programs use it: spans, and CURVE keys from files. Blocking, one request at a time.
  * Thread: the owner's. */
-#ifndef CALLBOARD_TOOLS_BACKEND_CLIENT_H
-#define CALLBOARD_TOOLS_BACKEND_CLIENT_H
+#ifndef CALLBOARD_CLIENT_BACKEND_CLIENT_H
+#define CALLBOARD_CLIENT_BACKEND_CLIENT_H
 
 #include "base/bytes.h"
 

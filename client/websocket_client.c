@@ -1,7 +1,7 @@
-/* See ctl_websocket.h: libwebsockets' client on its own loop, which a timer leaves when a call's time is up.
+/* See websocket_client.h: libwebsockets' client on its own loop, which a timer leaves when a call's time is up.
  *
  *     NEW ─▶ OPENING ─▶ OPEN ─▶ CLOSED      every failure leads to CLOSED, with a text that says why */
-#include "tools/ctl_websocket.h"
+#include "client/websocket_client.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -14,7 +14,7 @@ enum { INBOX_MAX = 4 * 1024 * 1024, URL_MAX = 1024 };
 
 enum phase { NEW, OPENING, OPEN, CLOSED };
 
-struct ctl_websocket {
+struct websocket_client {
     struct lws_context *context;
     struct lws *wsi;
     enum phase phase;
@@ -30,13 +30,13 @@ struct ctl_websocket {
     struct buffer inbox;    /* lines, each with its end */
     size_t n_taken;         /* bytes of the inbox that the caller has seen */
     unsigned close_code;    /* the server's; 0: none */
-    char error[CTL_WEBSOCKET_ERROR_SIZE];
+    char error[WEBSOCKET_CLIENT_ERROR_SIZE];
 };
 
-static void close_with(ctl_websocket_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void close_with(websocket_client_t *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The first reason counts: what follows is its consequence. */
-static void close_with(ctl_websocket_t *self, const char *format, ...) {
+static void close_with(websocket_client_t *self, const char *format, ...) {
     va_list values;
     self->phase = CLOSED;
     if (self->error[0] != '\0') {
@@ -50,7 +50,7 @@ static void close_with(ctl_websocket_t *self, const char *format, ...) {
 /* ---- what libwebsockets tells ---- */
 
 /* -1: closed, for want of room. */
-static int take_fragment(ctl_websocket_t *self, struct lws *wsi, const void *data, size_t size) {
+static int take_fragment(websocket_client_t *self, struct lws *wsi, const void *data, size_t size) {
     buffer_append(&self->inbox, data, size);
     if (lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0) {
         buffer_append_char(&self->inbox, '\n');
@@ -62,7 +62,7 @@ static int take_fragment(ctl_websocket_t *self, struct lws *wsi, const void *dat
     return 0;
 }
 
-static int send_outgoing(ctl_websocket_t *self, struct lws *wsi) {
+static int send_outgoing(websocket_client_t *self, struct lws *wsi) {
     size_t size = self->outgoing.size - LWS_PRE;
     int n_written = lws_write(wsi, self->outgoing.data + LWS_PRE, size, LWS_WRITE_TEXT);
     buffer_clear(&self->outgoing);
@@ -73,7 +73,7 @@ static int send_outgoing(ctl_websocket_t *self, struct lws *wsi) {
     return 0;
 }
 
-static void take_close_frame(ctl_websocket_t *self, const uint8_t *data, size_t size) {
+static void take_close_frame(websocket_client_t *self, const uint8_t *data, size_t size) {
     if (size >= 2) {
         self->close_code = (unsigned) data[0] << 8 | data[1];
         close_with(self, "closed by the server: %u %.*s", self->close_code, (int) size - 2, (const char *) data + 2);
@@ -81,7 +81,7 @@ static void take_close_frame(ctl_websocket_t *self, const uint8_t *data, size_t 
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size) {
-    ctl_websocket_t *self = user;
+    websocket_client_t *self = user;
     switch ((int) reason) {
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         self->phase = OPEN;
@@ -107,20 +107,20 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     return 0;
 }
 
-static const struct lws_protocols protocols[] = {{.name = "callboardctl", .callback = on_event}, {.name = NULL}};
+static const struct lws_protocols protocols[] = {{.name = "client", .callback = on_event}, {.name = NULL}};
 
 /* ---- waiting ---- */
 
 /* Timers are called before the loop polls, and it would poll until the next one. */
 static void on_late(lws_sorted_usec_list_t *timer) {
-    ctl_websocket_t *self = lws_container_of(timer, ctl_websocket_t, timer);
+    websocket_client_t *self = lws_container_of(timer, websocket_client_t, timer);
     self->is_late = true;
     lws_cancel_service(self->context);
 }
 
-typedef bool (*is_done_t)(const ctl_websocket_t *self);
+typedef bool (*is_done_t)(const websocket_client_t *self);
 
-static enum ctl_websocket_outcome wait_until(ctl_websocket_t *self, is_done_t is_done, int timeout_ms) {
+static enum websocket_client_outcome wait_until(websocket_client_t *self, is_done_t is_done, int timeout_ms) {
     self->is_late = false;
     lws_sul_schedule(self->context, 0, &self->timer, on_late, (lws_usec_t) timeout_ms * LWS_US_PER_MS);
     while (!is_done(self) && self->phase != CLOSED && !self->is_late) {
@@ -128,27 +128,27 @@ static enum ctl_websocket_outcome wait_until(ctl_websocket_t *self, is_done_t is
     }
     lws_sul_schedule(self->context, 0, &self->timer, on_late, LWS_SET_TIMER_USEC_CANCEL);
     if (is_done(self)) {
-        return CTL_WEBSOCKET_DONE;
+        return WEBSOCKET_CLIENT_DONE;
     }
-    return self->phase == CLOSED ? CTL_WEBSOCKET_CLOSED : CTL_WEBSOCKET_TIMEOUT;
+    return self->phase == CLOSED ? WEBSOCKET_CLIENT_CLOSED : WEBSOCKET_CLIENT_TIMEOUT;
 }
 
-static bool is_open(const ctl_websocket_t *self) {
+static bool is_open(const websocket_client_t *self) {
     return self->phase == OPEN;
 }
 
-static bool has_sent(const ctl_websocket_t *self) {
+static bool has_sent(const websocket_client_t *self) {
     return self->outgoing.size == 0;
 }
 
-static bool has_line(const ctl_websocket_t *self) {
+static bool has_line(const websocket_client_t *self) {
     size_t left = self->inbox.size - self->n_taken;
     return left > 0 && memchr(self->inbox.data + self->n_taken, '\n', left) != NULL;
 }
 
 /* ---- the calls ---- */
 
-enum ctl_websocket_outcome ctl_websocket_open(ctl_websocket_t *self, int timeout_ms) {
+enum websocket_client_outcome websocket_client_open(websocket_client_t *self, int timeout_ms) {
     struct lws_client_connect_info info = {
         .context = self->context,
         .address = self->host,
@@ -169,10 +169,10 @@ enum ctl_websocket_outcome ctl_websocket_open(ctl_websocket_t *self, int timeout
     return wait_until(self, is_open, timeout_ms);
 }
 
-enum ctl_websocket_outcome ctl_websocket_send(ctl_websocket_t *self, struct span text, int timeout_ms) {
+enum websocket_client_outcome websocket_client_send(websocket_client_t *self, struct span text, int timeout_ms) {
     static const uint8_t room[LWS_PRE];
     if (self->phase != OPEN) {
-        return CTL_WEBSOCKET_CLOSED;
+        return WEBSOCKET_CLIENT_CLOSED;
     }
     buffer_append(&self->outgoing, room, sizeof room);
     buffer_append_span(&self->outgoing, text);
@@ -180,11 +180,12 @@ enum ctl_websocket_outcome ctl_websocket_send(ctl_websocket_t *self, struct span
     return wait_until(self, has_sent, timeout_ms);
 }
 
-enum ctl_websocket_outcome ctl_websocket_receive(ctl_websocket_t *self, int timeout_ms, struct span *ret_line) {
+enum websocket_client_outcome websocket_client_receive(websocket_client_t *self, int timeout_ms,
+                                                       struct span *ret_line) {
     buffer_consume(&self->inbox, self->n_taken);
     self->n_taken = 0;
-    enum ctl_websocket_outcome outcome = wait_until(self, has_line, timeout_ms);
-    if (outcome == CTL_WEBSOCKET_DONE) {
+    enum websocket_client_outcome outcome = wait_until(self, has_line, timeout_ms);
+    if (outcome == WEBSOCKET_CLIENT_DONE) {
         const uint8_t *end = memchr(self->inbox.data, '\n', self->inbox.size);
         *ret_line = span_of(self->inbox.data, (size_t) (end - self->inbox.data));
         self->n_taken = ret_line->size + 1;
@@ -192,17 +193,17 @@ enum ctl_websocket_outcome ctl_websocket_receive(ctl_websocket_t *self, int time
     return outcome;
 }
 
-const char *ctl_websocket_error(const ctl_websocket_t *self) {
+const char *websocket_client_error(const websocket_client_t *self) {
     return self->error;
 }
 
-unsigned ctl_websocket_close_code(const ctl_websocket_t *self) {
+unsigned websocket_client_close_code(const websocket_client_t *self) {
     return self->close_code;
 }
 
 /* ---- making it ---- */
 
-static bool cut_url(ctl_websocket_t *self, const struct ctl_websocket_target *target) {
+static bool cut_url(websocket_client_t *self, const struct websocket_client_target *target) {
     const char *scheme = NULL;
     const char *path = NULL;
     bool is_tls = strncmp(target->url, "wss://", 6) == 0;
@@ -224,7 +225,7 @@ static bool cut_url(ctl_websocket_t *self, const struct ctl_websocket_target *ta
     return true;
 }
 
-static bool open_tls(ctl_websocket_t *self, const struct ctl_websocket_target *target, char *ret_error,
+static bool open_tls(websocket_client_t *self, const struct websocket_client_target *target, char *ret_error,
                      size_t error_size) {
     if (self->tls_flags == 0) {
         return true;
@@ -240,16 +241,17 @@ static bool open_tls(ctl_websocket_t *self, const struct ctl_websocket_target *t
     return false;
 }
 
-ctl_websocket_t *ctl_websocket_new(const struct ctl_websocket_target *target, char *ret_error, size_t error_size) {
-    ctl_websocket_t *self = memory_alloc_zero(sizeof *self);
+websocket_client_t *websocket_client_new(const struct websocket_client_target *target, char *ret_error,
+                                         size_t error_size) {
+    websocket_client_t *self = memory_alloc_zero(sizeof *self);
     buffer_init(&self->inbox, INBOX_MAX);
     if (!cut_url(self, target)) {
         snprintf(ret_error, error_size, "'%s' is no ws:// or wss://HOST[:PORT][/PATH]", target->url);
-        ctl_websocket_destroy(&self);
+        websocket_client_destroy(&self);
         return NULL;
     }
     if (!open_tls(self, target, ret_error, error_size)) {
-        ctl_websocket_destroy(&self);
+        websocket_client_destroy(&self);
         return NULL;
     }
     struct lws_context_creation_info info = {
@@ -264,13 +266,13 @@ ctl_websocket_t *ctl_websocket_new(const struct ctl_websocket_target *target, ch
     self->context = lws_create_context(&info);
     if (self->context == NULL) {
         snprintf(ret_error, error_size, "libwebsockets made no context");
-        ctl_websocket_destroy(&self);
+        websocket_client_destroy(&self);
     }
     return self;
 }
 
-void ctl_websocket_destroy(ctl_websocket_t **self_p) {
-    ctl_websocket_t *self = *self_p;
+void websocket_client_destroy(websocket_client_t **self_p) {
+    websocket_client_t *self = *self_p;
     if (self == NULL) {
         return;
     }

@@ -7,7 +7,7 @@
  * Failure modes: a broker that is not there or does not read: sending never blocks beyond the caller's time. A flood of
  * events that nobody takes: bounded, the oldest dropped and counted. Frames over the bound: received and dropped.
  * Memory that is short: a request fails as if nothing was answered, an event counts as dropped. */
-#include "tools/client/callboard_client.h"
+#include "client/callboard_client.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The client library against a broker that is played here: what it sends, what it keeps, when it gives up. */
-#include "tools/client/callboard_client.h"
+#include "client/callboard_client.h"
 
 #include <pthread.h>
 #include <setjmp.h>

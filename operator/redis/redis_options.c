@@ -233,12 +233,12 @@ static bool read_flag(struct redis_options *self, unsigned who, int argc, char *
 }
 
 void redis_options_init(struct redis_options *self) {
-    char error[1];
+    char error[160] = "";
     *self = (struct redis_options){.ordinal = REDIS_NO_ORDINAL};
     for (size_t i = 0; i < N_ROWS; i++) {
         bool is_set =
             rows[i].initial == NULL || set_value(self, &rows[i], rows[i].name, rows[i].initial, error, sizeof error);
-        check(is_set, "the default of --%s", rows[i].name);
+        check(is_set, "the default of --%s: %s", rows[i].name, error);
     }
 }
 

@@ -31,6 +31,10 @@ static void read_info(struct cluster_pod *pod, struct span info) {
     struct span dials = is_replica ? info_field(info, "master_host") : SPAN_EMPTY;
     snprintf(pod->dials, sizeof pod->dials, "%.*s", (int) dials.size, dials.size == 0 ? "" : (const char *) dials.data);
     pod->offset = info_field_u64(info, is_replica ? "slave_repl_offset" : "master_repl_offset", 0);
+    pod->used_memory = info_field_u64(info, "used_memory", 0);
+    pod->dataset_bytes = info_field_u64(info, "used_memory_dataset", 0);
+    pod->maxmemory = info_field_u64(info, "maxmemory", 0);
+    pod->libraries = info_field_u64(info, "number_of_libraries", 0);
     snprintf(pod->run_id, sizeof pod->run_id, "%.*s", (int) run_id.size,
              run_id.size == 0 ? "" : (const char *) run_id.data);
 }

@@ -3,8 +3,8 @@
  *   1 is a slot claimed by two pods that do not know each other?      → refused: two clusters
  *   2 are there slots of nobody?                                      → form: epochs, slots (only on empty pods)
  *   3 does a pod not know another, or not under its present address?  → MEET
- *   4 is a pod a primary without slots, or of the wrong shard, or
- *     does a replica dial its primary where that is no more?          → REPLICATE, once it knows its primary
+ *   4 does a shard lack a replica that a pod could be, or
+ *     does a replica dial its primary where that is no more?          → REPLICATE (cluster_layout.h says who)
  *   5 are slots those of a node that is none of the pods?             → wait for its replica, or refused: data is gone
  *   6 do tables still name nodes that are gone?                       → FORGET
  *   7 is the state ok and every replica in sync?                      → wait for it; else healthy
@@ -16,19 +16,20 @@
 #include "operator/redis/cluster_plan.h"
 
 #include "base/memory.h"
+#include "operator/redis/cluster_layout.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { NOBODY = -1, SOMEBODY = -2 }; /* SOMEBODY: a node that is none of the pods that answer */
+enum { NOBODY = -1 };
 
 struct planning {
     struct cluster_plan *plan;
     const struct cluster_view *view;
     int actor;
-    const struct cluster_node *lost; /* one of them that SOMEBODY is */
-    int16_t owner[CLUSTER_SLOTS];    /* pod whose own line has the slot; SOMEBODY or NOBODY */
+    unsigned spares; /* pods that wait for redis scale */
+    struct cluster_layout layout;
 };
 
 /* ---- answers ---- */
@@ -78,16 +79,6 @@ static bool is_empty(const struct cluster_pod *pod) {
     return line != NULL && line->is_primary && line->n_ranges == 0 && pod->keys == 0;
 }
 
-static int pod_of_id(const struct cluster_view *view, const char *id) {
-    for (size_t i = 0; i < view->n; i++) {
-        const struct cluster_node *line = own_line(&view->pods[i]);
-        if (line != NULL && strcmp(line->id, id) == 0) {
-            return (int) i;
-        }
-    }
-    return NOBODY;
-}
-
 /* The first pod that does not answer (or has no line of its own), or NOBODY. */
 static int silent_pod(const struct cluster_view *view) {
     for (size_t i = 0; i < view->n; i++) {
@@ -113,54 +104,16 @@ static bool knows(const struct cluster_pod *pod, const char *id) {
 
 /* ---- 1: who owns what ---- */
 
-static bool claim_slots(struct planning *p, size_t pod) {
-    const struct cluster_node *line = own_line(&p->view->pods[pod]);
-    for (size_t r = 0; line != NULL && r < line->n_ranges; r++) {
-        const struct cluster_slots *range = &p->view->pods[pod].table.ranges[line->first_range + r];
-        for (unsigned slot = range->first; slot <= range->last; slot++) {
-            int other = p->owner[slot];
-            if (other >= 0 && !knows(&p->view->pods[other], line->id) &&
-                !knows(&p->view->pods[pod], own_line(&p->view->pods[other])->id)) {
-                return end_with(p, CLUSTER_REFUSED,
-                                "pods %s and %s both serve slot %u and do not know each other: these are two clusters. "
-                                "Merging them would lose one's data: empty the volumes of those that do not belong",
-                                p->view->pods[other].name, p->view->pods[pod].name, slot);
-            }
-            p->owner[slot] = (int16_t) pod;
-        }
-    }
-    return false;
-}
-
-/* What a pod tells of nodes that are none of the pods: slots of one that does not answer now, or is gone. */
-static void note_lost(struct planning *p, const struct cluster_table *table, const struct cluster_node *node) {
-    for (size_t r = 0; r < node->n_ranges && pod_of_id(p->view, node->id) == NOBODY; r++) {
-        const struct cluster_slots *range = &table->ranges[node->first_range + r];
-        for (unsigned slot = range->first; slot <= range->last; slot++) {
-            if (p->owner[slot] == NOBODY) {
-                p->owner[slot] = SOMEBODY;
-                p->lost = node;
-            }
-        }
-    }
-}
-
 static bool find_owners(struct planning *p) {
-    for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
-        p->owner[slot] = NOBODY;
+    cluster_layout_make(&p->layout, p->view);
+    if (p->layout.conflict[0] == LAYOUT_NOBODY) {
+        return false;
     }
-    for (size_t i = 0; i < p->view->n; i++) {
-        if (claim_slots(p, i)) {
-            return true;
-        }
-    }
-    for (size_t i = 0; i < p->view->n; i++) {
-        const struct cluster_table *table = &p->view->pods[i].table;
-        for (size_t k = 0; p->view->pods[i].answers && k < table->n; k++) {
-            note_lost(p, table, &table->nodes[k]);
-        }
-    }
-    return false;
+    return end_with(p, CLUSTER_REFUSED,
+                    "pods %s and %s both serve slot %u and do not know each other: these are two clusters. "
+                    "Merging them would lose one's data: empty the volumes of those that do not belong",
+                    p->view->pods[p->layout.conflict[0]].name, p->view->pods[p->layout.conflict[1]].name,
+                    p->layout.conflict_slot);
 }
 
 /* ---- 2: slots of nobody: forming ---- */
@@ -175,7 +128,7 @@ struct cluster_slots cluster_plan_slots(unsigned shard, unsigned shards) {
 static unsigned count_unowned(const struct planning *p, struct cluster_slots range) {
     unsigned unowned = 0;
     for (unsigned slot = range.first; slot <= range.last; slot++) {
-        unowned += p->owner[slot] == NOBODY;
+        unowned += p->layout.owner[slot] == LAYOUT_NOBODY;
     }
     return unowned;
 }
@@ -211,12 +164,8 @@ static bool form_shard(struct planning *p, unsigned shard, struct cluster_slots 
 }
 
 static bool form(struct planning *p) {
-    bool is_needed = false;
     int silent = silent_pod(p->view);
-    for (unsigned shard = 0; shard < p->view->shards; shard++) {
-        is_needed |= count_unowned(p, cluster_plan_slots(shard, p->view->shards)) > 0;
-    }
-    if (!is_needed) {
+    if (p->layout.unowned == 0) {
         return false;
     }
     if (silent != NOBODY) {
@@ -306,23 +255,7 @@ static bool await_acquaintance(struct planning *p) {
     return false;
 }
 
-/* ---- 4: replicas follow by ordinal ---- */
-
-/* The pod of this shard that serves most slots, or NOBODY. */
-static int primary_of(const struct cluster_view *view, unsigned shard) {
-    int primary = NOBODY;
-    for (size_t i = shard; i < view->n; i += view->shards) {
-        if (own_slots(&view->pods[i]) > (primary == NOBODY ? 0 : own_slots(&view->pods[primary]))) {
-            primary = (int) i;
-        }
-    }
-    return primary;
-}
-
-static bool is_misplaced(const struct cluster_pod *pod, const char *primary_id) {
-    const struct cluster_node *line = own_line(pod);
-    return line->is_primary ? line->n_ranges == 0 : strcmp(line->primary_id, primary_id) != 0;
-}
+/* ---- 4: replicas ---- */
 
 /* Gossip may mend the primary's address in a replica's table and leave the link at the old one for good; REPLICATE of
  * the same primary dials anew. Only where the table has the new one: the link is made from it. */
@@ -332,21 +265,23 @@ static bool dials_elsewhere(const struct cluster_pod *pod, const struct cluster_
            strcmp(pod->dials, primary->host) != 0 && known != NULL && strcmp(known->host, primary->host) == 0;
 }
 
+/* A pod that follows an owner as it should, and does not reach it. */
+static int lost_sight_of(const struct planning *p, size_t i) {
+    int owner = p->layout.pods[i].place == LAYOUT_REPLICA ? p->layout.pods[i].owner : LAYOUT_NOBODY;
+    return owner >= 0 && dials_elsewhere(&p->view->pods[i], &p->view->pods[owner]) ? owner : LAYOUT_STAYS;
+}
+
 static bool follow(struct planning *p) {
     bool is_needed = false;
+    int16_t follows[CLUSTER_PODS_MAX];
+    cluster_layout_assign(&p->layout, p->view, follows, &p->spares);
     for (size_t i = 0; i < p->view->n; i++) {
         const struct cluster_pod *pod = &p->view->pods[i];
-        int primary = primary_of(p->view, (unsigned) (i % p->view->shards));
-        const struct cluster_node *line = own_line(pod);
-        if (line == NULL || primary == NOBODY || primary == (int) i) {
+        int primary = follows[i] == LAYOUT_STAYS ? lost_sight_of(p, i) : follows[i];
+        if (primary == LAYOUT_STAYS) {
             continue;
         }
-        struct cluster_step step = {.pod = (unsigned) i, .kind = CLUSTER_REPLICATE};
-        memcpy(step.id, own_line(&p->view->pods[primary])->id, sizeof step.id);
-        if (!is_misplaced(pod, step.id) && !dials_elsewhere(pod, &p->view->pods[primary])) {
-            continue;
-        }
-        if (line->is_primary && pod->keys > 0) {
+        if (p->layout.pods[i].is_primary && pod->keys > 0) {
             p->plan->n = 0;
             return end_with(p, CLUSTER_REFUSED,
                             "pod %s serves no slots but has %" PRIu64
@@ -354,6 +289,8 @@ static bool follow(struct planning *p) {
                             "(FLUSHALL) if they may go",
                             pod->name, pod->keys);
         }
+        struct cluster_step step = {.pod = (unsigned) i, .kind = CLUSTER_REPLICATE};
+        memcpy(step.id, own_line(&p->view->pods[primary])->id, sizeof step.id);
         is_needed = true;
         add_step(p, &step);
     }
@@ -383,6 +320,12 @@ static bool judge_lost(struct planning *p, const struct cluster_node *lost, unsi
     if (silent != NOBODY) {
         return wait_for_silent(p, silent, "slots that no pod serves may be its own");
     }
+    if (p->layout.is_lost_alive) {
+        return end_with(p, CLUSTER_WAIT,
+                        "node %.8s at %s serves slot %u and others and is none of these pods: the cluster was made "
+                        "larger than this list of pods is",
+                        lost->id, lost->host, slot);
+    }
     return end_with(p, CLUSTER_REFUSED,
                     "slot %u and others belong to node %.40s, which is none of the pods, and no pod is its replica. "
                     "Bring back the volume it lived on; or, to give its data up, redis-cli --cluster fix "
@@ -390,10 +333,23 @@ static bool judge_lost(struct planning *p, const struct cluster_node *lost, unsi
                     slot, lost->id);
 }
 
+/* The one of them that is told to serve it. */
+static const struct cluster_node *lost_owner(const struct planning *p, unsigned slot) {
+    for (size_t i = 0; i < p->view->n; i++) {
+        const struct cluster_table *table = &p->view->pods[i].table;
+        for (size_t k = 0; p->view->pods[i].answers && k < table->n; k++) {
+            if (cluster_node_serves(table, &table->nodes[k], slot)) {
+                return &table->nodes[k];
+            }
+        }
+    }
+    return p->layout.lost[0];
+}
+
 static bool judge_lost_owners(struct planning *p) {
     for (unsigned slot = 0; slot < CLUSTER_SLOTS; slot++) {
-        if (p->owner[slot] == SOMEBODY) {
-            return judge_lost(p, p->lost, slot);
+        if (p->layout.owner[slot] == LAYOUT_SOMEBODY) {
+            return judge_lost(p, lost_owner(p, slot), slot);
         }
     }
     return false;
@@ -404,7 +360,7 @@ static bool judge_lost_owners(struct planning *p) {
 /* Failed, or without an address: that is what a node becomes whose address another one answers at. */
 static bool is_ghost(const struct planning *p, const struct cluster_node *node) {
     return (node->is_failed || node->host[0] == '\0') && !node->is_linked && !node->is_handshake &&
-           node->n_ranges == 0 && pod_of_id(p->view, node->id) == NOBODY;
+           node->n_ranges == 0 && cluster_view_find(p->view, node->id) < 0;
 }
 
 static bool forget(struct planning *p) {
@@ -443,7 +399,22 @@ static bool await_health(struct planning *p) {
             return end_with(p, CLUSTER_WAIT, "waiting for the replica %s to be in sync", pod->name);
         }
     }
+    if (p->layout.changing > 0 || p->layout.shards == 0) {
+        return end_with(p, CLUSTER_WAIT, "%u slots change hands", p->layout.changing);
+    }
+    if (p->spares > 0) {
+        return end_with(p, CLUSTER_HEALTHY,
+                        "every slot is served and every replica is in sync; %u of %u shards wait for redis scale "
+                        "--shards %u",
+                        p->view->shards - p->layout.shards, p->view->shards, p->view->shards);
+    }
     return end_with(p, CLUSTER_HEALTHY, "every slot is served and every replica is in sync");
+}
+
+bool cluster_plan_acquaint(struct cluster_plan *plan, const struct cluster_view *view) {
+    *plan = CLUSTER_PLAN_EMPTY;
+    struct planning p = {.plan = plan, .view = view, .actor = CLUSTER_ACTOR_ALL};
+    return find_owners(&p) || form(&p) || meet(&p) || await_acquaintance(&p);
 }
 
 void cluster_plan_make(struct cluster_plan *plan, const struct cluster_view *view, int actor) {
@@ -488,6 +459,18 @@ void cluster_step_command(const struct cluster_step *step, struct cluster_step_w
     case CLUSTER_FORGET:
         ret->words[1] = "FORGET";
         ret->words[2] = step->id;
+        break;
+    case CLUSTER_FAILOVER:
+        ret->words[1] = "FAILOVER";
+        break;
+    case CLUSTER_RESET:
+        ret->words[1] = "RESET";
+        ret->words[2] = "SOFT";
+        break;
+    case CLUSTER_CLOSE:
+        ret->words[1] = "SETSLOT";
+        ret->words[2] = ret->numbers[0];
+        ret->words[3] = "STABLE";
         break;
     }
 }

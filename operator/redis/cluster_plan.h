@@ -3,38 +3,15 @@
  * forming and healing may be interrupted at any command, and both an agent in each pod and an operator from outside may
  * work at once.
  *
- * Layout: S shards, pod i is of shard i mod S; at forming time pods 0…S-1 get the slots, the others follow their
- * shard's primary. Roles move later (failovers), shards do not. Thread: any (values). */
+ * At forming time pods 0…S-1 get the slots, and pod i follows the primary of shard i mod S. From then on shards are
+ * what Redis says they are, and only what is missing is added (cluster_layout.h): roles move by failovers, and shards
+ * by `redis scale`. Thread: any (values). */
 #ifndef CALLBOARD_OPERATOR_CLUSTER_PLAN_H
 #define CALLBOARD_OPERATOR_CLUSTER_PLAN_H
 
-#include "operator/redis/cluster_table.h"
+#include "operator/redis/cluster_view.h"
 
-enum { CLUSTER_PODS_MAX = 540, CLUSTER_REASON_MAX = 640 };
-
-/* One pod as it was seen. */
-struct cluster_pod {
-    bool answers;                /* and none of the answers was an error; else only `name` counts */
-    bool is_loading;             /* it answers LOADING: alive, not to be asked */
-    const char *name;            /* for reasons */
-    const char *trouble;         /* why it does not answer; NULL: not told */
-    char host[CLUSTER_HOST_MAX]; /* its numeric address now */
-    uint16_t port;
-    struct cluster_table table;         /* its CLUSTER NODES */
-    uint64_t keys;                      /* DBSIZE */
-    bool is_link_up;                    /* a replica's master_link_status, and no sync under way */
-    char dials[CLUSTER_HOST_MAX];       /* a replica's master_host; "": not told */
-    uint64_t offset;                    /* of its replication stream */
-    char run_id[CLUSTER_ID_LENGTH + 1]; /* another one after each start */
-    bool is_state_ok;                   /* cluster_state */
-    unsigned slots_ok;                  /* cluster_slots_ok */
-};
-
-struct cluster_view {
-    struct cluster_pod *pods; /* by ordinal */
-    size_t n;
-    unsigned shards;
-};
+enum { CLUSTER_REASON_MAX = 640 };
 
 enum { CLUSTER_ACTOR_ALL = -1 };
 
@@ -44,6 +21,9 @@ enum cluster_step_kind {
     CLUSTER_MEET,      /* CLUSTER MEET host port */
     CLUSTER_REPLICATE, /* CLUSTER REPLICATE id */
     CLUSTER_FORGET,    /* CLUSTER FORGET id */
+    CLUSTER_FAILOVER,  /* CLUSTER FAILOVER */
+    CLUSTER_RESET,     /* CLUSTER RESET SOFT */
+    CLUSTER_CLOSE,     /* CLUSTER SETSLOT number STABLE */
 };
 
 struct cluster_step {
@@ -75,6 +55,9 @@ struct cluster_plan {
 /* actor: the pod whose commands alone are wanted (an agent commands its own server only), or CLUSTER_ACTOR_ALL. Another
  * pod's work is then waited for. Overwrites *plan; finish it each time. */
 void cluster_plan_make(struct cluster_plan *plan, const struct cluster_view *view, int actor);
+/* Its first part: true where the pods are no one cluster yet whose members know each other, and the plan says what is
+ * done about it, or why nothing is. */
+bool cluster_plan_acquaint(struct cluster_plan *plan, const struct cluster_view *view);
 void cluster_plan_finish(struct cluster_plan *plan);
 
 /* As redis-cli cuts them: shard s of S. */

@@ -67,10 +67,28 @@ static void set_flags(struct cluster_node *node, struct span text) {
     }
 }
 
+/* [93->-id] or [93-<-id]. */
+static bool add_open_slot(struct cluster_table *self, struct cluster_node *node, struct span text) {
+    struct cluster_open_slot open;
+    uint64_t slot = 0;
+    struct span rest = span_of(text.data + 1, text.size - 1);
+    struct span number = next_part(&rest, '-');
+    if (!span_parse_u64(number, &slot) || slot >= CLUSTER_SLOTS || self->n_open >= CLUSTER_SLOTS ||
+        rest.size != CLUSTER_ID_LENGTH + 3 || (rest.data[0] != '>' && rest.data[0] != '<') || rest.data[1] != '-' ||
+        rest.data[rest.size - 1] != ']' || !set_id(open.id, span_of(rest.data + 2, CLUSTER_ID_LENGTH))) {
+        return false;
+    }
+    open.slot = (uint16_t) slot;
+    open.is_leaving = rest.data[0] == '>';
+    self->open = memory_realloc(self->open, (self->n_open + 1) * sizeof *self->open);
+    self->open[self->n_open++] = open;
+    node->has_open_slots = true;
+    return true;
+}
+
 static bool add_slots(struct cluster_table *self, struct cluster_node *node, struct span text) {
     if (text.size > 0 && text.data[0] == '[') {
-        node->has_open_slots = true;
-        return true;
+        return add_open_slot(self, node, text);
     }
     struct span rest = text;
     struct span first = next_part(&rest, '-');
@@ -141,6 +159,7 @@ bool cluster_table_parse(struct cluster_table *self, struct span text) {
 void cluster_table_finish(struct cluster_table *self) {
     memory_free(self->nodes);
     memory_free(self->ranges);
+    memory_free(self->open);
     *self = CLUSTER_TABLE_EMPTY;
 }
 
@@ -163,6 +182,16 @@ size_t cluster_table_known(const struct cluster_table *self) {
         known += !self->nodes[i].is_handshake;
     }
     return known;
+}
+
+bool cluster_node_serves(const struct cluster_table *self, const struct cluster_node *node, unsigned slot) {
+    for (size_t i = 0; i < node->n_ranges; i++) {
+        const struct cluster_slots *range = &self->ranges[node->first_range + i];
+        if (slot >= range->first && slot <= range->last) {
+            return true;
+        }
+    }
+    return false;
 }
 
 size_t cluster_node_slots(const struct cluster_table *self, const struct cluster_node *node) {

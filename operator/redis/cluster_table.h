@@ -12,6 +12,13 @@ struct cluster_slots {
     uint16_t last;
 };
 
+/* A slot that its owner moves away, or that is moved here. */
+struct cluster_open_slot {
+    uint16_t slot;
+    bool is_leaving;                /* MIGRATING; else IMPORTING */
+    char id[CLUSTER_ID_LENGTH + 1]; /* the node at the other end */
+};
+
 struct cluster_node {
     char id[CLUSTER_ID_LENGTH + 1];
     char primary_id[CLUSTER_ID_LENGTH + 1]; /* empty: it is a primary (or not known) */
@@ -33,10 +40,12 @@ struct cluster_table {
     size_t n;
     struct cluster_slots *ranges;
     size_t n_ranges;
+    struct cluster_open_slot *open; /* of the node itself: it tells no others' */
+    size_t n_open;
     size_t myself; /* index of it; n: none */
 };
 
-#define CLUSTER_TABLE_EMPTY ((struct cluster_table){NULL, 0, NULL, 0, 0})
+#define CLUSTER_TABLE_EMPTY ((struct cluster_table){.nodes = NULL})
 
 /* False: it is no such answer, or over a bound; the table is empty then. Finish it all the same. */
 bool cluster_table_parse(struct cluster_table *self, struct span text);
@@ -46,6 +55,7 @@ const struct cluster_node *cluster_table_find(const struct cluster_table *self, 
 const struct cluster_node *cluster_table_myself(const struct cluster_table *self);               /* NULL: not there */
 /* Nodes that are known for good (no handshake under way). */
 size_t cluster_table_known(const struct cluster_table *self);
+bool cluster_node_serves(const struct cluster_table *self, const struct cluster_node *node, unsigned slot);
 size_t cluster_node_slots(const struct cluster_table *self, const struct cluster_node *node);
 
 #endif

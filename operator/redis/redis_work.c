@@ -10,6 +10,7 @@
 #include "operator/redis/redis_work.h"
 
 #include "base/clock.h"
+#include "operator/redis/cluster_layout.h"
 #include "operator/redis/redis_work_parts.h"
 
 #include <inttypes.h>
@@ -115,10 +116,17 @@ static int form(struct work *self, bool may_form) {
 
 /* ---- status ---- */
 
-static void print_pod(struct buffer *out, const struct cluster_view *view, size_t i) {
+static void print_pod(struct buffer *out, const struct cluster_view *view, const struct cluster_layout *layout,
+                      size_t i) {
     const struct cluster_pod *pod = &view->pods[i];
-    const struct cluster_node *line = pod->answers ? cluster_table_myself(&pod->table) : NULL;
-    buffer_append_format(out, "%-3zu %-40s shard %-3zu ", i, pod->name, i % view->shards);
+    const struct cluster_node *line = cluster_view_line(view, i);
+    int shard = cluster_layout_shard_number(layout, i);
+    buffer_append_format(out, "%-3zu %-40s ", i, pod->name);
+    if (shard < 0) {
+        buffer_append_text(out, "no shard  ");
+    } else {
+        buffer_append_format(out, "shard %-3d ", shard);
+    }
     if (line == NULL) {
         buffer_append_format(out, "%s\n", pod->is_loading ? "loading" : pod->trouble == NULL ? "silent" : pod->trouble);
         return;
@@ -132,9 +140,11 @@ static int status(struct work *self) {
     struct cluster_plan plan;
     cluster_observation_t *seen = work_look(self);
     const struct cluster_view *view = cluster_observation_view(seen);
+    struct cluster_layout layout;
     cluster_plan_make(&plan, view, CLUSTER_ACTOR_ALL);
+    cluster_layout_make(&layout, view);
     for (size_t i = 0; i < view->n; i++) {
-        print_pod(self->call->out, view, i);
+        print_pod(self->call->out, view, &layout, i);
     }
     buffer_append_format(self->call->out, "%s: %s\n", plan.verdict == CLUSTER_HEALTHY ? "healthy" : "not healthy",
                          plan.reason);

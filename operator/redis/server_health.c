@@ -4,7 +4,8 @@
  *            killing it would only make it load again
  *   started  it answers and has loaded its data
  *   ready    PONG, and primary or replica in sync; in a cluster it also knows all the nodes and has its part (slots, or
- *            a primary). Not cluster_state: one dead shard would make every pod unready and empty the Service */
+ *            a primary). Not cluster_state: one dead shard would make every pod unready and empty the Service. A pod
+ * that is kept for a shard to come is ready without: it would stop the roll that brings its configuration */
 #include "operator/redis/server_health.h"
 
 #include <inttypes.h>
@@ -24,7 +25,7 @@ static bool is_ready_in_cluster(const struct server_facts *facts, char ret_reaso
                  facts->expected_nodes);
         return false;
     }
-    if (!facts->is_replica && facts->own_slots == 0) {
+    if (!facts->is_replica && facts->own_slots == 0 && !facts->is_spare) {
         return answer(ret_reason, false, "serves no slots and follows no primary yet");
     }
     return true;
@@ -48,7 +49,10 @@ static bool is_ready(const struct server_facts *facts, char ret_reason[SERVER_RE
     if (facts->mode == REDIS_MODE_CLUSTER && !is_ready_in_cluster(facts, ret_reason)) {
         return false;
     }
-    return answer(ret_reason, true, facts->is_replica ? "replica in sync" : "primary");
+    return answer(ret_reason, true,
+                  facts->is_replica ? "replica in sync"
+                  : facts->is_spare ? "primary of a shard to come: it waits for redis scale"
+                                    : "primary");
 }
 
 bool server_probe_verdict(const struct server_facts *facts, enum server_probe probe,

@@ -19,6 +19,7 @@ struct server_facts {
     uint64_t known_nodes;
     uint64_t expected_nodes;
     uint64_t own_slots; /* of a primary: whether it serves any; UINT64_MAX: not asked */
+    bool is_spare;      /* a primary without slots whose cluster is well: it waits for `redis scale` */
     bool has_quorum;    /* Sentinel: CKQUORUM */
 };
 

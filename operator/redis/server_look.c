@@ -3,7 +3,7 @@
 #include "operator/redis/server_look.h"
 
 #include "base/memory.h"
-#include "operator/redis/cluster_table.h"
+#include "operator/redis/cluster_layout.h"
 #include "operator/redis/info_field.h"
 
 #include <stdio.h>
@@ -67,6 +67,7 @@ static bool ask_cluster(server_look_t *self, struct server_facts *facts) {
         facts->knows_cluster = true;
         facts->known_nodes = cluster_table_known(&table);
         facts->own_slots = myself == NULL ? 0 : cluster_node_slots(&table, myself);
+        facts->is_spare = cluster_table_is_spare(&table, self->expected_nodes, (unsigned) self->options->shards);
     }
     cluster_table_finish(&table);
     return reply != NULL;

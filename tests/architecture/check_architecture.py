@@ -88,7 +88,8 @@ LAYERS = {
         (["operator/chart/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/backup/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/"], ["operator/backup/", "operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
-        (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/roll_plan", "operator/redis/sentinel_plan",
+        (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/cluster_view", "operator/redis/cluster_layout",
+          "operator/redis/scale_plan", "operator/redis/roll_plan", "operator/redis/sentinel_plan",
           "operator/redis/set_plan", "operator/redis/server_health"],  # pure
          ["operator/redis/resp_client", "operator/redis/redis_dialer", "operator/redis/cluster_observe", "operator/redis/sentinel_observe"]),
     ],

@@ -30,6 +30,12 @@ static void reads_every_form(void **state) {
     assert_string_equal(myself->host, "::1");
     assert_true(myself->is_primary && myself->is_linked && myself->has_open_slots);
     assert_int_equal(cluster_node_slots(&table, myself), 9);
+    assert_int_equal(table.n_open, 1);
+    assert_int_equal(table.open[0].slot, 93);
+    assert_false(table.open[0].is_leaving);
+    assert_string_equal(table.open[0].id, ID_A);
+    assert_true(cluster_node_serves(&table, myself, 7));
+    assert_false(cluster_node_serves(&table, myself, 8));
     assert_int_equal(myself->config_epoch, 1);
     assert_true(table.nodes[2].is_failed && table.nodes[2].host[0] == '\0');
     assert_true(table.nodes[3].is_handshake);
@@ -48,6 +54,9 @@ static void refuses_what_is_no_table(void **state) {
         ID_A " 127.0.0.1:1@2 master - 0 0 x connected\n",                                    /* epoch */
         ID_A " 127.0.0.1:1@2 master - 0 0 1 connected 0-16384\n",                            /* slot */
         ID_A " 127.0.0.1:1@2 master - 0 0 1 connected 9-5\n",                                /* backwards */
+        ID_A " 127.0.0.1:1@2 master - 0 0 1 connected [16384->-" ID_B "]\n",                 /* slot */
+        ID_A " 127.0.0.1:1@2 master - 0 0 1 connected [9->-" ID_B "\n",                      /* no end */
+        ID_A " 127.0.0.1:1@2 master - 0 0 1 connected [9=>" ID_B "]\n",                      /* no way */
         ID_A " 127.0.0.1:1@2 slave nobody 0 0 1 connected\n",                                /* primary's id */
         ID_A " 127.0.0.1:1@2 master - 0 0 1 connected\n" ID_A " 127.0.0.1:1@2 master - 0 0 1 connected\n", /* twice */
     };

@@ -34,6 +34,11 @@ static const struct probe_case cases[] = {
     {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 6, .own_slots = 10}, true, true, true},
     {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 7, .own_slots = 10}, true, true, true},
     {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 6}, true, false, true}, /* neither slots nor a primary yet */
+    {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 6, .is_spare = true},
+     true,
+     true,
+     true}, /* of a shard to come */
+    {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 5, .is_spare = true}, true, false, true},
     {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 6, .is_replica = true, .is_link_up = true}, true, true, true},
     {{UP, CLUSTER, .knows_cluster = true, .known_nodes = 6, .is_replica = true}, true, false, true},
 };

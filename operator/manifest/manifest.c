@@ -66,10 +66,19 @@ manifest_t *manifest_bool(arena_t *arena, bool value) {
     return node;
 }
 
+manifest_t *manifest_null(arena_t *arena) {
+    return new_node(arena, MANIFEST_NULL);
+}
+
 static manifest_t *int_or_number(arena_t *arena, const char *text) {
     errno = 0;
     long long value = strtoll(text, NULL, 10);
     return errno == 0 ? manifest_int(arena, value) : new_text(arena, MANIFEST_NUMBER, text);
+}
+
+manifest_t *manifest_number(arena_t *arena, const char *text) {
+    bool is_int = text[strcspn(text, ".eE")] == '\0' && strcmp(text, "-0") != 0;
+    return is_int ? int_or_number(arena, text) : new_text(arena, MANIFEST_NUMBER, text);
 }
 
 /* .5, 1. and .inf are numbers in YAML alone. */
@@ -83,7 +92,7 @@ static manifest_t *scalar_of_yaml(arena_t *arena, const config_node_t *node) {
     enum yaml_plain kind = node->is_plain ? yaml_plain_of(span_of(node->text, node->text_size)) : YAML_PLAIN_TEXT;
     switch (kind) {
     case YAML_PLAIN_NULL:
-        return new_node(arena, MANIFEST_NULL);
+        return manifest_null(arena);
     case YAML_PLAIN_BOOL:
         return manifest_bool(arena, node->text[0] == 't' || node->text[0] == 'T');
     case YAML_PLAIN_INT:

@@ -29,7 +29,7 @@ enum manifest_kind {
     MANIFEST_INT,
     MANIFEST_BOOL,
     MANIFEST_NULL,
-    MANIFEST_NUMBER, /* one with a fraction, kept as it was written; only from a spec's overrides */
+    MANIFEST_NUMBER, /* one with a fraction, kept as it was written; only from a spec's overrides, and in answers */
 };
 
 /* ---- a tree of its own ---- */
@@ -39,6 +39,9 @@ manifest_t *manifest_list(arena_t *arena);
 manifest_t *manifest_text(arena_t *arena, const char *text);
 manifest_t *manifest_int(arena_t *arena, int64_t value);
 manifest_t *manifest_bool(arena_t *arena, bool value);
+manifest_t *manifest_null(arena_t *arena);
+/* What JSON writes for a number, also one with a fraction: kept as it is written unless an int64_t holds it. */
+manifest_t *manifest_number(arena_t *arena, const char *text);
 /* What a user wrote for a raw field (tolerations, the value of an override): scalars without quotes become what they
  * are in YAML 1.2. */
 manifest_t *manifest_of_yaml(arena_t *arena, const config_node_t *node);

@@ -30,7 +30,7 @@ SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_signer
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
 GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h", "gateway/http_api/http_api.h", "gateway/http_api/http_api_call"]
-OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/cli/"]
+OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/apply/", "operator/cli/"]
 LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
@@ -86,6 +86,10 @@ LAYERS = {
         (["operator/render/", "operator/plan/", "operator/notes/"], ["operator/checks/", "operator/cli/"]),
         (["operator/diff/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/chart/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
+        (["operator/kube/"], ["operator/diagnostics/", "operator/spec/", "operator/redis/", "operator/agent/", *OPERATOR_TOP]),
+        (["operator/apply/"], ["operator/checks/", "operator/render/", "operator/redis/", "operator/agent/", "operator/cli/"]),
+        (["operator/diagnostics/", "operator/spec/", "operator/manifest/", "operator/checks/", "operator/render/", "operator/plan/", "operator/notes/",
+          "operator/diff/", "operator/chart/", "operator/redis/", "operator/agent/", "operator/backup/"], ["operator/kube/"]),
         (["operator/backup/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/"], ["operator/backup/", "operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/cluster_view", "operator/redis/cluster_layout",
@@ -115,7 +119,7 @@ LIBRARY_FILES = {
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
     "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "client/websocket_client.c", "gateway/transport/tls_", "broker/redis/",
                 "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
-    "curl/": ["gateway/token/jwks", "tests/"],
+    "curl/": ["gateway/token/jwks", "operator/kube/kube_http.c", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],
     "client_protocol.pb-c.h": ["gateway/protocol/client_protocol_protobuf", "tests/"],

@@ -1,11 +1,14 @@
 /* See agent_run.h.
  *
- *   main thread     signals: SIGTERM → hand over (agent_leave.c) → SIGTERM to the child; SIGCHLD → its exit code is
- * ours probe thread    HTTP, asks the own server tick thread     forms, heals, mends
+ *   main thread     signals: SIGTERM → hand over (agent_leave.c) → SIGTERM to the child; SIGCHLD → its exit code is ours
+ *   probe thread    HTTP, asks the own server
+ *   tick thread     forms, heals, mends
  *
  * They share nothing but the flag that ends them and the configuration, which nobody writes. Failures: a command that
  * cannot be started ends with 127; a child that was killed by signal N ends us with 128+N; a second SIGTERM goes to the
- * child at once. As process 1 of a container we also reap what the child leaves behind. */
+ * child at once. Redis refuses to stop while it writes the first append-only file of a full resync, which is just what
+ * a primary does that handed over: so it is told again each second until it has ended. As process 1 of a container we
+ * also reap what the child leaves behind. */
 #include "operator/agent/agent_run.h"
 
 #include "base/log.h"
@@ -21,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TURN_MS = 200, NOT_STARTED = 127, BY_SIGNAL = 128 };
+enum { TURN_MS = 200, STOP_AGAIN_S = 1, NOT_STARTED = 127, BY_SIGNAL = 128 };
 
 struct running {
     const struct agent_config *config;
@@ -130,14 +133,25 @@ static bool on_signal(struct running *self, int signal, unsigned *n_terms) {
     return true;
 }
 
+/* The next signal; 0: the child was told to stop and a second has passed; -1: none can be had. */
+static int next_signal(const sigset_t *signals, bool is_stopping) {
+    const struct timespec pause = {.tv_sec = STOP_AGAIN_S};
+    int signal;
+    do {
+        signal = is_stopping ? sigtimedwait(signals, NULL, &pause) : sigwaitinfo(signals, NULL);
+    } while (signal < 0 && errno == EINTR);
+    return signal < 0 && errno == EAGAIN ? 0 : signal;
+}
+
 static void await_end(struct running *self, const sigset_t *signals) {
     unsigned n_terms = 0;
     int signal;
     do {
-        if (sigwait(signals, &signal) != 0) {
-            return;
+        signal = next_signal(signals, n_terms > 0);
+        if (signal == 0 && self->child != 0) {
+            kill(self->child, SIGTERM);
         }
-    } while (on_signal(self, signal, &n_terms));
+    } while (signal == 0 || (signal > 0 && on_signal(self, signal, &n_terms)));
 }
 
 static bool open_parts(struct running *self, char error[AGENT_ERROR_MAX]) {

@@ -1,8 +1,7 @@
 /* See agent_run.h.
  *
- *   main thread     signals: SIGTERM → hand over (agent_leave.c) → SIGTERM to the child; SIGCHLD → its exit code is ours
- *   probe thread    HTTP, asks the own server
- *   tick thread     forms, heals, mends
+ *   main thread     signals: SIGTERM → hand over (agent_leave.c) → SIGTERM to the child; SIGCHLD → its exit code is
+ * ours probe thread    HTTP, asks the own server tick thread     forms, heals, mends
  *
  * They share nothing but the flag that ends them and the configuration, which nobody writes. Failures: a command that
  * cannot be started ends with 127; a child that was killed by signal N ends us with 128+N; a second SIGTERM goes to the

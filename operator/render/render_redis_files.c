@@ -21,6 +21,10 @@
 #define EXPORTER_RIGHTS                                                                                                \
     "resetchannels -@all +ping +info +client|setname +slowlog|len +slowlog|get +latency|latest +latency|histogram "    \
     "+cluster|info"
+/* Nobody can log in as this one, and it keeps every right: as the default user Redis loads its own append-only file,
+ * and without a right it leaves out, with a line in its log, every transaction in there, which is all that scripts
+ * wrote (Redis, and Valkey before 9.1). */
+#define DEFAULT_USER "user default off resetpass ~* &* +@all\n"
 /* Sentinel at a Redis server, as its documentation has it. */
 #define SENTINEL_RIGHTS                                                                                                \
     "resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info "     \
@@ -129,13 +133,14 @@ static const char *redis_conf(const struct render *self) {
 
 static const char *redis_users(const struct render *self) {
     struct buffer out = BUFFER_EMPTY;
-    buffer_append_text(&out, "user default off\nuser callboard on ${acl:redis-password} " BROKER_RIGHTS "\n"
-                             "user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
-                             "+cluster +replicaof +psync +replconf\n"
-                             "user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
-                             "+cluster|info +cluster|nodes +psync +replconf\n"
-                             "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
-                             "+role +dbsize +select +cluster +migrate +restore +restore-asking\n");
+    buffer_append_text(&out, DEFAULT_USER
+                       "user callboard on ${acl:redis-password} " BROKER_RIGHTS "\n"
+                       "user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
+                       "+cluster +replicaof +psync +replconf\n"
+                       "user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
+                       "+cluster|info +cluster|nodes +psync +replconf\n"
+                       "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
+                       "+role +dbsize +select +cluster +migrate +restore +restore-asking\n");
     if (is_mode(self, SPEC_REDIS_SENTINEL)) {
         buffer_append_text(&out, "user sentinel on ${acl:sentinel-password} " SENTINEL_RIGHTS "\n");
     }

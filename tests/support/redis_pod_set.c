@@ -109,7 +109,7 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
         return;
     }
     file = create(templates, "users.acl");
-    fprintf(file, "user default off\nuser tester on ${acl:tester} ~* &* +@all\n"
+    fprintf(file, "user default off resetpass ~* &* +@all\nuser tester on ${acl:tester} ~* &* +@all\n"
                   "user agent on ${acl:agent} +ping +info +role +dbsize +cluster +replicaof +psync +replconf\n"
                   "user backup on ${acl:agent} resetchannels -@all +ping +info +role +dbsize +cluster|info "
                   "+cluster|nodes +psync +replconf\n"

@@ -108,7 +108,7 @@ oom-score-adj no
 {{- end -}}
 
 {{- define "callboard.redisUsers" -}}
-user default off
+user default off resetpass ~* &* +@all
 user callboard on ${acl:redis-password} ~cb:* ~{cb}* resetchannels &cb:* -@all +eval +evalsha +get +set +del +hget +hmget +hset +hdel +hgetall +hscan +xadd +xrange +xrevrange +xtrim +pexpire +pttl +sadd +srem +smembers +publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe +wait +time +role +select +info +command|info +client|setname +cluster|slots +cluster|info +config|get +slowlog|get
 user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster +replicaof +psync +replconf
 user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster|info +cluster|nodes +psync +replconf

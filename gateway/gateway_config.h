@@ -83,6 +83,7 @@ struct gateway_config {
     int64_t outbox_frames;   /* client.outbox_frames, 4096: 3008 */
     int64_t write_stall_ms;  /* client.write_stall, 10s: 3008 */
     int64_t expired_close_delay_ms; /* client.expired_close_delay, 25s */
+    int64_t connection_age_max_ms;  /* client.connection_age_max, 0 = no bound: 3011 */
     bool rpc;                       /* client.rpc: methods are asked of workers */
     bool connect_hook;              /* client.proxy.connect.enabled */
     bool refresh_hook;              /* client.proxy.refresh.enabled */

@@ -24,6 +24,7 @@ enum session_deadline {
     SESSION_DEADLINE_SUBSCRIPTION, /* the first expiry among the subscriptions, with its grace: 2501 */
     SESSION_DEADLINE_STALL,        /* the transport did not take its backlog: 3008 */
     SESSION_DEADLINE_FLUSH,        /* pushes that wait for more of them (flush_interval) are written */
+    SESSION_DEADLINE_AGE,          /* it may not get older: 3011 */
     SESSION_DEADLINES,
 };
 
@@ -175,6 +176,7 @@ void session_cancel_deadlines(session_t *self);
 /* Monotonic ms of a wall-clock second, with the configured grace. */
 uint64_t session_grace_end_ms(const session_t *self, int64_t expire_at_s);
 void session_start_pings(session_t *self);
+void session_start_aging(session_t *self);
 
 /* ---- subscriptions (session_subscribe.c) ---- */
 
@@ -437,6 +439,7 @@ enum session_metric {
 #undef SESSION_METRIC_ERROR
         SESSION_METRIC_RATE_LIMITED,
     SESSION_METRIC_TOKENS_UNSURE,
+    SESSION_METRIC_AGED,
     SESSION_METRIC_CALLS,
     SESSION_METRIC_HOOKS, /* verdicts of each hook */
     SESSION_METRIC_HOOKS_LAST = SESSION_METRIC_HOOKS + SESSION_HOOKS * SESSION_VERDICTS - 1,

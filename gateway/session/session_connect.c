@@ -76,6 +76,7 @@ void session_reply_connected(session_t *self, uint32_t id, int64_t expire_at_s, 
     session_set_deadline(self, SESSION_DEADLINE_CONNECT, 0);
     session_set_expiry(self, expire_at_s);
     session_start_pings(self);
+    session_start_aging(self);
     session_tell_connected(self);
 }
 

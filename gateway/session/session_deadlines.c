@@ -8,11 +8,14 @@
  * Failure modes: no connect command in time: 3502. No pong in time: 3012; but while our own backlog stands in the
  * ping's way, or we have stopped reading, the client may not be blamed: it gets the time again (a stalled write ends in
  * 3008). Expiry without refresh: 3005, or 2501 for a subscription, after a grace; what hooks extend: when it is over
- * (session_hook_refresh.c). */
+ * (session_hook_refresh.c). Older than connection_age_max: 3011, at an age by chance, as what one deploy or outage
+ * brought together would leave together for ever. */
 #include "gateway/session/session_commands.h"
 
 #include "base/clock.h"
 #include "base/random.h"
+
+enum { AGE_STEPS = 1000000 };
 
 static void rearm(session_t *self) {
     uint64_t earliest = UINT64_MAX;
@@ -122,6 +125,25 @@ void session_on_pong(session_t *self) {
     }
 }
 
+/* ---- age ---- */
+
+void session_start_aging(session_t *self) {
+    int64_t most_ms = self->environment->config->connection_age_max_ms;
+    if (most_ms > 0) {
+        uint64_t spread_ms = (uint64_t) most_ms / 5;
+        uint64_t earlier_ms = spread_ms * random_below(AGE_STEPS + 1) / AGE_STEPS;
+        session_set_deadline(self, SESSION_DEADLINE_AGE, in_ms(most_ms) - earlier_ms);
+    }
+}
+
+/* A reload may have taken the bound away. */
+static void on_too_old(session_t *self) {
+    if (self->environment->config->connection_age_max_ms > 0) {
+        session_count(self, SESSION_METRIC_AGED);
+        session_disconnect(self, DISCONNECT_FORCE_RECONNECT);
+    }
+}
+
 /* ---- the others ---- */
 
 static void on_no_connect(session_t *self) {
@@ -140,6 +162,7 @@ static void (*const handlers[SESSION_DEADLINES])(session_t *self) = {
     [SESSION_DEADLINE_SUBSCRIPTION] = session_expire_subscriptions,
     [SESSION_DEADLINE_STALL] = on_stalled,
     [SESSION_DEADLINE_FLUSH] = session_flush_waiting,
+    [SESSION_DEADLINE_AGE] = on_too_old,
 };
 
 static void on_timer(struct timer_entry *entry) {

@@ -70,6 +70,8 @@ const struct metric_description session_metric_table[] = {
     [SESSION_METRIC_TOKENS_UNSURE] = {"callboard_client_tokens_unsure_total",
                                       "Good tokens refused for the moment (token.revocations_strict).", METRIC_COUNTER,
                                       NULL},
+    [SESSION_METRIC_AGED] = {"callboard_client_aged_total",
+                             "Connections closed because of client.connection_age_max.", METRIC_COUNTER, NULL},
     [SESSION_METRIC_CALLS] = {"callboard_client_calls_open",
                               "Questions to workers that are open, at most client.calls a thread.", METRIC_GAUGE, NULL},
     HOOK_ROWS(SESSION_HOOK_CONNECT, "connect"),

@@ -59,6 +59,7 @@ static const struct managed_key gateway_keys[] = {
     {"brokers.curve_key_file", "broker.curve.secretName"},
     {"brokers.curve_broker_key", "broker.curve.secretName"},
     {"client.connections_max", "gateway.connectionsMax"},
+    {"client.connection_age_max", "gateway.maxConnectionAge"},
     {"drain.delay", "gateway.drain.propagation"},
     {"drain.window", "gateway.drain.window"},
     {"namespaces", "broker.namespaces"},

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { LONG_GRACE_MS = 10 * 60 * 1000 };
+enum { LONG_GRACE_MS = 10 * 60 * 1000, AGE_LEAST_MS = 60 * 1000 };
 
 static void check_replicas_or_autoscaling(const struct check *check) {
     if (check->spec->gateway.autoscaling.max > 0 && check_is_set(check, "gateway.replicas")) {
@@ -75,6 +75,15 @@ static void check_close_rate(const struct check *check) {
     }
 }
 
+static void check_age(const struct check *check) {
+    int64_t age = check->spec->gateway.connection_age_max_ms;
+    if (age > 0 && age < AGE_LEAST_MS) {
+        check_tell(check, DIAGNOSTIC_OUT_OF_BOUNDS, "gateway.maxConnectionAge",
+                   "at %s clients would hardly do anything but reconnect", check_amount(check, SPEC_DURATION, age));
+        check_mend(check, "use at least 1m, or 0 for no bound; an hour or more moves clients soon enough");
+    }
+}
+
 static void check_single(const struct check *check) {
     const struct spec_gateway *gateway = &check->spec->gateway;
     int64_t least = gateway->autoscaling.max > 0 ? gateway->autoscaling.min : gateway->replicas;
@@ -92,6 +101,7 @@ check_rule_t *const check_rules_gateway[] = {
     check_autoscaling_without_max,
     check_grace,
     check_close_rate,
+    check_age,
     check_single,
     NULL,
 };

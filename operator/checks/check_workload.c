@@ -83,7 +83,7 @@ static void judge_gateway_memory(const struct check *check, const struct sizing 
 static bool is_short_of_handshakes(const struct check *check, const struct sizing *sizing) {
     double pods = sizing->values[SIZING_GATEWAYS_FOR_CPU].has;
     double cores = pods * (double) check->spec->gateway.resources.requests_cpu / 1000;
-    double used = (double) check->spec->workload.connect_rate * sizing_constant_seconds(CONSTANT_HANDSHAKE_CPU);
+    double used = sizing_handshakes(check->spec) * sizing_constant_seconds(CONSTANT_HANDSHAKE_CPU);
     return used > cores * sizing_constant(CONSTANT_CPU_SHARE);
 }
 
@@ -91,8 +91,9 @@ static void tell_gateway_cpu(const struct check *check, bool is_by_handshakes, c
     const struct spec_workload *workload = &check->spec->workload;
     if (is_by_handshakes) {
         check_tell(check, DIAGNOSTIC_WORKLOAD_CONNECT_RATE, "gateway.resources.requests.cpu",
-                   "%s each are too few for %s handshakes a second", what, number(check, workload->connect_rate));
-        check_other(check, "workload.gateway.connectRate");
+                   "%s each are too few for %s handshakes a second", what,
+                   number(check, (int64_t) sizing_handshakes(check->spec)));
+        check_other(check, workload->connect_rate > 0 ? "workload.gateway.connectRate" : "gateway.maxConnectionAge");
     } else {
         check_tell(check, DIAGNOSTIC_WORKLOAD_GATEWAY_CPU, "gateway.resources.requests.cpu",
                    "%s each are too few for %s publications a second to %s", what,

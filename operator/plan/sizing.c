@@ -64,6 +64,13 @@ static double kept_of(const struct sizing_work *work, const struct spec_workload
     return sizing_least(size, sizing_most(by_ttl, 1));
 }
 
+/* Connections end between 80 % of the age and all of it. */
+double sizing_handshakes(const struct spec *spec) {
+    double age_s = 0.9 * (double) spec->gateway.connection_age_max_ms / 1000;
+    double aged = age_s > 0 ? (double) spec->workload.connections / age_s : 0;
+    return (double) spec->workload.connect_rate + aged;
+}
+
 static double primaries_of(const struct spec *spec) {
     switch ((enum spec_redis_mode) spec->redis.mode) {
     case SPEC_REDIS_EMBEDDED:
@@ -87,7 +94,7 @@ static struct sizing_work work_of(arena_t *arena, const struct spec *spec, struc
         .spec = spec,
         .out = out,
         .connections = (double) workload->connections,
-        .connect_rate = (double) workload->connect_rate,
+        .connect_rate = sizing_handshakes(spec),
         .publish_rate = (double) workload->publish_rate,
         .message_bytes = (double) workload->message_bytes,
         .fanout = (double) workload->fanout,

@@ -117,7 +117,11 @@ struct render_config render_gateway_config(const struct render *self) {
     manifest_set_text(token, "secret_file", AUTH_FOLDER "token-secret");
     manifest_set_text(token, "audience", spec->metadata.name);
     manifest_set_text(token, "issuer", spec->metadata.name);
-    manifest_set_int(manifest_add_map(top, "client"), "connections_max", spec->gateway.connections_max);
+    manifest_t *client = manifest_add_map(top, "client");
+    manifest_set_int(client, "connections_max", spec->gateway.connections_max);
+    if (spec->gateway.connection_age_max_ms > 0) {
+        set_duration(self, client, "connection_age_max", spec->gateway.connection_age_max_ms);
+    }
     manifest_t *drain = manifest_add_map(top, "drain");
     set_duration(self, drain, "delay", spec->gateway.drain.propagation_ms);
     set_duration(self, drain, "window", spec->gateway.drain.window_ms);

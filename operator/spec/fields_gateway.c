@@ -51,6 +51,12 @@ static const struct spec_field fields[] = {
           PROFILES("1000", "10000", "20000", "50000", "50000"), EFFECT(ROLLS),
           HELP("Connections that a pod takes; one more is answered 503, and the client goes to another."),
           CHANGES("client.connections_max in the gateways' configuration")),
+    FIELD("gateway.maxConnectionAge", SPEC_DURATION, gateway.connection_age_max_ms, RANGE(0, 30 * DAY), DEFAULT("0"),
+          EFFECT(HOT),
+          HELP("How old a connection may get, at least 1m: then its gateway closes it with 3011, each at an age by "
+               "chance from 80 % on, and the client reconnects, by the load balancer's choice to a pod that was added "
+               "meanwhile. 0: connections stay where they are."),
+          CHANGES("client.connection_age_max in the gateways' configuration")),
     RESOURCES("gateway.resources", gateway.resources, "a gateway", PROFILES("100m", "500m", "1", "2", "2"),
               PROFILES("128Mi", "512Mi", "1Gi", "3Gi", "3Gi")),
     FIELD("gateway.drain.propagation", SPEC_DURATION, gateway.drain.propagation_ms, RANGE(0, 5 * MINUTE), DEFAULT("5s"),

@@ -131,6 +131,7 @@ struct spec_gateway {
         const char *prometheus_url;
     } autoscaling;
     int64_t connections_max; /* a pod */
+    int64_t connection_age_max_ms; /* 0: no bound */
     struct spec_resources resources;
     struct {
         int64_t propagation_ms; /* load balancers learn of it */

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { World, get, metric, rawConnected, rawSocket, makeToken, sleep, until } from './support.mjs';
+import { World, get, metric, rawConnected, rawSocket, makeToken, sleep, subscribed, until } from './support.mjs';
 
 let world;
 let broker;
@@ -207,4 +207,36 @@ test('memory that runs short: slow connections go, then newcomers, then publicat
   assert.equal(again.status, 101);
   again.socket.destroy();
   assert.equal(writer.closed, null);
+});
+
+test('client.connection_age_max: each comes back when it is old, by 3011, and misses nothing; taken up and off by a reload', async () => {
+  const settings = (age) => `client:\n  connection_age_max: ${age}\n`;
+  const gateway = await world.gateway({ brokers: [broker], settings: settings('2s'), args: ['--watch'] });
+  const clients = [];
+  const subscriptions = [];
+  for (let i = 0; i < 6; i += 1) {
+    clients.push(await world.connected(gateway, { user: `aging${i}` }));
+    subscriptions.push(await subscribed(clients[i], 'demo:aging'));
+  }
+  const writer = await world.connected(await world.gateway({ brokers: [broker] }), { user: 'writer' });
+  const returns = (client) => client.events.filter(({ name, code }) => name === 'connecting' && code === 3011).length;
+  let sent = 0;
+  await until('each has come back three times', async () => {
+    await writer.publish('demo:aging', { n: sent });
+    sent += 1;
+    return clients.every((client) => returns(client) >= 3);
+  }, 60000);
+  for (const { got } of subscriptions) {
+    await until('the last one is there', () => got.length >= sent);
+    assert.deepEqual(got.map(({ data }) => data.n), Array.from({ length: sent }, (_, n) => n));
+  }
+  assert.equal(writer.events.filter(({ name }) => name === 'disconnected' || name === 'error').length, 0);
+  assert.equal(returns(writer), 0);
+  assert.ok(await metric(gateway, 'callboard_client_aged_total') >= 18);
+  fs.writeFileSync(gateway.file, fs.readFileSync(gateway.file, 'utf8').replace(settings('2s'), settings('0')));
+  await until('the reload', () => count(gateway, /"event":"config_reloaded"/) === 1);
+  await until('all are there', () => clients.every(({ state }) => state === 'connected'));
+  const before = clients.map(returns);
+  await sleep(2500); // older than any could get
+  assert.deepEqual(clients.map(returns), before);
 });

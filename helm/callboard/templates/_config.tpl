@@ -57,7 +57,12 @@ token_file: /etc/callboard/auth/internal-token
 {{- $brokers := dict "endpoints" (list (printf "tcp://%s:%d" $host $.spec.broker.ports.gateways)) "curve_key_file" "/etc/callboard/curve/gateway.key" "curve_broker_key" "/etc/callboard/curve/broker.key.pub" -}}
 {{- $token := dict "secret_file" "/etc/callboard/auth/token-secret" "audience" .name "issuer" .name -}}
 {{- $drain := dict "delay" (include "callboard.duration" $gateway.drain.propagationMs) "window" (include "callboard.duration" $gateway.drain.windowMs) -}}
-{{- $config := dict "http" $http "internal" (include "callboard.internal" 9000 | fromYaml) "brokers" $brokers "token" $token "client" (dict "connections_max" $gateway.connectionsMax) "drain" $drain -}}
+{{- $client := dict "connections_max" $gateway.connectionsMax -}}
+{{- $age := include "callboard.milliseconds" $gateway.maxConnectionAge | atoi -}}
+{{- if gt $age 0 -}}
+  {{- $_ := set $client "connection_age_max" (include "callboard.duration" $age) -}}
+{{- end -}}
+{{- $config := dict "http" $http "internal" (include "callboard.internal" 9000 | fromYaml) "brokers" $brokers "token" $token "client" $client "drain" $drain -}}
 {{- include "callboard.addRest" (list . $config $gateway.config) -}}
 {{- toYaml $config -}}
 {{- end -}}

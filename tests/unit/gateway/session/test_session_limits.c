@@ -330,6 +330,63 @@ static void test_the_order_of_a_drain_is_chance(void **state) {
     assert_true(in_place < SHUFFLED / 2); /* one is, by chance; half of them once in 10^42 times */
 }
 
+/* ---- age ---- */
+
+enum { AGE_MS = 100000, AGED = 24 };
+
+/* Ms from the connect to the close; 0: still open after AGE_MS. */
+static uint64_t age_at_the_end(void) {
+    connect_user();
+    uint64_t begun_ms = clock_monotonic_ms();
+    for (int i = 0; i <= AGE_MS / 1000 && t.transport.close_code == 0; i++) {
+        pass_ms(1000);
+    }
+    return t.transport.close_code == 0 ? 0 : clock_monotonic_ms() - begun_ms;
+}
+
+static void open_next(void) {
+    session_on_closed(&t.session);
+    written();
+    buffer_finish(&t.transport.written);
+    open_session();
+}
+
+static void test_an_old_connection_is_sent_away_at_an_age_by_chance(void **state) {
+    (void) state;
+    metrics_t *registry = metrics_new();
+    t.environment.metrics = metric_values_new(registry, session_metric_table, session_metric_count);
+    t.config.ping_interval_ms = 0;
+    t.config.connection_age_max_ms = AGE_MS;
+    uint64_t youngest = UINT64_MAX;
+    uint64_t oldest = 0;
+    for (unsigned i = 0; i < AGED; i++) {
+        uint64_t age_ms = age_at_the_end();
+        assert_closed(3011, "force reconnect");
+        assert_in_range(age_ms, AGE_MS / 100 * 80, AGE_MS + 1000);
+        youngest = age_ms < youngest ? age_ms : youngest;
+        oldest = age_ms > oldest ? age_ms : oldest;
+        open_next();
+    }
+    assert_true(oldest - youngest > AGE_MS / 20); /* not so once in 10^11 times */
+    assert_int_equal(metrics_read(registry, "callboard_client_aged_total", NULL), AGED);
+    session_on_closed(&t.session);
+    metric_values_destroy(&t.environment.metrics);
+    metrics_destroy(&registry);
+}
+
+static void test_age_0_is_no_bound_also_for_who_came_under_one(void **state) {
+    (void) state;
+    t.config.ping_interval_ms = 0;
+    assert_int_equal(age_at_the_end(), 0);
+    open_next();
+    t.config.connection_age_max_ms = AGE_MS;
+    connect_user();
+    pass_ms(1000);
+    t.config.connection_age_max_ms = 0; /* as a reload does */
+    pass_ms(AGE_MS);
+    assert_open();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         session_test(test_a_burst_of_twice_the_rate_passes_and_what_is_over_it_gets_111),
@@ -351,6 +408,8 @@ int main(void) {
         session_test(test_draining_closes_some_at_a_time),
         session_test(test_users_are_counted_once),
         session_test(test_metrics_tell_commands_errors_and_disconnects),
+        session_test(test_an_old_connection_is_sent_away_at_an_age_by_chance),
+        session_test(test_age_0_is_no_bound_also_for_who_came_under_one),
         cmocka_unit_test(test_the_order_of_a_drain_is_chance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { TEXT_BYTES_MAX = 1024 };
 
@@ -11,7 +12,7 @@ void diagnostics_init(struct diagnostics *self, arena_t *arena) {
     *self = (struct diagnostics){.arena = arena};
 }
 
-/* Cut at a character, without controls: it may quote anything. */
+/* Cut at a character, without controls and what is not to be seen: it may quote anything. */
 static char *clean_text(struct diagnostics *self, struct span text) {
     size_t n = text.size;
     if (n > TEXT_BYTES_MAX) {
@@ -23,11 +24,14 @@ static char *clean_text(struct diagnostics *self, struct span text) {
     char *clean = arena_text_of(self->arena, span_of(text.data, n));
     for (size_t i = 0; i < n; i++) {
         uint8_t c = (uint8_t) clean[i];
+        size_t size;
         bool is_upper_control = c == 0xC2 && i + 1 < n && (uint8_t) clean[i + 1] < 0xA0;
         if (c < 0x20 || c == 0x7F) {
             clean[i] = '?';
         } else if (is_upper_control) {
             clean[i] = clean[i + 1] = '?';
+        } else if (source_text_hidden(span_of(clean + i, n - i), &size) != 0) {
+            memset(clean + i, '?', size);
         }
     }
     return clean;

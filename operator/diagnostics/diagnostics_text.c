@@ -65,7 +65,8 @@ static void append_line_text(struct span line, size_t column, struct buffer *out
         }
         size_t size = character_size(rest);
         struct span character = span_of(rest.data, size);
-        if (is_control(character)) {
+        size_t hidden_size;
+        if (is_control(character) || source_text_hidden(character, &hidden_size) != 0) {
             buffer_append_char(out, '?');
         } else {
             buffer_append_span(out, character);
@@ -77,6 +78,21 @@ static void append_line_text(struct span line, size_t column, struct buffer *out
     }
 }
 
+/* Copied from a web page or a chat: the eye sees nothing wrong. */
+static void append_hidden(struct span line, struct buffer *out) {
+    for (unsigned column = 1; line.size > 0; column++) {
+        size_t size = character_size(line);
+        size_t hidden_size;
+        uint32_t hidden = source_text_hidden(span_of(line.data, size), &hidden_size);
+        if (hidden != 0) {
+            buffer_append_format(out, "      = column %u has U+%04X, which looks like a space or like nothing\n",
+                                 column, hidden);
+            return;
+        }
+        line = span_of(line.data + size, line.size - size);
+    }
+}
+
 static void append_excerpt(const struct source_place *place, const char *remark, const struct color *color,
                            struct buffer *out) {
     struct buffer margin = BUFFER_EMPTY;
@@ -85,6 +101,7 @@ static void append_excerpt(const struct source_place *place, const char *remark,
     buffer_append_format(out, "\n%s      |%s ", color->dim, color->end);
     buffer_append_span(out, buffer_span(&margin));
     buffer_append_format(out, "%s^%s%s%s\n", color->bold, color->end, remark[0] == '\0' ? "" : " ", remark);
+    append_hidden(source_text_line(place->source, place->line), out);
     buffer_finish(&margin);
 }
 

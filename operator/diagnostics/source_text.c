@@ -40,3 +40,21 @@ struct span source_text_line(const struct source_text *self, unsigned line) {
     }
     return at_line == line && begin < bytes.size ? span_of(bytes.data + begin, bytes.size - begin) : SPAN_EMPTY;
 }
+
+static bool is_hidden(uint32_t c) {
+    return c == 0xA0 || c == 0xAD || (c >= 0x2000 && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) ||
+           (c >= 0x205F && c <= 0x206F) || c == 0x3000 || c == 0xFEFF;
+}
+
+uint32_t source_text_hidden(struct span text, size_t *ret_size) {
+    const uint8_t *at = text.data;
+    uint32_t c = 0;
+    if (text.size >= 2 && (at[0] & 0xE0) == 0xC0 && (at[1] & 0xC0) == 0x80) {
+        c = (uint32_t) (at[0] & 0x1F) << 6 | (at[1] & 0x3F);
+        *ret_size = 2;
+    } else if (text.size >= 3 && (at[0] & 0xF0) == 0xE0 && (at[1] & 0xC0) == 0x80 && (at[2] & 0xC0) == 0x80) {
+        c = (uint32_t) (at[0] & 0x0F) << 12 | (uint32_t) (at[1] & 0x3F) << 6 | (at[2] & 0x3F);
+        *ret_size = 3;
+    }
+    return is_hidden(c) ? c : 0;
+}

@@ -13,6 +13,10 @@ struct source_text {
 /* Line `line` (from 1) without its end; empty when there are not so many. */
 struct span source_text_line(const struct source_text *self, unsigned line);
 
+/* The character at the beginning of the text, when it is not to be seen for what it is: it looks like nothing or like a
+ * space, or turns the text behind it round. 0: another one. */
+uint32_t source_text_hidden(struct span text, size_t *ret_size);
+
 /* Where a value stands. */
 struct source_place {
     const struct source_text *source; /* NULL: in no file */

@@ -141,6 +141,28 @@ static void an_error_is_shown_under_its_line(void **state) {
     assert_has(&out, "\x1b[1;31merror[CB2103]:\x1b[0m");
 }
 
+/* No-break space, byte order mark, a turn to the right-to-left. */
+static void what_the_eye_cannot_see_is_named(void **state) {
+    (void) state;
+    const char *path = write_file("bad.yaml", HEADER "  profile:\xC2\xA0"
+                                                        "dev\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
+    assert_has(&out, "    5 |   profile:?dev\n");
+    assert_has(&out, "\n      = column 11 has U+00A0, which looks like a space or like nothing\n");
+    path = write_file("bad.yaml", HEADER "  edge: {class: a.b, hosts: [\xE2\x80\xAE"
+                                            "a.b]}\n  profile: \xEF\xBB\xBF"
+                                            "dev\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
+    assert_has(&out, "column 30 has U+202E");
+    assert_has(&out, "column 12 has U+FEFF");
+    assert_has(&out, "spec.profile: \"???dev\" is not known here");
+    assert_null(strstr(text_of(&out), "\xE2\x80\xAE"));
+    path = write_file("bad.yaml", HEADER "  edge: {kind: \xE2\x82\xAC\xC3\xA4\xE3\x81\x82}\n");
+    assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
+    assert_has(&out, "\"\xE2\x82\xAC\xC3\xA4\xE3\x81\x82\" is not known here");
+    assert_null(strstr(text_of(&out), "looks like"));
+}
+
 static void a_warning_is_an_error_when_asked_for(void **state) {
     (void) state;
     const char *path = write_file("warned.yaml", HEADER "  redis: {appendfsync: \"no\"}\n");
@@ -421,6 +443,7 @@ int main(void) {
         cmocka_unit_test(help_and_version_are_done),
         cmocka_unit_test(a_good_spec_is_done),
         cmocka_unit_test(an_error_is_shown_under_its_line),
+        cmocka_unit_test(what_the_eye_cannot_see_is_named),
         cmocka_unit_test(a_warning_is_an_error_when_asked_for),
         cmocka_unit_test(settings_win_over_the_file),
         cmocka_unit_test(folders_are_read_by_name_and_their_names_are_unique),

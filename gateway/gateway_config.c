@@ -276,9 +276,10 @@ static const struct config_key keys[] = {
                 "3005."),
     KEY("client.connection_age_max", CONFIG_DURATION, connection_age_max_ms, RELOADABLE, RANGE(0, 366 * 24 * HOUR),
         .default_text = "0",
-        .help = "How old a connection may get: at an age by chance between 80 % and all of it, so that those who came "
-                "together do not come back together, it is closed with 3011; the client reconnects at once, to another "
-                "gateway perhaps, and recovers. A reload counts for connections made after it; 0 for all. 0: no bound."),
+        .help =
+            "How old a connection may get: at an age by chance between 80 % and all of it, so that those who came "
+            "together do not come back together, it is closed with 3011; the client reconnects at once, to another "
+            "gateway perhaps, and recovers. A reload counts for connections made after it; 0 for all. 0: no bound."),
     KEY("client.history_limit_max", CONFIG_INT, history_limit_max, RELOADABLE, RANGE(1, 10000), .default_text = "300",
         .help = "Publications in one answer to a client's history request; who asks for more gets so many."),
     KEY("client.connections_max", CONFIG_INT, connections_max, RELOADABLE, RANGE(0, 10000000), .default_text = "0",

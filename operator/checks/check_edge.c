@@ -69,8 +69,21 @@ static void check_idle_timeout(const struct check *check) {
     }
 }
 
+/* GKE knows no idle timeout: the longest lifetime is rendered, whatever stands here. The default is nobody's wish. */
+static void check_lifetime(const struct check *check) {
+    enum { BY_DEFAULT_MS = 60 * 60 * 1000, LIFETIME_MS = 24 * 60 * 60 * 1000 };
+    const struct spec_edge *edge = &check->spec->edge;
+    bool is_gke = (edge->kind == SPEC_EDGE_INGRESS && is_class(check, "gce")) ||
+                  (edge->kind == SPEC_EDGE_GATEWAY && is_class(check, "gke"));
+    if (is_gke && edge->idle_timeout_ms != BY_DEFAULT_MS && edge->idle_timeout_ms < LIFETIME_MS) {
+        check_tell(check, DIAGNOSTIC_LIFETIME_TIMEOUT, "edge.idleTimeout",
+                   "GKE has no idle timeout: a WebSocket is closed when it is 24h old, whatever stands here");
+        check_other(check, "edge.class");
+    }
+}
+
 static void check_class_limits(const struct check *check) {
-    enum { ALB_MAX_MS = 4000 * 1000, GCE_LEAST_MS = 60 * 60 * 1000 };
+    enum { ALB_MAX_MS = 4000 * 1000 };
     const struct spec_edge *edge = &check->spec->edge;
     if (edge->kind != SPEC_EDGE_INGRESS) {
         return;
@@ -82,10 +95,6 @@ static void check_class_limits(const struct check *check) {
         check_tell(check, DIAGNOSTIC_OUT_OF_BOUNDS, "edge.idleTimeout", "an ALB takes at most 4000s");
         check_mend(check, "use 1h");
         check_other(check, "edge.class");
-    }
-    if (is_class(check, "gce") && edge->idle_timeout_ms <= GCE_LEAST_MS) {
-        check_tell(check, DIAGNOSTIC_LIFETIME_TIMEOUT, "edge.idleTimeout", "GKE closes a WebSocket that is %s old",
-                   check_amount(check, SPEC_DURATION, edge->idle_timeout_ms));
     }
 }
 
@@ -111,6 +120,6 @@ static void check_class_of_ingress(const struct check *check) {
 }
 
 check_rule_t *const check_rules_edge[] = {
-    check_complete, check_class_of_ingress, check_no_effect, check_idle_timeout, check_class_limits, check_certificate,
-    NULL,
+    check_complete, check_class_of_ingress, check_no_effect,   check_idle_timeout,
+    check_lifetime, check_class_limits,     check_certificate, NULL,
 };

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <strings.h>
 
 static bool is_ours(const struct check *check) {
     return spec_redis_pods(check->spec) > 0;
@@ -51,54 +52,82 @@ static void check_fsync(const struct check *check) {
 
 /* ---- redis.config ---- */
 
+/* What render_redis_files.c writes behind the user's lines, what would let others in or put the data elsewhere, and the
+ * older names of both. A test compares it with what is rendered. */
 static const struct {
     const char *line;
     const char *decided_by;
 } managed_lines[] = {
     {"bind", "the operator"},
+    {"protected-mode", "the operator"},
     {"port", "the operator"},
+    {"unixsocket", "the operator"},
     {"tls-port", "tls"},
     {"tls-cert-file", "tls"},
     {"tls-key-file", "tls"},
     {"tls-ca-cert-file", "tls"},
+    {"tls-ca-cert-dir", "tls"},
+    {"tls-auth-clients", "tls"},
     {"tls-replication", "tls"},
     {"tls-cluster", "tls"},
     {"dir", "the operator"},
+    {"dbfilename", "the operator"},
+    {"appendfilename", "the operator"},
+    {"appenddirname", "the operator"},
+    {"logfile", "the operator"},
+    {"pidfile", "the operator"},
     {"aclfile", "the operator"},
     {"user", "auth.existingSecret"},
     {"requirepass", "auth.existingSecret"},
     {"masterauth", "auth.existingSecret"},
+    {"primaryauth", "auth.existingSecret"},
     {"masteruser", "the operator"},
+    {"primaryuser", "the operator"},
     {"include", "the operator"},
+    {"loadmodule", "redis.image"},
     {"daemonize", "the operator"},
+    {"supervised", "the operator"},
+    {"shutdown-timeout", "the operator"},
+    {"shutdown-on-sigterm", "redis.version"},
     {"appendonly", "redis.persistence.size"},
     {"appendfsync", "redis.appendfsync"},
     {"save", "backup"},
     {"maxmemory", "redis.maxmemory"},
     {"stream-node-max-bytes", "redis.streamNodeMaxBytes"},
     {"min-replicas-to-write", "redis.minReplicasToWrite"},
+    {"min-slaves-to-write", "redis.minReplicasToWrite"},
     {"min-replicas-max-lag", "redis.minReplicasMaxLag"},
+    {"min-slaves-max-lag", "redis.minReplicasMaxLag"},
     {"replicaof", "redis.mode"},
     {"slaveof", "redis.mode"},
     {"replica-announce-ip", "the operator"},
+    {"slave-announce-ip", "the operator"},
     {"replica-announce-port", "the operator"},
+    {"slave-announce-port", "the operator"},
     {"replica-priority", "the operator"},
+    {"slave-priority", "the operator"},
+    {"replica-read-only", "the operator"},
+    {"slave-read-only", "the operator"},
     {"rename-command", "the operator"},
     {"cluster-enabled", "redis.mode"},
     {"cluster-config-file", "the operator"},
     {"cluster-node-timeout", "redis.cluster.nodeTimeout"},
+    {"cluster-port", "the operator"},
     {"cluster-announce-ip", "redis.cluster.announce"},
     {"cluster-announce-hostname", "redis.cluster.announce"},
     {"cluster-announce-port", "the operator"},
+    {"cluster-announce-tls-port", "the operator"},
     {"cluster-announce-bus-port", "the operator"},
     {"cluster-preferred-endpoint-type", "redis.cluster.announce"},
     {"cluster-allow-replica-migration", "the operator"},
+    {"cluster-allow-pubsubshard-when-down", "the operator"},
     {"cluster-require-full-coverage", "the operator"},
 };
 
+/* Redis reads names in any case. */
 static const char *who_decides(const char *line) {
     for (size_t i = 0; i < sizeof managed_lines / sizeof managed_lines[0]; i++) {
-        if (strcmp(managed_lines[i].line, line) == 0) {
+        if (strcasecmp(managed_lines[i].line, line) == 0) {
             return managed_lines[i].decided_by;
         }
     }
@@ -136,9 +165,10 @@ static void check_lines_are_single(const struct check *check) {
 static void check_eviction(const struct check *check) {
     const struct spec_pairs *config = &check->spec->redis.config;
     for (size_t i = 0; i < config->n; i++) {
-        bool is_policy = strcmp(config->items[i].name, "maxmemory-policy") == 0;
+        bool is_policy = strcasecmp(config->items[i].name, "maxmemory-policy") == 0;
         if (is_policy && strcmp(config->items[i].value, "noeviction") != 0) {
-            check_tell(check, DIAGNOSTIC_EVICTS_HISTORIES, "redis.config.maxmemory-policy",
+            check_tell(check, DIAGNOSTIC_EVICTS_HISTORIES,
+                       arena_format(check->document->arena, "redis.config.%s", config->items[i].name),
                        "%s throws whole histories away when memory is full", config->items[i].value);
         }
     }

@@ -4,6 +4,7 @@
 #include "operator/cli/commands.h"
 #include "operator/plan/sizing.h"
 #include "operator/plan/sizing_print.h"
+#include "operator/spec/spec_table.h"
 
 static const struct {
     const char *option;
@@ -75,6 +76,25 @@ static void print_json(const struct command_specs *specs, struct command_call *c
     buffer_append_text(call->out, "}\n");
 }
 
+static void print_markdown(const struct command_specs *specs, struct command_call *call) {
+    buffer_append_text(
+        call->out,
+        "# Capacity\n\n"
+        "Printed by `callboard-operator plan -o markdown`, from the tables that `plan`, `notes` and `check` calculate "
+        "with. A figure is what a workload needs, beside\n"
+        "what the spec has; what the workload does not say is not guessed, and has no row. Constants are of one "
+        "machine: "
+        "measure on yours (`callboardctl bench`)\nbefore the margins are given away.\n");
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        const struct spec *spec = &specs->documents.items[i]->spec;
+        buffer_append_format(call->out, "\n## %s, profile %s\n\n", spec->metadata.name,
+                             spec_profile_name(spec->profile));
+        sizing_print_markdown_figures(call->arena, spec, sizing_of(call->arena, spec), call->out);
+    }
+    buffer_append_text(call->out, "\n## Formulas, margins, constants\n");
+    sizing_print_markdown_tables(call->arena, call->out);
+}
+
 static int print(const struct command_specs *specs, struct command_call *call) {
     for (size_t i = 0; i < specs->documents.n; i++) {
         const struct spec *spec = &specs->documents.items[i]->spec;
@@ -86,6 +106,8 @@ static int print(const struct command_specs *specs, struct command_call *call) {
     }
     if (strcmp(call->output, "json") == 0) {
         print_json(specs, call);
+    } else if (strcmp(call->output, "markdown") == 0) {
+        print_markdown(specs, call);
     } else {
         print_text(specs, call);
     }
@@ -94,13 +116,7 @@ static int print(const struct command_specs *specs, struct command_call *call) {
 
 static int run(struct command_call *call) {
     struct command_specs specs;
-    int exit_code = read_specs(call, &specs);
-    command_specs_tell(&specs, call);
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = print(&specs, call);
-    }
-    command_specs_finish(&specs);
-    return exit_code;
+    return command_specs_conclude(&specs, call, read_specs(call, &specs), print);
 }
 
 static const struct command_option options[] = {
@@ -120,7 +136,7 @@ const struct command command_plan = {
     .name = "plan",
     .arguments = "[SPEC…]",
     .help = "tell what a workload needs: pods, memory, disk, bandwidth, each with its formula and margin",
-    .outputs = "text json",
+    .outputs = "text json markdown",
     .options = options,
     .run = run,
 };

@@ -59,7 +59,7 @@ static void add_secrets(manifests_t *list, const struct spec *spec) {
     if (spec->redis.mode == SPEC_REDIS_SENTINEL) {
         set_random(auth, spec->auth.keys.sentinel_password);
     }
-    if (spec->monitoring.exporter[0] != '\0' && spec_redis_pods(spec) > 0) {
+    if (spec_has_exporter(spec)) {
         set_random(auth, spec->auth.keys.exporter_password);
     }
     manifest_t *curve = add_secret(list, spec, spec->broker.curve_secret, "stringData");
@@ -177,15 +177,7 @@ static int print(const struct command_specs *specs, struct command_call *call) {
 
 static int run(struct command_call *call) {
     struct command_specs specs;
-    int exit_code = command_specs_read(call, "secret", &specs);
-    if (exit_code != OPERATOR_USAGE) {
-        command_specs_tell(&specs, call);
-    }
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = print(&specs, call);
-    }
-    command_specs_finish(&specs);
-    return exit_code;
+    return command_specs_conclude(&specs, call, command_specs_read(call, "secret", &specs), print);
 }
 
 static const struct command_option options[] = {

@@ -202,3 +202,15 @@ void command_specs_append_text(const struct command_specs *self, const struct co
 void command_specs_tell(const struct command_specs *self, struct command_call *call) {
     command_specs_append_text(self, call, call->messages);
 }
+
+int command_specs_conclude(struct command_specs *self, struct command_call *call, int exit_code,
+                           int (*print)(const struct command_specs *specs, struct command_call *call)) {
+    if (exit_code != OPERATOR_USAGE) {
+        command_specs_tell(self, call);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = print(self, call);
+    }
+    command_specs_finish(self);
+    return exit_code;
+}

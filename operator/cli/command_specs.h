@@ -25,6 +25,10 @@ int command_specs_render(struct command_specs *self, const struct command_call *
 int command_specs_read_text(struct command_call *call, const char *name, const char *text,
                             struct command_specs *ret_specs);
 void command_specs_finish(struct command_specs *self);
+/* Of a command that only prints specs: tells what is wrong (exit_code is what reading gave), prints where nothing is,
+ * and finishes. Returns the exit code. */
+int command_specs_conclude(struct command_specs *self, struct command_call *call, int exit_code,
+                           int (*print)(const struct command_specs *specs, struct command_call *call));
 /* A file, or "-", the standard input; what is behind the buffer's limit is left out. False, with errno. */
 bool command_read_file(const char *name, struct buffer *text);
 /* What is wrong as text, with -v also why it is wrong. */

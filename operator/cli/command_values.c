@@ -28,15 +28,7 @@ static int print(const struct command_specs *specs, struct command_call *call) {
 
 static int run(struct command_call *call) {
     struct command_specs specs;
-    int exit_code = command_specs_read(call, "values", &specs);
-    if (exit_code != OPERATOR_USAGE) {
-        command_specs_tell(&specs, call);
-    }
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = print(&specs, call);
-    }
-    command_specs_finish(&specs);
-    return exit_code;
+    return command_specs_conclude(&specs, call, command_specs_read(call, "values", &specs), print);
 }
 
 const struct command command_values = {

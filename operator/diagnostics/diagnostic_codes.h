@@ -184,8 +184,8 @@
     X(RETIRED_CONTROLLER, 1008, "ingress-nginx is retired",                                                            \
       "It gets no fixes since March 2026, and each reload cuts all its WebSockets after four minutes.",                \
       "use another class or the Gateway API")                                                                          \
-    X(LIFETIME_TIMEOUT, 1009, "the timeout is a lifetime", "GKE closes a WebSocket when it is that old, idle or not.", \
-      "use 24h, and let clients reconnect")                                                                            \
+    X(LIFETIME_TIMEOUT, 1009, "the timeout is a lifetime", "GKE closes a WebSocket when it is 24h old, idle or not.",  \
+      "leave it out; clients reconnect and recover")                                                                   \
     X(NO_DURABILITY, 1010, "a failover may lose acknowledged writes",                                                  \
       "The provider replicates after it has acknowledged.", "use durability: sync where it exists")                    \
     X(FEW_PARTITIONS, 1011, "few partitions for so many threads",                                                      \

@@ -65,12 +65,12 @@ static void append_redis_secrets(const struct spec *spec, struct buffer *out) {
 static void append_edge_secrets(const struct spec *spec, struct buffer *out) {
     const struct spec_listener *listener = spec->gateway.listeners.items;
     if (spec->edge.tls.secret[0] != '\0') {
-        buffer_append_format(out, "| `%s` | `tls.crt`, `tls.key` | you: the certificate of the public names |\n",
-                             spec->edge.tls.secret);
+        buffer_append_format(out, "| `%s` | `tls.crt`, `tls.key` | %s the certificate of the public names |\n",
+                             spec->edge.tls.secret, spec->edge.tls.issuer[0] != '\0' ? "cert-manager:" : "you:");
     }
     if (listener->tls_secret[0] != '\0') {
-        buffer_append_format(out, "| `%s` | `tls.crt`, `tls.key` | you: the gateways' own certificate |\n",
-                             listener->tls_secret);
+        buffer_append_format(out, "| `%s` | `tls.crt`, `tls.key` | %s the gateways' own certificate |\n",
+                             listener->tls_secret, spec_edge_has_certificate(spec) ? "cert-manager:" : "you:");
     }
 }
 
@@ -84,11 +84,14 @@ static void append_secrets(const struct spec *spec, struct buffer *out) {
     if (spec->redis.mode == SPEC_REDIS_SENTINEL) {
         buffer_append_format(out, ", `%s`", spec->auth.keys.sentinel_password);
     }
+    if (spec_has_exporter(spec)) {
+        buffer_append_format(out, ", `%s`", spec->auth.keys.exporter_password);
+    }
     buffer_append_format(
         out,
         " | `callboard-operator secret` |\n| `%s` | `broker.key`, `gateway.key`, their `.pub` | "
         "`callboard-operator secret` |\n| `%s-services` | `SERVICE.pub`, `SERVICE.rights` | you, where "
-        "services use the backend API: `callboardctl keygen` |\n",
+        "services use the backend API: `callboard-operator secret --service SERVICE` |\n",
         spec->broker.curve_secret, spec->broker.curve_secret);
     append_redis_secrets(spec, out);
     append_edge_secrets(spec, out);

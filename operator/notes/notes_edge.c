@@ -23,9 +23,12 @@ static void append_ingress(const struct spec *spec, struct buffer *out) {
                            "HAProxy controller has another prefix, which goes into `edge.annotations`.\n");
     } else if (is_class(spec, "alb")) {
         buffer_append_text(
-            out, "- Target type `ip`, idle timeout (at most 4,000 s), deregistration delay and "
-                 "`least_outstanding_requests` are rendered.\n- Label the namespace, or a roll is faster than the "
-                 "registration of new pods:\n\n  ```sh\n  kubectl label namespace ");
+            out,
+            "- Target type `ip`, idle timeout (at most 4,000 s), deregistration delay, health checks on the public "
+            "port and `least_outstanding_requests` are rendered.\n- An ALB is internal unless "
+            "`alb.ingress.kubernetes.io/scheme: internet-facing` stands in `edge.annotations`.\n- Label the namespace, "
+            "or a roll is faster than the "
+            "registration of new pods:\n\n  ```sh\n  kubectl label namespace ");
         buffer_append_text(out, spec->metadata.namespace[0] == '\0' ? "<NAMESPACE>" : spec->metadata.namespace);
         buffer_append_text(
             out, " elbv2.k8s.aws/pod-readiness-gate-inject=enabled\n  ```\n\n- The certificate of an ALB comes "

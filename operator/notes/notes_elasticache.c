@@ -2,7 +2,8 @@
  * aws CLI itself. Names of groups follow from that of the replication group. */
 #include "operator/notes/notes_parts.h"
 
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Streams, functions or scripts, topics of our prefix, and what brokers look at. */
 #define ACCESS                                                                                                         \
@@ -26,9 +27,33 @@ static const char *durability_name(const struct spec *spec) {
     return names[external_of(spec)->durability];
 }
 
-/* The log is of Valkey 9; else the version of the spec where it is one that ElastiCache has. */
+static int major_of(const struct spec *spec) {
+    return (int) strtol(spec->redis.version, NULL, 10);
+}
+
+/* Valkey, but for who asks for a Redis that ElastiCache has: those end with 7.1. */
+static bool is_oss(const struct spec *spec) {
+    const char *version = spec->redis.version;
+    return spec->redis.engine == SPEC_ENGINE_REDIS && !has_log(spec) &&
+           (major_of(spec) < 7 || strcmp(version, "7.0") == 0 || strcmp(version, "7.1") == 0);
+}
+
+static const char *engine_of(const struct spec *spec) {
+    return is_oss(spec) ? "redis" : "valkey";
+}
+
+/* The spec's, where it is one of the engine; the log is of Valkey 9. */
 static const char *version_of(const struct spec *spec) {
-    return has_log(spec) ? "9.0" : "8.2";
+    bool is_chosen = is_oss(spec) || spec->redis.engine == SPEC_ENGINE_VALKEY;
+    if (has_log(spec)) {
+        return is_chosen && major_of(spec) >= 9 ? spec->redis.version : "9.0";
+    }
+    return is_chosen ? spec->redis.version : "8.2";
+}
+
+/* --durability is known from 9.0 on; before there is no log that could be turned off. */
+static bool has_durability_flag(const struct spec *spec) {
+    return external_of(spec)->durability != SPEC_DURABILITY_DEFAULT && strtol(version_of(spec), NULL, 10) >= 9;
 }
 
 static void append_region(const struct spec *spec, struct buffer *out) {
@@ -45,13 +70,13 @@ static void append_groups(const struct spec *spec, struct buffer *out) {
     buffer_append_format(out,
                          "### 1. Parameter group\n\nThe default groups cannot be edited. Ask for the family first: "
                          "that of versions above 8 is named by analogy here.\n\n```sh\naws elasticache "
-                         "describe-cache-engine-versions --engine valkey --engine-version %s",
-                         version_of(spec));
+                         "describe-cache-engine-versions --engine %s --engine-version %s",
+                         engine_of(spec), version_of(spec));
     append_region(spec, out);
     buffer_append_format(out,
                          "\naws elasticache create-cache-parameter-group --cache-parameter-group-name %s-params \\\n"
-                         "  --cache-parameter-group-family valkey%c --description 'Callboard %s'",
-                         name, version_of(spec)[0], name);
+                         "  --cache-parameter-group-family %s%c --description 'Callboard %s'",
+                         name, engine_of(spec), version_of(spec)[0], name);
     append_region(spec, out);
     buffer_append_format(out,
                          "\naws elasticache modify-cache-parameter-group --cache-parameter-group-name %s-params "
@@ -67,11 +92,12 @@ static void append_groups(const struct spec *spec, struct buffer *out) {
     buffer_append_format(out, "\naws elasticache describe-cache-parameters --cache-parameter-group-name %s-params",
                          name);
     append_region(spec, out);
-    buffer_append_text(out,
-                       "\n```\n\n- `maxmemory-policy` is **volatile-lru** by default, which throws histories away.\n"
-                       "- `maxmemory`, `maxclients`, `appendonly` are fixed; `reserved-memory-percent` stays at "
-                       "25: plan data for at most 0.75 × maxmemory.\n- In cluster mode look in the last output "
-                       "at `cluster-enabled`: a group of your own may need it set to `yes`.\n");
+    buffer_append_text(
+        out, "\n```\n\n- `maxmemory-policy` is **volatile-lru** by default, which throws histories away.\n"
+             "- `min-replicas-to-write` is 0 (lag 10 s): 1 makes a primary without replicas refuse writes.\n- "
+             "`maxmemory`, `maxclients`, `appendonly` are fixed; `reserved-memory-percent` stays at "
+             "25: plan data for at most 0.75 × maxmemory.\n- In cluster mode look in the last output "
+             "at `cluster-enabled`: a group of your own may need it set to `yes`.\n");
 }
 
 static void append_users(const struct spec *spec, struct buffer *out) {
@@ -85,12 +111,13 @@ static void append_users(const struct spec *spec, struct buffer *out) {
         return;
     }
     buffer_append_format(out,
-                         "```sh\naws elasticache create-user --engine valkey --user-id %s --user-name %s \\\n  "
+                         "```sh\naws elasticache create-user --engine %s --user-id %s --user-name %s \\\n  "
                          "--access-string '" ACCESS "' \\\n  --authentication-mode %s",
-                         user, user, external->auth_iam ? "Type=iam" : "Type=password,Passwords=\"$REDIS_PASSWORD\"");
+                         engine_of(spec), user, user,
+                         external->auth_iam ? "Type=iam" : "Type=password,Passwords=\"$REDIS_PASSWORD\"");
     append_region(spec, out);
-    buffer_append_format(out, "\naws elasticache create-user-group --engine valkey --user-group-id %s --user-ids %s",
-                         group, user);
+    buffer_append_format(out, "\naws elasticache create-user-group --engine %s --user-group-id %s --user-ids %s",
+                         engine_of(spec), group, user);
     append_region(spec, out);
     buffer_append_text(out, "\n```\n\n");
     buffer_append_text(out,
@@ -103,7 +130,9 @@ static void append_users(const struct spec *spec, struct buffer *out) {
                              "passwords, so it is changed without an outage: add, roll the brokers, remove.\n");
     buffer_append_text(out,
                        "A group takes at most 100 users. An AUTH token instead has 16 to 128 printable characters, "
-                       "of specials only `! & # $ ^ < > -`, and changes by `ROTATE`, then `SET`.\n");
+                       "of specials only `! & # $ ^ < > -`, and changes by `ROTATE`, then `SET` (`DELETE` on the way "
+                       "to users and groups). "
+                       "IAM needs Valkey 7.2 or Redis 7.0.\n");
 }
 
 /* ---- the replication group ---- */
@@ -142,9 +171,9 @@ static void append_create(const struct spec *spec, struct buffer *out) {
                          "\n### 3. The replication group\n\nIts id has at most 40 letters, digits and hyphens, begins "
                          "with a letter, and has no double or final hyphen (`check` looks).\n\n```sh\naws elasticache "
                          "create-replication-group --replication-group-id %s \\\n  "
-                         "--replication-group-description 'Callboard %s' --engine valkey --engine-version %s \\\n  "
+                         "--replication-group-description 'Callboard %s' --engine %s --engine-version %s \\\n  "
                          "--cache-node-type %s",
-                         external->name, spec->metadata.name, version_of(spec),
+                         external->name, spec->metadata.name, engine_of(spec), version_of(spec),
                          external->node_type[0] == '\0' ? "'<NODE_TYPE>'" : external->node_type);
     append_shape(spec, out);
     buffer_append_text(out, external->tls ? " \\\n  --transit-encryption-enabled --at-rest-encryption-enabled"
@@ -155,7 +184,7 @@ static void append_create(const struct spec *spec, struct buffer *out) {
                        "--preferred-maintenance-window sun:04:00-sun:05:00 \\\n  --log-delivery-configurations "
                        "LogType=slow-log,DestinationType=cloudwatch-logs,DestinationDetails='{CloudWatchLogsDetails="
                        "{LogGroup=callboard-redis}}',LogFormat=json");
-    if (external->durability != SPEC_DURABILITY_DEFAULT) {
+    if (has_durability_flag(spec)) {
         buffer_append_format(out, " \\\n  --durability %s", durability_name(spec));
     }
     append_region(spec, out);
@@ -163,14 +192,20 @@ static void append_create(const struct spec *spec, struct buffer *out) {
                          external->name);
     append_region(spec, out);
     buffer_append_text(out, "\n```\n\n");
-    if (external->durability != SPEC_DURABILITY_DEFAULT) {
+    if (has_durability_flag(spec)) {
         buffer_append_text(out, "CLIs from before 2026 do not know `--durability`.\n");
     }
     buffer_append_format(out, "`redis.external.endpoint` is the **%s endpoint** of the last output%s.\n",
                          external->cluster_mode ? "configuration" : "primary",
                          external->cluster_mode ? "" : ", not the reader endpoint: that one only turns names round");
     buffer_append_text(out, "VPC only: a subnet group of at least two zones (at most 20 subnets) with free addresses, "
-                            "and a security group that lets 6379 in from the nodes or pods.\n");
+                            "and a security group that lets 6379 in from the nodes or pods; security groups track a "
+                            "bounded number of connections.\n"
+                            "- One that exists: TLS comes in two steps, `--transit-encryption-mode preferred`, then "
+                            "`required` (7.0 and later). Engines are upgraded in place, Redis to Valkey too, and never "
+                            "down.\n- From cluster mode disabled to enabled: `--cluster-mode compatible`, then "
+                            "`enabled`, with automatic failover on. Enabled it has 1 to 90 shards (up to 500 nodes on "
+                            "request), and they are moved while it runs.\n");
 }
 
 /* ---- what is not guaranteed ---- */
@@ -202,14 +237,18 @@ static void append_guarantees(const struct spec *spec, struct buffer *out) {
                            : "- A log exists for Valkey 9.0 and later (`redis.external.durability: sync`).\n");
     buffer_append_text(out,
                        "- Failover: a replica is promoted and the endpoint's DNS follows; how long it takes is not "
-                       "promised, so rehearse it (at most 15 shards in 24 hours, one at a time):\n\n```sh\n");
+                       "promised (seconds to tens of seconds, by memory), planned replacements go on taking writes; "
+                       "rehearse it (at most 15 shards in 24 hours, one at a time):\n\n```sh\n");
     buffer_append_format(out, "aws elasticache test-failover --replication-group-id %s --node-group-id 0001",
                          external_of(spec)->name);
     append_region(spec, out);
-    buffer_append_text(out, "\n```\n\n- 65,000 connections a node, fixed; idle ones count.\n- `CONFIG`, `DEBUG`, "
-                            "`SAVE`, `REPLICAOF`, `SHUTDOWN` and others are away: what doctor looks at comes from "
-                            "INFO.\n- Serverless is unfit: no parameter group, no log, and an eviction that drops "
-                            "histories.\n");
+    buffer_append_text(
+        out, "\n```\n\n- 65,000 connections a node, fixed; idle ones count.\n- `CONFIG`, `DEBUG`, "
+             "`SAVE`, `REPLICAOF`, `SHUTDOWN` and others are away: what doctor looks at comes from "
+             "INFO.\n- `PSYNC` is away, so `callboard-operator redis backup` cannot copy it: its snapshots are the "
+             "copies.\n- Sharded topics (`clusterMode`) need Redis 7.0 or Valkey 7.2: plain ones would go to "
+             "every node over the bus.\n- Serverless is unfit: no parameter group, no log, and an eviction that drops "
+             "histories.\n");
 }
 
 /* ---- alarms ---- */

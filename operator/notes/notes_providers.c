@@ -1,11 +1,22 @@
-/* The other providers, a table row by row: product, how it is made, durability, what must be changed, bounds, login.
+/* The other providers, a table row by row: product, how it is made, durability, what nobody promises, bounds, login.
  * What was not confirmed is told to be looked up. */
 #include "operator/notes/notes_parts.h"
+
+#define LAST_WRITES                                                                                                    \
+    "replicas get a write after it was answered, so **a failover may lose the last acknowledged ones** of channels "   \
+    "with `durability: fast`"
+/* docs/durability.md */
+#define HIDDEN                                                                                                         \
+    "which server answers is hidden by the proxy, so brokers cannot see a failover for what it is: **namespaces with " \
+    "`durability: safe` are refused** unless `redis.confirm: declared` in `broker.config` vouches for it, and `fast` " \
+    "takes every cut of a connection for a "                                                                           \
+    "failover (new epochs, clients read anew)"
 
 struct provider {
     const char *title;
     const char *steps; /* Markdown */
     const char *durability;
+    const char *missing; /* what nobody promises */
     const char *bounds;
     const char *login;
 };
@@ -20,7 +31,9 @@ static const struct provider memorystore = {
         "- `--engine-configs maxmemory-policy=noeviction`: its default, volatile-lru, throws histories away.\n"
         "- `--persistence-mode aof --aof-append-fsync always` (or `everysec`, `no`). The other flags: `gcloud … "
         "--help`.\n",
-    .durability = "AOF or RDB by choice; the classic product RDB only.",
+    .durability = "AOF or RDB by choice; the classic product RDB only. AOF `everysec` loses up to a second when a node "
+                  "goes, `no` and RDB more.",
+    .missing = LAST_WRITES ". Sharded topics are there in cluster mode only.",
     .bounds = "Connections a node, default and most: nano 5,000 / 5,000, standard-small 16,000 / 32,000, "
               "highmem-medium 32,000 / "
               "64,000, highmem-xlarge 64,000. 80 % of a node's memory are writable (5.2 of 6.5 GB). Scaling under "
@@ -41,7 +54,8 @@ static const struct provider azure = {
              "Non-clustered where it is "
              "not. Whether sharded topics gain by the OSS policy: look it up.\n"
              "- Eviction is set at creation: **NoEviction**.\n",
-    .durability = "AOF or RDB for each database.",
+    .durability = "AOF or RDB for each database; RDB loses what came since the last file.",
+    .missing = HIDDEN ".",
     .bounds = "Connections by SKU. Settable: policy, port and modules.",
     .login = "Entra tokens, renewed by AUTH before they end, by somebody beside the broker; access keys are optional.",
 };
@@ -50,8 +64,11 @@ static const struct provider upstash = {
     .title = "Upstash",
     .steps = "- One TLS endpoint, an engine of its own that speaks the protocol up to 8.2.\n"
              "- Leave `clusterMode` off: there is no CLUSTER, SSUBSCRIBE or SPUBLISH.\n"
+             "- A broker sends commands without being asked to (pings, topics, comparisons): look at the bill of a day "
+             "before the plan is chosen.\n"
              "- Eviction is off by default (writes are refused when it is full): leave it so.\n",
     .durability = "Always on disk; replicas are asynchronous, and conflicts are settled by the last writer.",
+    .missing = HIDDEN "; a conflict that the last writer won has lost the other's publications.",
     .bounds =
         "10,000 commands a second; connections by plan; 100 GB pay as you go. **Each command is billed**, also those "
         "that "
@@ -68,6 +85,7 @@ static const struct provider rediscloud = {
              "- Sharded topics: RESP3 must be enabled on the database.\n",
     .durability =
         "None, AOF each second, AOF each write (Pro), or snapshots of 1, 6 or 12 hours; written on the replica.",
+    .missing = HIDDEN ". What the replica had not got when it wrote is on no disk.",
     .bounds = "Connections by plan. **ROLE is not supported, INFO has other fields and is not there in scripts, "
               "CLUSTER MYID is "
               "missing, and the hashing policy \"standard\" is not that of Redis**: brokers prove by INFO in their "
@@ -86,6 +104,9 @@ static const struct provider other = {
     .durability =
         "What `appendfsync` says; replicas are acknowledged later, so a failover may lose the last writes unless "
         "`min-replicas-to-write` and namespaces with `durability: safe` say otherwise.",
+    .missing =
+        "nothing is known of it: `callboardctl doctor` tells what it lacks. Where CONFIG or INFO is denied, that "
+        "is unknown, not fine.",
     .bounds =
         "`maxclients`, and descriptors for it: Redis lowers it silently where the limit of open files is smaller.",
     .login = "Password, ACL; TLS.",
@@ -110,8 +131,11 @@ static const struct provider *provider_of(const struct spec *spec) {
 
 void notes_append_provider(const struct spec *spec, struct buffer *out) {
     const struct provider *provider = provider_of(spec);
-    buffer_append_format(out, "\n## Redis: %s\n\n%s- What is kept: %s\n- Bounds: %s\n- Who may enter: %s\n",
-                         provider->title, provider->steps, provider->durability, provider->bounds, provider->login);
+    buffer_append_format(out,
+                         "\n## Redis: %s\n\n%s- What is kept: %s\n- **Not guaranteed**: %s\n- Bounds: "
+                         "%s\n- Who may enter: %s\n",
+                         provider->title, provider->steps, provider->durability, provider->missing, provider->bounds,
+                         provider->login);
     if (spec->redis.external.auth_iam) {
         buffer_append_text(out,
                            "- `auth.iam`: tokens end, so somebody beside the broker has to write new ones into the "

@@ -22,10 +22,11 @@ enum sizing_unit { SIZING_COUNT, SIZING_CORES, SIZING_BYTES, SIZING_BYTES_A_SECO
       "bytes to clients a second / network of a pod", "half of a node's network", "network of a pod")                     \
     X(GATEWAYS, "gateways", "pods", "pods", SIZING_COUNT, "the most of the three", "theirs", "")                          \
     X(GATEWAY_CPU, "gateways", "cpu", "CPU of a pod", SIZING_CORES,                                                       \
-      "((handshakes × handshake CPU + connections × idle CPU + publishRate × fanout × delivery CPU) / pods + min(r " \
+      "((handshakes × handshake CPU + connections × idle CPU + publishRate × fanout × delivery CPU) / pods + min(r "  \
       "× "                                                                                                               \
-      "wake CPU, wakes at most) + r × publication CPU) / CPU share; r: publications that reach a pod; handshakes: connectRate, and with "\
-      "maxConnectionAge connections / (0.9 × it)",                    \
+      "wake CPU, wakes at most) + r × publication CPU) / CPU share; r: publications that reach a pod; handshakes: "      \
+      "connectRate, and with "                                                                                            \
+      "maxConnectionAge connections / (0.9 × it)",                                                                        \
       "30 % stay free", "handshake CPU, idle CPU, delivery CPU, wake CPU, wakes at most, publication CPU, CPU share")     \
     X(GATEWAY_MEMORY, "gateways", "memory", "memory of a pod", SIZING_BYTES,                                              \
       "(process memory + connectionsMax × (connection memory + socket memory + further subscriptions × subscription "   \
@@ -70,7 +71,7 @@ enum sizing_unit { SIZING_COUNT, SIZING_CORES, SIZING_BYTES, SIZING_BYTES_A_SECO
       "append disk")                                                                                                      \
     X(EGRESS, "network", "toClients", "to clients", SIZING_BYTES_A_SECOND,                                                \
       "publishRate × fanout × (messageBytes + push bytes + segments × packet bytes) + connections / ping interval × " \
-      "packet bytes + handshakes (as above) × handshake bytes",                                                                     \
+      "packet bytes + handshakes (as above) × handshake bytes",                                                           \
       "no compression, each push a packet of its own",                                                                    \
       "push bytes, packet bytes, segment bytes, ping interval, handshake bytes")                                          \
     X(EGRESS_A_POD, "network", "toClientsOfAPod", "to clients, a pod", SIZING_BYTES_A_SECOND, "to clients / pods", "",    \
@@ -79,7 +80,7 @@ enum sizing_unit { SIZING_COUNT, SIZING_CORES, SIZING_BYTES, SIZING_BYTES_A_SECO
       "to clients × 2,592,000 s, at this rate all the time: what egress is billed by", "", "")                            \
     X(INGRESS, "network", "fromClients", "from clients and services", SIZING_BYTES_A_SECOND,                              \
       "publishRate × (messageBytes + push bytes + segments × packet bytes) + connections / ping interval × packet "    \
-      "bytes + handshakes (as above) × handshake bytes",                                                                            \
+      "bytes + handshakes (as above) × handshake bytes",                                                                  \
       "",                                                                                                                 \
       "push bytes, packet bytes, segment bytes, ping interval, "                                                          \
       "handshake bytes")                                                                                                  \

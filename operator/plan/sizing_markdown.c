@@ -1,4 +1,4 @@
-/* The capacity part of the notes. */
+/* Capacity as Markdown: a part of the notes, or a document of its own (docs/capacity.md). */
 #include "operator/plan/sizing_constants.h"
 #include "operator/plan/sizing_print.h"
 
@@ -44,14 +44,23 @@ static void append_constants(arena_t *arena, struct buffer *out) {
     }
 }
 
+void sizing_print_markdown_figures(arena_t *arena, const struct spec *spec, const struct sizing *sizing,
+                                   struct buffer *out) {
+    buffer_append_format(out, "For %s.\n\n", sizing_workload_text(arena, spec));
+    append_figures(arena, sizing, out);
+}
+
+void sizing_print_markdown_tables(arena_t *arena, struct buffer *out) {
+    append_formulas(out);
+    append_constants(arena, out);
+}
+
 void sizing_print_markdown(arena_t *arena, const struct spec *spec, const struct sizing *sizing, struct buffer *out) {
     if (is_known(sizing)) {
-        buffer_append_format(out, "For %s.\n\n", sizing_workload_text(arena, spec));
-        append_figures(arena, sizing, out);
+        sizing_print_markdown_figures(arena, spec, sizing, out);
     } else {
         buffer_append_text(out, "The spec has no `workload`, so only the formulas stand here. With one, this table has "
                                 "its figures, and `check` tells what\ncannot carry it.\n");
     }
-    append_formulas(out);
-    append_constants(arena, out);
+    sizing_print_markdown_tables(arena, out);
 }

@@ -16,6 +16,11 @@ void sizing_print_constants_json(struct buffer *out);
 /* Tables for the notes: the figures; without a workload the formulas alone. Then the constants. */
 void sizing_print_markdown(arena_t *arena, const struct spec *spec, const struct sizing *sizing, struct buffer *out);
 
+/* The same in parts. */
+void sizing_print_markdown_figures(arena_t *arena, const struct spec *spec, const struct sizing *sizing,
+                                   struct buffer *out);
+void sizing_print_markdown_tables(arena_t *arena, struct buffer *out);
+
 /* "100,000 connections, 5,000 publications a second…" */
 const char *sizing_workload_text(arena_t *arena, const struct spec *spec);
 

@@ -4,16 +4,18 @@
 
 #include <string.h>
 
-enum { ALB_IDLE_MAX_S = 4000, GKE_LIFETIME_S = 86400 };
+enum { ALB_IDLE_MAX_S = 4000, GKE_LIFETIME_S = 86400, DRAIN_MAX_S = 3600 /* both clouds' */ };
 
 struct edge {
     const struct render *render;
     const struct spec_edge *spec;
     const char *name; /* of all its objects: that of the public Service */
     int64_t port;     /* of the Service */
-    bool is_tls;      /* the gateways themselves speak it */
+    int64_t pod_port;
+    bool is_tls; /* the gateways themselves speak it */
     int64_t idle_s;
     int64_t drain_s;
+    const char *health_protocol; /* HTTP, HTTPS */
 };
 
 static bool is_class(const struct edge *self, const char *class) {
@@ -48,6 +50,9 @@ static void add_service(const struct edge *self) {
         manifest_t *annotations = annotations_of(service);
         manifest_set_text(annotations, "cloud.google.com/neg", "{\"ingress\": true}");
         manifest_set_format(annotations, "cloud.google.com/backend-config", "{\"default\": \"%s\"}", self->name);
+        if (self->is_tls) {
+            manifest_set_text(annotations, "cloud.google.com/app-protocols", "{\"websocket\": \"HTTPS\"}");
+        }
     }
     manifest_t *item = manifest_append_map(manifest_find(service, "spec.ports"));
     manifest_set_text(item, "name", "websocket");
@@ -58,6 +63,22 @@ static void add_service(const struct edge *self) {
 }
 
 /* ---- Ingress ---- */
+
+/* Balancers look for health on the public port, where they may come: they are no pods of the cluster, so the network
+ * policies keep them from the internal one. */
+static void set_alb_annotations(const struct edge *self, manifest_t *map) {
+    manifest_set_text(map, "alb.ingress.kubernetes.io/target-type", "ip");
+    manifest_set_format(map, "alb.ingress.kubernetes.io/load-balancer-attributes", "idle_timeout.timeout_seconds=%lld",
+                        (long long) (self->idle_s < ALB_IDLE_MAX_S ? self->idle_s : ALB_IDLE_MAX_S));
+    manifest_set_format(map, "alb.ingress.kubernetes.io/target-group-attributes",
+                        "deregistration_delay.timeout_seconds=%lld,"
+                        "load_balancing.algorithm.type=least_outstanding_requests",
+                        (long long) self->drain_s);
+    manifest_set_text(map, "alb.ingress.kubernetes.io/backend-protocol", self->health_protocol);
+    manifest_set_text(map, "alb.ingress.kubernetes.io/healthcheck-protocol", self->health_protocol);
+    manifest_set_text(map, "alb.ingress.kubernetes.io/healthcheck-path", "/ready");
+    manifest_set_text(map, "alb.ingress.kubernetes.io/healthcheck-port", "traffic-port");
+}
 
 static void set_class_annotations(const struct edge *self, manifest_t *ingress) {
     manifest_t *map = annotations_of(ingress);
@@ -70,16 +91,11 @@ static void set_class_annotations(const struct edge *self, manifest_t *ingress) 
         }
     } else if (is_class(self, "haproxy")) {
         manifest_set_format(map, "haproxy.org/timeout-tunnel", "%llds", idle_s);
+        if (self->is_tls) {
+            manifest_set_text(map, "haproxy.org/server-ssl", "true");
+        }
     } else if (is_class(self, "alb")) {
-        manifest_set_text(map, "alb.ingress.kubernetes.io/target-type", "ip");
-        manifest_set_format(map, "alb.ingress.kubernetes.io/load-balancer-attributes",
-                            "idle_timeout.timeout_seconds=%lld", idle_s < ALB_IDLE_MAX_S ? idle_s : ALB_IDLE_MAX_S);
-        manifest_set_format(map, "alb.ingress.kubernetes.io/target-group-attributes",
-                            "deregistration_delay.timeout_seconds=%lld,"
-                            "load_balancing.algorithm.type=least_outstanding_requests",
-                            (long long) self->drain_s);
-        manifest_set_text(map, "alb.ingress.kubernetes.io/healthcheck-path", "/ready");
-        manifest_set_format(map, "alb.ingress.kubernetes.io/healthcheck-port", "%d", RENDER_GATEWAY_INTERNAL_PORT);
+        set_alb_annotations(self, map);
     }
     if (self->spec->tls.issuer[0] != '\0') {
         bool is_cluster = strcmp(self->spec->tls.issuer_kind, "ClusterIssuer") == 0;
@@ -134,9 +150,9 @@ static void add_backend_config(const struct edge *self) {
     manifest_set_int(spec, "timeoutSec", GKE_LIFETIME_S);
     manifest_set_int(manifest_add_map(spec, "connectionDraining"), "drainingTimeoutSec", self->drain_s);
     manifest_t *check = manifest_add_map(spec, "healthCheck");
-    manifest_set_text(check, "type", "HTTP");
+    manifest_set_text(check, "type", self->health_protocol);
     manifest_set_text(check, "requestPath", "/ready");
-    manifest_set_int(check, "port", RENDER_GATEWAY_INTERNAL_PORT);
+    manifest_set_int(check, "port", self->pod_port);
 }
 
 /* ---- Gateway API ---- */
@@ -186,6 +202,13 @@ static void add_route(const struct edge *self) {
     }
 }
 
+static void set_target(const struct edge *self, manifest_t *spec) {
+    manifest_t *target = manifest_add_map(spec, "targetRef");
+    manifest_set_text(target, "group", "");
+    manifest_set_text(target, "kind", "Service");
+    manifest_set_text(target, "name", self->name);
+}
+
 static void add_gke_policy(const struct edge *self) {
     manifest_t *policy =
         render_add(self->render, "networking.gke.io/v1", "GCPBackendPolicy", self->name, RENDER_GATEWAY);
@@ -193,24 +216,37 @@ static void add_gke_policy(const struct edge *self) {
     manifest_t *defaults = manifest_add_map(spec, "default");
     manifest_set_int(defaults, "timeoutSec", GKE_LIFETIME_S);
     manifest_set_int(manifest_add_map(defaults, "connectionDraining"), "drainingTimeoutSec", self->drain_s);
-    manifest_t *target = manifest_add_map(spec, "targetRef");
-    manifest_set_text(target, "group", "");
-    manifest_set_text(target, "kind", "Service");
-    manifest_set_text(target, "name", self->name);
+    set_target(self, spec);
+}
+
+/* Without one GKE asks for /, which is no page of a gateway's, and sends it nobody. */
+static void add_gke_health(const struct edge *self) {
+    manifest_t *policy =
+        render_add(self->render, "networking.gke.io/v1", "HealthCheckPolicy", self->name, RENDER_GATEWAY);
+    manifest_t *spec = manifest_add_map(policy, "spec");
+    manifest_t *config = manifest_add_map(manifest_add_map(spec, "default"), "config");
+    manifest_set_text(config, "type", self->health_protocol);
+    manifest_t *check = manifest_add_map(config, self->is_tls ? "httpsHealthCheck" : "httpHealthCheck");
+    manifest_set_text(check, "portSpecification", "USE_SERVING_PORT");
+    manifest_set_text(check, "requestPath", "/ready");
+    set_target(self, spec);
 }
 
 void render_edge(const struct render *render) {
     const struct spec_gateway *gateway = &render->spec->gateway;
     const struct spec_listener *listener = gateway->listeners.items;
     bool is_tls = listener->tls_secret[0] != '\0';
+    int64_t drain_s = (gateway->drain.propagation_ms + gateway->drain.window_ms + 999) / 1000;
     const struct edge self = {
         .render = render,
         .spec = &render->spec->edge,
         .name = render_name(render, RENDER_GATEWAY),
         .port = is_tls ? 443 : 80,
+        .pod_port = listener->port,
         .is_tls = is_tls,
         .idle_s = render->spec->edge.idle_timeout_ms / 1000,
-        .drain_s = (gateway->drain.propagation_ms + gateway->drain.window_ms + 999) / 1000,
+        .drain_s = drain_s < DRAIN_MAX_S ? drain_s : DRAIN_MAX_S,
+        .health_protocol = is_tls ? "HTTPS" : "HTTP",
     };
     add_service(&self);
     switch ((enum spec_edge_kind) self.spec->kind) {
@@ -228,6 +264,7 @@ void render_edge(const struct render *render) {
             add_route(&self);
             if (is_class(&self, "gke")) {
                 add_gke_policy(&self);
+                add_gke_health(&self);
             }
         }
         break;

@@ -2,10 +2,15 @@
  * secret is a place like ${pod-ip} that it fills (docs/redis-pods.md), so one ConfigMap serves all pods and holds no
  * secret.
  *
- * The user's own lines stand first: of two lines the last one counts, and what the agent and durability need is ours.
- */
+ * Defaults, then the user's own lines, then ours: of two lines the last one counts, and what the agent and durability
+ * need is ours. What stands among ours is refused in redis.config (checks/check_redis.c), so that nobody's line is
+ * without effect silently. */
 #include "operator/render/render_parts.h"
 
+#include "operator/spec/spec_derive.h"
+
+#include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 /* As tests/support/documented_acl.c takes it from docs/redis.md: what the broker sends, and what its checks ask. */
@@ -56,18 +61,46 @@ static void add_listener(const struct render *self, struct buffer *out, int port
 
 /* ---- redis.conf ---- */
 
+/* What the user's lines may change. */
+static void add_defaults(const struct render *self, struct buffer *out) {
+    buffer_append_text(out, "tcp-backlog 4096\ntcp-keepalive 60\ntimeout 0\nlatency-monitor-threshold 50\n"
+                            "disable-thp yes\noom-score-adj no\nmaxmemory-clients 10%\n"
+                            "client-output-buffer-limit normal 0 0 0\n"
+                            "client-output-buffer-limit replica 512mb 128mb 60\n"
+                            "client-output-buffer-limit pubsub 256mb 64mb 60\nlazyfree-lazy-eviction yes\n"
+                            "lazyfree-lazy-expire yes\nlazyfree-lazy-server-del yes\nlazyfree-lazy-user-del yes\n"
+                            "repl-backlog-size 64mb\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n");
+    if (self->spec->redis.persistence.size > 0) {
+        buffer_append_text(out, "aof-use-rdb-preamble yes\naof-load-truncated yes\nno-appendfsync-on-rewrite no\n"
+                                "auto-aof-rewrite-percentage 100\nauto-aof-rewrite-min-size 256mb\n");
+    }
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct spec_pair *) a)->name, ((const struct spec_pair *) b)->name);
+}
+
+/* By name, as the chart cannot but have them; a name stands there once. */
+static void add_own(const struct render *self, struct buffer *out) {
+    const struct spec_pairs *own = &self->spec->redis.config;
+    struct spec_pair *lines = arena_alloc(self->arena, (own->n + 1) * sizeof *lines);
+    for (size_t i = 0; i < own->n; i++) {
+        lines[i] = own->items[i];
+    }
+    qsort(lines, own->n, sizeof *lines, by_name);
+    for (size_t i = 0; i < own->n; i++) {
+        buffer_append_format(out, "%s %s\n", lines[i].name, lines[i].value);
+    }
+}
+
 static void add_persistence(const struct render *self, struct buffer *out) {
     static const char *const fsync[] = {"everysec", "always", "no"}; /* enum spec_appendfsync */
     buffer_append_text(out, "save \"\"\n");
     if (self->spec->redis.persistence.size == 0) {
         buffer_append_text(out, "appendonly no\n");
-        return;
+    } else {
+        buffer_append_format(out, "appendonly yes\nappendfsync %s\n", fsync[self->spec->redis.appendfsync]);
     }
-    buffer_append_format(
-        out,
-        "appendonly yes\nappendfsync %s\naof-use-rdb-preamble yes\naof-load-truncated yes\n"
-        "no-appendfsync-on-rewrite no\nauto-aof-rewrite-percentage 100\nauto-aof-rewrite-min-size 256mb\n",
-        fsync[self->spec->redis.appendfsync]);
 }
 
 static void add_memory(const struct render *self, struct buffer *out) {
@@ -75,18 +108,13 @@ static void add_memory(const struct render *self, struct buffer *out) {
     if (redis->maxmemory > 0) {
         buffer_append_format(out, "maxmemory %lld\n", (long long) redis->maxmemory);
     }
-    buffer_append_format(out,
-                         "maxmemory-policy noeviction\nmaxmemory-clients 10%%\nstream-node-max-bytes %lld\n"
-                         "client-output-buffer-limit normal 0 0 0\nclient-output-buffer-limit replica 512mb 128mb 60\n"
-                         "client-output-buffer-limit pubsub 256mb 64mb 60\nlazyfree-lazy-eviction yes\n"
-                         "lazyfree-lazy-expire yes\nlazyfree-lazy-server-del yes\nlazyfree-lazy-user-del yes\n",
+    buffer_append_format(out, "maxmemory-policy noeviction\nstream-node-max-bytes %lld\n",
                          (long long) redis->stream_node_max_bytes);
 }
 
 static void add_replication(const struct render *self, struct buffer *out) {
     const struct spec_redis *redis = &self->spec->redis;
-    buffer_append_text(out, "masteruser agent\nmasterauth ${secret:redis-password}\nrepl-backlog-size 64mb\n"
-                            "repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n");
+    buffer_append_text(out, "masteruser agent\nmasterauth ${secret:redis-password}\n");
     if (redis->min_replicas_to_write > 0) {
         buffer_append_format(out, "min-replicas-to-write %lld\nmin-replicas-max-lag %lld\n",
                              (long long) redis->min_replicas_to_write,
@@ -113,17 +141,17 @@ static void add_cluster(const struct render *self, struct buffer *out) {
     if (self->spec->tls.is_on) {
         buffer_append_text(out, "tls-cluster yes\n");
     }
+    if (spec_fails_over_on_sigterm(self->spec)) {
+        buffer_append_text(out, "shutdown-on-sigterm failover\n");
+    }
 }
 
 static const char *redis_conf(const struct render *self) {
     struct buffer out = BUFFER_EMPTY;
-    const struct spec_pairs *own = &self->spec->redis.config;
-    for (size_t i = 0; i < own->n; i++) {
-        buffer_append_format(&out, "%s %s\n", own->items[i].name, own->items[i].value);
-    }
+    add_defaults(self, &out);
+    add_own(self, &out);
     add_listener(self, &out, RENDER_REDIS_PORT);
-    buffer_append_text(&out, "dir /data\naclfile /conf/users.acl\ntcp-backlog 4096\ntcp-keepalive 60\ntimeout 0\n"
-                             "shutdown-timeout 10\nlatency-monitor-threshold 50\ndisable-thp yes\noom-score-adj no\n");
+    buffer_append_text(&out, "dir /data\naclfile /conf/users.acl\nshutdown-timeout 10\n");
     add_persistence(self, &out);
     add_memory(self, &out);
     add_replication(self, &out);

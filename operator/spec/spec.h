@@ -130,7 +130,7 @@ struct spec_gateway {
         int provider; /* enum spec_autoscaling_provider */
         const char *prometheus_url;
     } autoscaling;
-    int64_t connections_max; /* a pod */
+    int64_t connections_max;       /* a pod */
     int64_t connection_age_max_ms; /* 0: no bound */
     struct spec_resources resources;
     struct {

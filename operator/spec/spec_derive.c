@@ -1,6 +1,8 @@
 /* One function a section. Each only fills what neither file nor setting nor profile gave. */
 #include "operator/spec/spec_derive.h"
 
+#include <stdlib.h>
+
 #define MIB (INT64_C(1024) * 1024)
 #define GIB (1024 * MIB)
 
@@ -28,6 +30,16 @@ int64_t spec_redis_pods(const struct spec *spec) {
         return spec->redis.cluster.shards * (1 + spec->redis.cluster.replicas_per_shard);
     }
     return 0;
+}
+
+bool spec_has_exporter(const struct spec *spec) {
+    return spec->monitoring.exporter[0] != '\0' && spec_redis_pods(spec) > 0;
+}
+
+bool spec_fails_over_on_sigterm(const struct spec *spec) {
+    const struct spec_redis *redis = &spec->redis;
+    return redis->mode == SPEC_REDIS_CLUSTER && redis->engine == SPEC_ENGINE_VALKEY &&
+           strtol(redis->version, NULL, 10) >= 9;
 }
 
 bool spec_edge_has_certificate(const struct spec *spec) {

@@ -13,6 +13,10 @@ int64_t spec_share(int64_t amount, int64_t percent); /* rounded down */
 int64_t spec_maxmemory_percent(const struct spec *spec);
 /* Pods with data, of all shards. */
 int64_t spec_redis_pods(const struct spec *spec);
+/* Is there a redis_exporter beside each Redis of ours? */
+bool spec_has_exporter(const struct spec *spec);
+/* Does Redis itself hand over to a replica at SIGTERM (Valkey 9 and later, in a cluster)? */
+bool spec_fails_over_on_sigterm(const struct spec *spec);
 /* Does an issuer make the certificate that the gateways themselves show? Where they end TLS, and no Ingress asks. */
 bool spec_edge_has_certificate(const struct spec *spec);
 

@@ -73,6 +73,7 @@ REACHED = {
     "client.outbox_bytes": ("tests/unit/gateway/session/test_session_limits.c", "test_an_outbox_over_its_bytes_ends_the_session"),
     "client.outbox_frames": ("tests/unit/gateway/session/test_session_limits.c", "test_an_outbox_over_its_frames_ends_the_session"),
     "client.connections_max": ("tests/integration/gateway/test_websocket_handshake.c", "over_connections_max_is_503"),
+    "client.connection_age_max": ("tests/e2e/guards.test.mjs", "connection_age_max: ${age}"),
     "client.connections_per_source": ("tests/e2e/proxied.test.mjs", "client.connections_per_source=2"),
     "internal.body_max": ("tests/e2e/admin_page.test.mjs", "'x'.repeat(200000)"),
     "internal.calls_max": ("tests/unit/base/test_http_service_calls.c", ".calls_max = CALLS_MAX"),

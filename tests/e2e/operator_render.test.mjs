@@ -155,6 +155,38 @@ test('backups read every Redis pod as their own user, and write to their claim o
   }
 });
 
+/* Balancers of a cloud are no pods: what lets only pods in keeps them out, and then nobody is sent to a gateway. */
+test('load balancers look for health where they may come, and speak what the gateways speak', () => {
+  const file = path.join(folder, 'balanced.yaml');
+  for (const isTls of [false, true]) {
+    for (const [kind, name] of [['ingress', 'alb'], ['ingress', 'gce'], ['ingress', 'haproxy'], ['ingress', 'nginx'], ['gateway', 'gke']]) {
+      fs.writeFileSync(file, `apiVersion: callboard.dev/v1alpha1\nkind: Callboard\nmetadata: {name: shop}\nspec:\n  profile: ha\n  gateway: {listeners: [{port: 8088${isTls ? ', tls: {secretName: own}' : ''}}]}
+  edge: {kind: ${kind}, class: ${name}, hosts: [a.example.com]${kind === 'gateway' ? ', parentRefs: [{name: public}]' : ''}}\n`);
+      const { stdout, status, stderr } = operator(['render', '-o', 'json', file]);
+      assert.equal(status, 0, stderr);
+      const objects = JSON.parse(stdout).items;
+      const find = (wanted) => objects.find((object) => object.kind === wanted && object.metadata.name === 'shop-gateway');
+      const ports = find('NetworkPolicy').spec.ingress.filter(({ from }) => from === undefined).flatMap((rule) => rule.ports.map(({ port }) => port));
+      assert.deepEqual(ports, [8088], 'who is no pod comes to the public port only');
+      const protocol = isTls ? 'HTTPS' : 'HTTP';
+      const annotations = find('Ingress')?.metadata.annotations ?? {};
+      const own = (key) => Object.entries(annotations).find(([each]) => each.endsWith(`/${key}`))?.[1];
+      if (name === 'alb') assert.deepEqual([own('healthcheck-port'), own('healthcheck-path'), own('healthcheck-protocol'), own('backend-protocol')], ['traffic-port', '/ready', protocol, protocol]);
+      if (name === 'gce') {
+        assert.deepEqual(find('BackendConfig').spec.healthCheck, { type: protocol, requestPath: '/ready', port: 8088 });
+        assert.equal(find('Service').metadata.annotations['cloud.google.com/app-protocols'], isTls ? '{"websocket": "HTTPS"}' : undefined);
+      }
+      if (name === 'haproxy') assert.equal(own('server-ssl'), isTls ? 'true' : undefined);
+      if (name === 'nginx') assert.equal(own('backend-protocol'), isTls ? 'HTTPS' : undefined);
+      if (name === 'gke') {
+        const { config } = find('HealthCheckPolicy').spec.default;
+        assert.deepEqual(config, { type: protocol, [isTls ? 'httpsHealthCheck' : 'httpHealthCheck']: { portSpecification: 'USE_SERVING_PORT', requestPath: '/ready' } });
+        assert.deepEqual(find('HealthCheckPolicy').spec.targetRef, { group: '', kind: 'Service', name: 'shop-gateway' });
+      }
+    }
+  }
+});
+
 test('dashboards are those of k8s/monitoring, to the byte', () => {
   const maps = objectsOf('dev', '--set', 'monitoring.dashboards=true').filter(({ metadata }) => metadata.labels.grafana_dashboard === '1');
   assert.equal(maps.length, 4);
@@ -166,9 +198,10 @@ test('dashboards are those of k8s/monitoring, to the byte', () => {
 
 /* Real servers, configured by callboard-agent from the ConfigMaps as in a pod: its folders and ports are ours. */
 const wellKnown = { '/tls': 'tls', '/data': 'data', '/conf': 'conf' };
-async function startServer(name, component, file, passwords = {}) {
-  const map = objectsOf(name).find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels['app.kubernetes.io/component'] === component);
-  const set = objectsOf(name).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === component);
+async function startServer(name, component, file, passwords = {}, { program = 'redis-server', settings: more = [] } = {}) {
+  const objects = objectsOf(name, ...more.flatMap((each) => ['--set', each]));
+  const map = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.labels['app.kubernetes.io/component'] === component);
+  const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.labels['app.kubernetes.io/component'] === component);
   const base = fs.mkdtempSync(path.join(folder, `${name}-${component}-`));
   for (const part of ['tls', 'data', 'conf', 'templates', 'secrets']) fs.mkdirSync(path.join(base, part), { recursive: true });
   makeCertificate(path.join(base, 'tls'));
@@ -192,7 +225,7 @@ async function startServer(name, component, file, passwords = {}) {
   let ended;
   let log = '';
   const launch = () => {
-    server = spawn('redis-server', [path.join(base, 'conf', file), ...(component === 'sentinel' ? ['--sentinel'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
+    server = spawn(program, [path.join(base, 'conf', file), ...(component === 'sentinel' ? ['--sentinel'] : [])], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (bytes) => { log += bytes; });
     ended = new Promise((resolve) => { server.on('close', resolve); });
   };
@@ -253,6 +286,44 @@ test('k8s/small-standalone: what a script wrote is there after a crash', async (
     await start();
     assert.equal(callboard('GET', 'cb:{x}:a'), 'kept', log());
     assert.match(ask('default', 'redis-password "of" tests', 'PING'), /NOAUTH|WRONGPASS/);
+  } finally {
+    await stop();
+  }
+});
+
+/* Of two lines Redis takes the last one: nobody's own line may be without effect. */
+test('redis.config: what is ours is refused in any case of its letters, what is not counts, and the order of the file does not', () => {
+  const file = path.join(folder, 'lines.yaml');
+  const run = (command, redis, lines) => {
+    const config = Object.entries(lines).map(([key, value]) => `      ${key}: "${value}"\n`).join('');
+    fs.writeFileSync(file, `apiVersion: callboard.dev/v1alpha1\nkind: Callboard\nmetadata: {name: shop}\nspec:\n  ${redis}\n    config:\n${config}`);
+    return operator([command, '-o', 'json', file]);
+  };
+  const confOf = ({ stdout, status, stderr }) => {
+    assert.equal(status, 0, stderr);
+    return JSON.parse(stdout).items.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'shop-redis').data['redis.conf'];
+  };
+  const namesOf = (part) => [...new Set(part.split('\n').filter(Boolean).map((line) => line.split(' ')[0]))];
+  const modes = ['profile: ha\n  redis:\n    minReplicasToWrite: 1', 'profile: small\n  redis:\n    persistence: {size: 0}',
+    'profile: cluster\n  tls: {secretName: own}\n  redis:\n    engine: valkey\n    version: "9.1"'];
+  for (const redis of modes) {
+    const text = confOf(run('render', redis, { 'zset-max-listpack-entries': 7, activerehashing: 'no' }));
+    assert.equal(confOf(run('render', redis, { activerehashing: 'no', 'zset-max-listpack-entries': 7 })), text);
+    const [before, after] = text.split('activerehashing no\nzset-max-listpack-entries 7\n').map(namesOf);
+    assert.ok(after.includes('aclfile') && before.includes('timeout'), text);
+    const refused = (names) => JSON.parse(run('check', redis, Object.fromEntries(names.map((name) => [name, 1]))).stdout).diagnostics
+      .filter(({ code }) => code === 'CB2034').map(({ path: where }) => where.slice('spec.redis.config.'.length)).sort();
+    const ours = after.filter((name) => name !== 'maxmemory-policy'); /* noeviction may stand there: another one is an error of its own */
+    for (const spelt of [ours, ours.map((name) => name.toUpperCase())]) assert.deepEqual(refused(spelt), [...spelt].sort(), 'ours wins, so another one is no line without effect');
+    assert.deepEqual(refused(before), [], 'a default may be changed');
+  }
+});
+
+const valkey = path.resolve('../servers/valkey-server');
+test('Valkey 9 takes a cluster\'s redis.conf, and hands over by itself at SIGTERM', { skip: fs.existsSync(valkey) ? false : 'no Valkey (tools/bring_valkey)' }, async () => {
+  const { ask, stop } = await startServer('redis-cluster', 'redis', 'redis.conf', {}, { program: valkey, settings: ['redis.engine=valkey', 'redis.version=9.1'] });
+  try {
+    assert.match(ask('callboard', 'redis-password "of" tests', 'CONFIG', 'GET', 'shutdown-on-sigterm'), /failover/);
   } finally {
     await stop();
   }

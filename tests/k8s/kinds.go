@@ -42,5 +42,6 @@ var kinds = map[string]func() meta.Object{
 	"keda.sh/v1alpha1 ScaledObject":                 func() meta.Object { return &scaledObject{} },
 	"cloud.google.com/v1 BackendConfig":             func() meta.Object { return &backendConfig{} },
 	"networking.gke.io/v1 GCPBackendPolicy":         func() meta.Object { return &backendPolicy{} },
+	"networking.gke.io/v1 HealthCheckPolicy":        func() meta.Object { return &healthCheckPolicy{} },
 	"kustomize.config.k8s.io/v1beta1 Kustomization": func() meta.Object { return &kustomization{} },
 }

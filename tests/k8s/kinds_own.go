@@ -71,6 +71,30 @@ type backendPolicy struct {
 	} `json:"spec"`
 }
 
+type healthCheckPolicy struct {
+	meta.TypeMeta   `json:",inline"`
+	meta.ObjectMeta `json:"metadata"`
+	Spec            struct {
+		Default *struct {
+			Config *struct {
+				Type             string     `json:"type"`
+				HTTPHealthCheck  *gkeHealth `json:"httpHealthCheck,omitempty"`
+				HTTPSHealthCheck *gkeHealth `json:"httpsHealthCheck,omitempty"`
+			} `json:"config,omitempty"`
+		} `json:"default,omitempty"`
+		TargetRef struct {
+			Group string `json:"group"`
+			Kind  string `json:"kind"`
+			Name  string `json:"name"`
+		} `json:"targetRef"`
+	} `json:"spec"`
+}
+
+type gkeHealth struct {
+	PortSpecification string `json:"portSpecification,omitempty"`
+	RequestPath       string `json:"requestPath,omitempty"`
+}
+
 type gkeDraining struct {
 	DrainingTimeoutSec *int64 `json:"drainingTimeoutSec,omitempty"`
 }

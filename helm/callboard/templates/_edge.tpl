@@ -8,7 +8,12 @@
 
 {{- /* $self: how long a gateway that ends has connections */ -}}
 {{- define "callboard.drainSeconds" -}}
-{{- include "callboard.seconds" (add .spec.gateway.drain.propagationMs .spec.gateway.drain.windowMs) -}}
+{{- min 3600 (include "callboard.seconds" (add .spec.gateway.drain.propagationMs .spec.gateway.drain.windowMs) | atoi) -}}
+{{- end -}}
+
+{{- /* Balancers look for health on the public port: the network policies keep them from the internal one. */ -}}
+{{- define "callboard.healthProtocol" -}}
+{{- ternary "HTTPS" "HTTP" (ne .spec.gateway.listener.tlsSecret "") -}}
 {{- end -}}
 
 {{- define "callboard.ingressAnnotations" -}}
@@ -22,12 +27,17 @@ nginx.ingress.kubernetes.io/backend-protocol: HTTPS
 {{- end }}
 {{- else if eq $edge.class "haproxy" }}
 haproxy.org/timeout-tunnel: {{ $idle }}s
+{{- if .spec.gateway.listener.tlsSecret }}
+haproxy.org/server-ssl: "true"
+{{- end }}
 {{- else if eq $edge.class "alb" }}
 alb.ingress.kubernetes.io/target-type: ip
 alb.ingress.kubernetes.io/load-balancer-attributes: idle_timeout.timeout_seconds={{ min (atoi $idle) 4000 }}
 alb.ingress.kubernetes.io/target-group-attributes: deregistration_delay.timeout_seconds={{ include "callboard.drainSeconds" . }},load_balancing.algorithm.type=least_outstanding_requests
+alb.ingress.kubernetes.io/backend-protocol: {{ include "callboard.healthProtocol" . }}
+alb.ingress.kubernetes.io/healthcheck-protocol: {{ include "callboard.healthProtocol" . }}
 alb.ingress.kubernetes.io/healthcheck-path: /ready
-alb.ingress.kubernetes.io/healthcheck-port: "9000"
+alb.ingress.kubernetes.io/healthcheck-port: traffic-port
 {{- end }}
 {{- if $edge.tls.issuerRef.name }}
 cert-manager.io/{{ ternary "cluster-issuer" "issuer" (eq $edge.tls.issuerRef.kind "ClusterIssuer") }}: {{ $edge.tls.issuerRef.name | quote }}
@@ -42,6 +52,9 @@ cert-manager.io/{{ ternary "cluster-issuer" "issuer" (eq $edge.tls.issuerRef.kin
 {{- else if and (eq $edge.kind "ingress") (eq $edge.class "gce") -}}
 cloud.google.com/neg: '{"ingress": true}'
 cloud.google.com/backend-config: {{ printf "{\"default\": \"%s\"}" (include "callboard.name" (list . "gateway")) | quote }}
+{{- if .spec.gateway.listener.tlsSecret }}
+cloud.google.com/app-protocols: '{"websocket": "HTTPS"}'
+{{- end }}
 {{- end -}}
 {{- end -}}
 

@@ -65,8 +65,10 @@ CB1017 redis.external: what goes to Redis can be read on the way: set tls.enable
 {{- if and (eq $edge.kind "ingress") (eq (toString $edge.class) "nginx") }}
 CB1008 edge.class: ingress-nginx gets no fixes since March 2026: use another class or the Gateway API
 {{- end }}
-{{- if and (eq $edge.kind "ingress") (eq (toString $edge.class) "gce") (le (include "callboard.milliseconds" $edge.idleTimeout | atoi) 3600000) }}
-CB1009 edge.idleTimeout: GKE closes a WebSocket that is {{ $edge.idleTimeout }} old: use 24h
+{{- $idle := include "callboard.milliseconds" $edge.idleTimeout | atoi -}}
+{{- $isGke := list "ingress/gce" "gateway/gke" | has (printf "%s/%s" $edge.kind (toString $edge.class)) -}}
+{{- if and $isGke (ne $idle 3600000) (lt $idle 86400000) }}
+CB1009 edge.idleTimeout: GKE has no idle timeout: a WebSocket is closed when it is 24h old, whatever stands here: leave it out
 {{- end }}
 {{- end -}}
 

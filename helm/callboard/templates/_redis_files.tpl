@@ -1,6 +1,7 @@
 {{/* redis.conf, sentinel.conf and users.acl as templates for callboard-agent: what differs between pods and what is
-     secret is a place like ${pod-ip} that it fills, so one ConfigMap serves all pods and holds no secret. The user's
-     own lines stand first: of two lines the last one counts. The same as operator/render/render_redis_files.c. */}}
+     secret is a place like ${pod-ip} that it fills, so one ConfigMap serves all pods and holds no secret. Defaults,
+     then the user's own lines, then ours: of two lines the last one counts. The same as
+     operator/render/render_redis_files.c. */}}
 
 {{/* The listener of both. (list $self PORT) */}}
 {{- define "callboard.redisListener" -}}
@@ -21,13 +22,26 @@ port {{ $port }}
 {{- end }}
 {{- end -}}
 
-{{- define "callboard.redisPersistence" -}}
-save ""
-{{- if eq (int64 .spec.redis.persistence.bytes) 0 }}
-appendonly no
-{{- else }}
-appendonly yes
-appendfsync {{ .spec.redis.appendfsync }}
+{{/* What the user's lines may change. */}}
+{{- define "callboard.redisDefaults" -}}
+tcp-backlog 4096
+tcp-keepalive 60
+timeout 0
+latency-monitor-threshold 50
+disable-thp yes
+oom-score-adj no
+maxmemory-clients 10%
+client-output-buffer-limit normal 0 0 0
+client-output-buffer-limit replica 512mb 128mb 60
+client-output-buffer-limit pubsub 256mb 64mb 60
+lazyfree-lazy-eviction yes
+lazyfree-lazy-expire yes
+lazyfree-lazy-server-del yes
+lazyfree-lazy-user-del yes
+repl-backlog-size 64mb
+repl-diskless-sync yes
+repl-diskless-sync-delay 0
+{{- if gt (int64 .spec.redis.persistence.bytes) 0 }}
 aof-use-rdb-preamble yes
 aof-load-truncated yes
 no-appendfsync-on-rewrite no
@@ -36,28 +50,27 @@ auto-aof-rewrite-min-size 256mb
 {{- end }}
 {{- end -}}
 
+{{- define "callboard.redisPersistence" -}}
+save ""
+{{- if eq (int64 .spec.redis.persistence.bytes) 0 }}
+appendonly no
+{{- else }}
+appendonly yes
+appendfsync {{ .spec.redis.appendfsync }}
+{{- end }}
+{{- end -}}
+
 {{- define "callboard.redisMemory" -}}
 {{- with .spec.redis.maxmemoryBytes -}}
 maxmemory {{ . }}
 {{ end -}}
 maxmemory-policy noeviction
-maxmemory-clients 10%
 stream-node-max-bytes {{ include "callboard.bytes" (.spec.redis.streamNodeMaxBytes | toString) }}
-client-output-buffer-limit normal 0 0 0
-client-output-buffer-limit replica 512mb 128mb 60
-client-output-buffer-limit pubsub 256mb 64mb 60
-lazyfree-lazy-eviction yes
-lazyfree-lazy-expire yes
-lazyfree-lazy-server-del yes
-lazyfree-lazy-user-del yes
 {{- end -}}
 
 {{- define "callboard.redisReplication" -}}
 masteruser agent
 masterauth ${secret:redis-password}
-repl-backlog-size 64mb
-repl-diskless-sync yes
-repl-diskless-sync-delay 0
 {{- with .spec.redis.minReplicasToWrite }}
 min-replicas-to-write {{ . }}
 min-replicas-max-lag {{ div (add (include "callboard.milliseconds" $.spec.redis.minReplicasMaxLag | int64) 999) 1000 }}
@@ -83,22 +96,20 @@ cluster-preferred-endpoint-type hostname
 {{- if .spec.tls.isOn }}
 tls-cluster yes
 {{- end }}
+{{- if and (eq .spec.redis.engine "valkey") (ge (.spec.redis.version | splitList "." | first | atoi) 9) }}
+shutdown-on-sigterm failover
+{{- end }}
 {{- end -}}
 
 {{- define "callboard.redisConf" -}}
-{{- range $name, $value := .spec.redis.config -}}
+{{ include "callboard.redisDefaults" . }}
+{{ range $name, $value := .spec.redis.config -}}
 {{ $name }} {{ $value }}
 {{ end -}}
 {{ include "callboard.redisListener" (list . 6379) }}
 dir /data
 aclfile /conf/users.acl
-tcp-backlog 4096
-tcp-keepalive 60
-timeout 0
 shutdown-timeout 10
-latency-monitor-threshold 50
-disable-thp yes
-oom-score-adj no
 {{ include "callboard.redisPersistence" . }}
 {{ include "callboard.redisMemory" . }}
 {{ include "callboard.redisReplication" . }}

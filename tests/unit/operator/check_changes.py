@@ -18,6 +18,7 @@ SPECS = ROOT / "k8s/specs"
 VARIANTS = [  # what no example asks for
     ["dev.yaml", "monitoring.dashboards=true", "image.pullSecrets=a", "scheduling.runtimeClass=a", "gateway.allowedOrigins=https://a.b", "gateway.resources.limits.cpu=2"],
     ["ha-sentinel.yaml", "redis.minReplicasToWrite=1", "redis.persistence.class=fast", "scheduling.spread.zone=required"],
+    ["redis-cluster.yaml", "redis.engine=valkey", "redis.version=9.1"],
     ["memorystore-gce.yaml", "redis.external.auth.secretRef.name=a", "redis.external.auth.user=a"],
 ]
 NOT_NAMES = {"explain --effective", "e.g"}

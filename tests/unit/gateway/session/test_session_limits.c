@@ -336,7 +336,9 @@ enum { AGE_MS = 100000, AGED = 24 };
 
 /* Ms from the connect to the close; 0: still open after AGE_MS. */
 static uint64_t age_at_the_end(void) {
+    t.config.pong_timeout_ms = config_of_test.pong_timeout_ms;
     connect_user();
+    t.config.pong_timeout_ms = 0; /* nobody answers pings here */
     uint64_t begun_ms = clock_monotonic_ms();
     for (int i = 0; i <= AGE_MS / 1000 && t.transport.close_code == 0; i++) {
         pass_ms(1000);
@@ -355,7 +357,6 @@ static void test_an_old_connection_is_sent_away_at_an_age_by_chance(void **state
     (void) state;
     metrics_t *registry = metrics_new();
     t.environment.metrics = metric_values_new(registry, session_metric_table, session_metric_count);
-    t.config.ping_interval_ms = 0;
     t.config.connection_age_max_ms = AGE_MS;
     uint64_t youngest = UINT64_MAX;
     uint64_t oldest = 0;
@@ -376,12 +377,12 @@ static void test_an_old_connection_is_sent_away_at_an_age_by_chance(void **state
 
 static void test_age_0_is_no_bound_also_for_who_came_under_one(void **state) {
     (void) state;
-    t.config.ping_interval_ms = 0;
     assert_int_equal(age_at_the_end(), 0);
     open_next();
+    t.config.pong_timeout_ms = config_of_test.pong_timeout_ms;
     t.config.connection_age_max_ms = AGE_MS;
     connect_user();
-    pass_ms(1000);
+    t.config.pong_timeout_ms = 0;
     t.config.connection_age_max_ms = 0; /* as a reload does */
     pass_ms(AGE_MS);
     assert_open();

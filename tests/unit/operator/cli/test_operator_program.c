@@ -145,13 +145,13 @@ static void an_error_is_shown_under_its_line(void **state) {
 static void what_the_eye_cannot_see_is_named(void **state) {
     (void) state;
     const char *path = write_file("bad.yaml", HEADER "  profile:\xC2\xA0"
-                                                        "dev\n");
+                                                     "dev\n");
     assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
     assert_has(&out, "    5 |   profile:?dev\n");
     assert_has(&out, "\n      = column 11 has U+00A0, which looks like a space or like nothing\n");
     path = write_file("bad.yaml", HEADER "  edge: {class: a.b, hosts: [\xE2\x80\xAE"
-                                            "a.b]}\n  profile: \xEF\xBB\xBF"
-                                            "dev\n");
+                                         "a.b]}\n  profile: \xEF\xBB\xBF"
+                                         "dev\n");
     assert_int_equal(call("check", path, NULL), OPERATOR_INVALID);
     assert_has(&out, "column 30 has U+202E");
     assert_has(&out, "column 12 has U+FEFF");

@@ -94,11 +94,38 @@ static void each_provider_says_what_bites(void **state) {
         const char *says;
     } rows[] = {
         {"memorystore", "--engine-configs maxmemory-policy=noeviction"},
+        {"memorystore", "a failover may lose the last acknowledged ones"},
+        {"memorystore", "service connection policy"},
+        {"memorystore", "--persistence-mode aof --aof-append-fsync always"},
+        {"memorystore", "highmem-xlarge 64,000"},
+        {"memorystore", "80 % of a node's memory are writable"},
+        {"memorystore", "One database."},
         {"azure", "port **10000**"},
+        {"azure", "namespaces with `durability: safe` are refused"},
+        {"azure", "Enterprise 2027-03-31"},
+        {"azure", "**NoEviction**"},
+        {"azure", "Entra tokens, renewed by AUTH"},
         {"upstash", "Each command is billed"},
+        {"upstash", "namespaces with `durability: safe` are refused"},
+        {"upstash", "10,000 commands a second"},
+        {"upstash", "there is no CLUSTER, SSUBSCRIBE or SPUBLISH"},
+        {"upstash", "conflicts are settled by the last writer"},
         {"rediscloud", "ROLE is not supported"},
+        {"rediscloud", "namespaces with `durability: safe` are refused"},
+        {"rediscloud", "change it to no eviction"},
+        {"rediscloud", "written on the replica"},
+        {"rediscloud", "RESP3 must be enabled"},
         {"other", "maxmemory-policy noeviction"},
+        {"other", "**Not guaranteed**"},
         {"elasticache", "create-replication-group --replication-group-id dev"},
+        {"elasticache", "a failover may lose the last acknowledged writes"},
+        {"elasticache", "volatile-lru"},
+        {"elasticache", "65,000 connections a node"},
+        {"elasticache", "`reserved-memory-percent` stays at 25"},
+        {"elasticache", "`--transit-encryption-mode preferred`, then `required`"},
+        {"elasticache", "at most 15 shards in 24 hours"},
+        {"elasticache", "`callboard-operator redis backup` cannot copy it"},
+        {"elasticache", "Serverless is unfit"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char provider[64];
@@ -110,6 +137,59 @@ static void each_provider_says_what_bites(void **state) {
             fail_msg("%s does not say: %s", rows[i].provider, rows[i].says);
         }
     }
+}
+
+/* The flag, the engine and its version are of one another. */
+static void elasticache_is_asked_for_what_it_has(void **state) {
+    (void) state;
+    static const struct {
+        const char *engine;
+        const char *version;
+        const char *durability;
+        const char *says;
+        const char *says_not;
+    } rows[] = {
+        {"redis", "7.2", "default", "--engine valkey --engine-version 8.2", "--durability"},
+        {"redis", "7.2", "disabled", "--engine valkey --engine-version 8.2", "--durability"},
+        {"redis", "7.1", "disabled", "--engine redis --engine-version 7.1", "--durability"},
+        {"redis", "7.1", "default", "--cache-parameter-group-family redis7", "valkey"},
+        {"valkey", "8.0", "disabled", "--engine valkey --engine-version 8.0", "--durability"},
+        {"valkey", "9.1", "disabled", "--durability disabled", "--engine-version 9.0"},
+        {"valkey", "9.1", "default", "--engine valkey --engine-version 9.1", "--durability"},
+        {"valkey", "9.1", "sync", "--engine-version 9.1 \\\n", "--engine-version 9.0"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char engine[64];
+        char version[64];
+        char durability[64];
+        snprintf(engine, sizeof engine, "redis.engine=%s", rows[i].engine);
+        snprintf(version, sizeof version, "redis.version=%s", rows[i].version);
+        snprintf(durability, sizeof durability, "redis.external.durability=%s", rows[i].durability);
+        const char *const settings[] = {engine, version, durability, NULL};
+        assert_int_equal(notes_of(K8S "/specs/elasticache-alb.yaml", settings), OPERATOR_DONE);
+        const char *text = strstr((char *) out.data, "### 1. Parameter group");
+        assert_non_null(text);
+        if (strstr(text, rows[i].says) == NULL) {
+            fail_msg("%s %s, %s: does not say %s", rows[i].engine, rows[i].version, rows[i].durability, rows[i].says);
+        }
+        *strstr((char *) out.data, "### 4.") = '\0'; /* there is told that a log exists */
+        if (strstr(text, rows[i].says_not) != NULL) {
+            fail_msg("%s %s, %s: says %s", rows[i].engine, rows[i].version, rows[i].durability, rows[i].says_not);
+        }
+    }
+}
+
+static void secrets_name_each_key_and_who_makes_it(void **state) {
+    (void) state;
+    assert_int_equal(notes_of(K8S "/specs/ha-issuer.yaml", NULL), OPERATOR_DONE);
+    assert_non_null(
+        strstr((char *) out.data, "`sentinel-password`, `exporter-password` | `callboard-operator secret`"));
+    assert_non_null(strstr((char *) out.data, "| `talk-tls` | `tls.crt`, `tls.key` | cert-manager: "));
+    assert_int_equal(notes_of(K8S "/specs/ha-issuer.yaml", (const char *const[]){"edge.kind=ingress", NULL}),
+                     OPERATOR_DONE);
+    assert_non_null(strstr((char *) out.data, "| `talk-tls` | `tls.crt`, `tls.key` | you: "));
+    assert_int_equal(notes_of(K8S "/specs/ha-sentinel.yaml", NULL), OPERATOR_DONE);
+    assert_null(strstr((char *) out.data, "exporter-password"));
 }
 
 static void each_class_says_what_bites(void **state) {
@@ -153,6 +233,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(notes_of_the_examples_are_the_goldens),
         cmocka_unit_test(each_provider_says_what_bites),
+        cmocka_unit_test(elasticache_is_asked_for_what_it_has),
+        cmocka_unit_test(secrets_name_each_key_and_who_makes_it),
         cmocka_unit_test(each_class_says_what_bites),
         cmocka_unit_test(capacity_has_the_figures_of_a_workload),
     };

@@ -1,8 +1,10 @@
 /* diff: what changes from one deployment to another. Each side is specs, which are rendered, or objects as `render`
- * prints them: a file, or a folder of files. A side that begins with a spec is taken for specs. */
+ * prints them: a file, or a folder of files; also as `kubectl get -o yaml` prints them, without what the server adds. A
+ * side that begins with a spec is taken for specs. */
 #include "operator/cli/command_specs.h"
 #include "operator/cli/commands.h"
 #include "operator/diff/diff.h"
+#include "operator/live/live_compare.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +20,8 @@ struct side {
     bool has_settings; /* --set is of the new side: diff SPEC SPEC --set … shows what a setting does */
     bool has_spec;
     bool is_bad; /* was told */
+    struct diff_override *overrides;
+    size_t n_overrides;
 };
 
 static void refuse(struct side *self, const char *file, const char *why) {
@@ -111,6 +115,46 @@ static void add_path(struct side *self, const char *path) {
     free(entries);
 }
 
+/* ---- overrides ---- */
+
+static const char *member_text(const config_node_t *map, const char *name) {
+    for (size_t i = 0; i < map->n_children; i++) {
+        if (strcmp(map->children[i]->name, name) == 0 && map->children[i]->text != NULL) {
+            return map->children[i]->text;
+        }
+    }
+    return "";
+}
+
+static void add_override(struct side *self, const struct spec *spec, const struct spec_override *override) {
+    arena_t *arena = self->call->arena;
+    const char *namespace = spec->metadata.namespace;
+    for (size_t i = 0; override->patch != NULL && i < override->patch->n_children; i++) {
+        if (strcmp(member_text(override->patch->children[i], "op"), "test") == 0) {
+            continue; /* changes nothing */
+        }
+        const struct diff_override item = {
+            .object = arena_format(arena, "%s%s%s/%s", namespace, namespace[0] == '\0' ? "" : "/", override->kind,
+                                   override->name),
+            .op = arena_text(arena, member_text(override->patch->children[i], "op")),
+            .path = arena_text(arena, member_text(override->patch->children[i], "path")),
+        };
+        self->overrides =
+            arena_grow(arena, self->overrides, self->n_overrides * sizeof item, (self->n_overrides + 1) * sizeof item);
+        self->overrides[self->n_overrides++] = item;
+    }
+}
+
+static void add_overrides(struct side *self, const struct command_specs *specs) {
+    for (size_t i = 0; i < specs->documents.n; i++) {
+        const struct spec *spec = &specs->documents.items[i]->spec;
+        const struct spec_override *overrides = spec->overrides.items;
+        for (size_t k = 0; k < spec->overrides.n; k++) {
+            add_override(self, spec, &overrides[k]);
+        }
+    }
+}
+
 /* ---- a side ---- */
 
 static int add_specs(struct side *self) {
@@ -126,6 +170,7 @@ static int add_specs(struct side *self) {
     int exit_code = command_specs_read(&one, "diff", &specs);
     if (exit_code == OPERATOR_DONE) {
         exit_code = command_specs_render(&specs, &one, &options, self->objects);
+        add_overrides(self, &specs);
     }
     command_specs_tell(&specs, &one);
     command_specs_finish(&specs);
@@ -144,6 +189,32 @@ static int read_side(struct side *self) {
     }
     manifests_sort(self->objects);
     return OPERATOR_DONE;
+}
+
+/* ---- objects that come from a server ---- */
+
+static const manifest_t *same_object(const manifests_t *list, arena_t *arena, const manifest_t *object) {
+    const char *name = diff_object_name(arena, object);
+    for (size_t i = 0; i < manifests_count(list); i++) {
+        if (strcmp(diff_object_name(arena, manifests_at(list, i)), name) == 0) {
+            return manifests_at(list, i);
+        }
+    }
+    return NULL;
+}
+
+/* What the server added to its objects is no difference to the other side. */
+static void settle(struct side *self, const struct side *other) {
+    struct live live = live_begin(self->call->arena);
+    bool is_live = false;
+    for (size_t i = 0; i < manifests_count(self->objects); i++) {
+        const manifest_t *object = manifests_at(self->objects, i);
+        is_live = is_live || live_is_from_server(object);
+        live_compare(&live, object, same_object(other->objects, self->call->arena, object));
+    }
+    if (is_live) {
+        self->objects = live.objects;
+    }
 }
 
 /* ---- the command ---- */
@@ -169,11 +240,15 @@ static int run(struct command_call *call) {
     if (exit_before != OPERATOR_DONE || exit_after != OPERATOR_DONE) {
         return exit_before != OPERATOR_DONE ? exit_before : exit_after;
     }
+    settle(&before, &after);
+    settle(&after, &before);
     const char **accepted = arena_alloc(call->arena, (call->n_options + 1) * sizeof *accepted);
     for (size_t i = 0; i < call->n_options; i++) {
         accepted[i] = call->options[i].value; /* it has no other option */
     }
     struct diff diff = diff_manifests(call->arena, before.objects, after.objects, accepted, call->n_options);
+    diff.overrides = after.overrides;
+    diff.n_overrides = after.n_overrides;
     if (strcmp(call->output, "json") == 0) {
         diff_print_json(&diff, call->out);
     } else {

@@ -16,11 +16,29 @@ bool diff_is_kind(const manifest_t *object, const char *kind) {
     return strcmp(diff_kind_of(object), kind) == 0;
 }
 
+const char *diff_namespace_of(const manifest_t *object) {
+    const char *namespace = manifest_text_of(manifest_find(object, "metadata.namespace"));
+    return namespace == NULL ? "" : namespace;
+}
+
+const manifest_t *diff_find_beside(const manifests_t *list, const manifest_t *beside, const char *kind,
+                                   const char *name) {
+    for (size_t i = 0; i < manifests_count(list); i++) {
+        const manifest_t *object = manifests_at(list, i);
+        const char *other = manifest_text_of(manifest_find(object, "metadata.name"));
+        if (diff_is_kind(object, kind) && other != NULL && strcmp(other, name) == 0 &&
+            strcmp(diff_namespace_of(object), diff_namespace_of(beside)) == 0) {
+            return object;
+        }
+    }
+    return NULL;
+}
+
 const char *diff_object_name(arena_t *arena, const manifest_t *object) {
     const char *name = manifest_text_of(manifest_find(object, "metadata.name"));
-    const char *namespace = manifest_text_of(manifest_find(object, "metadata.namespace"));
-    return arena_format(arena, "%s%s%s/%s", namespace == NULL ? "" : namespace, namespace == NULL ? "" : "/",
-                        diff_kind_of(object), name == NULL ? "" : name);
+    const char *namespace = diff_namespace_of(object);
+    return arena_format(arena, "%s%s%s/%s", namespace, namespace[0] == '\0' ? "" : "/", diff_kind_of(object),
+                        name == NULL ? "" : name);
 }
 
 static const manifest_t *find(arena_t *arena, const manifests_t *list, const char *name) {

@@ -54,6 +54,13 @@ struct diff_risk {
     bool is_accepted;
 };
 
+/* What a spec's overrides do to an object behind the fields' back. */
+struct diff_override {
+    const char *object; /* as struct diff_change has it */
+    const char *op;     /* add, remove, replace, … */
+    const char *path;   /* a JSON pointer */
+};
+
 struct diff {
     arena_t *arena;
     struct diff_change *changes; /* by object in the order of installation; an object's stand together */
@@ -62,6 +69,8 @@ struct diff {
     size_t n_rolls;
     struct diff_risk *risks;
     size_t n_risks;
+    const struct diff_override *overrides; /* of the new side, by its file; the caller sets them. Borrowed */
+    size_t n_overrides;
 };
 
 /* `accepted`: codes as CB3001, any number of them in a text, separated by commas; n_accepted texts. */
@@ -71,6 +80,7 @@ bool diff_is_refused(const struct diff *self); /* a risk that was not accepted *
 
 void diff_print_text(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out);
 void diff_print_json(const struct diff *self, struct buffer *out);
+const char *diff_object_name(arena_t *arena, const manifest_t *object); /* shop/StatefulSet/shop-redis */
 const char *diff_effect_name(enum diff_effect effect); /* in place, hot, rolls, re-create, next start */
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/config_assign.h"
 #include "broker/broker_config.h"
 #include "gateway/gateway_config.h"
+#include "operator/diff/diff_values.h"
 
 #include <string.h>
 

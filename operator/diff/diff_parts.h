@@ -20,20 +20,23 @@ struct diff_run {
 
 void diff_add_change(struct diff_run *self, struct diff_change change);
 void diff_add_risk(struct diff_run *self, enum diagnostic_code code, const char *object, const char *text);
-const char *diff_object_name(arena_t *arena, const manifest_t *object);
 const char *diff_kind_of(const manifest_t *object); /* never NULL */
 bool diff_is_kind(const manifest_t *object, const char *kind);
+const char *diff_namespace_of(const manifest_t *object); /* "" where it has none */
+/* The object of this kind and name in the namespace of `beside`: deployments of one name in two namespaces are two. */
+const manifest_t *diff_find_beside(const manifests_t *list, const manifest_t *beside, const char *kind,
+                                   const char *name);
 
 /* ---- diff_walk.c: trees ---- */
 
 /* Both are of one kind and name; each value that differs is told with its effect. */
 void diff_walk_object(struct diff_run *self, const struct diff_pair *pair);
-const char *diff_text_of(arena_t *arena, const manifest_t *node); /* for a person; NULL for NULL */
 
 /* ---- diff_defaults.c ---- */
 
-/* What the API server puts where nothing stands: the value at this path, as text; NULL: nothing. */
-const char *diff_default_of(const char *path);
+/* What the API server puts where nothing stands: the value at this path of an object of this kind, as text; NULL:
+ * nothing. */
+const char *diff_default_of(const char *kind, const char *path);
 /* 1000m and 1, 1024Mi and 1Gi are the same; `path` says whether this is an amount at all. */
 bool diff_is_same_amount(const char *path, const char *a, const char *b);
 

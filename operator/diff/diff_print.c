@@ -4,6 +4,7 @@
  *         hot        data[gateway.yaml] client.ping_interval: 25s → 20s
  *     + shop/NetworkPolicy/shop-gateway
  *
+ *     override shop/Service/shop-gateway: add /spec/loadBalancerSourceRanges
  *     rolls shop/Deployment/shop-gateway: 3 pods, 1 at a time, …
  *     data at risk CB3001 shop/ConfigMap/shop-broker: … */
 #include "operator/diff/diff_parts.h"
@@ -89,6 +90,23 @@ static void append_risk(const struct diff_risk *risk, bool has_color, struct buf
     }
 }
 
+/* Beside the changes: what a field's help says does not hold where one of them is. */
+static void append_override(const struct diff_override *override, struct buffer *out) {
+    buffer_append_format(out, "override %s: %s %s\n", override->object, override->op, override->path);
+}
+
+static void append_below(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out) {
+    for (size_t i = 0; !is_quiet && i < self->n_overrides; i++) {
+        append_override(&self->overrides[i], out);
+    }
+    for (size_t i = 0; !is_quiet && i < self->n_rolls; i++) {
+        append_roll(&self->rolls[i], has_color, out);
+    }
+    for (size_t i = 0; i < self->n_risks; i++) {
+        append_risk(&self->risks[i], has_color, out);
+    }
+}
+
 void diff_print_text(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out) {
     const char *last = "";
     for (size_t i = 0; i < self->n_changes; i++) {
@@ -101,15 +119,13 @@ void diff_print_text(const struct diff *self, bool has_color, bool is_quiet, str
             append_value(change, out);
         }
     }
-    if (self->n_rolls + self->n_risks > 0) {
+    if (self->n_changes == 0) {
+        return;
+    }
+    if (self->n_rolls + self->n_risks + (is_quiet ? 0 : self->n_overrides) > 0) {
         buffer_append_text(out, "\n");
     }
-    for (size_t i = 0; !is_quiet && i < self->n_rolls; i++) {
-        append_roll(&self->rolls[i], has_color, out);
-    }
-    for (size_t i = 0; i < self->n_risks; i++) {
-        append_risk(&self->risks[i], has_color, out);
-    }
+    append_below(self, has_color, is_quiet, out);
 }
 
 /* ---- JSON ---- */
@@ -153,6 +169,13 @@ static void add_risk(manifest_t *list, const struct diff_risk *risk) {
     manifest_set_bool(map, "accepted", risk->is_accepted);
 }
 
+static void add_override(manifest_t *list, const struct diff_override *override) {
+    manifest_t *map = manifest_append_map(list);
+    manifest_set_text(map, "object", override->object);
+    manifest_set_text(map, "op", override->op);
+    manifest_set_text(map, "path", override->path);
+}
+
 void diff_print_json(const struct diff *self, struct buffer *out) {
     manifest_t *top = manifest_map(self->arena);
     manifest_t *changes = manifest_add_list(top, "changes");
@@ -166,6 +189,10 @@ void diff_print_json(const struct diff *self, struct buffer *out) {
     }
     for (size_t i = 0; i < self->n_risks; i++) {
         add_risk(risks, &self->risks[i]);
+    }
+    manifest_t *overrides = manifest_add_list(top, "overrides");
+    for (size_t i = 0; i < self->n_overrides; i++) {
+        add_override(overrides, &self->overrides[i]);
     }
     manifest_append_json(top, out);
 }

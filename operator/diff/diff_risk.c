@@ -2,6 +2,7 @@
  * configuration and its Redis, before and after. */
 #include "operator/diff/diff_parts.h"
 
+#include "operator/diff/diff_values.h"
 #include "operator/spec/spec_amount.h"
 
 #include <stdlib.h>
@@ -29,16 +30,19 @@ static const char *label_of(const manifest_t *object, const char *label) {
     return text == NULL ? "" : text;
 }
 
-static bool is_part(const manifest_t *object, const char *instance, const char *component) {
-    return strcmp(label_of(object, "app.kubernetes.io/instance"), instance) == 0 &&
+/* `beside`: an object of the same deployment, which is its namespace and its instance. */
+static bool is_part(const manifest_t *object, const manifest_t *beside, const char *component) {
+    static const char instance[] = "app.kubernetes.io/instance";
+    return strcmp(diff_namespace_of(object), diff_namespace_of(beside)) == 0 &&
+           strcmp(label_of(object, instance), label_of(beside, instance)) == 0 &&
            strcmp(label_of(object, "app.kubernetes.io/component"), component) == 0;
 }
 
-static const manifest_t *part_of(const manifests_t *list, const char *kind, const char *instance,
+static const manifest_t *part_of(const manifests_t *list, const char *kind, const manifest_t *beside,
                                  const char *component) {
     for (size_t i = 0; i < manifests_count(list); i++) {
         const manifest_t *object = manifests_at(list, i);
-        if (diff_is_kind(object, kind) && is_part(object, instance, component)) {
+        if (diff_is_kind(object, kind) && is_part(object, beside, component)) {
             return object;
         }
     }
@@ -50,12 +54,12 @@ static const char *data_of(const manifest_t *map, const char *file) {
     return data == NULL ? NULL : manifest_text_of(manifest_get(data, file));
 }
 
-static struct side side_of(arena_t *arena, const manifests_t *list, const char *instance) {
-    const char *config = data_of(part_of(list, "ConfigMap", instance, "broker"), "broker.yaml");
+static struct side side_of(arena_t *arena, const manifests_t *list, const manifest_t *brokers) {
+    const char *config = data_of(part_of(list, "ConfigMap", brokers, "broker"), "broker.yaml");
     return (struct side){
         .config = diff_config_tree(arena, config),
-        .redis = part_of(list, "StatefulSet", instance, "redis"),
-        .redis_conf = data_of(part_of(list, "ConfigMap", instance, "redis"), "redis.conf"),
+        .redis = part_of(list, "StatefulSet", brokers, "redis"),
+        .redis_conf = data_of(part_of(list, "ConfigMap", brokers, "redis"), "redis.conf"),
     };
 }
 
@@ -183,13 +187,12 @@ static void eviction(struct deployment *self) {
 /* ---- all ---- */
 
 static void judge(struct diff_run *self, const manifest_t *brokers) {
-    const char *instance = label_of(brokers, "app.kubernetes.io/instance");
     arena_t *arena = self->diff->arena;
     struct deployment deployment = {
         .run = self,
         .brokers = diff_object_name(arena, brokers),
-        .before = side_of(arena, self->old_objects, instance),
-        .after = side_of(arena, self->new_objects, instance),
+        .before = side_of(arena, self->old_objects, brokers),
+        .after = side_of(arena, self->new_objects, brokers),
     };
     if (deployment.before.config == NULL || deployment.after.config == NULL) {
         return; /* a whole deployment comes or goes, or the brokers' configuration is not ours */
@@ -226,9 +229,8 @@ static void recreated(struct diff_run *self) {
 static void removed(struct diff_run *self) {
     for (size_t i = 0; i < manifests_count(self->old_objects); i++) {
         const manifest_t *object = manifests_at(self->old_objects, i);
-        const char *instance = label_of(object, "app.kubernetes.io/instance");
-        bool is_redis = diff_is_kind(object, "StatefulSet") && is_part(object, instance, "redis");
-        if (is_redis && part_of(self->new_objects, "ConfigMap", instance, "broker") == NULL) {
+        bool is_redis = diff_is_kind(object, "StatefulSet") && is_part(object, object, "redis");
+        if (is_redis && part_of(self->new_objects, "ConfigMap", object, "broker") == NULL) {
             diff_add_risk(self, DIAGNOSTIC_RISK_MODE, diff_object_name(self->diff->arena, object),
                           "Redis goes with its deployment: its claims stay only where their retention says so");
         }

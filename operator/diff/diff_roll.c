@@ -26,7 +26,8 @@ static int64_t pods_of(const struct diff_run *run, const manifest_t *workload) {
     for (size_t i = 0; pods == 0 && i < manifests_count(run->new_objects); i++) {
         const manifest_t *scaler = manifests_at(run->new_objects, i);
         const char *target = manifest_text_of(manifest_find(scaler, "spec.scaleTargetRef.name"));
-        if (target != NULL && name != NULL && strcmp(target, name) == 0) {
+        bool is_beside = strcmp(diff_namespace_of(scaler), diff_namespace_of(workload)) == 0;
+        if (is_beside && target != NULL && name != NULL && strcmp(target, name) == 0) {
             pods = int_at(scaler, "spec.maxReplicas", int_at(scaler, "spec.maxReplicaCount", 0));
         }
     }
@@ -55,11 +56,11 @@ static int64_t start_of(const manifest_t *pod) {
 }
 
 /* The configuration that its pods mount; NULL: none. */
-static manifest_t *gateway_config(const struct diff_run *run, const manifest_t *pod) {
+static manifest_t *gateway_config(const struct diff_run *run, const manifest_t *workload, const manifest_t *pod) {
     const manifest_t *volumes = manifest_get(pod, "volumes");
     for (size_t i = 0; volumes != NULL && i < manifest_count(volumes); i++) {
         const char *name = manifest_text_of(manifest_find(manifest_at(volumes, i), "configMap.name"));
-        const manifest_t *map = name == NULL ? NULL : manifests_find(run->new_objects, "ConfigMap", name);
+        const manifest_t *map = name == NULL ? NULL : diff_find_beside(run->new_objects, workload, "ConfigMap", name);
         const manifest_t *data = map == NULL ? NULL : manifest_get(map, "data");
         const manifest_t *text = data == NULL ? NULL : manifest_get(data, "gateway.yaml");
         if (text != NULL) {
@@ -89,7 +90,7 @@ static void set_bounds(struct diff_roll *roll) {
 static void add_roll(struct diff_run *self, const struct diff_pair *pair, bool is_ordered) {
     const manifest_t *workload = pair->new_object;
     const manifest_t *pod = manifest_find(workload, "spec.template.spec");
-    const manifest_t *config = gateway_config(self, pod);
+    const manifest_t *config = gateway_config(self, workload, pod);
     struct diff_roll roll = {
         .object = pair->name,
         .is_ordered = is_ordered,

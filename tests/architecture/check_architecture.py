@@ -30,7 +30,7 @@ SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_signer
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
 GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h", "gateway/http_api/http_api.h", "gateway/http_api/http_api_call"]
-OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/apply/", "operator/cli/"]
+OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/live/", "operator/status/", "operator/apply/", "operator/cli/"]
 LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
@@ -84,7 +84,9 @@ LAYERS = {
         (["operator/spec/"], ["operator/manifest/", *OPERATOR_TOP]),
         (["operator/checks/"], ["operator/manifest/", "operator/render/", "operator/cli/"]),
         (["operator/render/", "operator/plan/", "operator/notes/"], ["operator/checks/", "operator/cli/"]),
-        (["operator/diff/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
+        (["operator/diff/"], ["operator/checks/", "operator/render/", "operator/live/", "operator/status/", "operator/cli/"]),
+        (["operator/live/"], ["operator/checks/", "operator/render/", "operator/status/", "operator/cli/"]),
+        (["operator/status/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/chart/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/kube/"], ["operator/diagnostics/", "operator/spec/", "operator/redis/", "operator/agent/", *OPERATOR_TOP]),
         (["operator/apply/"], ["operator/checks/", "operator/render/", "operator/redis/", "operator/agent/", "operator/cli/"]),

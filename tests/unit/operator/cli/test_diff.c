@@ -145,6 +145,58 @@ static void what_is_no_object_is_told(void **state) {
     assert_int_equal(operator_program_call(3, one, &out, &messages), OPERATOR_USAGE);
 }
 
+#define IN(namespace, pods, minimum)                                                                                                                                                                                                                                                                                                                                                         \
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop-broker\n  namespace: " namespace "\n  labels: "                                                                                                                                                                                                                                                                                \
+                                                                                               "{app.kubernetes.io/"                                                                                                                                                                                                                                                                         \
+                                                                                               "instance: shop, "                                                                                                                                                                                                                                                                            \
+                                                                                               "app.kubernetes.io/"                                                                                                                                                                                                                                                                          \
+                                                                                               "component: "                                                                                                                                                                                                                                                                                 \
+                                                                                               "broker}\ndata:\n"                                                                                                                                                                                                                                                                            \
+                                                                                               "  broker.yaml: |\n   "                                                                                                                                                                                                                                                                       \
+                                                                                               " broker: "                                                                                                                                                                                                                                                                                   \
+                                                                                               "{partitions: " pods                                                                                                                                                                                                                                                                          \
+                                                                                               "}\n---\n"                                                                                                                                                                                                                                                                                    \
+                                                                                               "apiVersion: "                                                                                                                                                                                                                                                                                \
+                                                                                               "v1\nkind: "                                                                                                                                                                                                                                                                                  \
+                                                                                               "ConfigMap\nmetadata: "                                                                                                                                                                                                                                                                       \
+                                                                                               "{name: g, "                                                                                                                                                                                                                                                                                  \
+                                                                                               "namespace: " namespace "}\ndata:\n"                                                                                                                                                                                                                                                          \
+                                                                                                                       "  gateway.yaml: |\n    client: {connections_max: " minimum                                                                                                                                                                                                           \
+                                                                                                                       "}\n    drain: {window: 10s}\n---\n"                                                                                                                                                                                                                                  \
+                                                                                                                       "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: g, namespace: " namespace "}\nspec:\n"                                                                                                                                                                       \
+                                                                                                                                                                                                          "  template:\n    metadata: {annotations: {sum: \"" minimum                                                                                                                        \
+                                                                                                                                                                                                          "\"}}\n    spec:\n      containers: [{name: g}]\n"                                                                                                                                 \
+                                                                                                                                                                                                          "      volumes: [{name: c, configMap: {name: g}}]\n---\n"                                                                                                                          \
+                                                                                                                                                                                                          "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: g, namespace: " namespace "}\nspec: {scaleTargetRef: {kind: Deployment, name: g}, maxReplicas: " pods \
+                                                                                                                                                                                                                                                                                                                 "}\n---\n"
+
+/* The namespace that comes first in a file is not the one that is meant. */
+static void deployments_of_one_name_in_two_namespaces_are_two(void **state) {
+    (void) state;
+    assert_int_equal(
+        diff_of(IN("a", "64", "100") IN("b", "128", "500"), IN("a", "64", "100") IN("b", "256", "700"), NULL),
+        OPERATOR_UNSAFE);
+    assert_told("data at risk CB3001 b/ConfigMap/shop-broker: broker.partitions 128 becomes 256");
+    assert_null(strstr(text(), "a/ConfigMap/shop-broker"));
+    assert_told("rolls b/Deployment/g: 256 pods, 64 at a time, ");
+    assert_told("; at most 44800 connections reconnect at a time\n"); /* 64 × 700, b's */
+    assert_int_equal(diff_of(IN("a", "64", "100") IN("b", "128", "500"), IN("b", "128", "500"), NULL),
+                     OPERATOR_DIFFERS);
+    assert_string_equal(text(), "- a/ConfigMap/g\n- a/ConfigMap/shop-broker\n- a/Deployment/g\n"
+                                "- a/HorizontalPodAutoscaler/g\n");
+}
+
+/* A ConfigMap's key waits for the next start although the other namespace's workload of that name is replaced. */
+static void a_workload_of_another_namespace_rolls_nothing_here(void **state) {
+    (void) state;
+    static const char before[] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: g, namespace: a}\ndata:\n"
+                                 "  gateway.yaml: |\n    http: {port: 80}\n---\n" IN("b", "64", "100");
+    static const char after[] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: g, namespace: a}\ndata:\n"
+                                "  gateway.yaml: |\n    http: {port: 81}\n---\n" IN("b", "64", "101");
+    assert_int_equal(diff_of(before, after, NULL), OPERATOR_DIFFERS);
+    assert_told("~ a/ConfigMap/g\n    next start data[gateway.yaml] http.port: 80 → 81\n");
+}
+
 /* ---- specs ---- */
 
 static int settings_diff(const char *rest, const char *option) {
@@ -165,6 +217,28 @@ static void a_spec_is_compared_with_what_a_setting_makes_of_it(void **state) {
     assert_int_equal(settings_diff("  profile: ha\n", "--set=image.tag=9.9.9"), OPERATOR_DIFFERS);
     assert_told("rolls push/StatefulSet/shop-broker: ");
     assert_told("one after another from ordinal 2 down; ");
+}
+
+#define OVERRIDDEN                                                                                                     \
+    "  profile: ha\n  overrides:\n  - target: {kind: Service, name: shop-gateway}\n    patch:\n"                       \
+    "    - {op: add, path: /spec/loadBalancerSourceRanges, value: [203.0.113.0/24]}\n"                                 \
+    "    - {op: replace, path: /spec/type, value: LoadBalancer}\n"
+
+static void overrides_are_listed_beside_what_changes(void **state) {
+    (void) state;
+    static const char listed[] = "\noverride push/Service/shop-gateway: add /spec/loadBalancerSourceRanges\n"
+                                 "override push/Service/shop-gateway: replace /spec/type\n";
+    assert_int_equal(settings_diff(OVERRIDDEN, NULL), OPERATOR_DONE);
+    assert_string_equal(text(), "");
+    assert_int_equal(settings_diff(OVERRIDDEN, "--set=gateway.connectionsMax=1000"), OPERATOR_DIFFERS);
+    assert_told(listed);
+    assert_int_equal(diff_of(HEADER "  profile: ha\n", HEADER OVERRIDDEN, NULL), OPERATOR_DIFFERS);
+    assert_told("~ push/Service/shop-gateway\n    in place   spec.type: ClusterIP → LoadBalancer\n");
+    assert_told(listed);
+    assert_int_equal(diff_of(HEADER "  profile: ha\n", HEADER OVERRIDDEN, "-q"), OPERATOR_DIFFERS);
+    assert_null(strstr(text(), "override"));
+    assert_int_equal(diff_of(HEADER "  profile: ha\n", HEADER OVERRIDDEN, "-ojson"), OPERATOR_DIFFERS);
+    assert_told("\"op\": \"replace\",\n      \"path\": \"/spec/type\"\n");
 }
 
 static void data_at_risk_are_refused(void **state) {
@@ -218,6 +292,9 @@ int main(void) {
         cmocka_unit_test(objects_come_and_go),
         cmocka_unit_test(what_is_no_object_is_told),
         cmocka_unit_test(a_spec_is_compared_with_what_a_setting_makes_of_it),
+        cmocka_unit_test(deployments_of_one_name_in_two_namespaces_are_two),
+        cmocka_unit_test(a_workload_of_another_namespace_rolls_nothing_here),
+        cmocka_unit_test(overrides_are_listed_beside_what_changes),
         cmocka_unit_test(data_at_risk_are_refused),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -8,7 +8,7 @@
 #include "base/program_parts.h"
 
 #include "base/check.h"
-#include "base/config_watch.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -53,7 +53,7 @@ struct program {
     uv_loop_t loop;
     uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGHUP */
     uv_timer_t housekeeping;
-    struct config_watch config_watch;   /* with --watch */
+    struct file_watch config_watch;     /* with --watch */
     metric_values_t *own_metrics;       /* NULL: none */
     uint64_t log_counted[METRIC_BUILD]; /* of the rows before */
 };
@@ -230,7 +230,10 @@ static void watch_log(program_t *self) {
 static void on_housekeeping(uv_timer_t *timer) {
     program_t *self = timer->data;
     watch_log(self);
-    if (self->config_watch.path != NULL && config_watch_changed(&self->config_watch)) {
+    if (self->description->look != NULL && !self->is_stopping && self->next == NULL) {
+        self->description->look(self->context);
+    }
+    if (self->config_watch.path != NULL && file_watch_changed(&self->config_watch)) {
         on_sighup(self);
     }
 }
@@ -369,7 +372,7 @@ static int configure_and_run(program_t *self) {
     struct buffer errors = BUFFER_EMPTY;
     copy_environment(self);
     if (self->arguments.watches && self->arguments.config_path != NULL) {
-        config_watch_init(&self->config_watch, self->arguments.config_path);
+        file_watch_init(&self->config_watch, self->arguments.config_path);
     }
     self->current = read_generation(self, &errors);
     if (self->current == NULL) {

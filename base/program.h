@@ -54,6 +54,8 @@ struct program_description {
     /* New configuration, verified; it lives until the next one was taken. Call program_reloaded when nothing refers to
      * the one of the last reload any more, or program_reload_refused when everything stays as it was. */
     void (*reload)(void *context, void *const *configs);
+    /* Once a second between start and stop, while no reload is under way. NULL: nothing is to be done. */
+    void (*look)(void *context);
     /* Drain and close. Call program_stopped when it is done; the loop then runs until no handle is left. */
     void (*stop)(void *context);
 };

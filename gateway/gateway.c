@@ -17,6 +17,7 @@
 #include "gateway/session/user_limits.h"
 #include "gateway/token/jwks.h"
 #include "gateway/token/token_keeper.h"
+#include "gateway/transport/tls_keeper.h"
 #include "gateway/worker.h"
 
 #include <stdio.h>
@@ -39,8 +40,7 @@ struct gateway {
     char *id;
     token_keeper_t *tokens;
     namespace_set_t *namespaces;
-    tls_credentials_t *tls; /* NULL: the public port speaks no TLS */
-    atomic_int_fast64_t tls_expires_at_s;
+    tls_keeper_t *tls;
     atomic_uint_fast64_t namespaces_hash; /* of them */
     atomic_uint connections_max;
     struct websocket_totals totals;
@@ -84,12 +84,15 @@ static void add_worker(struct gateway_status *status, const struct worker_figure
 
 void gateway_read_status(const gateway_t *self, struct gateway_status *ret_status) {
     uint32_t n = atomic_load_explicit(&self->n_workers, memory_order_acquire);
+    struct tls_keeper_status tls;
+    tls_keeper_read_status(self->tls, &tls);
     *ret_status = (struct gateway_status){
         .id = self->id,
         .namespaces_hash = atomic_load(&self->namespaces_hash),
         .connections_max = atomic_load(&self->connections_max),
-        .speaks_tls = self->config.tls_certificate_file[0] != '\0',
-        .certificate_expires_s = atomic_load(&self->tls_expires_at_s),
+        .speaks_tls = tls.speaks_tls,
+        .certificate_expires_s = tls.expires_at_s,
+        .certificate_refused = tls.is_renewal_refused,
         .is_ready = n == self->n_wanted,
         .is_draining = atomic_load(&self->is_draining),
         .workers = n,
@@ -131,59 +134,6 @@ static bool to_worker(void *context, uint32_t worker, struct actor_message **mes
 }
 
 /* --- settings --- */
-
-/* True with *ret_tls NULL where no certificate is set. */
-static bool read_tls(const struct gateway_config *config, tls_credentials_t **ret_tls, char *ret_error,
-                     size_t error_size) {
-    *ret_tls = NULL;
-    if (config->tls_certificate_file[0] == '\0') {
-        return true;
-    }
-    *ret_tls = tls_credentials_read(config->tls_certificate_file, config->tls_key_file, ret_error, error_size);
-    return *ret_tls != NULL;
-}
-
-/* What a reload may not bring: TLS where there was none, or the reverse, for the ports' clients would all be lost; and
- * a certificate that is worse than none. */
-static bool may_replace_tls(const tls_credentials_t *old, const tls_credentials_t *tls, char *ret_error,
-                            size_t error_size) {
-    if ((old == NULL) != (tls == NULL)) {
-        snprintf(ret_error, error_size,
-                 "http.tls_certificate_file: TLS of the public listener is switched on or off by a restart only");
-        return false;
-    }
-    if (tls != NULL && tls_credentials_expire_at_s(tls) <= clock_wall_ms() / 1000) {
-        snprintf(ret_error, error_size, "http.tls_certificate_file: the certificate has expired; the one in use stays");
-        return false;
-    }
-    return true;
-}
-
-static bool read_next_tls(const gateway_t *self, const struct gateway_config *config, tls_credentials_t **ret_tls,
-                          char *ret_error, size_t error_size) {
-    if (!read_tls(config, ret_tls, ret_error, error_size)) {
-        return false;
-    }
-    bool may = may_replace_tls(self->tls, *ret_tls, ret_error, error_size);
-    if (!may) {
-        tls_credentials_destroy(ret_tls);
-    }
-    return may;
-}
-
-static void tell_tls(gateway_t *self) {
-    if (self->tls == NULL) {
-        return;
-    }
-    int64_t expires_s = tls_credentials_expire_at_s(self->tls);
-    int64_t left_s = expires_s - clock_wall_ms() / 1000;
-    atomic_store(&self->tls_expires_at_s, expires_s);
-    if (left_s <= 0) {
-        log_error("tls_certificate_expired", log_text("file", self->config.tls_certificate_file));
-    } else {
-        log_info("tls_certificate", log_u64("expires_in_hours", (uint64_t) left_s / 3600));
-    }
-}
 
 /* libwebsockets 4.1.6 as Debian builds it goes through its whole table of descriptors whenever a connection closes:
  * 0.5 ns for each that the process may have, and it takes the soft limit for that when its context is made. So the
@@ -233,7 +183,7 @@ static struct worker_settings worker_settings(gateway_t *self, const struct gate
     atomic_store(&self->connections_max, most);
     return (struct worker_settings){.config = config,
                                     .namespaces = self->namespaces,
-                                    .tls = self->tls,
+                                    .tls = tls_keeper_credentials(self->tls),
                                     .connections_max = most,
                                     .memory_max = memory_max(config),
                                     .outbox_bytes = (size_t) (memory_max(config) / OUTBOX_SHARE / self->n_wanted),
@@ -246,16 +196,15 @@ static void apply_log(const struct gateway_config *config) {
 }
 
 bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
-    tls_credentials_t *tls;
-    if (!read_next_tls(self, config, &tls, ret_error, error_size)) {
+    struct tls_next tls;
+    if (!tls_keeper_read_next(self->tls, config, &tls, ret_error, error_size)) {
         return false;
     }
     if (!token_keeper_reload(self->tokens, config, ret_error, error_size)) { /* the last that may refuse */
-        tls_credentials_destroy(&tls);
+        tls_next_finish(&tls);
         return false;
     }
-    tls_credentials_t *old_tls = self->tls;
-    self->tls = tls;
+    tls_keeper_take(self->tls, &tls);
     namespace_set_t *old_namespaces = self->namespaces;
     self->namespaces = namespace_set_new(&config->namespaces);
     atomic_store(&self->namespaces_hash, namespace_set_hash(self->namespaces));
@@ -264,10 +213,13 @@ bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *
         worker_reload(self->workers[i], &settings);
     }
     namespace_set_destroy(&old_namespaces);
-    tls_credentials_destroy(&old_tls);
+    tls_next_finish(&tls);
     apply_log(config);
-    tell_tls(self);
     return true;
+}
+
+void gateway_look(gateway_t *self) {
+    tls_keeper_look(self->tls);
 }
 
 /* --- life cycle --- */
@@ -310,6 +262,24 @@ static bool open_tokens(gateway_t *self, char *ret_error, size_t error_size) {
     };
     self->tokens = token_keeper_new(&options, ret_error, error_size);
     return self->tokens != NULL;
+}
+
+static void on_certificate_renewed(void *context, const tls_credentials_t *credentials) {
+    gateway_t *self = context;
+    for (uint32_t i = 0; i < self->n_wanted; i++) {
+        worker_use_certificate(self->workers[i], credentials);
+    }
+}
+
+static bool open_tls(gateway_t *self, char *ret_error, size_t error_size) {
+    const struct tls_keeper_options options = {
+        .config = &self->config,
+        .metrics = self->options.metrics,
+        .context = self,
+        .on_renewed = on_certificate_renewed,
+    };
+    self->tls = tls_keeper_new(&options, ret_error, error_size);
+    return self->tls != NULL;
 }
 
 static bool start_workers(gateway_t *self, char *ret_error, size_t error_size) {
@@ -385,12 +355,11 @@ gateway_t *gateway_new(const struct gateway_options *options, char *ret_error, s
     self->user_limits = user_limits_new();
     apply_log(config);
     fit_descriptor_limit(config);
-    if (!open_tokens(self, ret_error, error_size) || !read_tls(config, &self->tls, ret_error, error_size) ||
+    if (!open_tokens(self, ret_error, error_size) || !open_tls(self, ret_error, error_size) ||
         !start_workers(self, ret_error, error_size) || !token_keeper_start(self->tokens, ret_error, error_size)) {
         gateway_destroy(&self);
         return NULL;
     }
-    tell_tls(self);
     log_info("gateway_started", log_text("gateway", self->id), log_u64("workers", self->n_wanted),
              log_u64("descriptors", (uint64_t) sockets_max() + DESCRIPTORS_RESERVED),
              log_u64("connections_max", atomic_load(&self->connections_max)), log_text("address", config->http_address),
@@ -417,7 +386,7 @@ void gateway_destroy(gateway_t **self_p) {
     }
     token_keeper_destroy(&self->tokens);
     namespace_set_destroy(&self->namespaces);
-    tls_credentials_destroy(&self->tls);
+    tls_keeper_destroy(&self->tls);
     source_limits_destroy(&self->sources);
     user_limits_destroy(&self->user_limits);
     memory_free(self->workers);
@@ -464,7 +433,7 @@ int gateway_port(const gateway_t *self) {
 }
 
 bool gateway_speaks_tls(const gateway_t *self) {
-    return self->tls != NULL;
+    return tls_keeper_credentials(self->tls) != NULL;
 }
 
 const char *gateway_id(const gateway_t *self) {

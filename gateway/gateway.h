@@ -27,6 +27,9 @@ void gateway_destroy(gateway_t **self_p);
  * nothing has changed, ret_error says why. */
 bool gateway_reload(gateway_t *self, const struct gateway_config *config, char *ret_error, size_t error_size);
 
+/* Once a second while it runs and does not drain: takes up what was renewed in its files. */
+void gateway_look(gateway_t *self);
+
 /* Not ready from now on; after drain.delay no new connections; sessions are closed over drain.window. Returns at once;
  * the owner waits for gateway_is_drained, at most gateway_drain_ms, then destroys. */
 void gateway_drain(gateway_t *self);

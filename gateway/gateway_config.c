@@ -58,9 +58,14 @@ static const struct config_key keys[] = {
     KEY("http.tls_certificate_file", CONFIG_TEXT, tls_certificate_file, RELOADABLE, RANGE(0, 4096),
         .help =
             "Certificate of the public listener in PEM, its intermediate ones behind it: with it the listener speaks "
-            "TLS, and nothing else. A reload reads the files anew, connections stay. Empty: no TLS."),
+            "TLS, and nothing else. Renewed files are taken up (http.tls_check_interval), connections stay. Empty: no "
+            "TLS."),
     KEY("http.tls_key_file", CONFIG_TEXT, tls_key_file, RELOADABLE, RANGE(0, 4096),
         .help = "The key of that certificate in PEM, without a passphrase."),
+    KEY("http.tls_check_interval", CONFIG_DURATION, tls_check_interval_ms, RELOADABLE, RANGE(0, HOUR),
+        .default_text = "10s",
+        .help = "How often both files are looked at. Others that were the same at two looks in a row, belong together "
+                "and are valid are shown to new handshakes. 0: only a reload reads them."),
     KEY("http.proxy_protocol", CONFIG_BOOL, proxy_protocol,
         .help = "Connections begin with a header of the PROXY protocol, version 1 or 2, from a proxy of "
                 "client.trusted_proxies; others are closed."),

@@ -25,6 +25,7 @@ struct gateway_config {
     bool require_origin;
     char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
     char *tls_key_file;
+    int64_t tls_check_interval_ms; /* http.tls_check_interval: 0, only at a reload */
     int raw_endpoint;           /* http.raw_endpoint: auto, on, off */
     bool proxy_protocol;        /* http.proxy_protocol: connections begin with a PROXY header */
     int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */

@@ -79,6 +79,10 @@ static void reload(void *context, void *const *configs) {
     program_reloaded(self->program);
 }
 
+static void look(void *context) {
+    gateway_look(((struct gateway_program *) context)->gateway);
+}
+
 static void on_internal_closed(void *context) {
     struct gateway_program *self = context;
     program_t *program = self->program;
@@ -111,6 +115,7 @@ int main(int argc, char **argv) {
         .n_tables = 1,
         .start = start,
         .reload = reload,
+        .look = look,
         .stop = stop,
     };
     struct gateway_program self = {0};

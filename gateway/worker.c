@@ -23,6 +23,12 @@ struct reload_message {
     uv_sem_t *taken;
 };
 
+struct certificate_message {
+    struct actor_message message;
+    const tls_credentials_t *credentials;
+    uv_sem_t *taken;
+};
+
 struct trust_message {
     struct actor_message message;
     token_trust_t *trust; /* a reference */
@@ -166,6 +172,12 @@ static void on_message(void *context, struct actor_message *message) {
         uv_sem_post(request->taken);
         break;
     }
+    case MESSAGE_CERTIFICATE: {
+        const struct certificate_message *request = (const struct certificate_message *) message;
+        tls_server_use(&self->websockets.tls, request->credentials);
+        uv_sem_post(request->taken);
+        break;
+    }
     case MESSAGE_TRUST:
         worker_apply_trust(self, ((struct trust_message *) message)->trust);
         break;
@@ -186,7 +198,8 @@ static void on_message(void *context, struct actor_message *message) {
 
 static void drop_message(void *context, struct actor_message *message) {
     (void) context;
-    check(message->kind != MESSAGE_RELOAD, "a reload is waited for, and nobody stops a worker meanwhile");
+    check(message->kind != MESSAGE_RELOAD && message->kind != MESSAGE_CERTIFICATE,
+          "a reload is waited for, and nobody stops a worker meanwhile");
     if (message->kind == MESSAGE_CALL) {
         http_call_refuse((struct http_call *) (void *) message, 503, ERROR_INTERNAL, STOPS);
         return;
@@ -263,17 +276,32 @@ void worker_call(worker_t *self, struct http_call *call) {
     }
 }
 
+/* What is posted here is in use, and the poster's own again, when it returns. */
+static void post_and_wait(worker_t *self, struct actor_message *message, uv_sem_t *taken) {
+    check(uv_sem_init(taken, 0) == 0, "a semaphore");
+    post(self, message);
+    uv_sem_wait(taken);
+    uv_sem_destroy(taken);
+}
+
 void worker_reload(worker_t *self, const struct worker_settings *settings) {
     uv_sem_t taken;
-    check(uv_sem_init(&taken, 0) == 0, "a semaphore");
     struct reload_message *reload = memory_alloc_zero(sizeof(*reload));
     reload->message.kind = MESSAGE_RELOAD;
     reload->message.bytes = sizeof(*reload);
     reload->settings = *settings;
     reload->taken = &taken;
-    post(self, &reload->message);
-    uv_sem_wait(&taken);
-    uv_sem_destroy(&taken);
+    post_and_wait(self, &reload->message, &taken);
+}
+
+void worker_use_certificate(worker_t *self, const tls_credentials_t *credentials) {
+    uv_sem_t taken;
+    struct certificate_message *message = memory_alloc_zero(sizeof(*message));
+    message->message.kind = MESSAGE_CERTIFICATE;
+    message->message.bytes = sizeof(*message);
+    message->credentials = credentials;
+    message->taken = &taken;
+    post_and_wait(self, &message->message, &taken);
 }
 
 void worker_use_trust(worker_t *self, token_trust_t *trust) {

@@ -61,6 +61,8 @@ void worker_call(worker_t *self, struct http_call *call);
 void worker_reload(worker_t *self, const struct worker_settings *settings);
 /* Judge tokens by this from soon on, and end what it revokes; takes a reference. Any thread, not after worker_stop. */
 void worker_use_trust(worker_t *self, token_trust_t *trust);
+/* Returns when new handshakes are shown this certificate; the one before may go. Not where there was no TLS. */
+void worker_use_certificate(worker_t *self, const tls_credentials_t *credentials);
 /* Begins to drain: new upgrades are refused after drain.delay, sessions are closed over drain.window. */
 void worker_drain(worker_t *self);
 /* Drops what is left and waits for the thread; worker_read_figures still answers. */

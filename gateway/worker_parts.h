@@ -14,6 +14,7 @@
 
 enum worker_message {
     MESSAGE_RELOAD,
+    MESSAGE_CERTIFICATE,
     MESSAGE_TRUST,
     MESSAGE_DRAIN,
     MESSAGE_EMULATE,  /* a client's message that came to another worker */

@@ -164,6 +164,10 @@ static void reload(void *context, void *const *configs) {
     uv_timer_start(&self->reload_poll, on_reload_poll, 0, POLL_MS);
 }
 
+static void look(void *context) {
+    gateway_look(((struct appliance *) context)->gateway);
+}
+
 /* ---- stop ---- */
 
 static void on_internal_closed(void *context) {
@@ -223,6 +227,7 @@ int main(int argc, char **argv) {
         .fixed_settings = fixed_settings,
         .start = start,
         .reload = reload,
+        .look = look,
         .stop = stop,
     };
     struct appliance self = {.program = NULL};

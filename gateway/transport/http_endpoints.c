@@ -81,6 +81,11 @@ static void find_in_certificate(const struct gateway_status *status, struct find
     if (!status->speaks_tls) {
         return;
     }
+    if (status->certificate_refused) {
+        findings_add(ret_findings, "tls.renewal", FINDING_WARNING, "public listener",
+                     "the files of certificate and key have changed and do not serve: the old ones are shown");
+        findings_mend(ret_findings, "see tls_renewal_refused in the log; what serves is taken up by itself");
+    }
     int64_t left_s = status->certificate_expires_s - clock_wall_ms() / 1000;
     if (left_s >= CERTIFICATE_WARNING_S) {
         return;
@@ -93,8 +98,8 @@ static void find_in_certificate(const struct gateway_status *status, struct find
         findings_add(ret_findings, id, FINDING_WARNING, "public listener", "the certificate expires in %lld hours",
                      (long long) (left_s / 3600));
     }
-    findings_mend(ret_findings, "put the new files where http.tls_certificate_file and http.tls_key_file point, and "
-                                "send SIGHUP; connections stay");
+    findings_mend(ret_findings, "put the new files where http.tls_certificate_file and http.tls_key_file point: "
+                                "they are taken up by themselves, connections stay");
 }
 
 static void find_in_tokens(const struct gateway_status *status, struct findings *ret_findings) {

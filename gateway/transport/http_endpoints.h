@@ -14,6 +14,7 @@ struct gateway_status {
     uint64_t namespaces_hash;
     bool speaks_tls;               /* on the public port */
     int64_t certificate_expires_s; /* then: wall clock */
+    bool certificate_refused;      /* its files changed and do not serve */
     bool token_keys_missing;       /* an issuer's keys were never fetched */
     bool token_keys_stale;         /* not for three times jwks_refresh */
     bool revocations_old;          /* the file cannot be used, the last good list stays */

@@ -27,6 +27,7 @@
 
 struct tls_credentials {
     SSL_CTX *holder; /* of certificate, chain and key; no connection uses it */
+    int64_t begin_at_s;
     int64_t expire_at_s;
 };
 
@@ -99,11 +100,10 @@ static bool read_key(SSL_CTX *holder, const char *file, char *ret_error, size_t 
     return true;
 }
 
-static int64_t read_expiry(const SSL_CTX *holder) {
+static int64_t wall_seconds(const ASN1_TIME *time) {
     int days = 0;
     int seconds = 0;
-    const X509 *certificate = SSL_CTX_get0_certificate(holder);
-    check(ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) == 1, "a certificate without an end");
+    check(ASN1_TIME_diff(&days, &seconds, NULL, time) == 1, "a certificate without a beginning and an end");
     return clock_wall_ms() / 1000 + (int64_t) days * 86400 + seconds;
 }
 
@@ -119,7 +119,9 @@ tls_credentials_t *tls_credentials_read(const char *certificate_file, const char
     }
     tls_credentials_t *self = memory_alloc_zero(sizeof *self);
     self->holder = holder;
-    self->expire_at_s = read_expiry(holder);
+    const X509 *certificate = SSL_CTX_get0_certificate(holder);
+    self->begin_at_s = wall_seconds(X509_get0_notBefore(certificate));
+    self->expire_at_s = wall_seconds(X509_get0_notAfter(certificate));
     return self;
 }
 
@@ -131,6 +133,10 @@ void tls_credentials_destroy(tls_credentials_t **self_p) {
     *self_p = NULL;
     SSL_CTX_free(self->holder);
     memory_free(self);
+}
+
+int64_t tls_credentials_begin_at_s(const tls_credentials_t *self) {
+    return self->begin_at_s;
 }
 
 int64_t tls_credentials_expire_at_s(const tls_credentials_t *self) {

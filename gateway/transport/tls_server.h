@@ -1,6 +1,7 @@
 /* TLS of the public listener: certificate and key from files, and the rules that every handshake goes by (security.md
  * S19): TLS 1.2 and 1.3, ciphers with forward secrecy and authenticated encryption, no compression, no renegotiation.
- * A reload reads the files anew: handshakes from then on show the new certificate, connections that stand stay.
+ * When the files are read anew (tls_keeper.h), handshakes from then on show the new certificate; connections that stand
+ * stay.
  * Thread: credentials are immutable once read, for any; a tls_server is its worker's. */
 #ifndef CALLBOARD_GATEWAY_TLS_SERVER_H
 #define CALLBOARD_GATEWAY_TLS_SERVER_H
@@ -18,7 +19,8 @@ typedef struct tls_credentials tls_credentials_t;
 tls_credentials_t *tls_credentials_read(const char *certificate_file, const char *key_file, char *ret_error,
                                         size_t error_size);
 void tls_credentials_destroy(tls_credentials_t **self_p);
-int64_t tls_credentials_expire_at_s(const tls_credentials_t *self); /* wall clock */
+int64_t tls_credentials_begin_at_s(const tls_credentials_t *self); /* wall clock, as is this: */
+int64_t tls_credentials_expire_at_s(const tls_credentials_t *self);
 
 /* What TLS is for one worker. `credentials` may be replaced between turns; the old ones may then go. */
 struct tls_server {

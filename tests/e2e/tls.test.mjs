@@ -186,6 +186,44 @@ test('SIGHUP: new handshakes are shown the new certificate, sessions that stand 
   assert.equal(await shown(), 'first');
 });
 
+test('files renewed as Kubernetes does it are taken up by themselves; half a pair is not, and is told of', async () => {
+  const volume = file('secret');
+  let version = 0;
+  const swap = (crt, key = crt) => { /* what kubelet does: a new folder, then one link exchanged */
+    version += 1;
+    fs.mkdirSync(path.join(volume, `..v${version}`), { recursive: true });
+    fs.copyFileSync(file(`${crt}.crt`), path.join(volume, `..v${version}`, 'tls.crt'));
+    fs.copyFileSync(file(`${key}.key`), path.join(volume, `..v${version}`, 'tls.key'));
+    fs.symlinkSync(`..v${version}`, path.join(volume, '..data_tmp'));
+    fs.renameSync(path.join(volume, '..data_tmp'), path.join(volume, '..data'));
+  };
+  swap('first');
+  for (const name of ['tls.crt', 'tls.key']) fs.symlinkSync(path.join('..data', name), path.join(volume, name));
+  const mounted = await world.appliance({ args: ['--set', `http.tls_certificate_file=${path.join(volume, 'tls.crt')}`, '--set', `http.tls_key_file=${path.join(volume, 'tls.key')}`,
+    '--set', 'http.tls_check_interval=1s'] });
+  const old = await world.connected({ url: `wss://127.0.0.1:${mounted.port}/connection/websocket` }, { websocket: Trusting });
+  const subscription = await subscribed(old, 'demo:renewed');
+  const health = async () => JSON.parse((await get(mounted.internal, '/health')).body);
+  assert.equal(await shown(mounted.port), 'first');
+
+  swap('second', 'first');
+  await until('the refusal is a finding', async () => (await health()).findings?.some(({ id }) => id === 'tls.renewal'));
+  assert.match(mounted.log(), /"event":"tls_renewal_refused".*is not the key of the certificate/);
+  assert.equal(await metric(mounted, 'callboard_tls_renewal_refused'), 1);
+  assert.equal(await shown(mounted.port), 'first');
+
+  swap('second');
+  await until('the new certificate is shown', async () => await shown(mounted.port) === 'second');
+  await until('the finding goes', async () => (await health()).findings === undefined);
+  assert.equal(await metric(mounted, 'callboard_tls_renewal_refused'), 0);
+  assert.equal(await metric(mounted, 'callboard_tls_renewals_total'), 1);
+
+  await subscription.publish({ n: 1 });
+  await until('the push on the connection of before', () => subscription.got.length === 1);
+  assert.equal(old.events.filter(({ name }) => name === 'disconnected' || name === 'connecting').length, 1);
+  old.disconnect();
+});
+
 test('files that do not serve are refused at a reload, with the reason, and the old ones stay', async () => {
   pair('locked', { more: ['-passout', 'pass:secret'] });
   const cases = [
@@ -220,7 +258,7 @@ test('a certificate that ends soon, or has ended, is a finding of the health che
   assert.deepEqual((await health()).findings, [{ id: 'tls.certificate', severity: 'warning' }]);
   const [finding] = JSON.parse((await get(appliance.internal, '/info')).body).findings;
   assert.match(finding.what, /the certificate expires in 7\d hours/);
-  assert.match(finding.mend, /SIGHUP/);
+  assert.match(finding.mend, /taken up by themselves/);
   const ends = await metric(appliance, 'callboard_tls_certificate_expires_timestamp_seconds');
   assert.ok(Math.abs(ends - (Date.now() / 1000 + 3 * 86400)) < 3600, `${ends}`);
   install('first');

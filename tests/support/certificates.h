@@ -12,6 +12,7 @@ struct certificate_wish {
     const char *authority; /* name of the one that signs */
     const char *names;     /* subjectAltName as openssl writes it: "IP:127.0.0.1,DNS:redis.test" */
     bool is_expired;       /* valid from two days ago to yesterday */
+    bool is_early;         /* from tomorrow on */
 };
 void certificates_make(const char *directory, const struct certificate_wish *wish);
 

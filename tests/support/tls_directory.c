@@ -17,11 +17,11 @@ struct tls_directory {
 
 static const char *const authorities[] = {"authority", "stranger"};
 static const struct certificate_wish wishes[] = {
-    {"server", "authority", "IP:127.0.0.1,DNS:redis.test", false},
-    {"other_name", "authority", "IP:10.0.0.1,DNS:other.test", false},
-    {"expired", "authority", "IP:127.0.0.1", true},
-    {"client", "authority", NULL, false},
-    {"strange_client", "stranger", NULL, false},
+    {"server", "authority", "IP:127.0.0.1,DNS:redis.test", false, false},
+    {"other_name", "authority", "IP:10.0.0.1,DNS:other.test", false, false},
+    {"expired", "authority", "IP:127.0.0.1", true, false},
+    {"client", "authority", NULL, false, false},
+    {"strange_client", "stranger", NULL, false, false},
 };
 
 tls_directory_t *tls_directory_new(void) {

@@ -1,19 +1,19 @@
-/* See config_watch.h. */
-#include "base/config_watch.h"
+/* See file_watch.h. */
+#include "base/file_watch.h"
 
 static bool is_same(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-void config_watch_init(struct config_watch *self, const char *path) {
-    *self = (struct config_watch){.path = path};
+void file_watch_init(struct file_watch *self, const char *path) {
+    *self = (struct file_watch){.path = path};
     if (stat(path, &self->taken) == 0) {
         self->seen = self->taken;
     }
 }
 
-bool config_watch_changed(struct config_watch *self) {
+bool file_watch_changed(struct file_watch *self) {
     struct stat now;
     if (stat(self->path, &now) != 0) {
         return false;
@@ -25,5 +25,15 @@ bool config_watch_changed(struct config_watch *self) {
         return false;
     }
     self->taken = now;
+    return true;
+}
+
+bool file_watch_differs(struct file_watch *self) {
+    struct stat now;
+    if (stat(self->path, &now) != 0 || is_same(&now, &self->taken)) {
+        return false;
+    }
+    self->taken = now;
+    self->seen = now;
     return true;
 }

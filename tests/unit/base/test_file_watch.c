@@ -1,5 +1,5 @@
-/* The file of the settings, written, replaced, linked elsewhere. */
-#include "base/config_watch.h"
+/* A file, written, replaced, linked elsewhere. */
+#include "base/file_watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,41 +45,60 @@ static int tear_down(void **state) {
 
 static void a_change_is_told_once_when_it_stands_still(void **state) {
     (void) state;
-    struct config_watch watch;
+    struct file_watch watch;
     char path[128];
     snprintf(path, sizeof path, "%s", path_of("a.yaml"));
     write_text("a.yaml", "one");
-    config_watch_init(&watch, path);
-    assert_false(config_watch_changed(&watch));
+    file_watch_init(&watch, path);
+    assert_false(file_watch_changed(&watch));
     write_text("a.yaml", "longer");
-    assert_false(config_watch_changed(&watch)); /* it may be half written */
+    assert_false(file_watch_changed(&watch)); /* it may be half written */
     write_text("a.yaml", "longer still");
-    assert_false(config_watch_changed(&watch));
-    assert_true(config_watch_changed(&watch));
-    assert_false(config_watch_changed(&watch));
+    assert_false(file_watch_changed(&watch));
+    assert_true(file_watch_changed(&watch));
+    assert_false(file_watch_changed(&watch));
 }
 
 /* ConfigMaps are exchanged by a link; the new file may have the old one's size and time. */
 static void a_link_that_leads_elsewhere_is_a_change(void **state) {
     (void) state;
-    struct config_watch watch;
+    struct file_watch watch;
     char path[128];
     snprintf(path, sizeof path, "%s", path_of("link.yaml"));
     write_text("a.yaml", "one");
     write_text("b.yaml", "two");
     assert_int_equal(symlink(path_of("a.yaml"), path), 0);
-    config_watch_init(&watch, path);
+    file_watch_init(&watch, path);
     unlink(path);
-    assert_false(config_watch_changed(&watch)); /* gone for a moment */
+    assert_false(file_watch_changed(&watch)); /* gone for a moment */
     assert_int_equal(symlink(path_of("b.yaml"), path), 0);
-    assert_false(config_watch_changed(&watch));
-    assert_true(config_watch_changed(&watch));
-    assert_false(config_watch_changed(&watch));
+    assert_false(file_watch_changed(&watch));
+    assert_true(file_watch_changed(&watch));
+    assert_false(file_watch_changed(&watch));
+}
+
+/* For who looks at each connect. */
+static void another_file_differs_once(void **state) {
+    (void) state;
+    struct file_watch watch;
+    char path[128];
+    snprintf(path, sizeof path, "%s", path_of("a.yaml"));
+    write_text("a.yaml", "one");
+    file_watch_init(&watch, path);
+    assert_false(file_watch_differs(&watch));
+    write_text("a.yaml", "longer");
+    assert_true(file_watch_differs(&watch));
+    assert_false(file_watch_differs(&watch));
+    unlink(path);
+    assert_false(file_watch_differs(&watch));
+    write_text("a.yaml", "back again");
+    assert_true(file_watch_differs(&watch));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_change_is_told_once_when_it_stands_still, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_file_differs_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_link_that_leads_elsewhere_is_a_change, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

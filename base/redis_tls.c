@@ -4,9 +4,13 @@
  * says which setting or which certificate to look at; the text of OpenSSL goes to the log. A connection that ends
  * without TLS's goodbye is a cut like any other: what was under way is unknown. Sessions are kept by host and port (the
  * newest few), so that reconnecting costs no full handshake; a server that does not know one any more makes a new one.
- */
+ *
+ * Each new connection looks whether the files are others: all of them are taken, or none. Those that do not serve (one
+ * of two was written so far, expired) leave the old ones in use, told once a reason, and are tried at the next one. */
 #include "base/redis_tls.h"
 
+#include "base/clock.h"
+#include "base/file_watch.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -17,7 +21,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-enum { SESSIONS_MAX = 32, SESSION_NAME_MAX = 264, SERVER_NAME_MAX = 255 };
+enum { SESSIONS_MAX = 32, SESSION_NAME_MAX = 264, FILES = 3, REASON_MAX = 512, OVERLAP_MS = 3600 * 1000 };
 
 struct session {
     char name[SESSION_NAME_MAX]; /* host:port; empty: free */
@@ -26,7 +30,12 @@ struct session {
 
 struct redis_tls {
     SSL_CTX *context;
-    char server_name[SERVER_NAME_MAX + 1]; /* empty: the host dialled */
+    struct redis_tls_options files; /* copies; "": not set */
+    struct file_watch watches[FILES];
+    bool is_changed;          /* the files are others than those in use */
+    uint64_t former_until_ms; /* authorities of before are trusted, too; 0: they are not */
+    struct redis_tls_figures figures;
+    char refused[REASON_MAX]; /* as told last */
     struct session sessions[SESSIONS_MAX];
     unsigned next_session; /* to be overwritten */
 };
@@ -52,10 +61,14 @@ static struct session *find_session(redis_tls_t *self, const char *name) {
     return NULL;
 }
 
-/* OpenSSL hands us a session (after the handshake, with TLS 1.3 more than once); 1: it is ours now. */
+/* OpenSSL hands us a session (after the handshake, with TLS 1.3 more than once); 1: it is ours now. One of a connection
+ * that was made with former files was judged by them. */
 static int on_session(SSL *ssl, SSL_SESSION *session) {
     struct redis_tls_stream *stream = SSL_get_app_data(ssl);
     redis_tls_t *self = stream->tls;
+    if (SSL_get_SSL_CTX(ssl) != self->context) {
+        return 0;
+    }
     struct session *slot = find_session(self, stream->name);
     if (slot == NULL) {
         slot = &self->sessions[self->next_session];
@@ -75,84 +88,40 @@ static void forget_session(redis_tls_t *self, const char *name) {
     }
 }
 
-/* ---- the context ---- */
+/* ---- files, and what is made of them ---- */
 
-static bool is_set(const char *text) {
-    return text != NULL && text[0] != '\0';
+static const char *file_of(const redis_tls_t *self, unsigned which) {
+    const char *const files[FILES] = {self->files.ca_file, self->files.certificate_file, self->files.key_file};
+    return files[which] == NULL ? "" : files[which];
 }
 
-static bool refuse(char *ret_error, size_t error_size, const char *key, const char *file, const char *mend) {
-    const char *why = ERR_reason_error_string(ERR_peek_last_error());
-    snprintf(ret_error, error_size, "%s: %s%s%s: %s", key, file, why == NULL ? "" : ": ", why == NULL ? "" : why, mend);
-    ERR_clear_error();
-    return false;
-}
-
-static bool load_authorities(SSL_CTX *context, const struct redis_tls_options *options, char *ret_error,
-                             size_t error_size) {
-    if (!is_set(options->ca_file)) {
-        return SSL_CTX_set_default_verify_paths(context) == 1 ||
-               refuse(ret_error, error_size, "redis.tls_ca_file", "the system has no authorities",
-                      "name a file of them");
-    }
-    return SSL_CTX_load_verify_locations(context, options->ca_file, NULL) == 1 ||
-           refuse(ret_error, error_size, "redis.tls_ca_file", options->ca_file,
-                  "must be a readable file of certificates in PEM");
-}
-
-static bool load_certificate(SSL_CTX *context, const struct redis_tls_options *options, char *ret_error,
-                             size_t error_size) {
-    if (!is_set(options->certificate_file)) {
-        return true;
-    }
-    if (SSL_CTX_use_certificate_chain_file(context, options->certificate_file) != 1) {
-        return refuse(ret_error, error_size, "redis.tls_certificate_file", options->certificate_file,
-                      "must be a readable file with our certificate in PEM, and those between it and the authority");
-    }
-    if (!is_set(options->key_file) || SSL_CTX_use_PrivateKey_file(context, options->key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1) {
-        return refuse(ret_error, error_size, "redis.tls_key_file",
-                      is_set(options->key_file) ? options->key_file : "none",
-                      "must be a readable file with the private key of redis.tls_certificate_file in PEM, without a "
-                      "passphrase");
-    }
-    return true;
-}
-
-/* A key with a passphrase must not ask for it on the terminal. */
-static int on_passphrase(char *text, int size, int rwflag, void *context) {
-    (void) rwflag;
-    (void) context;
-    if (size > 0) {
-        text[0] = '\0';
-    }
-    return 0;
+static char *copy_text(const char *text) {
+    return memory_strdup(text == NULL ? "" : text);
 }
 
 redis_tls_t *redis_tls_new(const struct redis_tls_options *options, char *ret_error, size_t error_size) {
-    ERR_clear_error();
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (context == NULL) {
-        refuse(ret_error, error_size, "redis.url", "TLS", "OpenSSL could not be started");
-        return NULL;
-    }
-    SSL_CTX_set_default_passwd_cb(context, on_passphrase);
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        !load_authorities(context, options, ret_error, error_size) ||
-        !load_certificate(context, options, ret_error, error_size)) {
-        SSL_CTX_free(context);
-        return NULL;
-    }
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_mode(context,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-    SSL_CTX_sess_set_new_cb(context, on_session);
     redis_tls_t *self = memory_alloc_zero(sizeof *self);
-    self->context = context;
-    snprintf(self->server_name, sizeof self->server_name, "%s",
-             is_set(options->server_name) ? options->server_name : "");
+    self->files = (struct redis_tls_options){.ca_file = copy_text(options->ca_file),
+                                             .certificate_file = copy_text(options->certificate_file),
+                                             .key_file = copy_text(options->key_file),
+                                             .server_name = copy_text(options->server_name)};
+    for (unsigned i = 0; i < FILES; i++) { /* before they are read: what changes meanwhile is seen later */
+        file_watch_init(&self->watches[i], file_of(self, i));
+    }
+    self->context = redis_tls_context_new(&self->files, NULL, ret_error, error_size);
+    if (self->context == NULL) {
+        redis_tls_destroy(&self);
+        return NULL;
+    }
+    SSL_CTX_sess_set_new_cb(self->context, on_session);
     return self;
+}
+
+static void forget_sessions(redis_tls_t *self) {
+    for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+        SSL_SESSION_free(self->sessions[i].session);
+        self->sessions[i].session = NULL;
+    }
 }
 
 void redis_tls_destroy(redis_tls_t **self_p) {
@@ -160,12 +129,78 @@ void redis_tls_destroy(redis_tls_t **self_p) {
     if (self == NULL) {
         return;
     }
-    for (unsigned i = 0; i < SESSIONS_MAX; i++) {
-        SSL_SESSION_free(self->sessions[i].session);
-    }
+    forget_sessions(self);
     SSL_CTX_free(self->context);
+    memory_free((char *) (uintptr_t) self->files.ca_file);
+    memory_free((char *) (uintptr_t) self->files.certificate_file);
+    memory_free((char *) (uintptr_t) self->files.key_file);
+    memory_free((char *) (uintptr_t) self->files.server_name);
     memory_free(self);
     *self_p = NULL;
+}
+
+/* Streams that stand keep the context that they were made of. A session of before would spare the server's certificate
+ * from being judged by the new authorities. */
+static void use_context(redis_tls_t *self, SSL_CTX *context) {
+    SSL_CTX_free(self->context);
+    self->context = context;
+    SSL_CTX_sess_set_new_cb(context, on_session);
+    forget_sessions(self);
+}
+
+static void refuse_renewal(redis_tls_t *self, const char *reason) {
+    self->figures.n_failures++;
+    self->figures.is_refused = true;
+    if (strcmp(self->refused, reason) != 0) {
+        snprintf(self->refused, sizeof self->refused, "%s", reason);
+        log_error("redis_tls_renewal_refused", log_text("reason", reason));
+    }
+}
+
+static void renew(redis_tls_t *self) {
+    char reason[REASON_MAX];
+    SSL_CTX *context = redis_tls_context_new(&self->files, self->context, reason, sizeof reason);
+    const char *invalid = context == NULL ? reason : redis_tls_context_invalid(context);
+    if (invalid != NULL) {
+        refuse_renewal(self, invalid);
+        SSL_CTX_free(context);
+        return;
+    }
+    use_context(self, context);
+    self->is_changed = false;
+    self->former_until_ms = clock_monotonic_ms() + OVERLAP_MS;
+    self->figures.n_renewals++;
+    self->figures.is_refused = false;
+    self->refused[0] = '\0';
+    log_info("redis_tls_renewed", log_nothing);
+}
+
+/* Authorities of before are trusted for a while: the servers do not all take up theirs at the same moment. */
+static void end_overlap(redis_tls_t *self) {
+    char reason[REASON_MAX];
+    SSL_CTX *context = redis_tls_context_new(&self->files, NULL, reason, sizeof reason);
+    if (context != NULL) { /* else at the next connect */
+        use_context(self, context);
+        self->former_until_ms = 0;
+    }
+}
+
+static void look_at_files(redis_tls_t *self) {
+    for (unsigned i = 0; i < FILES; i++) {
+        bool differs = file_of(self, i)[0] != '\0' && file_watch_differs(&self->watches[i]);
+        self->is_changed = self->is_changed || differs;
+    }
+    if (self->is_changed) {
+        renew(self);
+    } else if (self->former_until_ms != 0 && clock_monotonic_ms() >= self->former_until_ms) {
+        end_overlap(self);
+    }
+}
+
+void redis_tls_read_figures(const redis_tls_t *self, struct redis_tls_figures *ret_figures) {
+    *ret_figures = self->figures;
+    int64_t left_s = redis_tls_context_ends_in_s(self->context);
+    ret_figures->expires_at_s = left_s == 0 ? 0 : clock_wall_ms() / 1000 + left_s;
 }
 
 /* ---- a connection ---- */
@@ -182,12 +217,13 @@ static bool expect_name(SSL *ssl, const char *name) {
 }
 
 redis_tls_stream_t *redis_tls_stream_new(redis_tls_t *self, int fd, const char *host, uint16_t port) {
+    look_at_files(self);
     struct redis_tls_stream *stream = memory_alloc_zero(sizeof *stream);
     stream->tls = self;
     stream->reason = "the connection was cut";
     snprintf(stream->name, sizeof stream->name, "%s:%u", host, port);
     stream->ssl = SSL_new(self->context);
-    const char *name = self->server_name[0] != '\0' ? self->server_name : host;
+    const char *name = self->files.server_name[0] != '\0' ? self->files.server_name : host;
     if (stream->ssl == NULL || SSL_set_fd(stream->ssl, fd) != 1 || !expect_name(stream->ssl, name)) {
         ERR_clear_error();
         stream->is_broken = true;

@@ -26,20 +26,20 @@ struct gateway_config {
     char *tls_certificate_file; /* http.tls_certificate_file: empty, no TLS */
     char *tls_key_file;
     int64_t tls_check_interval_ms; /* http.tls_check_interval: 0, only at a reload */
-    int raw_endpoint;           /* http.raw_endpoint: auto, on, off */
-    bool proxy_protocol;        /* http.proxy_protocol: connections begin with a PROXY header */
-    int tls_minimum;            /* http.tls_minimum: 1.2, 1.3 */
-    bool sse;                   /* http.sse: GET or POST http.sse_path */
-    char *sse_path;             /* /connection/sse */
-    bool http_stream;           /* http.http_stream: POST http.http_stream_path */
-    char *http_stream_path;     /* /connection/http_stream */
-    char *emulation_path;       /* http.emulation_path, /emulation: where clients of both send */
-    bool public_health_details; /* http.public_health_details: /ws/stats and /health/redis on the public port too */
-    bool demo;                  /* http.demo: serve the demo page at / */
-    char *internal_address;     /* internal.address, 127.0.0.1 */
-    int64_t internal_port;      /* internal.port, 9000 */
-    bool internal_admin;        /* internal.admin */
-    int internal_operations;    /* enum admin_operations */
+    int raw_endpoint;              /* http.raw_endpoint: auto, on, off */
+    bool proxy_protocol;           /* http.proxy_protocol: connections begin with a PROXY header */
+    int tls_minimum;               /* http.tls_minimum: 1.2, 1.3 */
+    bool sse;                      /* http.sse: GET or POST http.sse_path */
+    char *sse_path;                /* /connection/sse */
+    bool http_stream;              /* http.http_stream: POST http.http_stream_path */
+    char *http_stream_path;        /* /connection/http_stream */
+    char *emulation_path;          /* http.emulation_path, /emulation: where clients of both send */
+    bool public_health_details;    /* http.public_health_details: /ws/stats and /health/redis on the public port too */
+    bool demo;                     /* http.demo: serve the demo page at / */
+    char *internal_address;        /* internal.address, 127.0.0.1 */
+    int64_t internal_port;         /* internal.port, 9000 */
+    bool internal_admin;           /* internal.admin */
+    int internal_operations;       /* enum admin_operations */
     int64_t internal_body_max;
     int64_t internal_calls_max;
     int64_t internal_call_timeout_ms;

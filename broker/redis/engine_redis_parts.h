@@ -80,6 +80,10 @@ enum redis_metric {
     REDIS_METRIC_CONFIRM_OVERFLOWS,
     REDIS_METRIC_LATENCY,
     REDIS_METRIC_CONFIRM_LATENCY,
+    REDIS_METRIC_TLS_RENEWALS,
+    REDIS_METRIC_TLS_FAILURES,
+    REDIS_METRIC_TLS_REFUSED,
+    REDIS_METRIC_TLS_EXPIRES_AT,
     REDIS_METRICS,
 };
 
@@ -194,6 +198,7 @@ struct engine_redis {
     metric_values_t *metrics;
 
     redis_tls_t *tls;
+    struct redis_tls_figures tls_counted; /* in the metrics so far */
     redis_topology_t *topology;
     const char *topology_trouble; /* NULL: none */
     struct list_link nodes;
@@ -317,7 +322,7 @@ void redis_watch_tick(struct engine_redis *self);
 /* ---- redis_figures.c ---- */
 extern const struct metric_description redis_metric_rows[REDIS_METRICS];
 /* Sets the gauges of what waits where; with every tick. */
-void redis_figures_show(const struct engine_redis *self);
+void redis_figures_show(struct engine_redis *self);
 
 /* ---- redis_partition.c ---- */
 void redis_partition_init(struct redis_partition *self, struct engine_redis *engine, uint32_t number,

@@ -72,6 +72,20 @@ const struct metric_description redis_metric_rows[REDIS_METRICS] = {
                               NULL},
     [REDIS_METRIC_CONFIRM_LATENCY] = {"callboard_redis_confirm_seconds", "From asking replicas to their confirmation.",
                                       METRIC_HISTOGRAM, NULL},
+    [REDIS_METRIC_TLS_RENEWALS] = {"callboard_redis_tls_renewals_total",
+                                   "Times that a shard took up renewed certificates for its links to Redis.",
+                                   METRIC_COUNTER, NULL},
+    [REDIS_METRIC_TLS_FAILURES] = {"callboard_redis_tls_renewal_failures_total",
+                                   "Links to Redis that were made with the old certificates, because the changed files "
+                                   "do not serve.",
+                                   METRIC_COUNTER, NULL},
+    [REDIS_METRIC_TLS_REFUSED] = {"callboard_redis_tls_renewal_refused",
+                                  "1 while the changed files of certificates for Redis do not serve: the old ones are "
+                                  "in use.",
+                                  METRIC_GAUGE_MAX, NULL},
+    [REDIS_METRIC_TLS_EXPIRES_AT] = {"callboard_redis_tls_certificate_expires_timestamp_seconds",
+                                     "When the broker's own certificate for Redis expires; 0: it has none.",
+                                     METRIC_GAUGE_MAX, NULL},
 };
 
 static void show_pipelines(const struct engine_redis *self) {
@@ -102,7 +116,21 @@ static void show_partitions(const struct engine_redis *self) {
     metric_set(self->metrics, REDIS_METRIC_TOPICS, n_topics);
 }
 
-void redis_figures_show(const struct engine_redis *self) {
+static void show_tls(struct engine_redis *self) {
+    struct redis_tls_figures now;
+    if (self->tls == NULL) {
+        return;
+    }
+    redis_tls_read_figures(self->tls, &now);
+    metric_add(self->metrics, REDIS_METRIC_TLS_RENEWALS, now.n_renewals - self->tls_counted.n_renewals);
+    metric_add(self->metrics, REDIS_METRIC_TLS_FAILURES, now.n_failures - self->tls_counted.n_failures);
+    metric_set(self->metrics, REDIS_METRIC_TLS_REFUSED, now.is_refused ? 1 : 0);
+    metric_set(self->metrics, REDIS_METRIC_TLS_EXPIRES_AT, now.expires_at_s);
+    self->tls_counted = now;
+}
+
+void redis_figures_show(struct engine_redis *self) {
+    show_tls(self);
     show_pipelines(self);
     show_partitions(self);
     metric_set(self->metrics, REDIS_METRIC_UNCONFIRMED, (int64_t) self->unconfirmed_items);

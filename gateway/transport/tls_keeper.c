@@ -39,9 +39,9 @@ struct tls_keeper {
     struct tls_keeper_options options; /* `config` is not used after the construction */
     struct tls_next current;
     metric_values_t *metrics;
-    uint64_t due_ms;           /* of the next look */
-    bool is_changed;           /* the files are others than those in use */
-    char refused[REASON_MAX];  /* as told last; "": nothing is refused */
+    uint64_t due_ms;          /* of the next look */
+    bool is_changed;          /* the files are others than those in use */
+    char refused[REASON_MAX]; /* as told last; "": nothing is refused */
     atomic_int_fast64_t expires_at_s;
     atomic_bool is_renewal_refused;
 };

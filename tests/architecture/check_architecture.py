@@ -119,7 +119,7 @@ LIBRARY_FILES = {
     "libwebsockets.h": ["base/lws_guard", "base/http_service", "gateway/transport/", "gateway/http_api/http_api.c", "gateway/worker", "client/websocket_client.c", "tests/"],
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
-    "openssl": ["base/token", "base/redis_tls.c", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "client/websocket_client.c", "gateway/transport/tls_", "broker/redis/",
+    "openssl": ["base/token", "base/redis_tls", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "client/websocket_client.c", "gateway/transport/tls_", "broker/redis/",
                 "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
     "curl/": ["gateway/token/jwks", "operator/kube/kube_http.c", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],

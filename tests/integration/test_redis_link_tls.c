@@ -439,6 +439,138 @@ static void files_that_cannot_be_used_are_refused_by_their_setting(void **state)
     assert_non_null(strstr(error, "redis.tls_key_file"));
 }
 
+/* ---- renewed files ---- */
+
+/* As a Secret's volume exchanges what is behind a name. */
+static void link_to(struct world *world, const char *name, const char *target) {
+    char path[TLS_PATH_MAX];
+    path_of(world, name, path);
+    unlink(path);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+static void expect_figures(const redis_tls_t *tls, uint64_t n_renewals, uint64_t n_failures, bool is_refused) {
+    struct redis_tls_figures figures;
+    redis_tls_read_figures(tls, &figures);
+    assert_int_equal(figures.n_renewals, n_renewals);
+    assert_int_equal(figures.n_failures, n_failures);
+    assert_int_equal(figures.is_refused, is_refused);
+}
+
+static bool handshake_succeeds(struct world *world, redis_tls_t *tls, redis_tls_stream_t **ret_stream, int *ret_fd) {
+    *ret_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t) world->tls_port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(*ret_fd, (struct sockaddr *) &to, sizeof to), 0);
+    assert_int_equal(fcntl(*ret_fd, F_SETFL, O_NONBLOCK), 0);
+    *ret_stream = redis_tls_stream_new(tls, *ret_fd, "127.0.0.1", (uint16_t) world->tls_port);
+    assert_non_null(*ret_stream);
+    enum redis_tls_result result;
+    while ((result = redis_tls_stream_handshake(*ret_stream)) != REDIS_TLS_DONE) {
+        if (result == REDIS_TLS_CUT) {
+            return false;
+        }
+        await_socket(*ret_fd, result);
+    }
+    return true;
+}
+
+static bool ping_is_answered(redis_tls_stream_t *stream, int fd) {
+    enum redis_tls_result result;
+    char answer[16];
+    size_t size = 0;
+    assert_int_equal(redis_tls_stream_write(stream, "PING\r\n", 6, &size), REDIS_TLS_DONE);
+    while ((result = redis_tls_stream_read(stream, answer, sizeof answer, &size)) != REDIS_TLS_DONE) {
+        if (result == REDIS_TLS_CUT) {
+            return false;
+        }
+        await_socket(fd, result);
+    }
+    return size == 7 && memcmp(answer, "+PONG\r\n", 7) == 0;
+}
+
+/* The authority changes here first, at the server later: both work all the time, and so does a connection of before. */
+static void another_authority_is_taken_up_by_the_next_connection_and_the_former_is_still_trusted(void **state) {
+    struct world *world = *state;
+    char ca[TLS_PATH_MAX];
+    char error[512];
+    int old_fd;
+    int fd;
+    redis_tls_stream_t *old;
+    redis_tls_stream_t *stream;
+    link_to(world, "ca.crt", "stranger.crt");
+    path_of(world, "ca.crt", ca);
+    redis_tls_t *tls = redis_tls_new(&(struct redis_tls_options){.ca_file = ca}, error, sizeof error);
+    assert_non_null(tls);
+    assert_false(handshake_succeeds(world, tls, &old, &old_fd));
+    redis_tls_stream_destroy(&old);
+    close(old_fd);
+    link_to(world, "ca.crt", "authority.crt");
+    assert_true(handshake_succeeds(world, tls, &old, &old_fd));
+    expect_figures(tls, 1, 0, false);
+    link_to(world, "ca.crt", "stranger.crt");
+    assert_true(handshake_succeeds(world, tls, &stream, &fd)); /* the server still shows the one of before */
+    expect_figures(tls, 2, 0, false);
+    assert_true(ping_is_answered(stream, fd));
+    assert_true(ping_is_answered(old, old_fd));
+    redis_tls_stream_destroy(&stream);
+    redis_tls_stream_destroy(&old);
+    close(fd);
+    close(old_fd);
+    unlink(ca);
+    redis_tls_destroy(&tls);
+}
+
+static void our_own_certificate_is_renewed_whole_or_not_at_all(void **state) {
+    struct world *world = *state;
+    char ca[TLS_PATH_MAX];
+    char crt[TLS_PATH_MAX];
+    char key[TLS_PATH_MAX];
+    char error[512];
+    int fd;
+    redis_tls_stream_t *stream;
+    path_of(world, "authority.crt", ca);
+    link_to(world, "own.crt", "client.crt");
+    link_to(world, "own.key", "client.key");
+    path_of(world, "own.crt", crt);
+    path_of(world, "own.key", key);
+    redis_server_expect(world->server, "OK", "CONFIG SET tls-auth-clients %s", "yes");
+    redis_tls_t *tls = redis_tls_new(
+        &(struct redis_tls_options){.ca_file = ca, .certificate_file = crt, .key_file = key}, error, sizeof error);
+    assert_non_null(tls);
+    static const struct {
+        const char *certificate, *key;
+        uint64_t n_renewals, n_failures;
+        bool is_refused, is_let_in;
+    } steps[] = {
+        {"client.crt", "client.key", 0, 0, false, true},
+        {"server.crt", "client.key", 0, 1, true, true}, /* half of a pair: the old one is shown */
+        {"server.crt", "server.key", 1, 1, false, true},
+        {"expired.crt", "expired.key", 1, 2, true, true},
+        {"strange_client.crt", "strange_client.key", 2, 2, false, false}, /* so it is the new one that is shown */
+        {"client.crt", "client.key", 3, 2, false, true},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        if (i > 0) {
+            link_to(world, "own.crt", steps[i].certificate);
+            link_to(world, "own.key", steps[i].key);
+        }
+        bool is_let_in = handshake_succeeds(world, tls, &stream, &fd) && ping_is_answered(stream, fd);
+        assert_int_equal(is_let_in, steps[i].is_let_in);
+        expect_figures(tls, steps[i].n_renewals, steps[i].n_failures, steps[i].is_refused);
+        redis_tls_stream_destroy(&stream);
+        close(fd);
+    }
+    struct redis_tls_figures figures;
+    redis_tls_read_figures(tls, &figures);
+    assert_true(figures.expires_at_s > clock_wall_ms() / 1000);
+    redis_server_expect(world->server, "OK", "CONFIG SET tls-auth-clients %s", "optional");
+    unlink(crt);
+    unlink(key);
+    redis_tls_destroy(&tls);
+}
+
 /* ---- logins, unix sockets ---- */
 
 static void a_user_with_its_password_is_greeted_and_may_what_its_acl_allows(void **state) {
@@ -493,6 +625,8 @@ int main(void) {
         cmocka_unit_test(a_second_connection_to_the_same_place_resumes_the_session),
         cmocka_unit_test(a_session_that_the_server_has_forgotten_is_made_anew),
         cmocka_unit_test(a_port_without_tls_is_told),
+        cmocka_unit_test(another_authority_is_taken_up_by_the_next_connection_and_the_former_is_still_trusted),
+        cmocka_unit_test(our_own_certificate_is_renewed_whole_or_not_at_all),
         cmocka_unit_test(files_that_cannot_be_used_are_refused_by_their_setting),
         cmocka_unit_test(a_user_with_its_password_is_greeted_and_may_what_its_acl_allows),
         cmocka_unit_test(a_wrong_password_is_refused),

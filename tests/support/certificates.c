@@ -80,7 +80,8 @@ void certificates_make(const char *directory, const struct certificate_wish *wis
     read_pair(directory, wish->authority, &authority, &authority_key);
     EVP_PKEY *key = EVP_EC_gen("P-256");
     check(key != NULL, "no key could be made");
-    X509 *certificate = make(wish->name, key, wish->is_early ? DAY_S : -2 * DAY_S, wish->is_expired ? -DAY_S : 2 * DAY_S);
+    X509 *certificate =
+        make(wish->name, key, wish->is_early ? DAY_S : -2 * DAY_S, wish->is_expired ? -DAY_S : 2 * DAY_S);
     X509_set_issuer_name(certificate, X509_get_subject_name(authority));
     add_extension(certificate, authority, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(certificate, authority, NID_ext_key_usage, "serverAuth,clientAuth");

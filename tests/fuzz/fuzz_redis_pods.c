@@ -10,6 +10,7 @@
 #include "operator/redis/redis_pods.h"
 #include "operator/redis/resolver.h"
 #include "operator/redis/sentinel_observe.h"
+#include "operator/redis/set_observe.h"
 
 #include <stdio.h>
 
@@ -98,6 +99,9 @@ static void as_text(struct span text) {
     }
     (void) resolver_hosts_line(text, "redis-0", address);
     (void) info_field_u64(text, "master_repl_offset", 0);
+    struct set_server server = {.answers = false};
+    set_server_read(&server, text);
+    check(!server.answers || !server.is_loading, "a server that loads does not answer");
     (void) resolver_dns_answer(text, 1, address);
     (void) resolver_dns_answer(text, 28, address);
     struct span path;

@@ -72,8 +72,10 @@ static void check_login(const struct check *check) {
 static void check_tls(const struct check *check) {
     const struct spec_external *external = &check->spec->redis.external;
     if (is_external(check) && !external->tls) {
-        const char *path = external->url[0] != '\0' ? "redis.external.url" : "redis.external.tls.enabled";
+        bool has_url = external->url[0] != '\0';
+        const char *path = has_url ? "redis.external.url" : "redis.external.tls.enabled";
         check_tell(check, DIAGNOSTIC_PLAIN_REDIS, path, "what goes to Redis can be read on the way");
+        check_mend(check, has_url ? "begin it with rediss in place of redis" : "set it to true");
     }
 }
 

@@ -49,6 +49,13 @@ static bool is_scaled(const struct check *check) {
     return check->spec->gateway.autoscaling.max > 0;
 }
 
+/* "1 broker with 2 threads is too few", "3 brokers with 2 threads each are too few" */
+static const char *too_few(const struct check *check, double n, const char *one, const char *several,
+                           const char *with) {
+    return arena_format(arena_of(check), "%s with %s%s too few", counted(check, n, one, several), with,
+                        n == 1 ? " is" : " each are");
+}
+
 /* Who decides the number of gateways at the busiest time. */
 static const char *gateways_path(const struct check *check) {
     return is_scaled(check) ? "gateway.autoscaling.max" : "gateway.replicas";
@@ -61,11 +68,12 @@ static void judge_connections(const struct check *check, const struct sizing *si
         return;
     }
     enum diagnostic_code code = is_scaled(check) ? DIAGNOSTIC_WORKLOAD_AUTOSCALING : DIAGNOSTIC_WORKLOAD_CONNECTIONS;
-    check_tell(check, code, gateways_path(check), "%s of %s connections are too few for %s",
-               counted(check, sizing->values[SIZING_GATEWAYS_FOR_CONNECTIONS].has, "gateway", "gateways"),
-               number(check, check->spec->gateway.connections_max), number(check, check->spec->workload.connections));
-    check_mend(check, "use at least %s, which also bear the loss of a zone or a pod",
-               needed(check, sizing, SIZING_GATEWAYS_FOR_CONNECTIONS));
+    double has = sizing->values[SIZING_GATEWAYS_FOR_CONNECTIONS].has;
+    check_tell(check, code, gateways_path(check), "%s of %s connections %s too few for %s",
+               counted(check, has, "gateway", "gateways"), number(check, check->spec->gateway.connections_max),
+               has == 1 ? "is" : "are", number(check, check->spec->workload.connections));
+    check_mend(check, "use at least %s%s", needed(check, sizing, SIZING_GATEWAYS_FOR_CONNECTIONS),
+               check->spec->profile == SPEC_PROFILE_DEV ? "" : ", which also bear the loss of a zone or a pod");
     check_other(check, "workload.gateway.connections");
 }
 
@@ -91,13 +99,11 @@ static void tell_gateway_cpu(const struct check *check, bool is_by_handshakes, c
     const struct spec_workload *workload = &check->spec->workload;
     if (is_by_handshakes) {
         check_tell(check, DIAGNOSTIC_WORKLOAD_CONNECT_RATE, "gateway.resources.requests.cpu",
-                   "%s each are too few for %s handshakes a second", what,
-                   number(check, (int64_t) sizing_handshakes(check->spec)));
+                   "%s for %s handshakes a second", what, number(check, (int64_t) sizing_handshakes(check->spec)));
         check_other(check, workload->connect_rate > 0 ? "workload.gateway.connectRate" : "gateway.maxConnectionAge");
     } else {
         check_tell(check, DIAGNOSTIC_WORKLOAD_GATEWAY_CPU, "gateway.resources.requests.cpu",
-                   "%s each are too few for %s publications a second to %s", what,
-                   number(check, workload->publish_rate),
+                   "%s for %s publications a second to %s", what, number(check, workload->publish_rate),
                    counted(check, (double) workload->fanout, "subscriber", "subscribers"));
         check_other(check, "workload.publishRate");
     }
@@ -108,9 +114,8 @@ static void judge_gateway_cpu(const struct check *check, const struct sizing *si
         return;
     }
     double cores = (double) check->spec->gateway.resources.requests_cpu / 1000;
-    const char *what = arena_format(arena_of(check), "%s with %s",
-                                    counted(check, sizing->values[SIZING_GATEWAYS_FOR_CPU].has, "gateway", "gateways"),
-                                    sizing_amount(arena_of(check), SIZING_CORES, cores));
+    const char *what = too_few(check, sizing->values[SIZING_GATEWAYS_FOR_CPU].has, "gateway", "gateways",
+                               sizing_amount(arena_of(check), SIZING_CORES, cores));
     tell_gateway_cpu(check, is_short_of_handshakes(check, sizing), what);
     const char *pods = counted(check, sizing->gateways, "pod", "pods");
     const char *each = needed(check, sizing, SIZING_GATEWAY_CPU);
@@ -136,12 +141,13 @@ static void judge_egress(const struct check *check, const struct sizing *sizing)
 
 static void judge_brokers(const struct check *check, const struct sizing *sizing) {
     if (sizing_is_short(sizing, SIZING_BROKERS)) {
-        check_tell(check, DIAGNOSTIC_WORKLOAD_BROKER_RATE, "broker.replicas",
-                   "%s with %s each are too few for %s publications a second",
-                   counted(check, sizing->values[SIZING_BROKERS].has, "broker", "brokers"),
-                   counted(check, (double) check->spec->broker.shard_actors, "thread", "threads"),
+        check_tell(check, DIAGNOSTIC_WORKLOAD_BROKER_RATE, "broker.replicas", "%s for %s publications a second",
+                   too_few(check, sizing->values[SIZING_BROKERS].has, "broker", "brokers",
+                           counted(check, (double) check->spec->broker.shard_actors, "thread", "threads")),
                    number(check, check->spec->workload.publish_rate));
-        check_mend(check, "use at least %s", needed(check, sizing, SIZING_BROKERS));
+        bool is_alone = check->spec->redis.mode == SPEC_REDIS_EMBEDDED;
+        check_mend(check, "use %sat least %s", is_alone ? "a Redis, as brokers share no memory engine, and " : "",
+                   needed(check, sizing, SIZING_BROKERS));
         check_other(check, "workload.publishRate");
     }
     if (sizing_is_short(sizing, SIZING_BROKER_CPU)) {

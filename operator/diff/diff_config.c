@@ -143,14 +143,15 @@ static void tell_lines(const struct config_walk *self, const char *text, const c
 
 const char *diff_config_line(arena_t *arena, const char *text, const char *word) {
     size_t size = strlen(word);
+    const char *last = NULL;
     for (const char *at = text; at != NULL && *at != '\0';) {
         size_t n = strcspn(at, "\n");
         if (n > size && strncmp(at, word, size) == 0 && at[size] == ' ') {
-            return arena_text_of(arena, span_of(at + size + 1, n - size - 1));
+            last = arena_text_of(arena, span_of(at + size + 1, n - size - 1));
         }
         at += n + (at[n] == '\n' ? 1 : 0);
     }
-    return NULL;
+    return last;
 }
 
 /* ---- any ---- */

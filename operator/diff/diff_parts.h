@@ -47,7 +47,7 @@ void diff_config_text(struct diff_run *self, const struct diff_pair *pair, const
                       const char *new_text, bool rolls);
 /* A program's configuration as a tree; NULL: this is none. */
 manifest_t *diff_config_tree(arena_t *arena, const char *text);
-/* The rest of the line that begins with this word in redis.conf; NULL: none. */
+/* The rest of the line that begins with this word in redis.conf, of several the last, which counts; NULL: none. */
 const char *diff_config_line(arena_t *arena, const char *text, const char *word);
 
 /* ---- diff_roll.c, diff_risk.c ---- */

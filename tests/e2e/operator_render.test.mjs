@@ -44,6 +44,14 @@ for (const name of SPECS) {
   });
 }
 
+test('the examples stand beside each other: one folder, no mistake in it', () => {
+  const { status, stdout } = operator(['check', '-o', 'json', path.join(K8S, 'specs')]);
+  assert.equal(status, 0, stdout);
+  assert.equal(JSON.parse(stdout).errors, 0);
+  const all = operator(['render', '-o', 'json', '-q', path.join(K8S, 'specs')]);
+  assert.equal(JSON.parse(all.stdout).items.length, SPECS.flatMap((name) => objectsOf(name)).length);
+});
+
 /* The keys, passwords and certificates that configurations name; all of them name the same. */
 const keys = path.join(folder, 'keys');
 function makeKeys() {

@@ -377,6 +377,18 @@ test('secret --rotate: in every step servers of the old and the new Secret take 
   }
 });
 
+test('a bug of the program itself ends with 70, and says that it is none of the spec', async () => {
+  const child = spawn(OPERATOR, ['check', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+  let told = '';
+  child.stderr.on('data', (bytes) => { told += bytes; });
+  const ended = new Promise((resolve) => { child.on('close', (code, signal) => resolve({ code, signal })); });
+  const catches = () => parseInt(/^SigCgt:\s*(\S+)$/m.exec(fs.readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1].slice(-4) ?? '0', 16);
+  await until('it catches the abort of a failed check', () => (catches() & 0x20) !== 0);
+  child.kill('SIGABRT');
+  assert.deepEqual(await ended, { code: 70, signal: null });
+  assert.match(told, /a bug of this program, not of the spec/);
+});
+
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0;
 test('as a plugin of kubectl: found on PATH under its name, and tells that name', { skip: hasKubectl ? false : 'kubectl is not here' }, () => {
   const bin = path.join(folder, 'bin');

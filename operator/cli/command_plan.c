@@ -6,10 +6,7 @@
 #include "operator/plan/sizing_print.h"
 #include "operator/spec/spec_table.h"
 
-static const struct {
-    const char *option;
-    const char *path;
-} flags[] = {
+static const struct command_flag flags[] = {
     {"connections", "workload.gateway.connections"},
     {"connect-rate", "workload.gateway.connectRate"},
     {"rate", "workload.publishRate"},
@@ -21,23 +18,8 @@ static const struct {
     {"profile", "profile"},
 };
 
-/* There is room: each flag was an argument, and settings have room for as many as there are. */
-static void take_flags(struct command_call *call) {
-    struct spec_settings *settings = &call->settings;
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        const char *value = command_option(call, flags[i].option);
-        if (value != NULL) {
-            settings->items[settings->n++] = (struct spec_setting){
-                .path = flags[i].path,
-                .value = value,
-                .text = arena_format(call->arena, "%s=%s", flags[i].path, value),
-            };
-        }
-    }
-}
-
 static int read_specs(struct command_call *call, struct command_specs *ret_specs) {
-    take_flags(call);
+    command_specs_take_flags(call, flags, sizeof flags / sizeof flags[0]);
     if (call->n_files + call->n_arguments > 0) {
         return command_specs_read(call, "plan", ret_specs);
     }

@@ -36,17 +36,18 @@ static manifests_t *chosen(arena_t *arena, const manifests_t *all, const char *o
     return list;
 }
 
-/* "a/v1,b/v1" */
-static struct spec_texts split(arena_t *arena, const char *text) {
-    struct spec_texts texts = {NULL, 0};
-    for (const char *at = text; at != NULL && *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        texts.items =
-            arena_grow(arena, texts.items, texts.n * sizeof *texts.items, (texts.n + 1) * sizeof *texts.items);
-        texts.items[texts.n++] = arena_text_of(arena, span_of(at, size));
-        at += size + (at[size] == ',' ? 1 : 0);
+static int refuse_only(struct command_call *call, const manifests_t *all, const char *only) {
+    struct buffer kinds = BUFFER_EMPTY;
+    const char *last = "";
+    for (size_t i = 0; i < manifests_count(all); i++) { /* they are sorted by kind */
+        const char *kind = manifest_text_of(manifest_get(manifests_at(all, i), "kind"));
+        buffer_append_format(&kinds, "%s%s", strcmp(kind, last) == 0 ? "" : " ", strcmp(kind, last) == 0 ? "" : kind);
+        last = kind;
     }
-    return texts;
+    int exit_code = command_usage_error(call, "render", "--only %s: there is none; there are%s (names: without --only)",
+                                        only, arena_text_of(call->arena, buffer_span(&kinds)));
+    buffer_finish(&kinds);
+    return exit_code;
 }
 
 /* ---- a folder ---- */
@@ -102,17 +103,17 @@ static int write_folder(struct command_call *call, const manifests_t *list, cons
 /* ---- the command ---- */
 
 /* What the cluster's APIs leave out is told: pods may wait for it. */
-static void tell_left_out(const struct spec *spec, const struct render_options *options, struct command_call *call) {
+static void tell_left_out(const struct spec *spec, struct command_call *call) {
     static const struct spec_texts none = {NULL, 0};
-    const struct render_options everything = {options->kubernetes_version, &none};
-    const struct spec_texts *apis = options->apis == NULL ? &spec->kubernetes.apis : options->apis;
-    if (apis->n == 0 || call->is_quiet) {
+    const struct render_options everything = {NULL, &none};
+    const struct render_options as_it_is = {NULL, NULL};
+    if (spec->kubernetes.apis.n == 0 || call->is_quiet) {
         return;
     }
     manifests_t *all = manifests_new(call->arena);
     manifests_t *some = manifests_new(call->arena);
     render_manifests(spec, &everything, all);
-    render_manifests(spec, options, some);
+    render_manifests(spec, &as_it_is, some);
     for (size_t i = 0; i < manifests_count(all); i++) {
         const char *kind = manifest_text_of(manifest_get(manifests_at(all, i), "kind"));
         const char *name = manifest_text_of(manifest_find(manifests_at(all, i), "metadata.name"));
@@ -132,20 +133,26 @@ static void print(const manifests_t *list, struct command_call *call) {
     }
 }
 
+static const struct command_flag flags[] = {
+    {"kube-version", "kubernetes.version"},
+    {"api-versions", "kubernetes.apis"},
+};
+
 static int render(struct command_specs *specs, struct command_call *call) {
-    const char *apis = command_option(call, "api-versions");
-    struct spec_texts texts = split(call->arena, apis);
-    const struct render_options options = {.kubernetes_version = command_option(call, "kube-version"),
-                                           .apis = apis == NULL ? NULL : &texts};
+    const struct render_options as_it_is = {NULL, NULL};
+    const char *only = command_option(call, "only");
     manifests_t *all = manifests_new(call->arena);
-    int exit_code = command_specs_render(specs, call, &options, all);
+    int exit_code = command_specs_render(specs, call, &as_it_is, all);
     if (exit_code != OPERATOR_DONE) {
         return exit_code;
     }
     for (size_t i = 0; i < specs->documents.n; i++) {
-        tell_left_out(&specs->documents.items[i]->spec, &options, call);
+        tell_left_out(&specs->documents.items[i]->spec, call);
     }
-    manifests_t *list = chosen(call->arena, all, command_option(call, "only"));
+    manifests_t *list = chosen(call->arena, all, only);
+    if (manifests_count(list) == 0) {
+        return refuse_only(call, all, only);
+    }
     if (command_option(call, "to") != NULL) {
         return write_folder(call, list, command_option(call, "to"));
     }
@@ -155,6 +162,7 @@ static int render(struct command_specs *specs, struct command_call *call) {
 
 static int run(struct command_call *call) {
     struct command_specs specs;
+    command_specs_take_flags(call, flags, sizeof flags / sizeof flags[0]);
     int exit_code = command_specs_read(call, "render", &specs);
     if (exit_code == OPERATOR_DONE) {
         exit_code = render(&specs, call);

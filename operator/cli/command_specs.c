@@ -141,6 +141,21 @@ static int close_all(struct command_specs *self, struct command_call *call) {
     return exit_code_of(self, call);
 }
 
+/* There is room: each flag was an argument, and settings have room for as many as there are. */
+void command_specs_take_flags(struct command_call *call, const struct command_flag *flags, size_t n) {
+    struct spec_settings *settings = &call->settings;
+    for (size_t i = 0; i < n; i++) {
+        const char *value = command_option(call, flags[i].option);
+        if (value != NULL) {
+            settings->items[settings->n++] = (struct spec_setting){
+                .path = flags[i].path,
+                .value = value,
+                .text = arena_format(call->arena, "%s=%s", flags[i].path, value),
+            };
+        }
+    }
+}
+
 int command_specs_read(struct command_call *call, const char *command, struct command_specs *ret_specs) {
     struct command_specs *self = ret_specs;
     begin(self, call);

@@ -13,6 +13,14 @@ struct command_specs {
     size_t n_texts;
 };
 
+/* An option of a command that is a setting of a field: so it is read, bounded and told like --set. */
+struct command_flag {
+    const char *option;
+    const char *path;
+};
+/* Before reading. */
+void command_specs_take_flags(struct command_call *call, const struct command_flag *flags, size_t n);
+
 /* Reads -f FILE… and SPEC… (files, folders with *.yaml, *.yml and *.json, - for the standard input), checks them, and
  * sorts what is wrong. OPERATOR_DONE, OPERATOR_INVALID (also for a warning with --warnings error), or OPERATOR_USAGE
  * when none was given. */

@@ -4,6 +4,7 @@
 
 #include "base/config_nearest.h"
 #include "operator/spec/spec_amount.h"
+#include "operator/spec/spec_format.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -163,6 +164,9 @@ static bool take_common(struct parser *self, const char *name, const char *value
     if (strcmp(name, "file") == 0) {
         self->files[call->n_files++] = value;
     } else if (strcmp(name, "namespace") == 0) {
+        if (!spec_format_accepts(SPEC_FORMAT_LABEL, value)) {
+            return refuse(self, "--namespace: \"%s\" is no name of one", value);
+        }
         call->settings.namespace = value;
     } else if (strcmp(name, "set") == 0) {
         return take_setting(self, value);

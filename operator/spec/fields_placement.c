@@ -41,10 +41,10 @@ static const struct spec_field fields[] = {
     FIELD("kubernetes.clusterDomain", SPEC_TEXT, kubernetes.cluster_domain, RANGE(1, 253), FORMAT(NAME),
           DEFAULT("cluster.local"), EFFECT(ROLLS), HELP("What the names of Services end with."),
           CHANGES("host names in all configurations")),
-    FIELD("kubernetes.apis", SPEC_TEXT_LIST, kubernetes.apis, .items_max = 64, RANGE(1, 128), FORMAT(API),
+    FIELD("kubernetes.apis", SPEC_TEXT_LIST, kubernetes.apis, .items_max = 512, RANGE(1, 128), FORMAT(API),
           EFFECT(NOTHING),
           HELP("What the cluster has beside its own, as group/version: monitoring.coreos.com/v1, cert-manager.io/v1, "
-               "gateway.networking.k8s.io/v1, keda.sh/v1alpha1. Empty: all of them are taken to be there."),
+               "gateway.networking.k8s.io/v1, keda.sh/v1alpha1. Empty: all of them are taken to be there. kubectl api-versions lists them."),
           CHANGES("which objects are rendered")),
 };
 

@@ -39,7 +39,7 @@ static const struct format {
     [SPEC_FORMAT_ORIGIN] = {"^([a-z]+://[^ /]+|[*])$", "scheme://host[:port], like https://app.example.com", 255},
     [SPEC_FORMAT_CIDR] = {"^[0-9a-fA-F.:]+/[0-9]{1,3}$", "a network like 10.0.0.0/8", 64},
     [SPEC_FORMAT_CRON] = {"^" PART "( " PART "){4}$", "five parts as cron writes them, like 0 3 * * *", 128},
-    [SPEC_FORMAT_API] = {"^[a-z0-9.-]+/v[0-9]+[a-z0-9]*$", "group/version, like monitoring.coreos.com/v1", 128},
+    [SPEC_FORMAT_API] = {"^([a-z0-9.-]+/)?v[0-9]+[a-z0-9]*$", "group/version, like monitoring.coreos.com/v1", 128},
     [SPEC_FORMAT_CLASS] = {"^(" NAME "/)?" NAME "$",
                            "small letters, digits, dashes and dots, maybe behind a prefix: example.com/balancer", 253},
     [SPEC_FORMAT_WORD] = {"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",

@@ -109,6 +109,31 @@ static void help_and_version_are_done(void **state) {
     assert_has(&out, "Usage: kubectl callboard COMMAND");
 }
 
+/* Each would render something else than was meant, or nothing. */
+static void what_render_is_asked_for_has_to_be_there(void **state) {
+    (void) state;
+    const char *path = write_file("good.yaml", HEADER "  profile: dev\n");
+    assert_int_equal(call("render", "--only", "Deploymnt", path, NULL), OPERATOR_USAGE);
+    assert_has(&messages, "--only Deploymnt: there is none; there are ServiceAccount ConfigMap Service Deployment "
+                          "StatefulSet (names: without --only)");
+    assert_int_equal(call("render", "--only", "service/nope", path, NULL), OPERATOR_USAGE);
+    assert_int_equal(call("render", "--only", "service/shop-gateway", path, NULL), OPERATOR_DONE);
+    assert_int_equal(call("render", "-n", "Bad_Name", path, NULL), OPERATOR_USAGE);
+    assert_has(&messages, "--namespace: \"Bad_Name\" is no name of one");
+    assert_int_equal(call("render", "--kube-version", "1.2x", path, NULL), OPERATOR_INVALID);
+    assert_has(&messages, "spec.kubernetes.version: \"1.2x\" has not the form of this field");
+    assert_int_equal(call("render", "--kube-version", "1.24", path, NULL), OPERATOR_INVALID);
+    assert_int_equal(call("render", "--api-versions", "monitoring", path, NULL), OPERATOR_INVALID);
+    struct buffer apis = BUFFER_EMPTY; /* as kubectl api-versions prints them */
+    buffer_append_text(&apis, "v1,apps/v1");
+    for (int i = 0; i < 200; i++) {
+        buffer_append_format(&apis, ",group%d.example.com/v1beta1", i);
+    }
+    buffer_append_char(&apis, '\0');
+    assert_int_equal(call("render", "--api-versions", (const char *) apis.data, path, NULL), OPERATOR_DONE);
+    buffer_finish(&apis);
+}
+
 /* ---- check ---- */
 
 static void a_good_spec_is_done(void **state) {
@@ -441,6 +466,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_usage_is_two_and_says_what),
         cmocka_unit_test(help_and_version_are_done),
+        cmocka_unit_test(what_render_is_asked_for_has_to_be_there),
         cmocka_unit_test(a_good_spec_is_done),
         cmocka_unit_test(an_error_is_shown_under_its_line),
         cmocka_unit_test(what_the_eye_cannot_see_is_named),

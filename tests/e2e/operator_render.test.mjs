@@ -44,6 +44,13 @@ for (const name of SPECS) {
   });
 }
 
+test('a drain that is longer than an hour is what balancers take at most', () => {
+  const drain = ['--set', 'gateway.drain.propagation=5m', '--set', 'gateway.drain.window=1h', '--set', 'gateway.drain.grace=2h'];
+  const text = (name) => JSON.stringify(objectsOf(name, ...drain));
+  assert.match(text('elasticache-alb'), /deregistration_delay\.timeout_seconds=3600,/);
+  for (const name of ['memorystore-gce', 'cluster-gke-gateway']) assert.match(text(name), /"drainingTimeoutSec":3600\b/);
+});
+
 test('the examples stand beside each other: one folder, no mistake in it', () => {
   const { status, stdout } = operator(['check', '-o', 'json', path.join(K8S, 'specs')]);
   assert.equal(status, 0, stdout);

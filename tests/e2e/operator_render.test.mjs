@@ -51,6 +51,15 @@ test('a drain that is longer than an hour is what balancers take at most', () =>
   for (const name of ['memorystore-gce', 'cluster-gke-gateway']) assert.match(text(name), /"drainingTimeoutSec":3600\b/);
 });
 
+test('no CPU asked for, no CPU metric; a lag of one and a half seconds is two to Redis', () => {
+  const scaling = ['--set', 'gateway.autoscaling.cpuPercent=0'];
+  const find = (objects, wanted) => objects.find(({ kind }) => kind === wanted).spec;
+  assert.deepEqual(find(objectsOf('cluster-gke-gateway', ...scaling), 'HorizontalPodAutoscaler').metrics.map(({ type }) => type), ['Pods']);
+  assert.deepEqual(find(objectsOf('external-gateway-api', ...scaling), 'ScaledObject').triggers.map(({ type }) => type), ['prometheus']);
+  const lines = objectsOf('redis-cluster', '--set', 'redis.minReplicasToWrite=1', '--set', 'redis.minReplicasMaxLag=1500ms').map(({ data }) => data?.['redis.conf'] ?? '').join('');
+  assert.match(lines, /^min-replicas-max-lag 2$/m);
+});
+
 test('the examples stand beside each other: one folder, no mistake in it', () => {
   const { status, stdout } = operator(['check', '-o', 'json', path.join(K8S, 'specs')]);
   assert.equal(status, 0, stdout);

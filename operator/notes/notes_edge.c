@@ -84,6 +84,19 @@ static void append_kind(const struct spec *spec, struct buffer *out) {
     }
 }
 
+/* Where networkPolicy.from names who may come, the balancer's own addresses have to be among them. */
+static void append_policy(const struct spec *spec, struct buffer *out) {
+    bool is_alb = spec->edge.kind == SPEC_EDGE_INGRESS && is_class(spec, "alb");
+    bool is_gke = (spec->edge.kind == SPEC_EDGE_INGRESS && is_class(spec, "gce")) ||
+                  (spec->edge.kind == SPEC_EDGE_GATEWAY && is_class(spec, "gke"));
+    if (!spec->network_policy.enabled || spec->network_policy.from.n == 0 || (!is_alb && !is_gke)) {
+        return;
+    }
+    buffer_append_format(
+        out, "- `networkPolicy.from` must let the balancer in, for clients and for its health checks: %s.\n",
+        is_alb ? "the ALB's subnets" : "35.191.0.0/16 and 130.211.0.0/22");
+}
+
 static void append_timeouts(const struct spec *spec, struct buffer *out) {
     buffer_append_text(
         out, "- **No stickiness**: any gateway resumes any session, and cookies only unbalance. Least connections "
@@ -118,6 +131,7 @@ static void append_names(const struct spec *spec, struct buffer *out) {
 void notes_append_edge(const struct spec *spec, struct buffer *out) {
     buffer_append_text(out, "\n## Load balancer\n\n");
     append_kind(spec, out);
+    append_policy(spec, out);
     append_timeouts(spec, out);
     append_names(spec, out);
 }

@@ -44,7 +44,8 @@ static const struct spec_field fields[] = {
     FIELD("kubernetes.apis", SPEC_TEXT_LIST, kubernetes.apis, .items_max = 512, RANGE(1, 128), FORMAT(API),
           EFFECT(NOTHING),
           HELP("What the cluster has beside its own, as group/version: monitoring.coreos.com/v1, cert-manager.io/v1, "
-               "gateway.networking.k8s.io/v1, keda.sh/v1alpha1. Empty: all of them are taken to be there. kubectl api-versions lists them."),
+               "gateway.networking.k8s.io/v1, keda.sh/v1alpha1. Empty: all of them are taken to be there. kubectl "
+               "api-versions lists them."),
           CHANGES("which objects are rendered")),
 };
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -214,6 +215,36 @@ static void each_class_says_what_bites(void **state) {
     }
 }
 
+static void a_policy_must_let_the_balancer_in(void **state) {
+    (void) state;
+    char spec[] = "/tmp/callboard_notes_XXXXXX";
+    static const struct {
+        const char *edge;
+        const char *says; /* NULL: nothing */
+    } rows[] = {
+        {"{kind: ingress, class: gce, hosts: [a.example.com]}", "35.191.0.0/16 and 130.211.0.0/22"},
+        {"{kind: gateway, class: gke, parentRefs: [{name: a}]}", "35.191.0.0/16 and 130.211.0.0/22"},
+        {"{kind: ingress, class: alb, hosts: [a.example.com]}", "the ALB's subnets"},
+        {"{kind: ingress, class: haproxy, hosts: [a.example.com]}", NULL},
+    };
+    int file = mkstemp(spec);
+    assert_true(file >= 0 && close(file) == 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        FILE *stream = fopen(spec, "we");
+        assert_non_null(stream);
+        fprintf(stream,
+                "apiVersion: callboard.dev/v1alpha1\nkind: Callboard\nmetadata: {name: a}\nspec:\n  profile: small\n"
+                "  edge: %s\n  networkPolicy: {from: [{cidr: 10.0.0.0/8}]}\n",
+                rows[i].edge);
+        fclose(stream);
+        assert_int_equal(notes_of(spec, NULL), OPERATOR_DONE);
+        const char *told = strstr((char *) out.data, "`networkPolicy.from` must let the balancer in");
+        assert_true((told == NULL) == (rows[i].says == NULL));
+        assert_true(told == NULL || strstr(told, rows[i].says) != NULL);
+    }
+    remove(spec);
+}
+
 static void capacity_has_the_figures_of_a_workload(void **state) {
     (void) state;
     const char *const settings[] = {"workload.gateway.connections=60000", NULL};
@@ -236,6 +267,7 @@ int main(void) {
         cmocka_unit_test(elasticache_is_asked_for_what_it_has),
         cmocka_unit_test(secrets_name_each_key_and_who_makes_it),
         cmocka_unit_test(each_class_says_what_bites),
+        cmocka_unit_test(a_policy_must_let_the_balancer_in),
         cmocka_unit_test(capacity_has_the_figures_of_a_workload),
     };
     return cmocka_run_group_tests(tests, NULL, finish);

@@ -371,6 +371,7 @@ broker_links_t *broker_links_new(const struct broker_requests_settings *settings
     self->departures_bytes = (size_t) config->departures_bytes_max;
     self->metrics = metric_values_new(settings->metrics, metric_table, sizeof metric_table / sizeof metric_table[0]);
     self->uplink_metrics = metric_values_new(settings->metrics, uplink_metric_table, uplink_metric_count);
+    self->n_open = 2; /* idle handle, directory; and each uplink while it closes, also one whose address is gone */
     list_init(&self->deferred);
     uv_idle_init(settings->loop, &self->idle);
     self->idle.data = self;
@@ -395,7 +396,6 @@ void broker_links_close(broker_links_t **self_p, void (*on_closed)(void *context
     *self_p = NULL;
     self->on_closed = on_closed;
     self->closed_context = context;
-    self->n_open = 2; /* idle handle, directory */
     if (self->directory != NULL) {
         list_for_each (at, broker_directory_entries(self->directory)) {
             close_link(self, list_entry(at, struct broker_entry, link));

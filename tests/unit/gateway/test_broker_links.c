@@ -1,6 +1,11 @@
-/* Links against scripted brokers over inproc: greeting, beats, resets, several brokers, what tells that one is
- * degraded. */
+/* Links against scripted brokers over inproc: greeting, beats, resets, several brokers, addresses that
+ * change, what tells that one is degraded. */
 #include "broker_requests_harness.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
 static void a_link_becomes_live_and_the_mode_is_told(void **state) {
     (void) state;
@@ -218,6 +223,54 @@ static void beats_renew_the_lease_on_one_lane_and_tell_of_draining(void **state)
     AWAIT((seen[(wire_broker_last_beat_flags(brokers[0]) & WIRE_BEAT_RENEW_LEASE) != 0] = true, true) && seen[1]);
 }
 
+/* In place of the C library's: whatever is asked for is 127.0.0.N, and N another one each time. */
+static atomic_uint n_resolved;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret_addresses) {
+    (void) name;
+    (void) service;
+    (void) hints;
+    struct {
+        struct addrinfo info;
+        struct sockaddr_in address;
+    } *answer = calloc(1, sizeof *answer);
+    answer->address.sin_family = AF_INET;
+    answer->address.sin_addr.s_addr = htonl((127U << 24) + 1 + atomic_fetch_add(&n_resolved, 1) % 100);
+    answer->info = (struct addrinfo){.ai_family = AF_INET,
+                                     .ai_socktype = SOCK_STREAM,
+                                     .ai_addrlen = sizeof answer->address,
+                                     .ai_addr = (struct sockaddr *) (void *) &answer->address};
+    *ret_addresses = &answer->info;
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *addresses) {
+    free(addresses);
+}
+
+/* A pod of a broker comes back at another address, and the links to the others stay. */
+static void an_address_that_is_gone_is_let_go_and_nothing_else(void **state) {
+    (void) state;
+    brokers[0] = new_broker("inproc://a", "broker-a", WIRE_MODE_REDIS, 0);
+    gateway_bench_add_endpoint(&bench, "inproc://a");
+    gateway_bench_add_endpoint(&bench, "tcp://localhost:7"); /* nobody is there */
+    bench.config.resolve_interval_ms = 20;
+    gateway_bench_start(&bench);
+    wire_broker_await_link(brokers[0]);
+    AWAIT(atomic_load(&n_resolved) >= 6);
+    struct broker_summary summary;
+    broker_requests_summary(bench.requests, &summary);
+    assert_int_equal(summary.brokers_known, 2);
+    assert_int_equal(summary.brokers_alive, 1);
+    struct asked asked = fresh();
+    publish(&asked, "news", "{}");
+    uint16_t shard;
+    struct wire_publish frame = expect_publish(brokers[0], &shard);
+    answer_published(brokers[0], shard, frame.request, 17);
+    AWAIT(asked.n_done == 1);
+    assert_int_equal(asked.answer.error, ERROR_NONE);
+}
+
 static void endpoints_off_this_machine_need_keys(void **state) {
     (void) state;
     struct broker_requests_settings settings = {.loop = &bench.loop,
@@ -251,6 +304,7 @@ int main(void) {
         REQUEST_TEST(a_broker_is_degraded_while_one_of_its_shards_is),
         REQUEST_TEST(memory_that_stands_in_is_degraded_until_the_next_welcome),
         REQUEST_TEST(beats_renew_the_lease_on_one_lane_and_tell_of_draining),
+        REQUEST_TEST(an_address_that_is_gone_is_let_go_and_nothing_else),
         REQUEST_TEST(endpoints_off_this_machine_need_keys),
     };
     return cmocka_run_group_tests_name("broker_links", tests, NULL, NULL);

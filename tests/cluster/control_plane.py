@@ -36,9 +36,13 @@ def free_port():
 
 
 class ControlPlane:
-    def __init__(self, folder, apiserver):
+    def __init__(self, folder, apiserver, address="127.0.0.1", inside=(), more=("--endpoint-reconciler-type", "none")):
+        """inside: the words before a command that make it run in another namespace of the network, where it listens on the address; more: flags of the server."""
         self.folder = pathlib.Path(folder)
         self.apiserver = apiserver
+        self.address = address
+        self.inside = list(inside)
+        self.more = list(more)
         self.programs = []
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "KUBECONFIG": str(self.folder / "kubeconfig"), "TMPDIR": str(self.folder)}
 
@@ -54,7 +58,7 @@ class ControlPlane:
     def certificates(self):
         folder = self.folder
         demand("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests", "-keyout", folder / "ca.key", "-out", folder / "ca.crt")
-        self.certificate("server", "/CN=kube-apiserver", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n")
+        self.certificate("server", "/CN=kube-apiserver", "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:localhost" + f",IP:{self.address}\nextendedKeyUsage=serverAuth\n")
         self.certificate("admin", "/O=system:masters/CN=admin", "extendedKeyUsage=clientAuth\n")
         demand("openssl", "genrsa", "-out", folder / "accounts.key", "2048")
         demand("openssl", "rsa", "-in", folder / "accounts.key", "-pubout", "-out", folder / "accounts.pub")
@@ -63,7 +67,7 @@ class ControlPlane:
 
     def start_program(self, name, *command):
         with open(self.folder / f"{name}.log", "w", encoding="utf-8") as log:
-            program = subprocess.Popen([str(word) for word in command], stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+            program = subprocess.Popen([*self.inside, *(str(word) for word in command)], stdout=log, stderr=subprocess.STDOUT, env=self.environment)
         self.programs.append((name, program))
         return program
 
@@ -74,17 +78,21 @@ class ControlPlane:
         self.start_program("etcd", "etcd", "--name", "tests", "--data-dir", folder / "etcd", "--listen-client-urls", f"http://127.0.0.1:{client}",
                            "--advertise-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
                            "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"tests=http://127.0.0.1:{peer}", "--unsafe-no-fsync")
-        self.start_program("kube-apiserver", self.apiserver, "--etcd-servers", f"http://127.0.0.1:{client}", "--bind-address", "127.0.0.1", "--secure-port", self.port,
-                           "--advertise-address", "127.0.0.1", "--endpoint-reconciler-type", "none", "--tls-cert-file", folder / "server.crt",
+        self.start_program("kube-apiserver", self.apiserver, "--etcd-servers", f"http://127.0.0.1:{client}", "--bind-address", self.address, "--secure-port", self.port,
+                           "--advertise-address", self.address, *self.more, "--tls-cert-file", folder / "server.crt",
                            "--tls-private-key-file", folder / "server.key", "--client-ca-file", folder / "ca.crt", "--service-account-key-file", folder / "accounts.pub",
                            "--service-account-signing-key-file", folder / "accounts.key", "--service-account-issuer", "https://tests.invalid",
                            "--service-cluster-ip-range", "10.96.0.0/16", "--authorization-mode", "RBAC", "--cert-dir", folder / "made")
         config = {"apiVersion": "v1", "kind": "Config", "current-context": "tests",
-                  "clusters": [{"name": "tests", "cluster": {"server": f"https://127.0.0.1:{self.port}", "certificate-authority": str(folder / "ca.crt")}}],
+                  "clusters": [{"name": "tests", "cluster": {"server": f"https://127.0.0.1:{self.reachable_port()}", "certificate-authority": str(folder / "ca.crt")}}],
                   "users": [{"name": "admin", "user": {"client-certificate": str(folder / "admin.crt"), "client-key": str(folder / "admin.key")}}],
                   "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}]}
         (folder / "kubeconfig").write_text(json.dumps(config))
         self.until("kube-apiserver is ready", lambda: self.kubectl("get", "--raw", "/readyz").returncode == 0, 300)
+
+    def reachable_port(self):
+        """On 127.0.0.1 of those who ask."""
+        return self.port
 
     def until(self, what, probe, seconds):
         end = time.monotonic() + seconds

@@ -3,7 +3,9 @@
  * others and back, and subscribers notice nothing. */
 #include "operator/render/render_parts.h"
 
-enum { GRACE_MS = 60000 };
+/* The next broker goes when the gateways know the new address of the one before: a cluster's DNS keeps the old one for
+ * 30 s, and they look every two. With the only other one gone meanwhile they would know none. */
+enum { GRACE_MS = 60000, ROLL_PAUSE_S = 35, ROLL_PAUSE_ALONE_S = 5 };
 
 static void add_redis_volume(const struct render *self, manifest_t *pod, manifest_t *container) {
     const struct spec *spec = self->spec;
@@ -90,7 +92,7 @@ static void add_stateful_set(const struct render *self, const char *checksum) {
     manifest_set_int(spec, "replicas", self->spec->broker.replicas);
     manifest_set_text(spec, "serviceName", render_pods_name(self, RENDER_BROKER));
     manifest_set_text(spec, "podManagementPolicy", "Parallel");
-    manifest_set_int(spec, "minReadySeconds", 5);
+    manifest_set_int(spec, "minReadySeconds", self->spec->broker.replicas > 1 ? ROLL_PAUSE_S : ROLL_PAUSE_ALONE_S);
     manifest_set_int(spec, "revisionHistoryLimit", 10);
     render_set_match(self, spec, "selector", RENDER_BROKER);
     manifest_set_text(manifest_add_map(spec, "updateStrategy"), "type", "RollingUpdate");

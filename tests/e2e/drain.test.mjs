@@ -5,7 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import EventSource from 'eventsource';
-import { World, get, makeToken, metric, rawConnected, rawSocket, sleep, subscribed, until } from './support.mjs';
+import { World, get, makeToken, metric, rawConnected, rawSocket, sleep, subscribed, until, streamFetch } from './support.mjs';
 
 const ENV = { CALLBOARD_HTTP_SSE: 'true', CALLBOARD_HTTP_HTTP_STREAM: 'true', CALLBOARD_HTTP_RAW_ENDPOINT: 'on' };
 const WINDOW_MS = 4000;
@@ -33,7 +33,7 @@ test('forty clients of four kinds leave evenly, each told 3001; the program ends
     raw.on('close', (code) => leaves('raw', code));
     for (const transport of ['sse', 'http_stream']) {
       const client = world.client([{ transport, endpoint: `${base}/connection/${transport}` }], {
-        user: `${transport}${i}`, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch, readableStream: ReadableStream, minReconnectDelay: 60000, maxReconnectDelay: 60000 });
+        user: `${transport}${i}`, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch: streamFetch, readableStream: ReadableStream, minReconnectDelay: 60000, maxReconnectDelay: 60000 });
       client.connect();
       await client.ready(10000);
       client.on('connecting', ({ code }) => leaves(transport, code));

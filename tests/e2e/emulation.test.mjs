@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import EventSource from 'eventsource';
-import { World, freePort, makeToken, metric, subscribed, until } from './support.mjs';
+import { World, freePort, makeToken, metric, subscribed, until, streamFetch } from './support.mjs';
 
 const ENV = { CALLBOARD_HTTP_SSE: 'true', CALLBOARD_HTTP_HTTP_STREAM: 'true' };
 const TO_GATEWAY = 'callboard_emulation_forwarded_total{to="gateway"}';
@@ -75,7 +75,7 @@ for (const transport of ['sse', 'http_stream', 'http_stream in protobuf']) {
       const base = `http://127.0.0.1:${proxy.port}`;
       const forwarded = await sum(TO_GATEWAY);
       const clients = Array.from({ length: 20 }, (_, i) => world.client([{ transport: name, endpoint: `${base}/connection/${name}` }], {
-        encoding, user: `user${i}`, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch, readableStream: ReadableStream }));
+        encoding, user: `user${i}`, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch: streamFetch, readableStream: ReadableStream }));
       const channel = `demo:anywhere-${transport.replaceAll(' ', '-')}`;
       clients.forEach((client) => client.connect());
       const subscriptions = await Promise.all(clients.map(async (client) => {

@@ -5,7 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import EventSource from 'eventsource';
-import { World, makeToken, subscribed, until, get } from './support.mjs';
+import { World, makeToken, subscribed, until, get, streamFetch } from './support.mjs';
 
 /* The world's settings already have an http section: these go by the environment. */
 const ENV = { CALLBOARD_HTTP_SSE: 'true', CALLBOARD_HTTP_HTTP_STREAM: 'true', CALLBOARD_HTTP_ALLOWED_ORIGINS: 'https://app.example.com', CALLBOARD_GATEWAY_WORKERS: '2' };
@@ -15,7 +15,7 @@ function sdk(world, server, transport, options = {}) {
   const base = `http://127.0.0.1:${server.port}`;
   const [name, , encoding = 'json'] = transport.split(' ');
   return world.client([{ transport: name, endpoint: `${base}/connection/${name}` }], {
-    encoding, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch, readableStream: ReadableStream, ...options });
+    encoding, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch: streamFetch, readableStream: ReadableStream, ...options });
 }
 
 async function metric(server, name) {

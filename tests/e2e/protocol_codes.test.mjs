@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import EventSource from 'eventsource';
 import protobuf from 'protobufjs';
-import { World, freePort, makeToken, rawSocket, subscribed, until } from './support.mjs';
+import { World, freePort, makeToken, rawSocket, subscribed, until, streamFetch } from './support.mjs';
 
 const KEY = crypto.randomBytes(32).toString('base64url');
 const ENV = { CALLBOARD_HTTP_SSE: 'true', CALLBOARD_HTTP_HTTP_STREAM: 'true' };
@@ -307,7 +307,7 @@ function carried(carrier, user) {
   const [transport, encoding] = carrier.split(' ');
   const base = `http://127.0.0.1:${open.port}`;
   if (transport === 'websocket') return world.client(open, { user, encoding });
-  return world.client([{ transport, endpoint: `${base}/connection/${transport}` }], { user, encoding, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch, readableStream: ReadableStream, minReconnectDelay: 50, maxReconnectDelay: 200 });
+  return world.client([{ transport, endpoint: `${base}/connection/${transport}` }], { user, encoding, emulationEndpoint: `${base}/emulation`, eventsource: EventSource, fetch: streamFetch, readableStream: ReadableStream, minReconnectDelay: 50, maxReconnectDelay: 200 });
 }
 for (const carrier of CARRIERS) {
   test(`${carrier}: the SDK comes back or stays away, as the range of the code says`, async () => {

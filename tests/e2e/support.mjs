@@ -11,6 +11,9 @@ import { Centrifuge } from 'centrifuge';
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf';
 import WebSocket from 'ws';
 
+/* Of Node 18 the built-in fetch leaves a stream open that was aborted. */
+export { fetch as streamFetch } from 'undici';
+
 export const BUILD = process.env.E2E_BUILD ?? path.resolve('../../build-test');
 export const ARTEFACTS = process.env.E2E_ARTEFACTS ?? os.tmpdir();
 const SECRET = 'e2e-secret-of-at-least-thirty-two-bytes';

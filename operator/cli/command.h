@@ -36,11 +36,13 @@ struct command_call {
     bool is_verbose;
     bool are_warnings_errors;
     int64_t timeout_ms;
+    bool has_timeout;                   /* it was given */
     const struct option_value *options; /* the command's own */
     size_t n_options;
     arena_t *arena; /* for the run */
     struct buffer *out;
     struct buffer *messages;
+    void (*flush)(struct command_call *call); /* NULL: not wanted */
 };
 
 struct command {
@@ -54,6 +56,9 @@ struct command {
 
 /* The value of an own option; NULL: not given. The last one counts. */
 const char *command_option(const struct command_call *call, const char *name);
+/* What `out` and `messages` have so far is written now and no longer theirs: for what takes long from here on. Only for
+ * a process of its own. */
+void command_flush(struct command_call *call);
 /* "callboard-operator check: …" and how to see the usage; returns OPERATOR_USAGE. */
 int command_usage_error(struct command_call *call, const char *command, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

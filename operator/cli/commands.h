@@ -15,5 +15,6 @@ extern const struct command command_schema;
 extern const struct command command_values;
 extern const struct command command_secret;
 extern const struct command command_redis;
+extern const struct command command_apply;
 
 #endif

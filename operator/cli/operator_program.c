@@ -111,18 +111,37 @@ static bool write_all(FILE *stream, const struct buffer *text) {
     return (text->size == 0 || fwrite(text->data, 1, text->size, stream) == text->size) && fflush(stream) == 0;
 }
 
-int operator_program_call(int n_arguments, char **arguments, struct buffer *out, struct buffer *messages) {
-    arena_t *arena = arena_new();
-    struct command_call call = {.arena = arena, .out = out, .messages = messages};
-    int exit_code = run(n_arguments, arguments, &call);
-    arena_destroy(&arena);
+static void flush(struct command_call *call) {
+    if (write_all(stderr, call->messages) &&
+        write_all(stdout, call->out)) { /* else it is tried, and told, at the end */
+        buffer_clear(call->messages);
+        buffer_clear(call->out);
+    }
+}
+
+void command_flush(struct command_call *call) {
+    if (call->flush != NULL) {
+        call->flush(call);
+    }
+}
+
+static int call_program(int n_arguments, char **arguments, struct command_call *call) {
+    call->arena = arena_new();
+    int exit_code = run(n_arguments, arguments, call);
+    arena_destroy(&call->arena);
     return exit_code;
+}
+
+int operator_program_call(int n_arguments, char **arguments, struct buffer *out, struct buffer *messages) {
+    struct command_call call = {.out = out, .messages = messages};
+    return call_program(n_arguments, arguments, &call);
 }
 
 int operator_program_run(int n_arguments, char **arguments) {
     struct buffer out = BUFFER_EMPTY;
     struct buffer messages = BUFFER_EMPTY;
-    int exit_code = operator_program_call(n_arguments, arguments, &out, &messages);
+    struct command_call call = {.out = &out, .messages = &messages, .flush = flush};
+    int exit_code = call_program(n_arguments, arguments, &call);
     write_all(stderr, &messages);
     if (!write_all(stdout, &out)) {
         fprintf(stderr, "callboard-operator: the output could not be written: %s\n", strerror(errno));

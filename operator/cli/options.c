@@ -184,6 +184,7 @@ static bool take_common(struct parser *self, const char *name, const char *value
         if (!spec_duration_parse(span_of_text(value), &call->timeout_ms) || call->timeout_ms == 0) {
             return refuse(self, "--timeout is a duration like 30s, not %s", value);
         }
+        call->has_timeout = true;
     } else if (strcmp(name, "help") == 0) {
         self->options->wants_help = true;
     } else {

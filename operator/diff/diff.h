@@ -79,6 +79,8 @@ struct diff diff_manifests(arena_t *arena, const manifests_t *old_objects, const
 bool diff_is_refused(const struct diff *self); /* a risk that was not accepted */
 
 void diff_print_text(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out);
+/* What stands below the changes: overrides, rolls, risks. */
+void diff_print_effects(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out);
 void diff_print_json(const struct diff *self, struct buffer *out);
 const char *diff_object_name(arena_t *arena, const manifest_t *object); /* shop/StatefulSet/shop-redis */
 const char *diff_effect_name(enum diff_effect effect); /* in place, hot, rolls, re-create, next start */

@@ -95,7 +95,7 @@ static void append_override(const struct diff_override *override, struct buffer 
     buffer_append_format(out, "override %s: %s %s\n", override->object, override->op, override->path);
 }
 
-static void append_below(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out) {
+void diff_print_effects(const struct diff *self, bool has_color, bool is_quiet, struct buffer *out) {
     for (size_t i = 0; !is_quiet && i < self->n_overrides; i++) {
         append_override(&self->overrides[i], out);
     }
@@ -125,7 +125,7 @@ void diff_print_text(const struct diff *self, bool has_color, bool is_quiet, str
     if (self->n_rolls + self->n_risks + (is_quiet ? 0 : self->n_overrides) > 0) {
         buffer_append_text(out, "\n");
     }
-    append_below(self, has_color, is_quiet, out);
+    diff_print_effects(self, has_color, is_quiet, out);
 }
 
 /* ---- JSON ---- */

@@ -15,6 +15,7 @@ static const struct render_kind kinds[] = {
     {"cloud.google.com/v1", "BackendConfig"},
     {"cert-manager.io/v1", "Certificate"},
     {"networking.gke.io/v1", "GCPBackendPolicy"},
+    {"networking.gke.io/v1", "HealthCheckPolicy"},
     {"gateway.networking.k8s.io/v1", "HTTPRoute"},
     {"monitoring.coreos.com/v1", "PodMonitor"},
     {"monitoring.coreos.com/v1", "PrometheusRule"},

@@ -89,7 +89,7 @@ LAYERS = {
         (["operator/status/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/chart/"], ["operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/kube/"], ["operator/diagnostics/", "operator/spec/", "operator/redis/", "operator/agent/", *OPERATOR_TOP]),
-        (["operator/apply/"], ["operator/checks/", "operator/render/", "operator/redis/", "operator/agent/", "operator/cli/"]),
+        (["operator/apply/"], ["operator/checks/", "operator/render/render.h", "operator/render/render_document", "operator/render/render_parts", "operator/redis/", "operator/agent/", "operator/cli/"]),
         (["operator/diagnostics/", "operator/spec/", "operator/manifest/", "operator/checks/", "operator/render/", "operator/plan/", "operator/notes/",
           "operator/diff/", "operator/chart/", "operator/redis/", "operator/agent/", "operator/backup/"], ["operator/kube/"]),
         (["operator/backup/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),

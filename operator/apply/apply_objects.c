@@ -102,6 +102,39 @@ manifest_t *apply_object_narrowed(arena_t *arena, const manifest_t *live, const 
     return narrowed(arena, live, wanted);
 }
 
+/* ---- replicas ---- */
+
+static bool owns_replicas(const manifest_t *entry) {
+    const manifest_t *fields = manifest_get(entry, "fieldsV1");
+    const manifest_t *spec = fields == NULL ? NULL : manifest_get(fields, "f:spec");
+    return spec != NULL && manifest_get(spec, "f:replicas") != NULL;
+}
+
+static bool is_only_ours(const manifest_t *live) {
+    const manifest_t *list = manifest_find(live, "metadata.managedFields");
+    size_t n = 0;
+    for (size_t i = 0; list != NULL && i < manifest_count(list); i++) {
+        const manifest_t *entry = manifest_at(list, i);
+        if (owns_replicas(entry)) {
+            n++;
+            if (strcmp(kube_text_at(entry, "manager"), KUBE_FIELD_MANAGER) != 0) {
+                return false;
+            }
+        }
+    }
+    return n > 0;
+}
+
+void apply_object_keep_replicas(manifest_t *wanted, const manifest_t *live) {
+    manifest_t *spec = manifest_get(wanted, "spec");
+    const manifest_t *found = manifest_find(live, "spec.replicas");
+    bool is_deployment = strcmp(kube_text_at(wanted, "kind"), "Deployment") == 0;
+    if (is_deployment && spec != NULL && found != NULL && manifest_get(spec, "replicas") == NULL &&
+        is_only_ours(live)) {
+        manifest_set_int(spec, "replicas", manifest_int_of(found));
+    }
+}
+
 /* ---- whose it is ---- */
 
 const char *apply_object_owner(arena_t *arena, const manifest_t *live, const char *instance) {

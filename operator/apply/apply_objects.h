@@ -10,6 +10,9 @@ manifest_t *apply_object_stripped(arena_t *arena, const manifest_t *object);
 bool apply_object_is_same(arena_t *arena, const manifest_t *live, const manifest_t *result);
 /* Of `live` only what `wanted` says something of: so that both can be compared where the server would not answer. */
 manifest_t *apply_object_narrowed(arena_t *arena, const manifest_t *live, const manifest_t *wanted);
+/* Replicas that are rendered no more, since an autoscaler decides them from now on: as long as nobody but us owns the
+ * number that is there, it stays in what is applied. Left out, the server would take the default, which is one pod. */
+void apply_object_keep_replicas(manifest_t *wanted, const manifest_t *live);
 /* Whose an object is that we did not make: "Helm's", "of the instance other"; NULL: nobody else's. */
 const char *apply_object_owner(arena_t *arena, const manifest_t *live, const char *instance);
 

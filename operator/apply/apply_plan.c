@@ -178,6 +178,9 @@ static void look_at(struct planning *self, struct apply_object *object) {
                                        object->name, owner));
         return;
     }
+    if (object->live != NULL) {
+        apply_object_keep_replicas(object->wanted, object->live);
+    }
     judge(self, object);
 }
 

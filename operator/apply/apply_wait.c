@@ -24,6 +24,17 @@ struct waiting {
     uint64_t deadline_ms;
 };
 
+/* Where there are no pods to say why: quotas, Pod Security and webhooks that refuse them. A right that is missing is no
+ * failure here. */
+static const char *events_trouble(struct waiting *self, arena_t *scratch, const manifest_t *workload) {
+    struct kube_answer answer;
+    manifests_t *events = manifests_new(scratch);
+    enum kube_result result =
+        kube_list_events(self->plan->client, self->plan->namespace, kube_text_at(workload, "kind"),
+                         kube_text_at(workload, "metadata.name"), scratch, events, &answer);
+    return result == KUBE_OK ? rollout_events_trouble(scratch, events) : "";
+}
+
 /* What keeps it, with its pods' reasons. */
 static const char *with_pods(struct waiting *self, arena_t *scratch, const manifest_t *workload, const char *text) {
     struct kube_answer answer;
@@ -34,6 +45,9 @@ static const char *with_pods(struct waiting *self, arena_t *scratch, const manif
         return text;
     }
     const char *trouble = rollout_pods_trouble(scratch, pods);
+    if (trouble[0] == '\0') {
+        trouble = events_trouble(self, scratch, workload);
+    }
     return trouble[0] == '\0' ? text : arena_format(scratch, "%s; %s", text, trouble);
 }
 

@@ -193,3 +193,23 @@ const char *rollout_pods_trouble(arena_t *arena, const manifests_t *pods) {
     }
     return n > TROUBLES_MAX ? arena_format(arena, "%s; and %zu more", text, n - TROUBLES_MAX) : text;
 }
+
+/* ---- events ---- */
+
+/* Times of one form sort as texts. */
+static const char *time_of(const manifest_t *event) {
+    const char *time = kube_text_at(event, "lastTimestamp");
+    return time[0] != '\0' ? time : kube_text_at(event, "metadata.creationTimestamp");
+}
+
+const char *rollout_events_trouble(arena_t *arena, const manifests_t *events) {
+    const manifest_t *last = NULL;
+    for (size_t i = 0; i < manifests_count(events); i++) {
+        const manifest_t *event = manifests_at(events, i);
+        bool is_warning = strcmp(kube_text_at(event, "type"), "Warning") == 0;
+        if (is_warning && (last == NULL || strcmp(time_of(event), time_of(last)) >= 0)) {
+            last = event;
+        }
+    }
+    return last == NULL ? "" : with_message(arena, kube_text_at(last, "reason"), kube_text_at(last, "message"));
+}

@@ -91,7 +91,8 @@ enum kube_result kube_get(kube_client_t *self, const char *api_version, const ch
 struct listing {
     kube_client_t *client;
     const struct subject *subject;
-    const char *label_selector;
+    const char *label_selector; /* NULL: all */
+    const char *field_selector; /* NULL: all */
     arena_t *arena;
     manifests_t *items;
     const char *next; /* of the last page; "": that was all */
@@ -108,6 +109,9 @@ static enum kube_result ask_page(struct listing *self) {
     kube_url_append_query(&draft.path, "limit", arena_format(self->arena, "%d", PAGE_ITEMS));
     if (self->label_selector != NULL) {
         kube_url_append_query(&draft.path, "labelSelector", self->label_selector);
+    }
+    if (self->field_selector != NULL) {
+        kube_url_append_query(&draft.path, "fieldSelector", self->field_selector);
     }
     if (self->next[0] != '\0') {
         kube_url_append_query(&draft.path, "continue", self->next);
@@ -147,25 +151,38 @@ static enum kube_result list_all(struct listing *self) {
     return result;
 }
 
+static enum kube_result run_listing(struct listing *self, manifests_t *out) {
+    enum { GONE = 410 };
+    self->bytes = arena_bytes(self->arena);
+    enum kube_result result = list_all(self);
+    if (result != KUBE_OK && self->answer->status == GONE) { /* the pages grew too old: once more from the first */
+        result = list_all(self);
+    }
+    for (size_t i = 0; result == KUBE_OK && i < manifests_count(self->items); i++) {
+        manifests_append(out, manifests_at(self->items, i));
+    }
+    return result;
+}
+
 enum kube_result kube_list(kube_client_t *self, const char *api_version, const char *kind, const char *namespace,
                            const char *label_selector, arena_t *arena, manifests_t *out,
                            struct kube_answer *ret_answer) {
-    enum { GONE = 410 };
     const struct subject subject = {api_version, kind, namespace, NULL, NULL};
+    struct listing listing = {
+        .client = self, .subject = &subject, .label_selector = label_selector, .arena = arena, .answer = ret_answer};
+    return run_listing(&listing, out);
+}
+
+enum kube_result kube_list_events(kube_client_t *self, const char *namespace, const char *kind, const char *name,
+                                  arena_t *arena, manifests_t *out, struct kube_answer *ret_answer) {
+    const struct subject subject = {"v1", "Event", namespace, NULL, NULL};
     struct listing listing = {.client = self,
                               .subject = &subject,
-                              .label_selector = label_selector,
+                              .field_selector =
+                                  arena_format(arena, "involvedObject.kind=%s,involvedObject.name=%s", kind, name),
                               .arena = arena,
-                              .bytes = arena_bytes(arena),
                               .answer = ret_answer};
-    enum kube_result result = list_all(&listing);
-    if (result != KUBE_OK && ret_answer->status == GONE) { /* the pages grew too old: once more from the first */
-        result = list_all(&listing);
-    }
-    for (size_t i = 0; result == KUBE_OK && i < manifests_count(listing.items); i++) {
-        manifests_append(out, manifests_at(listing.items, i));
-    }
-    return result;
+    return run_listing(&listing, out);
 }
 
 /* ---- writing ---- */

@@ -69,6 +69,31 @@ static void narrowed_is_what_both_speak_of(void **state) {
     assert_true(manifest_equal(apply_object_narrowed(arena, live, wanted), expected));
 }
 
+/* ---- replicas ---- */
+
+#define OWNER(manager) "{\"manager\": \"" manager "\", \"fieldsV1\": {\"f:spec\": {\"f:replicas\": {}}}}"
+#define DEPLOYMENT(owners)                                                                                             \
+    "{\"kind\": \"Deployment\", \"metadata\": {\"managedFields\": [" owners "]}, \"spec\": {\"replicas\": 5}}"
+
+static int64_t replicas_beside(const char *wanted, const char *live) {
+    manifest_t *object = tree(wanted);
+    apply_object_keep_replicas(object, tree(live));
+    return kube_int_at(object, "spec.replicas", -1);
+}
+
+static void replicas_stay_until_somebody_else_owns_them(void **state) {
+    (void) state;
+    static const char autoscaled[] = "{\"kind\": \"Deployment\", \"spec\": {}}";
+    assert_int_equal(replicas_beside(autoscaled, DEPLOYMENT(OWNER("callboard-operator"))), 5);
+    assert_int_equal(
+        replicas_beside(autoscaled, DEPLOYMENT(OWNER("callboard-operator") ", " OWNER("kube-controller-manager"))), -1);
+    assert_int_equal(replicas_beside(autoscaled, DEPLOYMENT(OWNER("kube-controller-manager"))), -1);
+    assert_int_equal(replicas_beside(autoscaled, DEPLOYMENT("")), -1);
+    assert_int_equal(replicas_beside("{\"kind\": \"Deployment\", \"spec\": {\"replicas\": 3}}",
+                                     DEPLOYMENT(OWNER("callboard-operator"))),
+                     3);
+}
+
 /* ---- whose ---- */
 
 #define LABELLED(manager, instance)                                                                                    \
@@ -198,6 +223,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_server_keeps_for_itself_is_no_difference),
         cmocka_unit_test(narrowed_is_what_both_speak_of),
+        cmocka_unit_test(replicas_stay_until_somebody_else_owns_them),
         cmocka_unit_test(another_owner_is_named),
         cmocka_unit_test(only_what_is_ours_and_no_longer_rendered_is_pruned),
         cmocka_unit_test(each_kind_that_is_rendered_is_looked_for),

@@ -149,6 +149,21 @@ static void many_pods_are_cut(void **state) {
     assert_string_equal(rollout_pods_trouble(arena, pods), "p-0: E; p-1: E; p-2: E; and 2 more");
 }
 
+static void the_last_warning_counts(void **state) {
+    (void) state;
+    manifests_t *events = manifests_new(arena);
+    assert_string_equal(rollout_events_trouble(arena, events), "");
+    manifests_append(events,
+                     tree("{\"type\": \"Warning\", \"reason\": \"FailedCreate\", \"message\": \"exceeded quota\", "
+                          "\"lastTimestamp\": \"2026-11-29T10:00:01Z\"}"));
+    manifests_append(events,
+                     tree("{\"type\": \"Warning\", \"reason\": \"Old\", \"message\": \"x\", \"lastTimestamp\": null, "
+                          "\"metadata\": {\"creationTimestamp\": \"2026-11-29T09:00:00Z\"}}"));
+    manifests_append(events, tree("{\"type\": \"Normal\", \"reason\": \"SuccessfulCreate\", \"lastTimestamp\": "
+                                  "\"2026-11-29T11:00:00Z\"}"));
+    assert_string_equal(rollout_events_trouble(arena, events), "FailedCreate: exceeded quota");
+}
+
 static void selectors_become_texts(void **state) {
     (void) state;
     assert_string_equal(
@@ -164,6 +179,7 @@ int main(void) {
         cmocka_unit_test(sets_are_done_when_the_revision_is_everywhere),
         cmocka_unit_test(pods_say_why_they_are_not_ready),
         cmocka_unit_test(many_pods_are_cut),
+        cmocka_unit_test(the_last_warning_counts),
         cmocka_unit_test(selectors_become_texts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -306,6 +306,10 @@ bool kube_config_take_user(struct kube_config_reading *self, const struct kube_c
         return self->error == NULL && fail(&part, access->client_key_pem == NULL ? "client-certificate" : "client-key",
                                            "client-certificate and client-key belong together: one of them is missing");
     }
+    if (access->client_key_pem != NULL && strstr(access->client_key_pem, "ENCRYPTED") != NULL) {
+        return fail(&part, "client-key",
+                    "the client's key asks for a passphrase, which nobody is there to type: store it without");
+    }
     bool has_exec = kube_config_member(part.body, "exec") != NULL;
     return refuse_unknown(&part) && take_impersonation(&part, access) && take_token(&part, access) &&
            (!has_exec || take_exec(&part, access)) && self->error == NULL;

@@ -190,6 +190,17 @@ static void mistakes_have_their_place_and_cure(void **state) {
                    "kube/config:6:10: as and as-groups are names, without line feeds");
 }
 
+/* OpenSSL would ask the terminal for the passphrase. */
+static void an_encrypted_key_is_refused(void **state) {
+    (void) state;
+    static const char encrypted[] = "LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBLRVktLS0tLQo=";
+    assert_false(read_text(
+        arena_format(arena, CONTEXT CLUSTER USER("client-certificate-data: " PEM_BASE64 ", client-key-data: %s"),
+                     encrypted),
+        NULL));
+    assert_non_null(strstr(error, "asks for a passphrase"));
+}
+
 static void what_is_no_yaml_is_told(void **state) {
     (void) state;
     assert_false(read_text("a: [\n", NULL));
@@ -254,6 +265,7 @@ int main(void) {
         cmocka_unit_test(a_plugin_is_read),
         cmocka_unit_test(impersonation_is_read),
         cmocka_unit_test(mistakes_have_their_place_and_cure),
+        cmocka_unit_test(an_encrypted_key_is_refused),
         cmocka_unit_test(what_is_no_yaml_is_told),
         cmocka_unit_test(secrets_are_in_no_message),
         cmocka_unit_test(missing_files_of_a_list_do_no_harm),

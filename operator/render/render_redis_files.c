@@ -30,10 +30,11 @@
  * and without a right it leaves out, with a line in its log, every transaction in there, which is all that scripts
  * wrote (Redis, and Valkey before 9.1). */
 #define DEFAULT_USER "user default off resetpass ~* &* +@all\n"
-/* Sentinel at a Redis server, as its documentation has it. */
+/* Sentinel at a server, as its documentation has it, and +failover: Valkey 9.0 sends that in the transaction that
+ * promotes a replica, and refused there, no failover ever happens. */
 #define SENTINEL_RIGHTS                                                                                                \
     "resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info "     \
-    "+client|setname +client|kill +script|kill"
+    "+client|setname +client|kill +script|kill +failover"
 
 static const char *finish(const struct render *self, struct buffer *text) {
     const char *copy = arena_text_of(self->arena, buffer_span(text));

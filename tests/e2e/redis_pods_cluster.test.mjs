@@ -29,7 +29,7 @@ spec:
   redis:
     appendfsync: always
     cluster: {nodeTimeout: 1s}
-  tls: {issuerRef: {name: inside}}
+${process.env.CALLBOARD_REDIS_SERVER_PLAIN ? '' : '  tls: {issuerRef: {name: inside}}'}
 `;
 const SHARDS = 3;
 

@@ -29,7 +29,7 @@ spec:
   redis:
     appendfsync: always
     sentinel: {downAfter: 1s, failoverTimeout: 3s}
-  tls: {issuerRef: {name: inside}}
+${process.env.CALLBOARD_REDIS_SERVER_PLAIN ? '' : '  tls: {issuerRef: {name: inside}}'}
 `;
 
 const SET = 'callboard';

@@ -117,7 +117,7 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
                   "+cluster +migrate +restore +restore-asking\n"
                   "user sentinel on ${acl:sentinel} resetchannels allchannels -@all +multi +slaveof +ping +exec "
                   "+subscribe +config|rewrite "
-                  "+role +publish +info +client|setname +client|kill +script|kill\n");
+                  "+role +publish +info +client|setname +client|kill +script|kill +failover\n");
     fclose(file);
 }
 

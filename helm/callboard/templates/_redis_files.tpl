@@ -125,7 +125,7 @@ user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsiz
 user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster|info +cluster|nodes +psync +replconf
 user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select +cluster +migrate +restore +restore-asking
 {{- if eq .spec.redis.mode "sentinel" }}
-user sentinel on ${acl:sentinel-password} resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill
+user sentinel on ${acl:sentinel-password} resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill +failover
 {{- end }}
 {{- if .spec.monitoring.exporter }}
 user exporter on ${acl:exporter-password} resetchannels -@all +ping +info +client|setname +slowlog|len +slowlog|get +latency|latest +latency|histogram +cluster|info

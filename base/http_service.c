@@ -171,17 +171,36 @@ int http_service_answer(struct lws *wsi, const char *path, const struct http_end
 
 /* --- the listener of its own --- */
 
+static const char token_header[] = "x-callboard-token:";
+
 /* Constant time in the token; its length may show. */
+static bool is_token(const http_service_t *self, const char *token) {
+    size_t size = strlen(self->bearer_token);
+    return strlen(token) == size && CRYPTO_memcmp(token, self->bearer_token, size) == 0;
+}
+
+static bool has_token_header(struct lws *wsi) {
+    return lws_hdr_custom_length(wsi, token_header, (int) sizeof(token_header) - 1) > 0;
+}
+
+/* As a bearer token, or in a header of our own: proxies that log in themselves (an API server's) keep Authorization. By
+ * both it is nobody's. */
 static bool is_authorized(const http_service_t *self, struct lws *wsi) {
     static const char scheme[] = "Bearer ";
     char value[sizeof(scheme) + TOKEN_MAX];
-    if (!lws_guard_copy_single_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, value, sizeof(value)) ||
-        strncmp(value, scheme, sizeof(scheme) - 1) != 0) {
+    bool has_bearer = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
+    if (has_bearer == has_token_header(wsi)) {
         return false;
     }
-    const char *token = value + sizeof(scheme) - 1;
-    size_t size = strlen(self->bearer_token);
-    return strlen(token) == size && CRYPTO_memcmp(token, self->bearer_token, size) == 0;
+    if (!has_bearer) {
+        int size = lws_hdr_custom_length(wsi, token_header, (int) sizeof(token_header) - 1);
+        return size < (int) sizeof(value) &&
+               lws_hdr_custom_copy(wsi, value, (int) sizeof(value), token_header, (int) sizeof(token_header) - 1) ==
+                   size &&
+               is_token(self, value);
+    }
+    return lws_guard_copy_single_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, value, sizeof(value)) &&
+           strncmp(value, scheme, sizeof(scheme) - 1) == 0 && is_token(self, value + sizeof(scheme) - 1);
 }
 
 void http_service_count(http_service_t *self, enum service_metric metric) {
@@ -204,7 +223,7 @@ struct ip_address http_service_peer(struct lws *wsi) {
 static int refuse_token(http_service_t *self, struct lws *wsi, const struct ip_address *peer) {
     char text[IP_ADDRESS_TEXT];
     ip_address_print(peer, text);
-    bool has_tried = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0;
+    bool has_tried = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_AUTHORIZATION) > 0 || has_token_header(wsi);
     if (has_tried) { /* without one it was no guess */
         auth_failures_count(&self->failures, peer, (int64_t) clock_monotonic_ms());
         log_warning("internal_token_refused", log_text("source", text));

@@ -2,7 +2,7 @@
  *
  *   poll: listener (while a place is free), connections → read → whole head? → handler → write → close
  *
- * An answer fits the socket's buffer (under 1 KiB), so it is written at once; a peer that does not take it is cut.
+ * An answer fits the socket's buffer (under 5 KiB), so it is written at once; a peer that does not take it is cut.
  * Failures: no place free → new ones wait in the backlog; silent or dribbling peers lose their place after 2 s. */
 #include "operator/agent/agent_http.h"
 

@@ -8,7 +8,7 @@
 
 typedef struct agent_http agent_http_t;
 
-enum { AGENT_HTTP_CONNECTIONS = 16, AGENT_HTTP_REQUEST_MAX = 2048, AGENT_HTTP_BODY_MAX = 512 };
+enum { AGENT_HTTP_CONNECTIONS = 16, AGENT_HTTP_REQUEST_MAX = 2048, AGENT_HTTP_BODY_MAX = 4096 };
 
 /* The status (200, 503, 404) and the body for a path. */
 typedef unsigned (*agent_http_handler_t)(void *context, struct span path, char ret_body[AGENT_HTTP_BODY_MAX]);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "operator/agent/agent_http.h"
+#include "operator/agent/agent_status.h"
 #include "operator/redis/server_look.h"
 
 struct agent_probe {
@@ -55,13 +56,30 @@ static void note_readiness(agent_probe_t *self, bool is_ok, const char *reason, 
     }
 }
 
+/* Always 200: what is wrong stands in it, and a 503 would be asked again on its way. */
+static unsigned write_status(agent_probe_t *self, char ret_body[AGENT_HTTP_BODY_MAX]) {
+    char trouble[RESP_ERROR_MAX];
+    struct buffer body;
+    buffer_init(&body, AGENT_HTTP_BODY_MAX - 1);
+    struct server_facts facts = server_look(self->look, trouble);
+    (void) agent_status_write(self->config, self->dialer, &facts, trouble, &body);
+    bool fits = !body.overflow;
+    snprintf(ret_body, AGENT_HTTP_BODY_MAX, "%.*s", fits ? (int) body.size : 3,
+             fits ? (const char *) body.data : "{}\n");
+    buffer_finish(&body);
+    return 200;
+}
+
 static unsigned on_request(void *context, struct span path, char ret_body[AGENT_HTTP_BODY_MAX]) {
     agent_probe_t *self = context;
     enum server_probe probe;
     char reason[SERVER_REASON_MAX];
     char trouble[RESP_ERROR_MAX];
+    if (span_equal_text(path, "/status")) {
+        return write_status(self, ret_body);
+    }
     if (!find_probe(path, &probe)) {
-        write_body(ret_body, false, "no such path: /livez, /readyz, /startupz", "");
+        write_body(ret_body, false, "no such path: /livez, /readyz, /startupz, /status", "");
         return 404;
     }
     struct server_facts facts = server_look(self->look, trouble);

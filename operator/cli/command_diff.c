@@ -1,6 +1,7 @@
 /* diff: what changes from one deployment to another. Each side is specs, which are rendered, or objects as `render`
  * prints them: a file, or a folder of files; also as `kubectl get -o yaml` prints them, without what the server adds. A
  * side that begins with a spec is taken for specs. */
+#include "operator/cli/command_live.h"
 #include "operator/cli/command_specs.h"
 #include "operator/cli/commands.h"
 #include "operator/diff/diff.h"
@@ -157,24 +158,31 @@ static void add_overrides(struct side *self, const struct command_specs *specs) 
 
 /* ---- a side ---- */
 
-static int add_specs(struct side *self) {
-    struct command_call one = *self->call;
+/* The specs that `call` names. */
+static int render_specs(struct side *self, struct command_call *call) {
     const struct render_options options = {.kubernetes_version = NULL};
     struct command_specs specs;
+    int exit_code = command_specs_read(call, "diff", &specs);
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = command_specs_render(&specs, call, &options, self->objects);
+        add_overrides(self, &specs);
+    }
+    if (exit_code != OPERATOR_USAGE) {
+        command_specs_tell(&specs, call);
+    }
+    command_specs_finish(&specs);
+    return exit_code;
+}
+
+static int add_specs(struct side *self) {
+    struct command_call one = *self->call;
     one.arguments = &self->name;
     one.n_arguments = 1;
     one.n_files = 0;
     if (!self->has_settings) {
         one.settings.n = 0;
     }
-    int exit_code = command_specs_read(&one, "diff", &specs);
-    if (exit_code == OPERATOR_DONE) {
-        exit_code = command_specs_render(&specs, &one, &options, self->objects);
-        add_overrides(self, &specs);
-    }
-    command_specs_tell(&specs, &one);
-    command_specs_finish(&specs);
-    return exit_code;
+    return render_specs(self, &one);
 }
 
 static int read_side(struct side *self) {
@@ -226,9 +234,56 @@ static int judge(const struct diff *diff) {
     return diff->n_changes > 0 ? OPERATOR_DIFFERS : OPERATOR_DONE;
 }
 
+/* All that --accept gave. */
+static struct diff compare(struct command_call *call, const struct side *after, const manifests_t *before) {
+    const char **accepted = arena_alloc(call->arena, (call->n_options + 1) * sizeof *accepted);
+    size_t n_accepted = 0;
+    for (size_t i = 0; i < call->n_options; i++) {
+        if (strcmp(call->options[i].name, "accept") == 0) {
+            accepted[n_accepted++] = call->options[i].value;
+        }
+    }
+    struct diff diff = diff_manifests(call->arena, before, after->objects, accepted, n_accepted);
+    diff.overrides = after->overrides;
+    diff.n_overrides = after->n_overrides;
+    return diff;
+}
+
+static int show(struct command_call *call, const struct diff *diff) {
+    if (strcmp(call->output, "json") == 0) {
+        diff_print_json(diff, call->out);
+    } else {
+        diff_print_text(diff, call->has_color, call->is_quiet, call->out);
+    }
+    return judge(diff);
+}
+
+/* What apply would change. */
+static int run_live(struct command_call *call) {
+    struct command_cluster cluster;
+    struct side after = {.call = call, .objects = manifests_new(call->arena)};
+    struct live live;
+    int exit_code = command_cluster_open(call, "diff", &cluster);
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = render_specs(&after, call);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        exit_code = command_live_compare(call, "diff", &cluster, after.objects, &live);
+    }
+    if (exit_code == OPERATOR_DONE) {
+        struct diff diff = compare(call, &after, live.objects);
+        exit_code = show(call, &diff);
+    }
+    command_cluster_close(&cluster);
+    return exit_code;
+}
+
 static int run(struct command_call *call) {
+    if (command_option(call, "live") != NULL) {
+        return run_live(call);
+    }
     if (call->n_arguments != 2 || call->n_files > 0) {
-        return command_usage_error(call, "diff", "name two: what is, and what shall be");
+        return command_usage_error(call, "diff", "name two: what is, and what shall be; or --live SPEC…");
     }
     struct side before = {.call = call, .name = call->arguments[0]};
     struct side after = {.call = call, .name = call->arguments[1], .has_settings = true};
@@ -242,29 +297,20 @@ static int run(struct command_call *call) {
     }
     settle(&before, &after);
     settle(&after, &before);
-    const char **accepted = arena_alloc(call->arena, (call->n_options + 1) * sizeof *accepted);
-    for (size_t i = 0; i < call->n_options; i++) {
-        accepted[i] = call->options[i].value; /* it has no other option */
-    }
-    struct diff diff = diff_manifests(call->arena, before.objects, after.objects, accepted, call->n_options);
-    diff.overrides = after.overrides;
-    diff.n_overrides = after.n_overrides;
-    if (strcmp(call->output, "json") == 0) {
-        diff_print_json(&diff, call->out);
-    } else {
-        diff_print_text(&diff, call->has_color, call->is_quiet, call->out);
-    }
-    return judge(&diff);
+    struct diff diff = compare(call, &after, before.objects);
+    return show(call, &diff);
 }
 
 static const struct command_option options[] = {
     {"accept", "CODE[,CODE…]", "what may be at risk, as CB3005; may be repeated"},
+    {"live", NULL, "what is, is what the cluster has: apply would change this"},
+    COMMAND_CLUSTER_OPTIONS,
     {NULL, NULL, NULL},
 };
 
 const struct command command_diff = {
     .name = "diff",
-    .arguments = "OLD NEW",
+    .arguments = "OLD NEW|SPEC…",
     .help = "tell what changes from one deployment to another, what is hot, what rolls, and what is at risk",
     .outputs = "text json",
     .options = options,

@@ -10,6 +10,7 @@ extern const struct command command_plan;
 extern const struct command command_notes;
 extern const struct command command_render;
 extern const struct command command_diff;
+extern const struct command command_status;
 extern const struct command command_explain;
 extern const struct command command_schema;
 extern const struct command command_values;

@@ -27,7 +27,8 @@ static const struct command_option of_all[] = {
 static const struct {
     char letter;
     const char *name;
-} letters[] = {{'f', "file"}, {'n', "namespace"}, {'o', "output"}, {'q', "quiet"}, {'v', "verbose"}, {'h', "help"}};
+} letters[] = {{'f', "file"},    {'n', "namespace"}, {'o', "output"}, {'q', "quiet"},
+               {'v', "verbose"}, {'w', "watch"},     {'h', "help"}};
 
 struct parser {
     char **arguments;

@@ -120,7 +120,7 @@ LIBRARY_FILES = {
     "yaml.h": ["base/config_", "operator/manifest/manifest_yaml.c", "tests/"],
     "hiredis": ["base/redis_reply.c", "broker/redis/", "tests/"],
     "openssl": ["base/token", "base/redis_tls", "base/http_service", "gateway/http_api/http_api_keys.c", "tools/ctl_keygen.c", "client/websocket_client.c", "gateway/transport/tls_", "broker/redis/",
-                "operator/agent/agent_template.c", "operator/backup/backup_file.c", "tests/"],
+                "operator/agent/agent_template.c", "operator/status/status_certificate.c", "operator/backup/backup_file.c", "tests/"],
     "curl/": ["gateway/token/jwks", "operator/kube/kube_http.c", "tests/"],
     "zlib.h": ["gateway/transport/websocket_deflate.c", "tests/"],
     "czmq.h": ["base/curve_", "tests/"],

@@ -246,6 +246,30 @@ static void a_bearer_token_is_asked_where_one_is_set(void **state) {
     finish(&self);
 }
 
+/* What comes through a proxy that keeps Authorization for itself. */
+static void the_token_may_stand_in_a_header_of_its_own(void **state) {
+    (void) state;
+    struct fixture self = {.token = "s3cret"};
+    struct raw_client client;
+    start(&self);
+    ask(&self, &client, "GET /hello HTTP/1.1\r\nHost: a\r\nX-Callboard-Token: s3cret\r\nConnection: close\r\n\r\n");
+    assert_true(raw_client_starts_with(&client, "HTTP/1.1 200 OK\r\n"));
+    raw_client_close(&client);
+    assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\nX-Callboard-Token: s3creT\r\n\r\n",
+                   "HTTP/1.1 401 Unauthorized\r\n");
+    assert_refused(&self,
+                   "GET /hello HTTP/1.1\r\nHost: a\r\nX-Callboard-Token: s3cret\r\nAuthorization: Bearer "
+                   "s3cret\r\n\r\n",
+                   "HTTP/1.1 401 Unauthorized\r\n");
+    for (unsigned i = 0; i < 8; i++) { /* two guesses were made above */
+        assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\nX-Callboard-Token: guess\r\n\r\n",
+                       "HTTP/1.1 401 Unauthorized\r\n");
+    }
+    assert_refused(&self, "GET /hello HTTP/1.1\r\nHost: a\r\nX-Callboard-Token: s3cret\r\n\r\n",
+                   "HTTP/1.1 429 Too Many Requests\r\n");
+    finish(&self);
+}
+
 static void who_gives_ten_wrong_tokens_waits(void **state) {
     (void) state;
     struct fixture self = {.token = "s3cret"};
@@ -321,6 +345,7 @@ int main(void) {
         cmocka_unit_test(bodies_and_missing_hosts_are_400_and_closed),
         cmocka_unit_test(connect_upgrades_and_http2_are_closed_without_an_answer),
         cmocka_unit_test(a_bearer_token_is_asked_where_one_is_set),
+        cmocka_unit_test(the_token_may_stand_in_a_header_of_its_own),
         cmocka_unit_test(who_gives_ten_wrong_tokens_waits),
         cmocka_unit_test(half_a_request_is_closed_after_the_timeout),
         cmocka_unit_test(a_port_in_use_is_named_in_the_error),

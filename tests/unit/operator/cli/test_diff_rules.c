@@ -167,6 +167,7 @@ static void less_memory_is_a_risk_and_as_much_is_none(void **state) {
         diff_of(BROKER("") REDIS(LINES("100", "yes"), "3", ""), BROKER("") REDIS(LINES("99", "yes"), "3", "")),
         OPERATOR_UNSAFE);
     assert_told("data at risk CB3005 StatefulSet/r: maxmemory 100 becomes 99");
+    assert_told("data[redis.conf]: maxmemory 100 → maxmemory 99\n"); /* its policy begins with the same letters */
     assert_int_equal(diff_of(BROKER("") REDIS(LINES("100", "yes"), "3", ""),
                              BROKER("") REDIS(LINES("100", "yes") "    hz 20\n", "3", "")),
                      OPERATOR_DIFFERS);

@@ -180,6 +180,14 @@ static void elasticache_is_asked_for_what_it_has(void **state) {
     }
 }
 
+static void without_replicas_nothing_stands_in_another_zone(void **state) {
+    (void) state;
+    const char *const settings[] = {"redis.external.replicasPerShard=0", "redis.external.multiAz=true",
+                                    "redis.external.durability=default", NULL};
+    assert_int_equal(notes_of(K8S "/specs/elasticache-alb.yaml", settings), OPERATOR_DONE);
+    assert_non_null(strstr((char *) out.data, " --no-automatic-failover-enabled --no-multi-az-enabled"));
+}
+
 static void secrets_name_each_key_and_who_makes_it(void **state) {
     (void) state;
     assert_int_equal(notes_of(K8S "/specs/ha-issuer.yaml", NULL), OPERATOR_DONE);
@@ -265,6 +273,7 @@ int main(void) {
         cmocka_unit_test(notes_of_the_examples_are_the_goldens),
         cmocka_unit_test(each_provider_says_what_bites),
         cmocka_unit_test(elasticache_is_asked_for_what_it_has),
+        cmocka_unit_test(without_replicas_nothing_stands_in_another_zone),
         cmocka_unit_test(secrets_name_each_key_and_who_makes_it),
         cmocka_unit_test(each_class_says_what_bites),
         cmocka_unit_test(a_policy_must_let_the_balancer_in),

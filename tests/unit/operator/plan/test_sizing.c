@@ -140,6 +140,53 @@ static void gateways_bear_the_loss_of_a_zone(void **state) {
                                                          "  workload: {gateway: {connections: 100000}}\n") == 10);
 }
 
+#define SHOP                                                                                                           \
+    "  workload: {gateway: {connections: 100000, connectRate: 500}, publishRate: 5000, messageBytes: 200, fanout: "    \
+    "20, channels: 10000, history: {size: 100, ttl: 24h}}\n"
+
+/* Calculated on paper, with the constants as they stand there: another formula or constant changes docs/capacity.md. */
+static void figures_are_what_the_formulas_give_on_paper(void **state) {
+    (void) state;
+    static const struct {
+        const char *spec;
+        enum sizing_figure figure;
+        double need;
+    } rows[] = {
+        {"  profile: ha\n" SHOP, SIZING_GATEWAYS_FOR_CONNECTIONS, 8},
+        {"  profile: ha\n" SHOP, SIZING_GATEWAYS_FOR_CPU, 3},
+        {"  profile: ha\n" SHOP, SIZING_GATEWAYS_FOR_NETWORK, 1},
+        {"  profile: ha\n" SHOP, SIZING_GATEWAY_CPU, ((0.0215 + 0.09 + 0.73) / 8 + 0.3 + 0.018) / 0.7},
+        {"  profile: ha\n" SHOP, SIZING_GATEWAY_MEMORY, (17825792.0 + 20000.0 * 19303) / 0.8},
+        {"  profile: ha\n" SHOP, SIZING_GATEWAY_DESCRIPTORS, 20064},
+        {"  profile: ha\n" SHOP, SIZING_BROKERS, 2},
+        {"  profile: ha\n" SHOP, SIZING_BROKER_CPU, 0.075 / 2 / 0.7},
+        {"  profile: ha\n" SHOP, SIZING_REDIS_DATA, 308360000},
+        {"  profile: ha\n" SHOP, SIZING_REDIS_MAXMEMORY, 385450000},
+        {"  profile: ha\n" SHOP, SIZING_REDIS_MEMORY, 385450000 / 0.6},
+        {"  profile: ha\n" SHOP, SIZING_REDIS_VOLUME, 3 * 385450000.0},
+        {"  profile: ha\n" SHOP, SIZING_REDIS_DISK, 3010000},
+        {"  profile: ha\n" SHOP, SIZING_DRAIN_WINDOW, 40},
+        {"  profile: ha\n" SHOP, SIZING_GRACE, 65},
+        {"  profile: ha\n" SHOP, SIZING_ROLL, 180},
+        {"  profile: ha\n" SHOP, SIZING_RETURN, 4.3 / 5.6},
+        {"  profile: ha\n" SHOP, SIZING_FAILOVER, 6.3},
+        {"  profile: cluster\n" SHOP, SIZING_FAILOVER, 8},
+        {"  profile: ha\n  gateway: {connectionsMax: 1000}\n" SHOP, SIZING_DRAIN_WINDOW, 20},
+        /* 50,000 a second: what is written while the file is rewritten is more than the memory */
+        {"  profile: ha\n  workload: {publishRate: 50000, messageBytes: 200, channels: 10000, history: {size: 100}}\n",
+         SIZING_REDIS_VOLUME, 3 * 308360000.0 + 60 * 30100000.0},
+        /* 36,000 in at most an hour are 11.1 handshakes a second */
+        {"  profile: ha\n  gateway: {maxConnectionAge: 1h}\n  workload: {gateway: {connections: 36000}}\n",
+         SIZING_GATEWAY_CPU, (36000 / 3240.0 * 0.000043 + 0.0324) / 3 / 0.7},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double need = need_of(rows[i].figure, rows[i].spec);
+        if (need < rows[i].need * 0.9999 || need > rows[i].need * 1.0001) {
+            fail_msg("%zu: %s is %f, on paper %f", i, sizing_figure_row(rows[i].figure)->name, need, rows[i].need);
+        }
+    }
+}
+
 static void what_the_workload_does_not_say_is_unknown(void **state) {
     (void) state;
     const char *spec = "  profile: ha\n  workload: {gateway: {connections: 1000}}\n";
@@ -241,6 +288,7 @@ int main(void) {
         cmocka_unit_test(each_constant_has_a_source_and_a_figure),
         cmocka_unit_test(histories_are_never_taken_for_smaller_than_measured),
         cmocka_unit_test(gateways_bear_the_loss_of_a_zone),
+        cmocka_unit_test(figures_are_what_the_formulas_give_on_paper),
         cmocka_unit_test(what_the_workload_does_not_say_is_unknown),
         cmocka_unit_test(a_short_time_keeps_fewer),
         cmocka_unit_test(more_never_needs_less),

@@ -17,5 +17,6 @@ extern const struct command command_values;
 extern const struct command command_secret;
 extern const struct command command_redis;
 extern const struct command command_apply;
+extern const struct command command_rehearse;
 
 #endif

@@ -1,8 +1,8 @@
 /* Every warning and error that this program has, once: its name in the code, its number (stable for ever; a code that
  * is no longer told stays in the list), its title, and what `callboard-operator explain CB2103` says beside it: why it
  * is one, and how it is mended. CB1xxx are warnings: accepted, but risky. CB20xx are about what is written, CB21xx
- * about what does not go together, CB22xx about what is rendered, CB30xx about what a change does to what runs. Thread:
- * any (constants). */
+ * about what does not go together, CB22xx about what is rendered, CB30xx about what a change does to what runs, CB31xx
+ * about what a rehearsal does to it. Thread: any (constants). */
 #ifndef CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 #define CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 
@@ -168,6 +168,11 @@
     X(RISK_RECREATE, 3008, "a field that cannot be changed",                                                           \
       "The API server refuses the change: only deleting and making anew helps.",                                       \
       "kubectl delete --cascade=orphan keeps the pods; then apply, which takes them over")                             \
+    /* what a rehearsal does to what runs */                                                                           \
+    X(REHEARSE_UNWELL, 3101, "a rehearsal on what is not well",                                                        \
+      "A replica that is not in sync, a server or a Sentinel that is away: what is rehearsed on top of that may "      \
+      "lose more than it shows.",                                                                                      \
+      "look at callboard-operator redis status, and wait until all is well")                                           \
     /* accepted, but risky */                                                                                          \
     X(NO_EFFECT, 1001, "a field that changes nothing here", "It belongs to a mode or kind that is not chosen.",        \
       "leave it out, or choose that")                                                                                  \

@@ -30,7 +30,7 @@ SEES_BOTH = {"tools/callboard.c", "tools/print_config_docs.c", "tools/ctl_signer
 # inside a folder: (files of a lower layer, what they never include). An entry begins a path; what ends in .c or .h is that file.
 BROKER_TOP = ["broker/broker.h", "broker/admin_http"]
 GATEWAY_TOP = ["gateway/worker", "gateway/gateway.h", "gateway/http_api/http_api.h", "gateway/http_api/http_api_call"]
-OPERATOR_TOP = ["operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/live/", "operator/status/", "operator/apply/", "operator/cli/"]
+OPERATOR_TOP = ["operator/rehearse/", "operator/checks/", "operator/render/", "operator/plan/", "operator/notes/", "operator/chart/", "operator/diff/", "operator/live/", "operator/status/", "operator/apply/", "operator/cli/"]
 LAYERS = {
     "gateway": [
         (["gateway/protocol/", "gateway/outbox", "gateway/channel_subscription", "gateway/key_table"],
@@ -92,6 +92,9 @@ LAYERS = {
         (["operator/apply/"], ["operator/checks/", "operator/render/render.h", "operator/render/render_document", "operator/render/render_parts", "operator/redis/", "operator/agent/", "operator/cli/"]),
         (["operator/diagnostics/", "operator/spec/", "operator/manifest/", "operator/checks/", "operator/render/", "operator/plan/", "operator/notes/",
           "operator/diff/", "operator/chart/", "operator/redis/", "operator/agent/", "operator/backup/"], ["operator/kube/"]),
+        (["operator/rehearse/rehearse_event", "operator/rehearse/rehearse_account"],  # pure
+         ["client/", "operator/rehearse/rehearse_workload", "operator/rehearse/rehearse_redis", "operator/rehearse/rehearse_parts"]),
+        (["operator/rehearse/"], ["operator/agent/", "operator/checks/", "operator/render/", "operator/cli/"]),
         (["operator/backup/"], ["operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/"], ["operator/backup/", "operator/agent/", "operator/diagnostics/", "operator/spec/", "operator/manifest/", *OPERATOR_TOP]),
         (["operator/redis/cluster_plan", "operator/redis/cluster_table", "operator/redis/cluster_view", "operator/redis/cluster_layout",
@@ -106,6 +109,7 @@ FAMILIES = {
     "broker/memory/engine_memory": ["broker/engine_memory.c", "broker/memory/memory_"],
     "broker/redis/engine_redis": ["broker/redis/redis_"],
     "broker/redis/topology/redis_topology": ["broker/redis/topology/redis_"],
+    "operator/rehearse/rehearse_workload": ["operator/rehearse/rehearse_publisher.c", "operator/rehearse/rehearse_subscriber.c"],
     "broker/backend/backend_api": ["broker/backend/backend_answer.c", "broker/backend/backend_by_hand.c", "broker/backend/backend_events.c",
                                    "broker/backend/backend_inbound.c", "broker/backend/backend_metrics.c",
                                    "broker/backend/backend_shards.c", "broker/backend/backend_methods_", "broker/backend/worker_",

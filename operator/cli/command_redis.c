@@ -1,6 +1,6 @@
-/* redis form | heal | roll | status | backup | restore: the work on Redis pods over RESP (operator/redis/redis_work.h,
- * operator/backup). What takes minutes tells its progress as it happens, so that goes to stderr at once and not into
- * the call's messages. */
+/* redis form | heal | roll | scale | status | backup | restore: the work on Redis pods over RESP
+ * (operator/redis/redis_work.h, operator/backup). What takes minutes tells its progress as it happens, so that goes to
+ * stderr at once and not into the call's messages. */
 #include "operator/backup/redis_backup.h"
 #include "operator/backup/redis_restore.h"
 #include "operator/cli/commands.h"
@@ -18,7 +18,7 @@ static const struct command_option options[] = {
     {"master-set", "NAME", "the name that the Sentinels know the set by (callboard)"},
     {"sentinel-user", "NAME", "ACL user at the Sentinels"},
     {"sentinel-password-file", "FILE", "as --password-file, for the Sentinels"},
-    {"shards", "N", "primaries; pod i is of shard i mod N (3)"},
+    {"shards", "N", "primaries; at forming pod i is of shard i mod N; scale: as many as there shall be (3)"},
     {"user", "NAME", "ACL user; without: the default one"},
     {"password-file", "FILE", "its first line is the password"},
     {"tls", NULL, "speak TLS"},
@@ -31,6 +31,9 @@ static const struct command_option options[] = {
     {"command-timeout-ms", "MS", "for a connect, and for each command (1000)"},
     {"max-lag-bytes", "BYTES", "roll: how far a replica may be behind its primary (1048576)"},
     {"ordinal", "N", "roll: this pod only, and without waiting for its return"},
+    {"replicas-per-shard", "N", "scale: replicas of each shard; without: as many as the shards have now"},
+    {"migrate-timeout-ms", "MS", "scale: how long one key may take on its way; stay below cluster-node-timeout (3000)"},
+    {"accept", "CODES", "scale: go on in spite of what it refuses, as CB3102,CB3103"},
     {"to", "DIR", "backup: gets a folder of this copy; - writes one server's RDB to standard output"},
     {"keep", "N", "backup: copies that stay in --to, this one among them (7)"},
     {"from", "DIR", "restore: the folder of one copy"},
@@ -38,6 +41,8 @@ static const struct command_option options[] = {
     {"dry-run", NULL, "print the next commands as redis-cli would send them, and send none"},
     {NULL, NULL, NULL},
 };
+
+enum { SCALE_TIMEOUT_S = 3600 }; /* if not said: data take their time */
 
 static void tell(void *context, const char *text) {
     const struct command_call *call = context;
@@ -50,7 +55,7 @@ static int run(struct command_call *call) {
     struct redis_work_call work = {.out = call->out, .tell = tell, .context = call};
     char error[512];
     if (call->n_arguments != 1) {
-        return command_usage_error(call, "redis", "one action: form, heal, roll, status, backup or restore");
+        return command_usage_error(call, "redis", "one action: form, heal, roll, scale, status, backup or restore");
     }
     redis_options_init(&work.options);
     work.options.mode = REDIS_MODE_CLUSTER;
@@ -60,7 +65,9 @@ static int run(struct command_call *call) {
             return command_usage_error(call, "redis", "%s", error);
         }
     }
-    if (call->timeout_ms > 0) {
+    if (!call->has_timeout && strcmp(call->arguments[0], "scale") == 0) {
+        work.options.timeout_s = SCALE_TIMEOUT_S;
+    } else if (call->timeout_ms > 0) {
         work.options.timeout_s = ((uint64_t) call->timeout_ms + 999) / 1000;
     }
     (void) signal(SIGPIPE, SIG_IGN); /* a cut TLS connection is an error, not an end */
@@ -73,7 +80,8 @@ static int run(struct command_call *call) {
 const struct command command_redis = {
     .name = "redis",
     .arguments = "ACTION",
-    .help = "form, heal, roll, status, backup or restore: the work on Redis pods, which may be interrupted anywhere",
+    .help =
+        "form, heal, roll, scale, status, backup or restore: the work on Redis pods, which may be interrupted anywhere",
     .options = options,
     .run = run,
 };

@@ -31,7 +31,7 @@ static const struct command_option options[] = {
      "verdict: the longest time without an ack, or a delivery (5s; with --crash and quorum --away and 30s)"},
     {"max-whole", "DURATION", "verdict: until all is as before (--timeout; with --crash and quorum behind --away)"},
     {"max-unrecovered", "N", "verdict: subscriptions that began anew (0; fast channels do after a failover)"},
-    {"accept", "CODE", "CB3101: rehearse although it is not well before"},
+    {"accept", "CODE", "CB3201: rehearse although it is not well before"},
     {"stop-with", "PROGRAM",
      "--crash, quorum: PROGRAM redis|sentinel HOST PORT takes it away, in place of CLIENT PAUSE or DEBUG SLEEP"},
     {"start-with", "PROGRAM", "and this one, called likewise, brings it back"},
@@ -170,9 +170,9 @@ static int set_option(struct command_call *call, struct rehearse_call *self, con
         return set_own(call, self, own, value);
     }
     if (strcmp(name, "accept") == 0) {
-        self->is_unwell_accepted = strcasecmp(value, "CB3101") == 0;
+        self->is_unwell_accepted = strcasecmp(value, "CB3201") == 0;
         return self->is_unwell_accepted ? OPERATOR_DONE
-                                        : command_usage_error(call, "rehearse", "--accept takes CB3101, not %s", value);
+                                        : command_usage_error(call, "rehearse", "--accept takes CB3201, not %s", value);
     }
     return redis_options_set(&self->redis, REDIS_OPTIONS_OPERATOR, name, value, error, sizeof error)
                ? OPERATOR_DONE

@@ -2,7 +2,7 @@
  * is no longer told stays in the list), its title, and what `callboard-operator explain CB2103` says beside it: why it
  * is one, and how it is mended. CB1xxx are warnings: accepted, but risky. CB20xx are about what is written, CB21xx
  * about what does not go together, CB22xx about what is rendered, CB30xx about what a change does to what runs, CB31xx
- * about what a rehearsal does to it. Thread: any (constants). */
+ * about `redis scale`, CB32xx about what a rehearsal does to it. Thread: any (constants). */
 #ifndef CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 #define CALLBOARD_OPERATOR_DIAGNOSTICS_DIAGNOSTIC_CODES_H
 
@@ -158,7 +158,7 @@
     X(RISK_PERSISTENCE, 3003, "a volume is taken away", "What is stored is lost with the next restart of its pod.",    \
       "leave redis.persistence.size set")                                                                              \
     X(RISK_SHARDS, 3004, "fewer shards", "Slots and what is stored in them are on the pods that go.",                  \
-      "move the slots first: redis-cli --cluster reshard")                                                             \
+      "move the slots first: callboard-operator redis scale --shards N, with all pods in --peers")                     \
     X(RISK_MAXMEMORY, 3005, "less memory for data", "Redis that holds more refuses writes until it is trimmed.",       \
       "look at used_memory first: callboard-operator redis status")                                                    \
     X(RISK_VOLUME_SHRINKS, 3006, "smaller volumes", "Kubernetes cannot shrink a claim.",                               \
@@ -168,8 +168,27 @@
     X(RISK_RECREATE, 3008, "a field that cannot be changed",                                                           \
       "The API server refuses the change: only deleting and making anew helps.",                                       \
       "kubectl delete --cascade=orphan keeps the pods; then apply, which takes them over")                             \
+    /* what redis scale does not do unless it is accepted */                                                           \
+    X(SCALE_MEMORY, 3101, "the data would not fit",                                                                    \
+      "Redis that is full (maxmemory, noeviction) refuses writes, and keys on their way stop half-way.",               \
+      "give Redis more memory (redis.maxmemory) or keep more shards")                                                  \
+    X(SCALE_DEGRADED, 3102, "a shard is not whole",                                                                    \
+      "Data that move from or to a shard without a replica in sync are gone if a pod dies meanwhile.",                 \
+      "callboard-operator redis status says what is missing; wait for it, or redis heal")                              \
+    X(SCALE_BUSY, 3103, "somebody else moves slots",                                                                   \
+      "Two who move slots at once undo each other's work, and a slot of both belongs to neither.",                     \
+      "let the other one end (redis-cli reshard, another redis scale), then call it again")                            \
+    X(SCALE_TWICE, 3104, "a key is on both sides of a move",                                                           \
+      "A failover in the middle of a move let clients make a key anew that had left already. Accepted, the newer one " \
+      "counts and the history that had left is lost.",                                                                 \
+      "look at both (redis-cli with ASKING at the target), then delete one or accept")                                 \
+    X(SCALE_FEW, 3105, "fewer than three shards", "A majority of primaries elects the heir of one that dies.",         \
+      "keep three shards, or use redis.mode sentinel")                                                                 \
+    X(SCALE_FUNCTIONS, 3106, "a library of functions is missing",                                                      \
+      "Libraries are not moved with slots: FCALL on a new primary would fail.",                                        \
+      "FUNCTION DUMP on an old primary, FUNCTION RESTORE on the new one")                                              \
     /* what a rehearsal does to what runs */                                                                           \
-    X(REHEARSE_UNWELL, 3101, "a rehearsal on what is not well",                                                        \
+    X(REHEARSE_UNWELL, 3201, "a rehearsal on what is not well",                                                        \
       "A replica that is not in sync, a server or a Sentinel that is away: what is rehearsed on top of that may "      \
       "lose more than it shows.",                                                                                      \
       "look at callboard-operator redis status, and wait until all is well")                                           \

@@ -204,11 +204,17 @@ static bool must_meet(const struct cluster_pod *pod, const struct cluster_pod *p
     return node->port != peer->port || strcmp(node->host, peer->host) != 0 || (node->is_failed && !node->is_linked);
 }
 
+/* A peer that was reset knows nobody, though all know it. Its own agent introduces it; from outside the hub does. */
+static bool is_forgotten_by(const struct planning *p, const struct cluster_pod *pod, const struct cluster_pod *peer) {
+    return p->actor == CLUSTER_ACTOR_ALL && !knows(peer, own_line(pod)->id) && !is_meeting(pod, peer);
+}
+
 static bool meet_from(struct planning *p, size_t i) {
     bool is_needed = false;
     for (size_t j = 0; j < p->view->n; j++) {
         const struct cluster_pod *peer = &p->view->pods[j];
-        if (j != i && own_line(peer) != NULL && must_meet(&p->view->pods[i], peer)) {
+        if (j != i && own_line(peer) != NULL &&
+            (must_meet(&p->view->pods[i], peer) || is_forgotten_by(p, &p->view->pods[i], peer))) {
             is_needed = true;
             struct cluster_step step = {.pod = (unsigned) i, .kind = CLUSTER_MEET, .port = peer->port};
             memcpy(step.host, peer->host, sizeof step.host);

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { PASSWORD_MAX = 1024 };
-
 struct redis_dialer {
     const struct redis_options *options;
     resolver_t *resolver;
@@ -54,13 +52,14 @@ bool redis_dialer_resolve(redis_dialer_t *self, const char *host, char ret_addre
 }
 
 /* The first line of the file, without CR and LF: Secrets made from files keep their line feed. */
-static bool read_password(const char *path, char ret_password[PASSWORD_MAX], char *ret_error, size_t error_size) {
+static bool read_password(const char *path, char ret_password[REDIS_DIALER_PASSWORD_MAX], char *ret_error,
+                          size_t error_size) {
     ret_password[0] = '\0';
     if (path == NULL) {
         return true;
     }
     FILE *file = fopen(path, "re");
-    bool is_read = file != NULL && fgets(ret_password, PASSWORD_MAX, file) != NULL;
+    bool is_read = file != NULL && fgets(ret_password, REDIS_DIALER_PASSWORD_MAX, file) != NULL;
     int error = errno;
     if (file != NULL) {
         fclose(file);
@@ -73,12 +72,18 @@ static bool read_password(const char *path, char ret_password[PASSWORD_MAX], cha
     return true;
 }
 
+bool redis_dialer_password(redis_dialer_t *self, enum redis_service service,
+                           char ret_password[REDIS_DIALER_PASSWORD_MAX], char *ret_error, size_t error_size) {
+    bool is_redis = service == REDIS_SERVICE_REDIS;
+    return read_password(is_redis ? self->options->password_file : self->options->sentinel_password_file, ret_password,
+                         ret_error, error_size);
+}
+
 resp_client_t *redis_dialer_connect_at(redis_dialer_t *self, enum redis_service service, const struct redis_pod *pod,
                                        const char *address, char *ret_error, size_t error_size) {
-    char password[PASSWORD_MAX];
+    char password[REDIS_DIALER_PASSWORD_MAX];
     bool is_redis = service == REDIS_SERVICE_REDIS;
-    const char *file = is_redis ? self->options->password_file : self->options->sentinel_password_file;
-    if (!read_password(file, password, ret_error, error_size)) {
+    if (!redis_dialer_password(self, service, password, ret_error, error_size)) {
         return NULL;
     }
     const struct resp_target target = {

@@ -11,6 +11,8 @@
 
 typedef struct redis_dialer redis_dialer_t;
 
+enum { REDIS_DIALER_PASSWORD_MAX = 1024 };
+
 enum redis_service { REDIS_SERVICE_REDIS, REDIS_SERVICE_SENTINEL }; /* which login */
 
 /* The options outlive it. NULL: ret_error says what is wrong with them. */
@@ -25,5 +27,10 @@ resp_client_t *redis_dialer_open(redis_dialer_t *self, enum redis_service servic
 /* As above at another address than the name's (the own server on the loopback), and not logged in yet. */
 resp_client_t *redis_dialer_connect_at(redis_dialer_t *self, enum redis_service service, const struct redis_pod *pod,
                                        const char *address, char *ret_error, size_t error_size);
+
+/* What logs in there now, read anew; empty: there is none. For MIGRATE, which logs in on our behalf; the caller wipes
+ * it. */
+bool redis_dialer_password(redis_dialer_t *self, enum redis_service service,
+                           char ret_password[REDIS_DIALER_PASSWORD_MAX], char *ret_error, size_t error_size);
 
 #endif

@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
          "the Redis pods by ordinal: host[:port],… ; redis-{0..5}.redis-headless.ns.svc.cluster.local is six of them"),
     TEXT("sentinels", BOTH, sentinels, "LIST", NULL, NULL, "the Sentinel pods, written like --peers (port 26379)"),
     TEXT("master-set", BOTH, master_set, "NAME", "callboard", NULL, "the name that the Sentinels know the set by"),
-    NUMBER("shards", BOTH, shards, "N", "3", 1, 90, "cluster: primaries; pod i is of shard i mod N"),
+    NUMBER("shards", BOTH, shards, "N", "3", 1, 90, "cluster: primaries; at forming pod i is of shard i mod N"),
     TEXT("user", BOTH, user, "NAME", NULL, NULL, "ACL user at the Redis pods; without: the default one"),
     TEXT("password-file", BOTH, password_file, "FILE", NULL, NULL,
          "its first line is the password (read again for each connection)"),
@@ -66,6 +66,11 @@ static const struct option_row rows[] = {
     SWITCH("dry-run", OPERATOR, dry_run, "print the next commands as redis-cli would send them, and send none"),
     NUMBER("max-lag-bytes", OPERATOR, max_lag_bytes, "BYTES", "1048576", 0, UINT64_MAX,
            "roll: how far a replica may be behind its primary"),
+    NUMBER("replicas-per-shard", OPERATOR, replicas_per_shard, "N", NULL, 0, 5,
+           "scale: replicas of each shard; without: as many as the shards have now"),
+    NUMBER("migrate-timeout-ms", OPERATOR, migrate_timeout_ms, "MS", "3000", 100, 600000,
+           "scale: how long one key may take on its way; stay below cluster-node-timeout"),
+    TEXT("accept", OPERATOR, accept, "CODES", NULL, NULL, "scale: go on in spite of what it refuses, as CB3102,CB3103"),
     TEXT("to", OPERATOR, to, "DIR", NULL, NULL,
          "backup: the directory that gets a folder of this copy; - writes one server's RDB to standard output"),
     NUMBER("keep", OPERATOR, keep, "N", "7", 1, 10000, "backup: copies that stay in --to, this one among them"),
@@ -234,7 +239,7 @@ static bool read_flag(struct redis_options *self, unsigned who, int argc, char *
 
 void redis_options_init(struct redis_options *self) {
     char error[160] = "";
-    *self = (struct redis_options){.ordinal = REDIS_NO_ORDINAL};
+    *self = (struct redis_options){.ordinal = REDIS_NO_ORDINAL, .replicas_per_shard = REDIS_NO_REPLICAS};
     for (size_t i = 0; i < N_ROWS; i++) {
         bool is_set =
             rows[i].initial == NULL || set_value(self, &rows[i], rows[i].name, rows[i].initial, error, sizeof error);

@@ -10,7 +10,7 @@
 
 enum redis_mode { REDIS_MODE_STANDALONE, REDIS_MODE_REPLICATED, REDIS_MODE_CLUSTER, REDIS_MODE_SENTINEL };
 
-enum { REDIS_OPTIONS_AGENT = 1, REDIS_OPTIONS_OPERATOR = 2, REDIS_NO_ORDINAL = 1000000 };
+enum { REDIS_OPTIONS_AGENT = 1, REDIS_OPTIONS_OPERATOR = 2, REDIS_NO_ORDINAL = 1000000, REDIS_NO_REPLICAS = 1000000 };
 
 struct redis_options {
     enum redis_mode mode;
@@ -35,6 +35,9 @@ struct redis_options {
     /* the operator's */
     bool dry_run;
     uint64_t max_lag_bytes;
+    uint64_t replicas_per_shard; /* REDIS_NO_REPLICAS: not given */
+    uint64_t migrate_timeout_ms;
+    const char *accept;
     const char *to;
     uint64_t keep;
     const char *from;

@@ -4,6 +4,7 @@
  *                heal is form that gives no slots away: on a cluster that was never formed it refuses
  *   roll         pod n-1 … 0 (replicas first): wait until all is well → a primary hands over → "may be stopped" → wait
  *                until it came back under another run id (redis_work_roll.c)
+ *   scale        another number of shards or replicas (redis_work_scale.c)
  *   status       a line a pod, and the plan's reason
  *
  * Failures: refused by the planner 4; nobody answers 5; not well in time 6, with the last reason. */
@@ -36,7 +37,7 @@ void work_print_command(struct work *self, const struct redis_pod *pod, const ch
     buffer_append_char(out, '\n');
 }
 
-static bool is_anybody_there(const struct cluster_view *view) {
+bool work_is_anybody_there(const struct cluster_view *view) {
     for (size_t i = 0; i < view->n; i++) {
         if (view->pods[i].answers || view->pods[i].is_loading) {
             return true;
@@ -66,20 +67,22 @@ static bool gives_slots(const struct cluster_plan *plan) {
     return false;
 }
 
-static void do_steps(struct work *self, const struct cluster_plan *plan) {
-    for (size_t i = 0; i < plan->n; i++) {
-        const struct redis_pod *pod = &self->pods.pods[plan->steps[i].pod];
-        struct cluster_step_words command;
-        char error[RESP_ERROR_MAX];
-        char text[REDIS_WORK_TEXT];
-        cluster_step_command(&plan->steps[i], &command);
-        if (self->call->options.dry_run) {
-            work_print_command(self, pod, command.words);
-        } else if (!cluster_step_send(self->dialer, &self->pods, &plan->steps[i], error, sizeof error)) {
-            snprintf(text, sizeof text, "%s: CLUSTER %s: %s", pod->host, command.words[1], error);
-            self->call->tell(self->call->context, text);
-        }
+bool work_do_step(struct work *self, const struct cluster_step *step) {
+    const struct redis_pod *pod = &self->pods.pods[step->pod];
+    struct cluster_step_words command;
+    char error[RESP_ERROR_MAX];
+    char text[REDIS_WORK_TEXT];
+    cluster_step_command(step, &command);
+    if (self->call->options.dry_run) {
+        work_print_command(self, pod, command.words);
+        return true;
     }
+    bool is_done = cluster_step_send(self->dialer, &self->pods, step, error, sizeof error);
+    if (!is_done) {
+        snprintf(text, sizeof text, "%s: CLUSTER %s: %s", pod->host, command.words[1], error);
+        self->call->tell(self->call->context, text);
+    }
+    return is_done;
 }
 
 /* -1: look again; else the exit code. */
@@ -87,14 +90,16 @@ static int form_turn(struct work *self, bool may_form, bool *ret_anybody) {
     struct cluster_plan plan;
     cluster_observation_t *seen = work_look(self);
     cluster_plan_make(&plan, cluster_observation_view(seen), CLUSTER_ACTOR_ALL);
-    *ret_anybody = is_anybody_there(cluster_observation_view(seen));
+    *ret_anybody = work_is_anybody_there(cluster_observation_view(seen));
     int result = -1;
     if (plan.verdict == CLUSTER_STEPS && !may_form && gives_slots(&plan)) {
         work_tell(self, "this cluster was never formed, or lost its slots: form gives them to the first pods");
         result = REDIS_WORK_REFUSED;
     } else {
         work_tell(self, plan.reason);
-        do_steps(self, &plan);
+        for (size_t i = 0; i < plan.n; i++) {
+            (void) work_do_step(self, &plan.steps[i]);
+        }
         result = plan.verdict == CLUSTER_HEALTHY   ? REDIS_WORK_DONE
                  : plan.verdict == CLUSTER_REFUSED ? REDIS_WORK_REFUSED
                  : self->call->options.dry_run     ? REDIS_WORK_DONE
@@ -148,7 +153,7 @@ static int status(struct work *self) {
     }
     buffer_append_format(self->call->out, "%s: %s\n", plan.verdict == CLUSTER_HEALTHY ? "healthy" : "not healthy",
                          plan.reason);
-    int result = is_anybody_there(view) ? REDIS_WORK_DONE : REDIS_WORK_OUTSIDE;
+    int result = work_is_anybody_there(view) ? REDIS_WORK_DONE : REDIS_WORK_OUTSIDE;
     cluster_plan_finish(&plan);
     cluster_observation_destroy(&seen);
     return result;
@@ -168,14 +173,27 @@ static int act(struct work *self, const char *action) {
     if (strcmp(action, "roll") == 0) {
         return work_roll(self);
     }
-    return strcmp(action, "status") == 0 ? status(self)
-                                         : usage(self->call, "redis: the action is none of form, heal, roll, status");
+    if (strcmp(action, "scale") == 0) {
+        return work_scale(self);
+    }
+    return strcmp(action, "status") == 0
+               ? status(self)
+               : usage(self->call, "redis: the action is none of form, heal, roll, scale, status");
 }
 
 static int act_on_pods(struct work *self, const char *action) {
     const struct redis_options *options = &self->call->options;
     if (options->mode == REDIS_MODE_SENTINEL) {
         return usage(self->call, "redis: Sentinels have no data and no roles; --mode replicated is the set they watch");
+    }
+    if (options->mode != REDIS_MODE_CLUSTER && strcmp(action, "scale") == 0) {
+        return usage(self->call,
+                     options->mode == REDIS_MODE_REPLICATED
+                         ? "redis: under Sentinel nothing moves when pods come or go: apply the spec with another "
+                           "redis.replicas. New pods follow the primary; one that goes hands over first. Of those that "
+                           "went the Sentinels are told one after the other: SENTINEL RESET and the set's name"
+                         : "redis: one server has no parts: redis.mode sentinel has replicas, cluster has shards; "
+                           "backup and restore bring the data there");
     }
     if (options->mode != REDIS_MODE_CLUSTER && strcmp(action, "roll") != 0) {
         return usage(self->call, "redis: outside of --mode cluster there is roll and backup; the agents in the pods do "
@@ -187,7 +205,7 @@ static int act_on_pods(struct work *self, const char *action) {
     if (options->mode == REDIS_MODE_STANDALONE && self->pods.n != 1) {
         return usage(self->call, "redis: --mode standalone is one pod; more are --mode replicated or cluster");
     }
-    if (options->mode == REDIS_MODE_CLUSTER && self->pods.n < options->shards) {
+    if (options->mode == REDIS_MODE_CLUSTER && self->pods.n < options->shards && strcmp(action, "scale") != 0) {
         return usage(self->call, "redis: --peers has fewer pods than --shards");
     }
     if (options->ordinal != REDIS_NO_ORDINAL && options->ordinal >= self->pods.n) {

@@ -1,6 +1,6 @@
-/* `callboard-operator redis form | heal | roll | status`: the work on a Redis Cluster from outside, as an agent does it
- * from inside. Every command looks first, sends the next commands, and looks again, until all is well or the time is
- * over; so each may be interrupted and started again. Thread: main. */
+/* `callboard-operator redis form | heal | roll | scale | status`: the work on a Redis Cluster from outside, as an agent
+ * does it from inside. Every command looks first, sends the next commands, and looks again, until all is well or the
+ * time is over; so each may be interrupted and started again. Thread: main. */
 #ifndef CALLBOARD_OPERATOR_REDIS_WORK_H
 #define CALLBOARD_OPERATOR_REDIS_WORK_H
 
@@ -22,7 +22,7 @@ struct redis_work_call {
     void *context;
 };
 
-/* action: form, heal, roll or status. An error is told. */
+/* action: form, heal, roll, scale or status. An error is told. */
 int redis_work_run(struct redis_work_call *call, const char *action);
 
 #endif

@@ -1,4 +1,4 @@
-/* What redis_work.c and redis_work_roll.c share and nobody else includes. */
+/* What redis_work.c and redis_work_*.c share and nobody else includes. */
 #ifndef CALLBOARD_OPERATOR_REDIS_WORK_PARTS_H
 #define CALLBOARD_OPERATOR_REDIS_WORK_PARTS_H
 
@@ -24,7 +24,13 @@ void work_print_command(struct work *self, const struct redis_pod *pod, const ch
 bool work_pause(const struct work *self);
 cluster_observation_t *work_look(struct work *self);
 
-/* In redis_work_roll.c. */
+bool work_is_anybody_there(const struct cluster_view *view);
+
+/* Sends one command of a plan, or prints it in a dry run; false: it was refused, which is told. */
+bool work_do_step(struct work *self, const struct cluster_step *step);
+
+/* In redis_work_roll.c and redis_work_scale.c. */
 int work_roll(struct work *self);
+int work_scale(struct work *self);
 
 #endif

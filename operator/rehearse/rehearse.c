@@ -84,7 +84,7 @@ static int check_before(struct rehearse *self) {
         return REHEARSE_EXIT_OUTSIDE;
     }
     if (health == REHEARSE_UNWELL && !self->call->is_unwell_accepted) {
-        rehearse_tell(self, "refused[CB3101]: it is not well as it is; --accept=CB3101 rehearses all the same");
+        rehearse_tell(self, "refused[CB3201]: it is not well as it is; --accept=CB3201 rehearses all the same");
         return REHEARSE_EXIT_REFUSED;
     }
     if (self->call->act == REHEARSE_QUORUM && self->call->redis.mode == REDIS_MODE_CLUSTER &&

@@ -182,7 +182,7 @@ describe('rehearsals', { concurrency: 2 }, () => {
         const { code, log } = await rehearse(world, 'failover', '--command-timeout-ms', '1000');
         world.peers[5].kill('SIGCONT');
         assert.equal(code, 4, log);
-        assert.match(log, /refused\[CB3101\]/);
+        assert.match(log, /refused\[CB3201\]/);
         assert.deepEqual(await roles(world), ['master', 'master', 'master', 'slave', 'slave', 'slave']);
       });
     } finally {

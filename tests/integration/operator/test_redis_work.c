@@ -92,10 +92,13 @@ static void expect(const char *action, const char *more, const char *still_more,
 
 static void says_what_is_wrong(void **state) {
     (void) state;
-    expect("forms", NULL, NULL, 2, "none of form, heal, roll, status");
+    expect("forms", NULL, NULL, 2, "none of form, heal, roll, scale, status");
     expect("roll", "--ordinal=9", NULL, 2, "--ordinal is not in --peers");
     expect("form", "--shards=91", NULL, 2, "--shards: 91 is no whole number from 1 to 90");
     expect("heal", NULL, NULL, 4, "never formed");
+    expect("scale", NULL, "--accept=CB3105", 4, "slots belong to no node: form gives them away");
+    expect("scale", "--mode=replicated", NULL, 2, "apply the spec with another redis.replicas");
+    expect("scale", "--mode=standalone", NULL, 2, "one server has no parts");
 }
 
 static void forms_and_may_be_begun_again(void **state) {

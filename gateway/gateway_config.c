@@ -90,7 +90,8 @@ static const struct config_key keys[] = {
     KEY("internal.port", CONFIG_INT, internal_port, RANGE(0, 65535), .default_text = "9000",
         .help = "Port of the internal listener. 0: a free one, which the start message names."),
     KEY("internal.token", CONFIG_SECRET, internal_token, RANGE(16, 4096),
-        .help = "What is asked for there, but for health checks: as a bearer token, or in X-Callboard-Token. Empty: nothing is asked for."),
+        .help = "What is asked for there, but for health checks: as a bearer token, or in X-Callboard-Token. Empty: "
+                "nothing is asked for."),
     KEY("internal.admin", CONFIG_BOOL, internal_admin,
         .help =
             "Serve the admin page there at /admin/: figures, charts and health in a browser. Needs internal.token."),

@@ -2,9 +2,9 @@
 #include "operator/cli/commands.h"
 
 static const struct command *const commands[] = {
-    &command_init,   &command_check,   &command_plan,   &command_notes,  &command_render, &command_diff,  &command_apply,
-    &command_status, &command_explain, &command_schema, &command_values, &command_secret, &command_redis,
-    &command_rehearse,
+    &command_init,   &command_check,  &command_plan,   &command_notes,    &command_render,
+    &command_diff,   &command_apply,  &command_status, &command_explain,  &command_schema,
+    &command_values, &command_secret, &command_redis,  &command_rehearse,
 };
 
 const struct command *const *command_list(size_t *ret_n) {

@@ -5,7 +5,7 @@
  *
  * -w looks every two seconds and draws when something but the time differs; it ends with --for, with a signal, or with
  * the output. A server that does not answer is a line of the page then, and asked again. Bounds: a page has --timeout,
- * and what one pod answers 4 seconds. */
+ * and what one pod answers 2.5 seconds. */
 #include "base/clock.h"
 #include "operator/cli/command_live.h"
 #include "operator/cli/command_specs.h"
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { POD_TIMEOUT_MS = 4000, LOOK_EVERY_MS = 2000, WATCH_MS = 12 * 3600 * 1000 };
+enum { POD_TIMEOUT_MS = 2500, LOOK_EVERY_MS = 2000, WATCH_MS = 12 * 3600 * 1000 };
 
 struct looking {
     struct command_call *call;

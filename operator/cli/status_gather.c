@@ -242,13 +242,24 @@ static unsigned port_named(const manifest_t *pod, const char *name) {
     return 0;
 }
 
+/* What the API server says of its own way to the pod, without the rest. */
+static const char *why(const struct gathering *self, const char *message) {
+    static const char mark[] = "error trying to reach service: ";
+    const char *at = strstr(message, mark);
+    if (at == NULL) {
+        return message;
+    }
+    at += sizeof mark - 1;
+    return arena_format(self->arena, "the API server does not reach it: %.*s", (int) strcspn(at, ";\n"), at);
+}
+
 static bool ask(struct gathering *self, const manifest_t *pod, unsigned port, const char *page, const char *header) {
     struct kube_answer answer;
     struct status_answer item = {.pod = kube_text_at(pod, "metadata.name"), .page = page};
     enum kube_result result = kube_proxy_get(self->pods, self->input->namespace, item.pod, port, page, header,
                                              self->arena, &item.text, &answer);
     if (result != KUBE_OK) {
-        item.trouble = answer.message;
+        item.trouble = why(self, answer.message);
     }
     if (result == KUBE_DENIED && answer.status == 403) {
         note_unknown(self, "what pods say (pods/proxy)", answer.message);

@@ -47,6 +47,8 @@ def setUpModule():
     PLANE.start()
     start_programs()
     install()
+    for name, program in PLANE.programs:
+        assert program.poll() is None, f"{name} ended:\n{PLANE.log(name)}"
 
 
 def taken(*arguments, text=None):
@@ -62,15 +64,20 @@ def write(name, text):
     return FOLDER / name
 
 
+def endpoint(address):
+    """Without keys brokers speak to gateways of the same machine only; they are."""
+    return f"tcp://{address.replace('10.99', '127.0')}:7700"
+
+
 def start_programs():
     for name, address in REDIS.items():
         (FOLDER / name).mkdir()
-        lines = ["" if name == "chat-redis-0" else f"replicaof {REDIS['chat-redis-0']} 6379", f"bind {address}", "port 6379", f"dir {FOLDER / name}", "appendonly yes",
+        lines = ["" if name == "chat-redis-0" else f"replicaof {REDIS['chat-redis-0']} 6379", f"bind {address}", f"replica-announce-ip {address}", "protected-mode no", "port 6379", f"dir {FOLDER / name}", "appendonly yes",
                  "maxmemory 64mb", "maxmemory-policy noeviction", "repl-diskless-sync-delay 0"]
         PLANE.start_program(name, "redis-server", write(f"{name}.conf", "\n".join(lines) + "\n"))
     for name, address in SENTINELS.items():
         (FOLDER / name).mkdir()
-        conf = write(f"{name}/sentinel.conf", f"bind {address}\nport 26379\ndir {FOLDER / name}\nsentinel monitor callboard {REDIS['chat-redis-0']} 6379 2\n")
+        conf = write(f"{name}/sentinel.conf", f"bind {address}\nprotected-mode no\nport 26379\nsentinel announce-ip {address}\ndir {FOLDER / name}\nsentinel monitor callboard {REDIS['chat-redis-0']} 6379 2\n")
         PLANE.start_program(name, "redis-server", conf, "--sentinel")
     peers, sentinels = ",".join(REDIS.values()), ",".join(SENTINELS.values())
     for pods, mode in ((REDIS, "replicated"), (SENTINELS, "sentinel")):
@@ -79,9 +86,9 @@ def start_programs():
                                 "--host", address, "--listen", f"{address}:8090", "--data", FOLDER / name)
     partitions = "  partitions: 128\n"
     for name, address in BROKERS.items():
-        PLANE.start_program(name, BUILD / "broker/callboard-broker", "--config", write(f"{name}.yaml", f"broker:\n  id: {name}\n  endpoint: tcp://{address}:7700\n{partitions}"
-                            f"internal: {{address: {address}, port: 9001, token: {TOKEN}}}\nredis: {{url: \"redis://{REDIS['chat-redis-0']}:6379\"}}\n"))
-    endpoints = ", ".join(f"\"tcp://{address}:7700\"" for address in BROKERS.values())
+        PLANE.start_program(name, BUILD / "broker/callboard-broker", "--config", write(f"{name}.yaml", f"broker:\n  id: {name}\n  endpoint: {endpoint(address)}\n{partitions}"
+                            f"internal: {{address: {address}, port: 9001, token: {TOKEN}}}\nredis: {{url: \"redis://{REDIS['chat-redis-0']}:6379\"}}\nbackend: {{endpoint: \"\", pull_endpoint: \"\"}}\n"))
+    endpoints = ", ".join(f"\"{endpoint(address)}\"" for address in BROKERS.values())
     for name, address in GATEWAYS.items():
         PLANE.start_program(name, BUILD / "gateway/callboard-gateway", "--config", write(f"{name}.yaml", f"http: {{address: {address}, port: 8000}}\n"
                             f"internal: {{address: {address}, port: 9000, token: {TOKEN}}}\nbrokers: {{endpoints: [{endpoints}]}}\n"))
@@ -113,8 +120,7 @@ def set_counts(kind, component, ready):
 
 def spec():
     return {"apiVersion": "callboard.dev/v1alpha1", "kind": "Callboard", "metadata": {"name": "chat", "namespace": NAMESPACE},
-            "spec": {"profile": "ha", "gateway": {"replicas": 2}, "broker": {"replicas": 2, "partitions": 128}, "kubernetes": {"apis": ["apps/v1"]},
-                     "tls": {"enabled": False}}}
+            "spec": {"profile": "ha", "gateway": {"replicas": 2}, "broker": {"replicas": 2, "partitions": 128}, "kubernetes": {"apis": ["apps/v1"]}}}
 
 
 def certificate(days):
@@ -162,7 +168,7 @@ class StatusTest(unittest.TestCase):
         self.assertEqual(page["healthy"], done.returncode == 0)
         return page
 
-    def until(self, what, probe, seconds=90):
+    def until(self, what, probe, seconds=120):
         end = time.monotonic() + seconds
         while True:
             page = self.page()

@@ -109,6 +109,37 @@ static void defaults_and_amounts_written_otherwise_are_no_difference(void **stat
     assert_string_equal(text(), "");
 }
 
+/* What the server fills in, and what it takes a missing value for without filling it in. */
+static void what_counts_as_set_without_being_written_is_no_difference(void **state) {
+    (void) state;
+    assert_int_equal(diff_of(SET("        volumeMounts: [{name: a, mountPath: /a}]\n"
+                                 "      volumes: [{name: a, secret: {secretName: a}}, {name: b, configMap: {name: "
+                                 "b}}]\n") "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: "
+                                           "[{name: p, port: 1}]}\n",
+                             SET("        volumeMounts: [{name: a, mountPath: /a, readOnly: false}]\n"
+                                 "        readinessProbe: {timeoutSeconds: 1, periodSeconds: 10}\n"
+                                 "      volumes: [{name: a, secret: {secretName: a, optional: false}}, {name: b, "
+                                 "configMap: "
+                                 "{name: b, optional: false}}]\n"
+                                 "      enableServiceLinks: true\n      automountServiceAccountToken: true\n"
+                                 "  minReadySeconds: 0\n  updateStrategy: {type: RollingUpdate, rollingUpdate: "
+                                 "{partition: 0}}\n") "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: "
+                                                      "{type: ClusterIP, "
+                                                      "publishNotReadyAddresses: false, ports: [{name: p, port: 1, "
+                                                      "protocol: TCP}]}\n",
+                             NULL),
+                     OPERATOR_DONE);
+    assert_string_equal(text(), "");
+    /* A part of it that is another one makes the whole a difference. */
+    assert_int_equal(diff_of(SET("        image: a\n"),
+                             SET("        image: a\n  updateStrategy: {type: RollingUpdate, rollingUpdate: "
+                                 "{partition: 1}}\n"),
+                             NULL),
+                     OPERATOR_DIFFERS);
+    assert_string_equal(text(), "~ StatefulSet/r\n    in place   spec.updateStrategy: none → {type: RollingUpdate, "
+                                "rollingUpdate: {partition: 1}}\n");
+}
+
 static void what_cannot_be_changed_is_refused_until_it_is_accepted(void **state) {
     (void) state;
     static const char before[] = SET("        image: a\n");
@@ -195,6 +226,19 @@ static void a_workload_of_another_namespace_rolls_nothing_here(void **state) {
                                 "  gateway.yaml: |\n    http: {port: 81}\n---\n" IN("b", "64", "101");
     assert_int_equal(diff_of(before, after, NULL), OPERATOR_DIFFERS);
     assert_told("~ a/ConfigMap/g\n    next start data[gateway.yaml] http.port: 80 → 81\n");
+}
+
+static void a_redis_that_goes_with_its_deployment_is_a_risk(void **state) {
+    (void) state;
+    static const char redis[] =
+        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: shop-redis\n  namespace: b\n"
+        "  labels: {app.kubernetes.io/instance: shop, app.kubernetes.io/component: redis}\n"
+        "spec: {serviceName: r}\n";
+    char before[8192];
+    snprintf(before, sizeof before, "%s%s", IN("a", "64", "100") IN("b", "64", "100"), redis);
+    assert_int_equal(diff_of(before, IN("a", "64", "100"), NULL), OPERATOR_UNSAFE);
+    assert_told("data at risk CB3002 b/StatefulSet/shop-redis: Redis goes with its deployment");
+    assert_int_equal(diff_of(before, IN("a", "64", "100") IN("b", "64", "100"), NULL), OPERATOR_DIFFERS);
 }
 
 /* ---- specs ---- */
@@ -292,6 +336,8 @@ int main(void) {
         cmocka_unit_test(objects_come_and_go),
         cmocka_unit_test(what_is_no_object_is_told),
         cmocka_unit_test(a_spec_is_compared_with_what_a_setting_makes_of_it),
+        cmocka_unit_test(what_counts_as_set_without_being_written_is_no_difference),
+        cmocka_unit_test(a_redis_that_goes_with_its_deployment_is_a_risk),
         cmocka_unit_test(deployments_of_one_name_in_two_namespaces_are_two),
         cmocka_unit_test(a_workload_of_another_namespace_rolls_nothing_here),
         cmocka_unit_test(overrides_are_listed_beside_what_changes),

@@ -233,6 +233,34 @@ static void a_list_of_one_owner_is_compared_by_places(void **state) {
     assert_string_equal(changes_of(&live, wanted), "spec.policyTypes[1] none → Egress");
     assert_int_equal(live.n_drifts, 1);
     assert_string_equal(live.drifts[0].path, "spec.policyTypes[1]");
+    static const char other[] = HEAD("NetworkPolicy", "spec: {policyTypes: [Egress]}\n");
+    live = compared(by_hand, other);
+    assert_int_equal(live.n_drifts, 1);
+    assert_string_equal(live.drifts[0].path, "spec.policyTypes[0]");
+    assert_string_equal(live.drifts[0].manager, "kubectl-edit");
+}
+
+/* Who set our label installed the object, whatever its name; and what ours set, too, is not another's alone. */
+static void a_newer_spec_is_no_drift_whoever_installed_it(void **state) {
+    (void) state;
+    static const char wanted[] = HEAD("Deployment", "spec: {minReadySeconds: 20}\n");
+    static const char installed[] = HEAD(
+        "Deployment",
+        FIELDS(FIELDS_OF("gitops", "Apply", "2026-11-28T10:00:00Z",
+                         "{" OUR_LABEL ", \"f:spec\": {\"f:minReadySeconds\": {}}}"))) "spec: {minReadySeconds: 10}\n";
+    static const char shared[] =
+        HEAD("Deployment",
+             FIELDS(FIELDS_OF("gitops", "Apply", "2026-11-28T10:00:00Z",
+                              "{" OUR_LABEL ", \"f:spec\": {\"f:minReadySeconds\": {}}}")
+                        FIELDS_OF("a-person", "Apply", "2026-11-29T10:00:00Z",
+                                  "{\"f:spec\": {\"f:minReadySeconds\": {}}}"))) "spec: {minReadySeconds: 10}\n";
+    struct live live = compared(installed, wanted);
+    assert_string_equal(changes_of(&live, wanted), "spec.minReadySeconds 10 → 20");
+    assert_int_equal(live.n_drifts, 0);
+    live = compared(shared, wanted);
+    assert_int_equal(live.n_drifts, 0);
+    live = compared(installed, HEAD("Deployment", "spec: {}\n"));
+    assert_int_equal(manifest_int_of(manifest_find(manifests_at(live.objects, 0), "spec.minReadySeconds")), 10);
 }
 
 static int begin(void **state) {
@@ -260,6 +288,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_the_server_assigns_to_a_service_is_no_difference, begin, end),
         cmocka_unit_test_setup_teardown(helms_marks_are_no_difference, begin, end),
         cmocka_unit_test_setup_teardown(a_list_of_one_owner_is_compared_by_places, begin, end),
+        cmocka_unit_test_setup_teardown(a_newer_spec_is_no_drift_whoever_installed_it, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

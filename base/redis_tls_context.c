@@ -2,7 +2,6 @@
  * to mend it. */
 #include "base/redis_tls_context.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include <openssl/err.h>
@@ -118,4 +117,15 @@ int64_t redis_tls_context_ends_in_s(const SSL_CTX *context) {
         return 0;
     }
     return (int64_t) days * 86400 + seconds;
+}
+
+bool redis_tls_files_serve(const struct redis_tls_options *options, char *ret_error, size_t error_size) {
+    SSL_CTX *context = redis_tls_context_new(options, NULL, ret_error, error_size);
+    const char *invalid = context == NULL ? NULL : redis_tls_context_invalid(context);
+    bool serves = context != NULL && invalid == NULL;
+    if (invalid != NULL) {
+        snprintf(ret_error, error_size, "%s: %s", options->certificate_file, invalid);
+    }
+    SSL_CTX_free(context);
+    return serves;
 }

@@ -3,6 +3,7 @@
 #ifndef CALLBOARD_BASE_REDIS_TLS_CONTEXT_H
 #define CALLBOARD_BASE_REDIS_TLS_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,5 +24,7 @@ struct ssl_ctx_st *redis_tls_context_new(const struct redis_tls_options *options
 const char *redis_tls_context_invalid(const struct ssl_ctx_st *context);
 /* Until our certificate's end; 0: there is none. Below 0: it has passed. */
 int64_t redis_tls_context_ends_in_s(const struct ssl_ctx_st *context);
+/* Could connections be made with these files now? False: ret_error says why not. */
+bool redis_tls_files_serve(const struct redis_tls_options *options, char *ret_error, size_t error_size);
 
 #endif

@@ -11,7 +11,9 @@
 #include "operator/agent/agent_prepare.h"
 
 #include "base/log.h"
+#include "base/random.h"
 #include "operator/agent/agent_files.h"
+#include "operator/agent/agent_renewal.h"
 #include "operator/agent/agent_start.h"
 #include "operator/agent/agent_template.h"
 #include "operator/agent/sentinel_conf.h"
@@ -20,7 +22,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX = 1024 * 1024, FILES_MAX = 64 };
+enum { FILE_MAX = 1024 * 1024, FILES_MAX = 64, OWN_PASSWORD_LENGTH = 48 };
 
 static bool read_secret(void *context, const char *name, struct buffer *out, char *ret_why, size_t why_size) {
     const struct agent_config *config = context;
@@ -32,7 +34,13 @@ static bool read_secret(void *context, const char *name, struct buffer *out, cha
     return agent_file_read(config->options.secrets, name, out, &is_missing, ret_why, why_size);
 }
 
-static bool fill(const struct agent_config *config, const char *name, struct buffer *out,
+/* The login that the agent makes for itself; its password is kept where a template asks for it. */
+struct own_login {
+    char password[OWN_PASSWORD_LENGTH + 1];
+    bool is_asked_for;
+};
+
+static bool fill(const struct agent_config *config, const char *name, struct own_login *own, struct buffer *out,
                  char ret_error[AGENT_ERROR_MAX]) {
     const struct agent_template_values values = {
         .pod_name = config->options.pod_name,
@@ -40,6 +48,7 @@ static bool fill(const struct agent_config *config, const char *name, struct buf
         .pod_ip = config->options.pod_ip,
         .pod_fqdn = config->self.host,
         .ordinal = config->ordinal,
+        .own_password = own->password,
         .read_secret = read_secret,
         .context = (void *) config,
     };
@@ -52,6 +61,7 @@ static bool fill(const struct agent_config *config, const char *name, struct buf
         snprintf(ret_error, AGENT_ERROR_MAX, "%s/%.100s: %s", config->options.templates, name, why);
         is_filled = false;
     }
+    own->is_asked_for |= text.size > 0 && memmem(text.data, text.size, "${own-acl}", 10) != NULL;
     buffer_finish(&text);
     return is_filled;
 }
@@ -81,12 +91,12 @@ static bool merge_sentinel(const struct agent_config *config, const char *name, 
     return is_read || is_missing;
 }
 
-static bool prepare_file(const struct agent_config *config, const char *name, const struct redis_pod *primary,
-                         char ret_error[AGENT_ERROR_MAX]) {
+static bool prepare_file(const struct agent_config *config, const char *name, struct own_login *own,
+                         const struct redis_pod *primary, char ret_error[AGENT_ERROR_MAX]) {
     struct buffer text;
     buffer_init(&text, 0);
     bool is_secret = strcmp(name, "users.acl") == 0 || strcmp(name, "auth.conf") == 0;
-    bool is_done = fill(config, name, &text, ret_error);
+    bool is_done = fill(config, name, own, &text, ret_error);
     if (is_done && strcmp(name, "sentinel.conf") == 0) {
         is_done = merge_sentinel(config, name, &text, ret_error);
     }
@@ -111,7 +121,7 @@ static bool is_template(const struct agent_config *config, const char *name) {
            stat(path, &facts) == 0 && S_ISREG(facts.st_mode);
 }
 
-static bool prepare_files(const struct agent_config *config, const struct redis_pod *primary,
+static bool prepare_files(const struct agent_config *config, struct own_login *own, const struct redis_pod *primary,
                           char ret_error[AGENT_ERROR_MAX]) {
     DIR *directory = opendir(config->options.templates);
     if (directory == NULL) {
@@ -125,7 +135,7 @@ static bool prepare_files(const struct agent_config *config, const struct redis_
     const struct dirent *entry;
     while (is_done && (entry = readdir(directory)) != NULL) {
         if (is_template(config, entry->d_name) && ++files <= FILES_MAX) {
-            is_done = prepare_file(config, entry->d_name, primary, ret_error);
+            is_done = prepare_file(config, entry->d_name, own, primary, ret_error);
         }
     }
     closedir(directory);
@@ -151,5 +161,12 @@ enum agent_exit agent_prepare(const struct agent_config *config, char ret_error[
             return result;
         }
     }
-    return prepare_files(config, &primary, ret_error) ? AGENT_DONE : AGENT_INVALID;
+    struct own_login own = {.is_asked_for = false};
+    random_base62(own.password, OWN_PASSWORD_LENGTH);
+    bool is_done =
+        prepare_files(config, &own, &primary, ret_error) &&
+        (!own.is_asked_for || agent_file_write(config->options.output, AGENT_RENEWAL_PASSWORD_FILE,
+                                               span_of_text(own.password), 0400, ret_error, AGENT_ERROR_MAX));
+    explicit_bzero(&own, sizeof own);
+    return is_done ? AGENT_DONE : AGENT_INVALID;
 }

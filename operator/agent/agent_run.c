@@ -1,7 +1,8 @@
 /* See agent_run.h.
  *
- *   main thread     signals: SIGTERM → hand over (agent_leave.c) → SIGTERM to the child; SIGCHLD → its exit code is
- * ours probe thread    HTTP, asks the own server tick thread     forms, heals, mends
+ *   main thread     signals: SIGUSR1 → the child is restarted (agent_renewal.c); SIGTERM → hand over (agent_leave.c) →
+ * SIGTERM to the child; SIGCHLD → its exit code is ours probe thread    HTTP, asks the own server tick thread forms,
+ * heals, mends
  *
  * They share nothing but the flag that ends them and the configuration, which nobody writes. Failures: a command that
  * cannot be started ends with 127; a child that was killed by signal N ends us with 128+N; a second SIGTERM goes to the
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "operator/agent/agent_leave.h"
 #include "operator/agent/agent_probe.h"
+#include "operator/agent/agent_renewal.h"
 #include "operator/agent/agent_tick.h"
 
 #include <errno.h>
@@ -30,9 +32,12 @@ struct running {
     atomic_bool is_stopped;
     agent_probe_t *probe;
     agent_tick_t *tick;
+    agent_renewal_t *renewal;
     pthread_t probe_thread;
     pthread_t tick_thread;
-    pid_t child; /* 0: none */
+    char *const *command; /* NULL: the server is another container's */
+    pid_t child;          /* 0: none */
+    bool is_restarting;   /* the child was told to stop, and is started again */
     int exit_code;
 };
 
@@ -51,6 +56,7 @@ static void *run_tick(void *context) {
     while (!atomic_load_explicit(&self->is_stopped, memory_order_relaxed)) {
         if (waited >= interval) {
             agent_tick(self->tick);
+            agent_renewal_look(self->renewal);
             waited = 0;
         }
         uint64_t pause = interval - waited < TURN_MS ? interval - waited : TURN_MS;
@@ -114,10 +120,35 @@ static void leave(struct running *self) {
     }
 }
 
+/* On the tick's thread: the child is the main thread's. */
+static void ask_for_restart(void *context) {
+    (void) context;
+    kill(getpid(), SIGUSR1);
+}
+
+static void stop_to_restart(struct running *self) {
+    self->is_restarting = self->child != 0;
+    if (self->child != 0) {
+        log_info("server_restarts", log_u64("pid", (uint64_t) self->child));
+        kill(self->child, SIGTERM);
+    }
+}
+
+/* True: go on, with a new child. */
+static bool start_again(struct running *self, unsigned n_terms) {
+    bool is_wanted = self->is_restarting && n_terms == 0;
+    self->is_restarting = false;
+    return is_wanted && spawn_child(self, self->command);
+}
+
 /* True: go on. */
 static bool on_signal(struct running *self, int signal, unsigned *n_terms) {
     if (signal == SIGCHLD) {
-        return !reap(self);
+        return !reap(self) || start_again(self, *n_terms);
+    }
+    if (signal == SIGUSR1) {
+        stop_to_restart(self);
+        return true;
     }
     log_info("stopping", log_i64("signal", signal));
     if (self->child == 0) {
@@ -156,10 +187,14 @@ static void await_end(struct running *self, const sigset_t *signals) {
 static bool open_parts(struct running *self, char error[AGENT_ERROR_MAX]) {
     self->probe = agent_probe_new(self->config, error);
     self->tick = self->probe == NULL ? NULL : agent_tick_new(self->config, &self->is_stopped, error);
-    return self->tick != NULL;
+    self->renewal = self->tick == NULL
+                        ? NULL
+                        : agent_renewal_new(self->config, self->command == NULL ? NULL : ask_for_restart, self, error);
+    return self->renewal != NULL;
 }
 
 static void close_parts(struct running *self) {
+    agent_renewal_destroy(&self->renewal);
     agent_tick_destroy(&self->tick);
     agent_probe_destroy(&self->probe);
 }
@@ -183,13 +218,14 @@ static void stop_threads(struct running *self) {
 }
 
 int agent_run(const struct agent_config *config, char *const *command) {
-    struct running self = {.config = config};
+    struct running self = {.config = config, .command = command};
     char error[AGENT_ERROR_MAX] = "no thread can be started";
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (!open_parts(&self, error)) {
         log_error("not_started", log_text("reason", error));

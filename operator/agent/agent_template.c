@@ -123,6 +123,12 @@ static bool fill_id(struct filling *f) {
     return is_filled || fail(f, "SHA-1 is not to be had for ", "sentinel-id");
 }
 
+static bool fill_own(struct filling *f) {
+    buffer_append_char(f->out, '#');
+    return append_digest(f->out, EVP_sha256(), span_of_text(f->values->own_password)) ||
+           fail(f, "SHA-256 is not to be had for ", "own-acl");
+}
+
 static bool fill_place(struct filling *f, const char *name) {
     if (strncmp(name, "secret:", 7) == 0) {
         return fill_secret(f, name + 7, false);
@@ -142,10 +148,14 @@ static bool fill_place(struct filling *f, const char *name) {
     if (strcmp(name, "ordinal") == 0) {
         return buffer_append_u64_decimal(f->out, f->values->ordinal);
     }
+    if (strcmp(name, "own-acl") == 0 && f->values->own_password != NULL) {
+        return fill_own(f);
+    }
     if (strcmp(name, "sentinel-id") == 0) {
         return f->values->pod_name != NULL ? fill_id(f) : fail(f, "nothing was given for ", "pod-name");
     }
-    return fail(f, "no such place (pod-name, pod-ip, pod-fqdn, ordinal, sentinel-id, secret:NAME, acl:NAME): ", name);
+    return fail(
+        f, "no such place (pod-name, pod-ip, pod-fqdn, ordinal, sentinel-id, own-acl, secret:NAME, acl:NAME): ", name);
 }
 
 /* `text` begins with ${; moves it behind the }. */

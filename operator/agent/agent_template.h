@@ -2,6 +2,7 @@
  *
  *   ${pod-name} ${pod-ip} ${pod-fqdn} ${ordinal}   of this pod
  *   ${sentinel-id}                                 40 hex digits that are this pod's for ever: SHA-1 of namespace/name
+ *   ${own-acl}       as #sha256, the password that the agent itself logs in by for renewals (agent_renewal.h)
  *   ${secret:NAME}   the first line of the file NAME among the secrets, quoted as redis.conf needs it
  *   ${acl:NAME}      each line of it as #sha256, for a user line of users.acl: two lines are two passwords, which is
  * how one is changed without an outage
@@ -18,6 +19,7 @@ struct agent_template_values {
     const char *pod_ip; /* NULL: not known; a template that asks for it fails */
     const char *pod_fqdn;
     unsigned ordinal;
+    const char *own_password;
     /* The whole file of this name, to be appended to `out`. False: ret_why. */
     bool (*read_secret)(void *context, const char *name, struct buffer *out, char *ret_why, size_t why_size);
     void *context;

@@ -89,6 +89,9 @@ static const struct option_row rows[] = {
     NUMBER("interval-ms", AGENT, interval_ms, "MS", "2000", 100, 60000, "between two looks at the pods"),
     NUMBER("down-after-ms", AGENT, down_after_ms, "MS", "5000", 100, 600000,
            "as the Sentinels' down-after-milliseconds: how long a wrong role is borne before it is mended"),
+    NUMBER("renewal-wait", AGENT, renewal_wait_s, "SECONDS", "120", 1, 86400,
+           "Sentinel: how long after its certificates were renewed it is restarted, one pod after the other: so long "
+           "other pods may take to get theirs"),
     TEXT("templates", AGENT, templates, "DIR", "/templates", NULL, "prepare: the files to fill"),
     TEXT("secrets", AGENT, secrets, "DIR", "/secrets", NULL, "prepare: what ${secret:NAME} and ${acl:NAME} read"),
     TEXT("output", AGENT, output, "DIR", "/conf", NULL,

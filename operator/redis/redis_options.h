@@ -58,6 +58,7 @@ struct redis_options {
     const char *output;
     const char *data;
     bool accept_empty_primary;
+    uint64_t renewal_wait_s;
 };
 
 /* Reads argv[first…] (flags --name VALUE, --name=VALUE; a lone -- ends them) over the environment (PREFIX_NAME for

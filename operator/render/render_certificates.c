@@ -12,7 +12,8 @@ struct certificate {
     const char *issuer_kind;
 };
 
-/* Renewed long before its end: whoever has it loaded takes the new one up when its pod restarts. */
+/* Renewed long before its end, which leaves time to mend what hinders it. Taken up without a restart (but Sentinel's).
+ */
 static const char duration[] = "8760h";
 static const char renew_before[] = "4380h";
 

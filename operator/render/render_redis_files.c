@@ -170,6 +170,9 @@ static const char *redis_users(const struct render *self) {
                        "+cluster|info +cluster|nodes +psync +replconf\n"
                        "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
                        "+role +dbsize +select +cluster +migrate +restore +restore-asking\n");
+    if (self->spec->tls.is_on) { /* callboard-agent's, by a password that it makes itself */
+        buffer_append_text(&out, "user renewal on ${own-acl} resetchannels -@all +ping +config|set\n");
+    }
     if (is_mode(self, SPEC_REDIS_SENTINEL)) {
         buffer_append_text(&out, "user sentinel on ${acl:sentinel-password} " SENTINEL_RIGHTS "\n");
     }

@@ -85,6 +85,8 @@ void certificates_make(const char *directory, const struct certificate_wish *wis
     X509_set_issuer_name(certificate, X509_get_subject_name(authority));
     add_extension(certificate, authority, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(certificate, authority, NID_ext_key_usage, "serverAuth,clientAuth");
+    /* As issuers do: of two authorities of one name it tells which one signed. */
+    add_extension(certificate, authority, NID_authority_key_identifier, "keyid:always");
     if (wish->names != NULL) {
         add_extension(certificate, authority, NID_subject_alt_name, wish->names);
     }

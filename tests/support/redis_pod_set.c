@@ -115,6 +115,7 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
                   "+cluster|nodes +psync +replconf\n"
                   "user operator on ${acl:agent} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select "
                   "+cluster +migrate +restore +restore-asking\n"
+                  "user renewal on ${own-acl} resetchannels -@all +ping +config|set\n"
                   "user sentinel on ${acl:sentinel} resetchannels allchannels -@all +multi +slaveof +ping +exec "
                   "+subscribe +config|rewrite "
                   "+role +publish +info +client|setname +client|kill +script|kill +failover\n");

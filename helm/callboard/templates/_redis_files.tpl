@@ -124,6 +124,9 @@ user callboard on ${acl:redis-password} ~cb:* ~{cb}* resetchannels &cb:* -@all +
 user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster +replicaof +psync +replconf
 user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster|info +cluster|nodes +psync +replconf
 user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select +cluster +migrate +restore +restore-asking
+{{- if .spec.tls.isOn }}
+user renewal on ${own-acl} resetchannels -@all +ping +config|set
+{{- end }}
 {{- if eq .spec.redis.mode "sentinel" }}
 user sentinel on ${acl:sentinel-password} resetchannels allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info +client|setname +client|kill +script|kill +failover
 {{- end }}

@@ -29,6 +29,7 @@ static const struct agent_template_values values = {
     .pod_ip = "10.1.2.3",
     .pod_fqdn = "redis-2.redis.chat.svc.cluster.local",
     .ordinal = 2,
+    .own_password = "own",
     .read_secret = read_secret,
 };
 
@@ -46,6 +47,8 @@ static void fills_every_place(void **state) {
         {"user a on ${acl:one}", "user a on #d74ff0ee8da3b9806b18c877dbf29bbde50b5bd8e4dad7a3a725000feb82e8f1"},
         {"${acl:two}", "#11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437 "
                        "#cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4"},
+        {"user renewal on ${own-acl}\n",
+         "user renewal on #5b3975651c3cab92d044c096dc30a1c2d9525497457472de48c51ecb363d1f4a\n"},
         {"a $ {b} $$ ~* &* %R~x", "a $ {b} $$ ~* &* %R~x"},
     };
     (void) state;

@@ -1,26 +1,34 @@
 /* See agent_leave.h.
  *
  *   cluster     a primary with slots: CLUSTER FAILOVER at its best replica in sync, until ROLE says replica
- *   replicated  a primary: SENTINEL FAILOVER, until the Sentinels name another; REPLICAOF that one, until ROLE says so
+ *   replicated  a primary: all replicas reach its offset → SENTINEL FAILOVER, until the Sentinels name another;
+ *               REPLICAOF that one, until ROLE says so
  *
  * Asked again each 2 s while it does not happen. Failures: no replica in sync → it is waited for, to the end of the
- * time; no answer of the own server → there is nothing to hand over. */
+ * time; under Sentinel 5 s, since one that hangs is none of those that will be promoted; no answer of the own server →
+ * there is nothing to hand over. */
 #include "operator/agent/agent_leave.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "operator/redis/cluster_observe.h"
 #include "operator/redis/roll_plan.h"
 #include "operator/redis/sentinel_observe.h"
+#include "operator/redis/set_observe.h"
+#include "operator/redis/set_plan.h"
 
 #include <time.h>
 
-enum { ASK_AGAIN_MS = 2000, LOOK_AGAIN_MS = 100 };
+enum { ASK_AGAIN_MS = 2000, LOOK_AGAIN_MS = 100, CATCH_UP_MS = 5000 };
 
 struct leaving {
     const struct agent_config *config;
     redis_dialer_t *dialer;
-    uint64_t last_asked_ms; /* 0: never */
+    uint64_t last_asked_ms;    /* 0: never */
+    uint64_t waiting_since_ms; /* for the replicas; 0: not yet */
+    struct set_catching_up catching_up;
+    bool are_replicas_there;
     char *error;
 };
 
@@ -69,6 +77,26 @@ static bool hand_over_slots(struct leaving *self) {
     return is_free;
 }
 
+/* Sentinel takes any replica that answers, also one that is just back and behind. */
+static bool may_failover(struct leaving *self) {
+    uint64_t now = clock_monotonic_ms();
+    if (self->are_replicas_there) {
+        return may_ask(self);
+    }
+    if (self->waiting_since_ms == 0) {
+        self->waiting_since_ms = now;
+    }
+    struct set_server *servers = set_observe(self->dialer, &self->config->peers);
+    self->are_replicas_there = set_has_caught_up(&self->catching_up, servers, self->config->peers.n);
+    memory_free(servers);
+    if (!self->are_replicas_there && now - self->waiting_since_ms >= CATCH_UP_MS) {
+        self->are_replicas_there = true;
+        log_warning("replicas_behind", log_text("reason", "a replica is not in step; handing over all the same"));
+    }
+    snprintf(self->error, AGENT_ERROR_MAX, "waiting for the replicas to be in step");
+    return self->are_replicas_there && may_ask(self);
+}
+
 static void ask_sentinels(struct leaving *self) {
     char error[RESP_ERROR_MAX] = "no Sentinel answers";
     bool is_taken = sentinel_failover(self->dialer, &self->config->sentinels, self->config->options.master_set, error,
@@ -111,7 +139,7 @@ static bool hand_over_set(struct leaving *self) {
         snprintf(self->error, AGENT_ERROR_MAX, "no majority of the Sentinels names a primary; %s", asking.trouble);
     } else if (!asking.opinion.is_self) {
         follow(self, &asking.opinion.primary);
-    } else if (may_ask(self)) {
+    } else if (may_failover(self)) {
         ask_sentinels(self);
     }
     sentinel_asking_finish(&asking);

@@ -22,6 +22,7 @@ struct turn {
     unsigned heir;
     char reason[CLUSTER_REASON_MAX];
     bool answers;
+    bool is_caught_up; /* under Sentinel: the replicas have what a failover must not take back */
     char run_id[CLUSTER_ID_LENGTH + 1];
 };
 
@@ -54,23 +55,24 @@ static int ask_sentinels(struct work *self) {
     return named;
 }
 
-static void judge_set(struct work *self, unsigned pod, struct turn *turn) {
+static void judge_set(struct work *self, unsigned pod, struct set_catching_up *catching_up, struct turn *turn) {
     bool has_sentinels = self->sentinels.n > 0;
     int named = has_sentinels ? ask_sentinels(self) : SET_NOBODY;
     struct set_server *servers = set_observe(self->dialer, &self->pods);
     turn->verdict = set_roll_judge(servers, self->pods.n, pod, named, has_sentinels, self->call->options.max_lag_bytes,
                                    turn->reason);
     turn->answers = servers[pod].answers;
+    turn->is_caught_up = set_has_caught_up(catching_up, servers, self->pods.n);
     memcpy(turn->run_id, servers[pod].run_id, sizeof turn->run_id);
     memory_free(servers);
 }
 
-static void judge(struct work *self, unsigned pod, struct turn *turn) {
-    *turn = (struct turn){.verdict = ROLL_WAIT};
+static void judge(struct work *self, unsigned pod, struct set_catching_up *catching_up, struct turn *turn) {
+    *turn = (struct turn){.verdict = ROLL_WAIT, .is_caught_up = true};
     if (self->call->options.mode == REDIS_MODE_CLUSTER) {
         judge_cluster(self, pod, turn);
     } else {
-        judge_set(self, pod, turn);
+        judge_set(self, pod, catching_up, turn);
     }
 }
 
@@ -124,13 +126,15 @@ static void hand_over(struct work *self, unsigned heir) {
 /* Until it may be stopped; ret_run_id: of its present life. */
 static int make_free(struct work *self, unsigned pod, char ret_run_id[CLUSTER_ID_LENGTH + 1]) {
     uint64_t last_asked_ms = 0;
+    struct set_catching_up catching_up = {.looks = 0};
     do {
         struct turn turn;
-        judge(self, pod, &turn);
+        judge(self, pod, &catching_up, &turn);
         memcpy(ret_run_id, turn.run_id, sizeof turn.run_id);
         work_tell(self, turn.reason);
         uint64_t now = clock_monotonic_ms();
-        if (turn.verdict == ROLL_HAND_OVER && (last_asked_ms == 0 || now - last_asked_ms >= REDIS_WORK_ASK_AGAIN_MS)) {
+        bool is_due = last_asked_ms == 0 || now - last_asked_ms >= REDIS_WORK_ASK_AGAIN_MS;
+        if (turn.verdict == ROLL_HAND_OVER && is_due && (turn.is_caught_up || self->call->options.dry_run)) {
             last_asked_ms = now;
             hand_over(self, turn.heir);
         }
@@ -142,9 +146,10 @@ static int make_free(struct work *self, unsigned pod, char ret_run_id[CLUSTER_ID
 }
 
 static int await_return(struct work *self, unsigned pod, const char run_id[CLUSTER_ID_LENGTH + 1]) {
+    struct set_catching_up unused = {.looks = 0};
     do {
         struct turn turn;
-        judge(self, pod, &turn);
+        judge(self, pod, &unused, &turn);
         if (turn.answers && turn.run_id[0] != '\0' && strcmp(turn.run_id, run_id) != 0) {
             return REDIS_WORK_DONE;
         }

@@ -108,6 +108,23 @@ enum roll_verdict set_roll_judge(const struct set_server *servers, size_t n, uns
     return ROLL_MAY_GO;
 }
 
+bool set_has_caught_up(struct set_catching_up *self, const struct set_server *servers, size_t n) {
+    char reason[CLUSTER_REASON_MAX];
+    int primary = set_primary(servers, n, reason);
+    bool is_there = primary != SET_NOBODY;
+    for (size_t i = 0; is_there && i < n; i++) {
+        is_there = (int) i == primary || (servers[i].answers && servers[i].is_in_sync &&
+                                          strcmp(servers[i].replication_id, servers[primary].replication_id) == 0 &&
+                                          (self->looks < 2 || servers[i].offset >= self->wanted));
+    }
+    if (is_there && self->looks < 2) {
+        self->looks++;
+        self->wanted = servers[primary].offset;
+        return false;
+    }
+    return is_there;
+}
+
 int set_backup_source(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]) {
     int best = SET_NOBODY;
     int primary = set_primary(servers, n, ret_reason);

@@ -31,6 +31,15 @@ int set_primary(const struct set_server *servers, size_t n, char ret_reason[CLUS
 enum roll_verdict set_roll_judge(const struct set_server *servers, size_t n, unsigned pod, int named,
                                  bool has_sentinels, uint64_t max_lag, char ret_reason[CLUSTER_REASON_MAX]);
 
+/* Before a failover is ordered. Sentinel promotes any replica that answers, and one that is just back may be linked for
+ * a second before the stream reaches it: it would take back what clients were told meanwhile. So all have to be in sync
+ * at two looks, and then to reach the place where the primary was at the second. Begin with zeros. */
+struct set_catching_up {
+    unsigned looks;
+    uint64_t wanted;
+};
+bool set_has_caught_up(struct set_catching_up *self, const struct set_server *servers, size_t n);
+
 /* The server that a copy is taken from: the replica in sync that is farthest, or the one server of a set of one.
  * SET_NOBODY: wait; ret_reason says for what. */
 int set_backup_source(const struct set_server *servers, size_t n, char ret_reason[CLUSTER_REASON_MAX]);

@@ -192,7 +192,7 @@ class Pod {
     return this.child === null ? false : get(number, where, this.address).then(({ status }) => status === 200, () => false);
   }
 
-  ready(ms = 60000) {
+  ready(ms = 120000) {
     return until(`${this.name} is ready`, () => this.probe(), ms).catch((error) => { throw new Error(`${error.message}\n${this.lines.slice(-15).join('\n')}`); });
   }
 
@@ -310,7 +310,7 @@ export class Publisher {
     }
   }
 
-  more(n, ms = 60000) {
+  more(n, ms = 120000) {
     const wanted = this.acknowledged + n;
     return until(`${n} more acknowledgements; ${this.acknowledged} and ${this.refused} refused of ${this.n}`, () => this.acknowledged >= wanted, ms);
   }
@@ -337,7 +337,7 @@ export class Publisher {
       const got = () => subscription.got.map(({ data }) => data.number);
       const missing = (list) => this.acked[turn].filter((number) => !list.includes(number));
       assert.deepEqual(missing(kept), [], `${subscription.channel}: acknowledged, and not kept`);
-      await until('all of them are delivered', () => got().length >= kept.length, 20000);
+      await until('all of them are delivered', () => got().length >= kept.length, 60000);
       assert.deepEqual(got(), kept, `${subscription.channel}: each once, in the order of the history`);
     }
   }

@@ -43,11 +43,11 @@ describe('A Redis Cluster, as rendered', { skip: whyNot }, () => {
   const primary = (shard) => until(`shard ${shard} has a primary`, () => {
     const found = shardOf({ ordinal: shard }).filter((pod) => roleOf(pod) === 'master');
     return found.length === 1 && found[0];
-  }, 60000);
+  }, 120000);
   const status = () => world.operate('redis', 'status', 'agent', password);
   const allWell = async () => {
     await Promise.all(world.pods.map((pod) => pod.ready()));
-    await until('the cluster is healthy', () => /^healthy: /m.test(status().text), 60000).catch((error) => { throw new Error(`${error.message}\n${status().text}`); });
+    await until('the cluster is healthy', () => /^healthy: /m.test(status().text), 120000).catch((error) => { throw new Error(`${error.message}\n${status().text}`); });
   };
 
   /* Each goes on from where the last one left it. */

@@ -43,7 +43,7 @@ describe('Redis under Sentinel, as rendered', { skip: whyNot }, () => {
   const primary = () => until('one pod is primary', () => {
     const found = world.of('redis').filter((pod) => roleOf(pod) === 'master');
     return found.length === 1 && found[0];
-  }, 60000);
+  }, 120000);
   const others = (one) => world.of('redis').filter((pod) => pod !== one);
   /* The primary has all others in sync, and all Sentinels name it. They ask each second what they ask each ten else, and
    * give a connection to an address where nobody is any more up after one, not after fifteen. */
@@ -51,12 +51,12 @@ describe('Redis under Sentinel, as rendered', { skip: whyNot }, () => {
     await Promise.all(world.pods.map((pod) => pod.ready()));
     for (const pod of world.of('sentinel')) pod.ask('sentinel', passwords.sentinel, 'SENTINEL DEBUG info-period 1000 min-link-reconnect-period 1000');
     const one = await primary();
-    await until('every replica is in sync', () => (one.ask('agent', passwords.redis, 'INFO replication').match(/state=online/g) ?? []).length === others(one).length, 60000);
+    await until('every replica is in sync', () => (one.ask('agent', passwords.redis, 'INFO replication').match(/state=online/g) ?? []).length === others(one).length, 120000);
     await until('every Sentinel names it, and knows the replicas', () => world.of('sentinel').every((pod) => {
       const said = pod.ask('callboard', passwords.sentinel, `SENTINEL MASTER ${SET}`);
       const replicas = pod.ask('callboard', passwords.sentinel, `SENTINEL SLAVES ${SET}`);
       return said.includes(`${one.name}.`) && /\nflags\nmaster\n/.test(said) && replicas.match(/\nflags\nslave\n/g)?.length === 2 && replicas.match(/\nmaster-link-status\nok\n/g)?.length === 2;
-    }), 60000);
+    }), 120000);
     return one;
   };
 
@@ -179,7 +179,7 @@ describe('Redis under Sentinel, as rendered', { skip: whyNot }, () => {
     const [other] = others(old);
     publisher.takeGap();
     assert.equal(old.ask('agent', passwords.redis, `REPLICAOF ${other.name}.${other.domain} 6379`), 'OK');
-    await until('an agent asks for a failover', () => world.of('redis').some((pod) => /"failover_asked_for".*but it is a replica/.test(pod.log())), 60000);
+    await until('an agent asks for a failover', () => world.of('redis').some((pod) => /"failover_asked_for".*but it is a replica/.test(pod.log())), 120000);
     await publisher.more(20);
     t.diagnostic(`longest time without an acknowledgement: ${publisher.takeGap()} ms`);
     await allWell();

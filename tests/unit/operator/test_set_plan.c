@@ -76,6 +76,29 @@ static void copies_from_the_farthest_replica(void **state) {
     assert_non_null(strstr(reason, "waiting for a replica of redis-1"));
 }
 
+/* Of a replica that came back between two looks, and one that does not answer. */
+static void a_failover_waits_until_all_have_caught_up(void **state) {
+    struct set_catching_up self = {.looks = 0};
+    (void) state;
+    uint64_t place = servers[1].offset;
+    assert_false(set_has_caught_up(&self, servers, N));
+    servers[1].offset = place + 1000;
+    servers[0].is_in_sync = false;
+    assert_false(set_has_caught_up(&self, servers, N));
+    servers[0].is_in_sync = true;
+    assert_false(set_has_caught_up(&self, servers, N)); /* the second look: up to here */
+    servers[1].offset = place + 5000;
+    servers[0].offset = place + 1000;
+    servers[2].offset = place + 999;
+    assert_false(set_has_caught_up(&self, servers, N));
+    servers[2].offset = place + 1000;
+    assert_true(set_has_caught_up(&self, servers, N));
+    servers[0].answers = false;
+    assert_false(set_has_caught_up(&self, servers, N));
+    servers[1].is_primary = false;
+    assert_false(set_has_caught_up(&self, servers, N));
+}
+
 static void reads_info(void **state) {
     struct set_server server = {.answers = false};
     (void) state;
@@ -102,6 +125,7 @@ int main(void) {
         cmocka_unit_test_setup(waits_while_anything_is_not_well, set_up),
         cmocka_unit_test_setup(one_server_goes_with_a_word_about_it, set_up),
         cmocka_unit_test_setup(copies_from_the_farthest_replica, set_up),
+        cmocka_unit_test_setup(a_failover_waits_until_all_have_caught_up, set_up),
         cmocka_unit_test(reads_info),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

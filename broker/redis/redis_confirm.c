@@ -25,9 +25,11 @@ struct redis_confirm {
     bool with_text;  /* the server may not know the script */
     bool is_pausing; /* an error: not before the next tick */
     uint64_t began_us;
-    uint64_t n_needed; /* of the cycle under way */
-    bool needs_all;    /* and whoever else follows */
-    uint64_t n_follow; /* as the last cycle ended */
+    uint64_t n_needed;   /* of the cycle under way */
+    bool needs_all;      /* and whoever else follows */
+    uint64_t n_follow;   /* as the last cycle ended */
+    uint64_t n_expected; /* that followed, as far as nobody says that the others are down */
+    uint64_t missed_ms;  /* since one of them does not; 0: all do */
     unsigned n_replies;
     char first[REPLID_MAX + 1]; /* replid at the cycle's write */
     uint64_t n_replicas;
@@ -54,6 +56,28 @@ static struct span take_followers(redis_confirm_t *self, struct span text) {
         self->n_follow = self->n_follow * 10 + (uint64_t) (text.data[i] - '0');
     }
     return span_of(text.data, size);
+}
+
+/* As a cycle has seen who follows. */
+static void note_missed(redis_confirm_t *self) {
+    if (self->n_follow >= self->n_expected) {
+        self->n_expected = self->n_follow;
+        self->missed_ms = 0;
+    } else if (self->needs_all && self->missed_ms == 0) {
+        self->missed_ms = clock_monotonic_ms();
+        self->options.events->on_missed(self->options.context);
+    }
+}
+
+/* As a cycle begins: how many have to confirm. */
+static uint64_t needed(redis_confirm_t *self) {
+    uint64_t asked_ms = 0;
+    uint64_t up = self->options.events->needed(self->options.context, &self->needs_all, &asked_ms);
+    if (self->missed_ms != 0 && asked_ms > self->missed_ms) {
+        self->n_expected = self->n_follow;
+        self->missed_ms = 0;
+    }
+    return self->needs_all && self->n_expected > up ? self->n_expected : up;
 }
 
 static bool is_enough(const redis_confirm_t *self) {
@@ -106,7 +130,11 @@ static void on_reply(void *context, void *request, const struct redis_reply *rep
         snprintf(self->first, sizeof self->first, "%.*s", (int) text.size, (const char *) text.data);
     }
     if (number == 3) {
-        end_cycle(self, reply->type == REDIS_ERROR ? SPAN_EMPTY : take_followers(self, redis_reply_string(reply)));
+        struct span replid = reply->type == REDIS_ERROR ? SPAN_EMPTY : take_followers(self, redis_reply_string(reply));
+        if (replid.size > 0) {
+            note_missed(self);
+        }
+        end_cycle(self, replid);
     }
 }
 
@@ -128,10 +156,7 @@ static void begin_cycle(redis_confirm_t *self, struct span key) {
     self->n_replies = 0;
     self->n_replicas = 0;
     self->first[0] = '\0';
-    self->n_needed = self->options.events->needed(self->options.context, &self->needs_all);
-    if (self->needs_all && self->n_follow > self->n_needed) {
-        self->n_needed = self->n_follow;
-    }
+    self->n_needed = needed(self);
     self->began_us = clock_monotonic_us();
     send_script(self, key, "1");
     redis_request_begin(out, 3);
@@ -171,6 +196,8 @@ static void on_up(void *context) {
     redis_confirm_t *self = context;
     self->is_pausing = false;
     self->n_follow = 0; /* nobody has looked at this server yet */
+    self->n_expected = 0;
+    self->missed_ms = 0;
     self->with_text = true;
     redis_confirm_flush(self);
 }

@@ -8,7 +8,9 @@
  *
  * WAIT counts replicas and names none. Where all that may be promoted have to have it, one that is taken for down and
  * follows all the same could confirm in the place of one that is up: so the last reading also tells how many follow,
- * and those have to confirm, however many are said to be up.
+ * and those have to confirm, however many are said to be up. One of them that is gone may have been promoted at that
+ * moment, while the others go on to follow this server: it is missed, and nothing is confirmed without it, until those
+ * who know were asked afterwards how many are up.
  *
  * Failures: too few replicas, another replid in between, an error, the link cut: that cycle confirmed nothing, and the
  * next covers what it was to cover. A server that is no primary any more is left. Whoever waits knows how long he may.
@@ -27,8 +29,11 @@ struct redis_confirm_events {
     /* A cycle confirmed nothing: replicas that answered in time, or why there was no answer (static text, else NULL).
      */
     void (*on_short)(void *context, uint64_t n_replicas, const char *reason);
-    /* How many replicas have to have it, now. At least 1. *ret_all: and all others that follow. */
-    unsigned (*needed)(void *context, bool *ret_all);
+    /* How many replicas have to have it, now. At least 1. *ret_all: and all others that follow. *ret_asked_ms: when it
+     * was asked how many are up (monotonic). */
+    unsigned (*needed)(void *context, bool *ret_all, uint64_t *ret_asked_ms);
+    /* One that followed does so no more: ask anew how many are up. */
+    void (*on_missed)(void *context);
     /* A key of our own whose slot this server serves; SPAN_EMPTY: none at the moment. */
     struct span (*key)(void *context);
 };

@@ -263,10 +263,11 @@ static void on_confirm_short(void *context, uint64_t n_replicas, const char *rea
 /* Where no number is set: all that the topology holds for up, since any of these may be promoted, also by order and
  * while this primary still lives; and whoever else follows, since nobody can tell whose confirmation came. A fixed
  * server's replicas are nobody's to count: one. */
-static unsigned replicas_needed(void *context, bool *ret_all) {
+static unsigned replicas_needed(void *context, bool *ret_all, uint64_t *ret_asked_ms) {
     const struct redis_node *self = context;
     const struct engine_redis *engine = self->engine;
     *ret_all = engine->confirm_replicas == 0 && engine->url.kind != REDIS_URL_STANDALONE;
+    *ret_asked_ms = redis_topology_asked_ms(engine->topology);
     if (engine->confirm_replicas > 0) {
         return engine->confirm_replicas;
     }
@@ -276,6 +277,11 @@ static unsigned replicas_needed(void *context, bool *ret_all) {
         up = redis_topology_replicas(engine->topology, slot);
     }
     return up == 0 ? 1 : up;
+}
+
+static void on_follower_missed(void *context) {
+    struct redis_node *self = context;
+    redis_routing_doubt(self->engine);
 }
 
 /* Beside the probe's topic, which lies in the same slot. */
@@ -288,7 +294,7 @@ static struct span confirm_key(void *context) {
 }
 
 static const struct redis_confirm_events confirm_events = {on_confirmed, on_confirm_short, replicas_needed,
-                                                           confirm_key};
+                                                           on_follower_missed, confirm_key};
 
 redis_confirm_t *redis_node_confirm(struct redis_node *self) {
     if (self->confirm == NULL) {

@@ -263,6 +263,7 @@ static void adopt(struct redis_cluster *self, redis_cluster_map_t *map) {
     redis_cluster_map_destroy(&self->map);
     self->map = map;
     self->epoch = self->condition.epoch;
+    self->base.asked_ms = self->asked_ms;
     size_t unserved = redis_cluster_map_unserved(map);
     backoff_reset(&self->backoff);
     redis_topology_set_trouble(&self->base, unserved == 0 ? NULL : "some slots of the cluster are served by nobody");

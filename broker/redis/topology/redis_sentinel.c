@@ -44,6 +44,8 @@ struct sentinel {
     redis_link_t *command;
     redis_link_t *news;
     bool is_asked;                      /* an answer is owed */
+    uint64_t asked_ms;                  /* when that question was asked */
+    uint64_t answer_ms;                 /* when the one was whose answer is there */
     struct redis_sentinel_answer asked; /* as far as it has come */
     struct redis_sentinel_answer answer;
     const char *refusal; /* why it gives no answer although it is up; NULL: it does */
@@ -130,6 +132,17 @@ static void adopt(struct redis_sentinel *self, const struct redis_sentinel_answe
     self->base.options.events->on_changed(self->base.options.context);
 }
 
+/* Of those that are of one mind with this answer. */
+static uint64_t oldest_question_ms(const struct redis_sentinel *self, const struct redis_sentinel_answer *answer) {
+    uint64_t oldest_ms = UINT64_MAX;
+    list_for_each (link, &self->sentinels) {
+        const struct sentinel *sentinel = list_entry(link, const struct sentinel, link);
+        bool agrees = sentinel->answer.is_there && redis_address_equal(&sentinel->answer.address, &answer->address);
+        oldest_ms = agrees && sentinel->answer_ms < oldest_ms ? sentinel->answer_ms : oldest_ms;
+    }
+    return oldest_ms;
+}
+
 static void decide(struct redis_sentinel *self) {
     bool may_wait = !self->known.is_there && !all_have_settled(self) &&
                     (self->first_answer_ms == 0 || clock_monotonic_ms() < self->first_answer_ms + SETTLE_MS);
@@ -154,6 +167,7 @@ static void decide(struct redis_sentinel *self) {
         break;
     case REDIS_SENTINEL_CHOSEN:
         redis_topology_set_trouble(&self->base, NULL);
+        self->base.asked_ms = oldest_question_ms(self, &answer);
         adopt(self, &answer);
         break;
     }
@@ -243,6 +257,7 @@ static void on_sentinels(void *context, void *request, const struct redis_reply 
     }
     self->has_settled = true;
     self->answer = self->asked;
+    self->answer_ms = self->asked_ms;
     if (self->answer.is_there && topology->first_answer_ms == 0) {
         topology->first_answer_ms = clock_monotonic_ms();
         arm(topology);
@@ -258,6 +273,7 @@ static void ask(struct sentinel *self) {
         return;
     }
     self->is_asked = true;
+    self->asked_ms = clock_monotonic_ms();
     const char *master = self->topology->base.url.master;
     struct buffer *out = redis_link_out(self->command);
     redis_request_texts(out, 3, (const char *const[]){"SENTINEL", "MASTER", master});

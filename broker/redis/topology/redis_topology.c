@@ -122,6 +122,10 @@ unsigned redis_topology_replicas(const redis_topology_t *self, uint32_t slot) {
     return self->methods->replicas(self, slot);
 }
 
+uint64_t redis_topology_asked_ms(const redis_topology_t *self) {
+    return self->asked_ms;
+}
+
 void redis_topology_moved(redis_topology_t *self, uint32_t slot, struct span address) {
     if (slot < REDIS_SLOTS && !self->is_closing) { /* a peer named it */
         self->methods->moved(self, slot, address);

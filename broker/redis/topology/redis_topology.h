@@ -51,6 +51,9 @@ bool redis_topology_is_cluster(const redis_topology_t *self);
 const struct redis_address *redis_topology_find(const redis_topology_t *self, uint32_t slot);
 /* How many replicas it has that the topology holds for up. 0 where that is not known (one fixed server). */
 unsigned redis_topology_replicas(const redis_topology_t *self, uint32_t slot);
+/* When those were asked whose answers that number is of, in monotonic ms, the oldest of them; 0: nobody has answered.
+ * What happened later they may not have known. */
+uint64_t redis_topology_asked_ms(const redis_topology_t *self);
 /* A node answered MOVED or ASK: `address` ("host:port") counts for that slot at once, and the map is asked for anew.
  * redis_topology_find answers it already when this returns; on_changed follows all the same. */
 void redis_topology_moved(redis_topology_t *self, uint32_t slot, struct span address);

@@ -22,6 +22,7 @@ struct redis_topology {
     struct redis_url sentinel_url; /* login and TLS of links to Sentinels */
     char client_name[64];
     const char *trouble; /* as last told */
+    uint64_t asked_ms;   /* see redis_topology_asked_ms */
     bool is_closing;
     void (*on_closed)(void *context);
     void *on_closed_context;

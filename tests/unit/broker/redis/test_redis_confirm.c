@@ -1,6 +1,7 @@
 /* Cycles of confirmation on a link that is none: what is asked of the server, and what its answers are worth. */
 #include "broker/redis/redis_confirm.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <setjmp.h>
@@ -78,6 +79,8 @@ static unsigned up;
 static bool wants_all;
 static uint64_t confirmed; /* the last cycle */
 static unsigned n_short;
+static uint64_t asked_ms; /* how many are up */
+static unsigned n_missed;
 
 static void note_confirmed(void *context, uint64_t cycle, struct span replid, uint64_t us) {
     (void) context;
@@ -93,10 +96,16 @@ static void note_short(void *context, uint64_t n_replicas, const char *reason) {
     n_short++;
 }
 
-static unsigned needed(void *context, bool *ret_all) {
+static unsigned tell_needed(void *context, bool *ret_all, uint64_t *ret_asked_ms) {
     (void) context;
     *ret_all = wants_all;
+    *ret_asked_ms = asked_ms;
     return up;
+}
+
+static void note_missed_one(void *context) {
+    (void) context;
+    n_missed++;
 }
 
 static struct span key(void *context) {
@@ -108,11 +117,12 @@ static redis_confirm_t *confirm;
 
 static int set_up(void **state) {
     (void) state;
-    static const struct redis_confirm_events events = {note_confirmed, note_short, needed, key};
+    static const struct redis_confirm_events events = {note_confirmed, note_short, tell_needed, note_missed_one, key};
     const struct redis_confirm_options options = {
         .wait_ms = 100, .link = {.command_timeout_ms = 200}, .events = &events};
     confirm = redis_confirm_new(&options);
-    confirmed = n_short = 0;
+    confirmed = n_short = n_missed = 0;
+    asked_ms = clock_monotonic_ms();
     up = 1;
     wants_all = true;
     return 0;
@@ -168,14 +178,35 @@ static void one_that_is_held_for_down_does_not_confirm_in_the_place_of_one_that_
     assert_int_equal(confirmed, 2);
 }
 
-static void who_follows_no_more_is_not_waited_for(void **state) {
+/* It may have been promoted, and the one that goes on to follow is of the losing side. */
+static void who_follows_no_more_is_missed_until_it_was_asked_anew_who_is_up(void **state) {
     (void) state;
     redis_confirm_ticket(confirm);
     play(1, "abc", 1, "abc 2");
+    assert_int_equal(n_missed, 0);
     play(2, "abc", 1, "abc 1");
-    assert_int_equal(confirmed, 0); /* what was asked for did not come */
+    assert_int_equal(n_missed, 1);
+    play(2, "abc", 1, "abc 1"); /* an answer of before says that one is up */
+    play(2, "abc", 1, "abc 1");
+    assert_int_equal(confirmed, 0);
+    assert_int_equal(n_missed, 1); /* told once */
+    asked_ms = clock_monotonic_ms() + 1;
     play(1, "abc", 1, "abc 1");
-    assert_int_equal(confirmed, 3);
+    assert_int_equal(confirmed, 5);
+}
+
+static void who_is_missed_and_up_has_to_confirm(void **state) {
+    (void) state;
+    redis_confirm_ticket(confirm);
+    play(1, "abc", 2, "abc 2");
+    redis_confirm_ticket(confirm);
+    play(2, "abc", 1, "abc 1");
+    up = 2;
+    asked_ms = clock_monotonic_ms() + 1;
+    play(2, "abc", 1, "abc 1");
+    assert_int_equal(confirmed, 1);
+    play(2, "abc", 2, "abc 2"); /* it is back */
+    assert_int_equal(confirmed, 4);
 }
 
 static void where_a_number_is_set_others_are_not_asked_for(void **state) {
@@ -202,7 +233,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(enough_replicas_confirm_what_came_before),
         TEST(one_that_is_held_for_down_does_not_confirm_in_the_place_of_one_that_is_up),
-        TEST(who_follows_no_more_is_not_waited_for),
+        TEST(who_follows_no_more_is_missed_until_it_was_asked_anew_who_is_up),
+        TEST(who_is_missed_and_up_has_to_confirm),
         TEST(where_a_number_is_set_others_are_not_asked_for),
         TEST(another_server_in_between_confirms_nothing),
     };

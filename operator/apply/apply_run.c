@@ -1,8 +1,9 @@
 /* Sending what was planned: one object after the other, in the order of installation, each by a server-side apply of
  * its own, so that an end in between leaves whole objects and the next run goes on. What would change nothing is not
  * sent. A field that cannot be changed, once it was accepted: delete (a StatefulSet without its pods, which the new one
- * adopts), wait until it is gone, apply. */
+ * adopts; its claims are asked to grow first), wait until it is gone, apply. */
 #include "base/clock.h"
+#include "operator/apply/apply_claims.h"
 #include "operator/apply/apply_parts.h"
 #include "operator/kube/kube_json.h"
 
@@ -52,14 +53,41 @@ static enum kube_result wait_until_gone(struct apply_plan *self, const struct ap
     return result == KUBE_NOT_FOUND ? KUBE_OK : result;
 }
 
+/* Which its storage class may refuse: then the volume stays as large as it is, and everything else goes on. */
+static enum kube_result grow_claims(struct apply_plan *self, const struct apply_object *object,
+                                    struct kube_answer *answer) {
+    struct apply_claim *claims;
+    size_t n = apply_claims_grown(self->arena, object->live, object->wanted, &claims);
+    for (size_t i = 0; i < n; i++) {
+        enum kube_result result =
+            kube_patch_merge(self->client, "v1", "PersistentVolumeClaim", self->namespace, claims[i].name, NULL,
+                             apply_claim_patch(self->arena, &claims[i]), 0, self->arena, answer);
+        if (result == KUBE_UNREACHABLE || result == KUBE_TIMED_OUT || result == KUBE_BUSY) {
+            return result;
+        }
+        if (result == KUBE_OK) {
+            apply_tell(self, arena_format(self->arena, "%s/PersistentVolumeClaim/%s: grows to %s", self->namespace,
+                                          claims[i].name, claims[i].storage));
+        } else if (result != KUBE_NOT_FOUND) {
+            apply_tell(self, arena_format(self->arena, "%s/PersistentVolumeClaim/%s: stays as large as it is: %s",
+                                          self->namespace, claims[i].name, answer->message));
+        }
+    }
+    return KUBE_OK;
+}
+
 static enum kube_result send_anew(struct apply_plan *self, struct apply_object *object, struct kube_answer *answer) {
     bool is_set = strcmp(kube_text_at(object->wanted, "kind"), "StatefulSet") == 0;
+    enum kube_result result = is_set ? grow_claims(self, object, answer) : KUBE_OK;
+    if (result != KUBE_OK) {
+        return result;
+    }
     apply_tell(self, arena_format(self->arena, "%s: deleted, to be made anew%s", object->name,
                                   is_set ? "; its pods stay" : ""));
-    enum kube_result result = kube_delete(
-        self->client, kube_text_at(object->wanted, "apiVersion"), kube_text_at(object->wanted, "kind"), self->namespace,
-        kube_text_at(object->wanted, "metadata.name"), is_set ? KUBE_ORPHAN : KUBE_BACKGROUND,
-        kube_text_at(object->live, "metadata.uid"), 0, self->arena, answer);
+    result = kube_delete(self->client, kube_text_at(object->wanted, "apiVersion"), kube_text_at(object->wanted, "kind"),
+                         self->namespace, kube_text_at(object->wanted, "metadata.name"),
+                         is_set ? KUBE_ORPHAN : KUBE_BACKGROUND, kube_text_at(object->live, "metadata.uid"), 0,
+                         self->arena, answer);
     if (result == KUBE_OK || result == KUBE_NOT_FOUND) {
         result = wait_until_gone(self, object, answer);
     }

@@ -162,6 +162,7 @@ class ApplyTest(unittest.TestCase):
     def test_a_field_that_cannot_be_changed(self):
         self.apply(self.spec)
         uid = self.get("statefulset", "shop-redis")["metadata"]["uid"]
+        self.make_claims("8Gi")
         larger = ("--set", "redis.persistence.size=300Gi", self.spec)
         refused = self.apply(*larger, code=4)
         self.assertIn(f"re-create CB3008 {self.namespace}/StatefulSet/shop-redis: its claims cannot be changed", refused.stderr)
@@ -184,6 +185,19 @@ class ApplyTest(unittest.TestCase):
         made = self.get("statefulset", "shop-redis")
         self.assertNotEqual(made["metadata"]["uid"], uid)
         self.assertEqual(made["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"], "300Gi")
+        self.assertEqual([self.get("persistentvolumeclaim", f"data-shop-redis-{i}")["spec"]["resources"]["requests"]["storage"] for i in (0, 1)], ["300Gi", "8Gi"])
+
+    def make_claims(self, storage):
+        """As the set's controller would: one of a class that lets volumes grow, and one of a class that does not."""
+        for i, grows in enumerate((True, False)):
+            storage_class = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": f"class-{i}"}, "provisioner": "tests.invalid", "allowVolumeExpansion": grows}
+            claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": f"data-shop-redis-{i}"},
+                     "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": f"class-{i}", "volumeName": f"v{i}", "resources": {"requests": {"storage": storage}}}}
+            for body in (storage_class, claim):
+                done = PLANE.kubectl("create", "-n", self.namespace, "-f", "-", text=json.dumps(body))
+                self.assertEqual(done.returncode, 0, done.stderr)
+            bound = json.dumps({"status": {"phase": "Bound", "capacity": {"storage": storage}, "accessModes": ["ReadWriteOnce"]}})
+            self.assertEqual(PLANE.kubectl("patch", "-n", self.namespace, "pvc", f"data-shop-redis-{i}", "--subresource=status", "--type=merge", "-p", bound).returncode, 0)
 
     # ---- pruning ----
 

@@ -1,5 +1,7 @@
 /* Objects of a cluster beside rendered ones: what counts as the same, whose they are, and what --prune would delete. */
 #include "operator/apply/apply_objects.h"
+
+#include "operator/apply/apply_claims.h"
 #include "operator/kube/kube_json.h"
 #include "operator/render/render_document.h"
 #include "operator/render/render_kinds.h"
@@ -92,6 +94,27 @@ static void replicas_stay_until_somebody_else_owns_them(void **state) {
     assert_int_equal(replicas_beside("{\"kind\": \"Deployment\", \"spec\": {\"replicas\": 3}}",
                                      DEPLOYMENT(OWNER("callboard-operator"))),
                      3);
+}
+
+/* ---- claims ---- */
+
+#define SET(replicas, storage)                                                                                         \
+    "{\"metadata\": {\"name\": \"shop-redis\"}, \"spec\": {\"replicas\": " replicas                                    \
+    ", \"volumeClaimTemplates\": [{\"metadata\": "                                                                     \
+    "{\"name\": \"data\"}, \"spec\": {\"resources\": {\"requests\": {\"storage\": \"" storage "\"}}}}]}}"
+
+static void claims_of_all_ordinals_grow(void **state) {
+    (void) state;
+    struct apply_claim *claims;
+    assert_int_equal(apply_claims_grown(arena, tree(SET("2", "8Gi")), tree(SET("5", "16Gi")), &claims), 2);
+    assert_string_equal(claims[1].name, "data-shop-redis-1");
+    assert_string_equal(claims[1].storage, "16Gi");
+    assert_true(manifest_equal(apply_claim_patch(arena, &claims[0]),
+                               tree("{\"spec\": {\"resources\": {\"requests\": {\"storage\": \"16Gi\"}}}}")));
+    assert_int_equal(apply_claims_grown(arena, tree(SET("2", "16Gi")), tree(SET("2", "8Gi")), &claims), 0);
+    assert_int_equal(apply_claims_grown(arena, tree(SET("2", "1024Mi")), tree(SET("2", "1Gi")), &claims), 0);
+    assert_int_equal(apply_claims_grown(arena, tree("{}"), tree(SET("2", "8Gi")), &claims), 0);
+    assert_int_equal(apply_claims_grown(arena, tree(SET("-3", "8Gi")), tree(SET("2", "9Gi")), &claims), 0);
 }
 
 /* ---- whose ---- */
@@ -224,6 +247,7 @@ int main(void) {
         cmocka_unit_test(what_the_server_keeps_for_itself_is_no_difference),
         cmocka_unit_test(narrowed_is_what_both_speak_of),
         cmocka_unit_test(replicas_stay_until_somebody_else_owns_them),
+        cmocka_unit_test(claims_of_all_ordinals_grow),
         cmocka_unit_test(another_owner_is_named),
         cmocka_unit_test(only_what_is_ours_and_no_longer_rendered_is_pruned),
         cmocka_unit_test(each_kind_that_is_rendered_is_looked_for),

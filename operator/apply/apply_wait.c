@@ -24,18 +24,17 @@ struct waiting {
     uint64_t deadline_ms;
 };
 
-/* Where there are no pods to say why: quotas, Pod Security and webhooks that refuse them. A right that is missing is no
- * failure here. */
-static const char *events_trouble(struct waiting *self, arena_t *scratch, const manifest_t *workload) {
+/* A right that is missing is no failure here. */
+static const char *events_trouble(struct waiting *self, arena_t *scratch, const manifest_t *object) {
     struct kube_answer answer;
     manifests_t *events = manifests_new(scratch);
-    enum kube_result result =
-        kube_list_events(self->plan->client, self->plan->namespace, kube_text_at(workload, "kind"),
-                         kube_text_at(workload, "metadata.name"), scratch, events, &answer);
+    enum kube_result result = kube_list_events(self->plan->client, self->plan->namespace,
+                                               kube_text_at(object, "metadata.uid"), scratch, events, &answer);
     return result == KUBE_OK ? rollout_events_trouble(scratch, events) : "";
 }
 
-/* What keeps it, with its pods' reasons. */
+/* What keeps it, with its pods' reasons. What pods do not say, events do: of a pod whose containers are not made (a
+ * Secret that is not there), and of a workload that has no pods (a quota, Pod Security, a webhook). */
 static const char *with_pods(struct waiting *self, arena_t *scratch, const manifest_t *workload, const char *text) {
     struct kube_answer answer;
     manifests_t *pods = manifests_new(scratch);
@@ -45,10 +44,12 @@ static const char *with_pods(struct waiting *self, arena_t *scratch, const manif
         return text;
     }
     const char *trouble = rollout_pods_trouble(scratch, pods);
-    if (trouble[0] == '\0') {
-        trouble = events_trouble(self, scratch, workload);
-    }
-    return trouble[0] == '\0' ? text : arena_format(scratch, "%s; %s", text, trouble);
+    const manifest_t *pod = rollout_pod_being_made(pods);
+    const manifest_t *silent = pod != NULL ? pod : trouble[0] == '\0' ? workload : NULL;
+    const char *event = silent == NULL ? "" : events_trouble(self, scratch, silent);
+    const char *told = trouble[0] == '\0' ? text : arena_format(scratch, "%s; %s", text, trouble);
+    const char *whose = pod == NULL ? "" : arena_format(scratch, "%s: ", kube_text_at(pod, "metadata.name"));
+    return event[0] == '\0' ? told : arena_format(scratch, "%s; %s%s", told, whose, event);
 }
 
 static void tell(struct waiting *self, struct watched *item, const char *text) {

@@ -158,7 +158,9 @@ static const char *containers_trouble(arena_t *arena, const manifest_t *pod, con
     return NULL;
 }
 
-/* NULL: it is ready, or going away, or says nothing. */
+static const char being_made[] = "its containers are being made";
+
+/* NULL: it is ready, or going away. */
 static const char *pod_trouble(arena_t *arena, const manifest_t *pod) {
     const manifest_t *ready = condition_of(pod, "Ready");
     const manifest_t *scheduled = condition_of(pod, "PodScheduled");
@@ -175,8 +177,7 @@ static const char *pod_trouble(arena_t *arena, const manifest_t *pod) {
         return trouble;
     }
     const char *reason = kube_text_at(pod, "status.reason"); /* Evicted */
-    return reason[0] != '\0' ? with_message(arena, reason, kube_text_at(pod, "status.message"))
-                             : "its containers are being made";
+    return reason[0] != '\0' ? with_message(arena, reason, kube_text_at(pod, "status.message")) : being_made;
 }
 
 const char *rollout_pods_trouble(arena_t *arena, const manifests_t *pods) {
@@ -192,6 +193,17 @@ const char *rollout_pods_trouble(arena_t *arena, const manifests_t *pods) {
         n += trouble != NULL ? 1 : 0;
     }
     return n > TROUBLES_MAX ? arena_format(arena, "%s; and %zu more", text, n - TROUBLES_MAX) : text;
+}
+
+const manifest_t *rollout_pod_being_made(const manifests_t *pods) {
+    const manifest_t *found = NULL;
+    arena_t *scratch = arena_new();
+    for (size_t i = 0; found == NULL && i < manifests_count(pods); i++) {
+        const manifest_t *pod = manifests_at(pods, i);
+        found = pod_trouble(scratch, pod) == being_made ? pod : NULL;
+    }
+    arena_destroy(&scratch);
+    return found;
 }
 
 /* ---- events ---- */

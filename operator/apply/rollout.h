@@ -21,6 +21,9 @@ struct rollout rollout_judge(arena_t *arena, const manifest_t *workload);
 /* Why pods are not ready, at most three of them: "shop-redis-0: container redis: ImagePullBackOff: …". "" where all
  * are, or none says why. */
 const char *rollout_pods_trouble(arena_t *arena, const manifests_t *pods);
+/* A pod whose containers are being made, which says nothing of what keeps them: its events do (a Secret or
+ * volume that is not there). NULL: there is none. */
+const manifest_t *rollout_pod_being_made(const manifests_t *pods);
 /* The last warning among events about an object: "FailedCreate: pods "shop-redis-0" is forbidden: …"; "": none. */
 const char *rollout_events_trouble(arena_t *arena, const manifests_t *events);
 /* "a=b,c=d" of spec.selector.matchLabels. */

@@ -158,6 +158,15 @@ static int send(struct applying *self) {
     return OPERATOR_DONE;
 }
 
+/* The most frequent reason of a first run, and the one that another command mends. */
+static void tell_secrets(struct applying *self, const char *text) {
+    if (strstr(text, "secret \"") != NULL && strstr(text, "not found") != NULL) {
+        buffer_append_format(self->call->messages,
+                             "%s secret SPEC… | kubectl apply -f - makes the Secrets that the pods need, once\n",
+                             self->call->program);
+    }
+}
+
 static int wait_for(struct applying *self) {
     int exit_code = OPERATOR_DONE;
     for (size_t i = 0; i < self->n; i++) {
@@ -170,6 +179,7 @@ static int wait_for(struct applying *self) {
                                                           : "waiting ended:",
                                  text);
             exit_code = command_cluster_exit(result);
+            tell_secrets(self, text);
         }
     }
     return exit_code;

@@ -84,9 +84,10 @@ enum kube_result kube_get(kube_client_t *self, const char *api_version, const ch
 enum kube_result kube_list(kube_client_t *self, const char *api_version, const char *kind, const char *namespace,
                            const char *label_selector, arena_t *arena, manifests_t *out,
                            struct kube_answer *ret_answer);
-/* Events about an object, as kube_list has them. */
-enum kube_result kube_list_events(kube_client_t *self, const char *namespace, const char *kind, const char *name,
-                                  arena_t *arena, manifests_t *out, struct kube_answer *ret_answer);
+/* Events about the object of this uid, as kube_list has them: another one had the same name before (a StatefulSet's
+ * pods). */
+enum kube_result kube_list_events(kube_client_t *self, const char *namespace, const char *uid, arena_t *arena,
+                                  manifests_t *out, struct kube_answer *ret_answer);
 /* Server-side apply as KUBE_FIELD_MANAGER. `flags`: enum kube_flags. */
 enum kube_result kube_apply(kube_client_t *self, const manifest_t *object, unsigned flags, arena_t *arena,
                             struct kube_answer *ret_answer);

@@ -173,13 +173,12 @@ enum kube_result kube_list(kube_client_t *self, const char *api_version, const c
     return run_listing(&listing, out);
 }
 
-enum kube_result kube_list_events(kube_client_t *self, const char *namespace, const char *kind, const char *name,
-                                  arena_t *arena, manifests_t *out, struct kube_answer *ret_answer) {
+enum kube_result kube_list_events(kube_client_t *self, const char *namespace, const char *uid, arena_t *arena,
+                                  manifests_t *out, struct kube_answer *ret_answer) {
     const struct subject subject = {"v1", "Event", namespace, NULL, NULL};
     struct listing listing = {.client = self,
                               .subject = &subject,
-                              .field_selector =
-                                  arena_format(arena, "involvedObject.kind=%s,involvedObject.name=%s", kind, name),
+                              .field_selector = arena_format(arena, "involvedObject.uid=%s", uid),
                               .arena = arena,
                               .answer = ret_answer};
     return run_listing(&listing, out);

@@ -280,7 +280,7 @@ class ApplyTest(unittest.TestCase):
         spec = self.write("dev.yaml", "shop", "profile: dev")
         late = self.apply("--wait", "--timeout", "6s", spec, code=6)
         self.assertIn(f"{self.namespace}/Deployment/shop-gateway: its controller has not seen it yet", late.stderr)
-        event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"kind": "Deployment", "name": "shop-gateway", "namespace": self.namespace},
+        event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"kind": "Deployment", "name": "shop-gateway", "namespace": self.namespace, "uid": self.get("deployment", "shop-gateway")["metadata"]["uid"]},
                  "type": "Warning", "reason": "FailedCreate", "message": "exceeded quota", "lastTimestamp": "2026-11-29T10:00:00Z"}
         self.assertEqual(PLANE.kubectl("create", "-n", self.namespace, "-f", "-", text=json.dumps(event)).returncode, 0)
         self.assertIn("its controller has not seen it yet; FailedCreate: exceeded quota", self.apply("--wait", "--timeout", "6s", spec, code=6).stderr)

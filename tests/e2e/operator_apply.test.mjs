@@ -14,7 +14,7 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'callboard-apply-'));
 const at = (name) => path.join(folder, name);
 const SPEC = 'apiVersion: callboard.dev/v1alpha1\nkind: Callboard\nmetadata: {name: shop, namespace: push}\nspec: {profile: dev}\n';
 const KINDS = {
-  v1: ['ServiceAccount', 'ConfigMap', 'Service', 'Pod'], 'apps/v1': ['Deployment', 'StatefulSet'], 'batch/v1': ['CronJob'], 'policy/v1': ['PodDisruptionBudget'],
+  v1: ['ServiceAccount', 'ConfigMap', 'Service', 'Pod', 'Event'], 'apps/v1': ['Deployment', 'StatefulSet'], 'batch/v1': ['CronJob'], 'policy/v1': ['PodDisruptionBudget'],
   'networking.k8s.io/v1': ['NetworkPolicy', 'Ingress'], 'autoscaling/v2': ['HorizontalPodAutoscaler'],
 };
 const pluralOf = (kind) => (/y$/.test(kind) ? `${kind.slice(0, -1)}ies` : /s$/.test(kind) ? `${kind}es` : `${kind}s`).toLowerCase();
@@ -319,7 +319,11 @@ test('--wait ends when the pods are ready, and says what keeps them', async () =
   let looks = 0;
   const ready = { observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 };
   api.answer = (request, text) => {
+    if (request.method === 'GET' && request.url.includes('/events?')) {
+      return { code: 200, body: { items: [{ type: 'Warning', reason: 'FailedMount', message: 'secret "shop-auth" not found' }] } };
+    }
     if (request.method === 'GET' && request.url.includes('/pods?')) {
+      if (request.url.includes('broker')) return { code: 200, body: { items: [{ metadata: { name: 'shop-broker-0' }, status: {} }] } };
       return { code: 200, body: { items: [{ metadata: { name: 'shop-gateway-x' }, status: { containerStatuses: [{ name: 'gateway', state: { waiting: { reason: 'ImagePullBackOff' } } }] } }] } };
     }
     const answer = plain(request, text);
@@ -336,4 +340,5 @@ test('--wait ends when the pods are ready, and says what keeps them', async () =
   const late = await operator(['--wait', '--timeout', '8s', at('spec.yaml')], { fresh: false });
   assert.equal(late.code, 6);
   assert.match(late.err, /the time of --timeout is over, and these are not ready:\npush\/Deployment\/shop-gateway: 0 of 1 .*ImagePullBackOff/);
+  assert.match(late.err, /shop-broker-0: FailedMount: secret "shop-auth" not found\ncallboard-operator secret SPEC… \| kubectl apply -f - makes/);
 });

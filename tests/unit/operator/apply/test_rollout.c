@@ -139,6 +139,17 @@ static void pods_say_why_they_are_not_ready(void **state) {
     assert_string_equal(trouble("\"conditions\": 7, \"containerStatuses\": [3]"), "p-0: its containers are being made");
 }
 
+static void a_pod_that_says_nothing_is_named(void **state) {
+    (void) state;
+    manifests_t *pods = manifests_new(arena);
+    manifests_append(pods, tree("{\"metadata\": {\"name\": \"p-0\"}, \"status\": {\"reason\": \"Evicted\"}}"));
+    assert_null(rollout_pod_being_made(pods));
+    manifests_append(pods,
+                     tree("{\"metadata\": {\"name\": \"p-1\"}, \"status\": {\"containerStatuses\": [{\"name\": \"c\", "
+                          "\"state\": {\"waiting\": {\"reason\": \"ContainerCreating\"}}}]}}"));
+    assert_ptr_equal(rollout_pod_being_made(pods), manifests_at(pods, 1));
+}
+
 static void many_pods_are_cut(void **state) {
     (void) state;
     manifests_t *pods = manifests_new(arena);
@@ -178,6 +189,7 @@ int main(void) {
         cmocka_unit_test(deployments_are_done_when_all_pods_are_new_and_available),
         cmocka_unit_test(sets_are_done_when_the_revision_is_everywhere),
         cmocka_unit_test(pods_say_why_they_are_not_ready),
+        cmocka_unit_test(a_pod_that_says_nothing_is_named),
         cmocka_unit_test(many_pods_are_cut),
         cmocka_unit_test(the_last_warning_counts),
         cmocka_unit_test(selectors_become_texts),

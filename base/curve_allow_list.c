@@ -70,16 +70,18 @@ static void take_key(struct allowed_key *key, const char *name, size_t name_leng
     check(decoded != NULL, "a key that was judged is no Z85");
 }
 
-/* Reads one file into *ret_key. False with errno 0: this file is no key. */
-static bool read_key(const char *directory, const char *file_name, bool is_changed, struct allowed_key *ret_key) {
+/* Adds the keys of one file. False with errno 0: this file is no key. */
+static bool read_keys(const char *directory, const char *file_name, bool is_changed, struct allowed_keys *list) {
     char path[PATH_SIZE];
     char error[512] = "the name may have 1 to 64 of A-Z a-z 0-9 . _ -";
-    struct curve_keys keys;
+    char keys[CURVE_PUBLIC_KEYS][CURVE_KEY_TEXT_LENGTH + 1];
     size_t name_length = name_length_of(file_name);
     errno = 0;
     if ((size_t) snprintf(path, sizeof path, "%s/%s", directory, file_name) < sizeof path &&
-        is_name(file_name, name_length) && curve_keys_read(path, false, &keys, error, sizeof error)) {
-        take_key(ret_key, file_name, name_length, keys.public_text);
+        is_name(file_name, name_length) && curve_keys_read_public(path, keys, error, sizeof error)) {
+        for (size_t i = 0; i < CURVE_PUBLIC_KEYS && keys[i][0] != '\0' && list->n < KEYS_MAX; i++) {
+            take_key(&list->keys[list->n++], file_name, name_length, keys[i]);
+        }
         return true;
     }
     if (!is_out_of_resources()) {
@@ -103,9 +105,7 @@ static bool read_files(DIR *stream, const char *directory, bool is_changed, stru
             log_error("curve_keys_over_limit", log_text("directory", directory), log_u64("limit", KEYS_MAX));
             return true;
         }
-        if (read_key(directory, entry->d_name, is_changed, &list->keys[list->n])) {
-            list->n++;
-        } else if (errno != 0) {
+        if (!read_keys(directory, entry->d_name, is_changed, list) && errno != 0) {
             return false;
         }
         errno = 0;

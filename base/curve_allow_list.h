@@ -1,5 +1,6 @@
 /* The public keys that may connect: a directory of NAME.pub files, read again when it is due. NAME is 1–64 of
- * A-Z a-z 0-9 . _ -; no more than 1,024 keys. Files behind links are read (Kubernetes mounts them so), hidden ones are
+ * A-Z a-z 0-9 . _ -; no more than 1,024 keys; a file may have two while one
+ * is exchanged for the other. Files behind links are read (Kubernetes mounts them so), hidden ones are
  * not. Thread: one reads (the first three functions), any may ask. */
 #ifndef CALLBOARD_BASE_CURVE_ALLOW_LIST_H
 #define CALLBOARD_BASE_CURVE_ALLOW_LIST_H

@@ -91,18 +91,19 @@ static struct span next_line(struct span *text) {
     return line;
 }
 
-/* NULL when all is well, else what is wrong. */
-static const char *parse(struct span text, struct curve_keys *ret_keys) {
+/* NULL when all is well, else what is wrong. ret_next: a second public key; "": there is none. */
+static const char *parse(struct span text, struct curve_keys *ret_keys, char ret_next[CURVE_KEY_TEXT_LENGTH + 1]) {
     struct span value;
     ret_keys->public_text[0] = '\0';
     ret_keys->secret_text[0] = '\0';
+    ret_next[0] = '\0';
     while (text.size > 0) {
         struct span line = next_line(&text);
         if (line.size == 0 || line.data[0] == '#') {
             continue;
         }
-        if (match_line(line, "public", &value) && ret_keys->public_text[0] == '\0') {
-            if (!take_key(value, ret_keys->public_text)) {
+        if (match_line(line, "public", &value) && ret_next[0] == '\0') {
+            if (!take_key(value, ret_keys->public_text[0] == '\0' ? ret_keys->public_text : ret_next)) {
                 return "the public key is not 40 characters of Z85";
             }
         } else if (match_line(line, "secret", &value) && ret_keys->secret_text[0] == '\0') {
@@ -110,8 +111,11 @@ static const char *parse(struct span text, struct curve_keys *ret_keys) {
                 return "the secret key is not 40 characters of Z85";
             }
         } else {
-            return "a line is neither \"public = KEY\" nor \"secret = KEY\", or stands twice";
+            return "a line is neither \"public = KEY\" nor \"secret = KEY\", or stands too often";
         }
+    }
+    if (ret_next[0] != '\0' && ret_keys->secret_text[0] != '\0') {
+        return "a pair has one public key; two stand in a .pub file only";
     }
     return ret_keys->public_text[0] == '\0' ? "there is no line \"public = KEY\"" : NULL;
 }
@@ -164,9 +168,11 @@ static ssize_t read_file(const char *path, char *ret_text, size_t size, struct s
 }
 
 static bool accept_text(const char *path, struct span text, const struct stat *status, bool need_secret,
-                        struct curve_keys *ret_keys, char *ret_error, size_t error_size) {
+                        struct curve_keys *ret_keys, char ret_next[CURVE_KEY_TEXT_LENGTH + 1], char *ret_error,
+                        size_t error_size) {
     struct curve_keys keys;
-    const char *wrong = text.size == KEY_FILE_MAX ? "the file is too large for a key file" : parse(text, &keys);
+    const char *wrong =
+        text.size == KEY_FILE_MAX ? "the file is too large for a key file" : parse(text, &keys, ret_next);
     if (wrong == NULL) {
         wrong = judge_halves(&keys, need_secret);
     }
@@ -187,8 +193,8 @@ static bool accept_text(const char *path, struct span text, const struct stat *s
     return is_good;
 }
 
-bool curve_keys_read(const char *path, bool need_secret, struct curve_keys *ret_keys, char *ret_error,
-                     size_t error_size) {
+static bool read_keys(const char *path, bool need_secret, struct curve_keys *ret_keys,
+                      char ret_next[CURVE_KEY_TEXT_LENGTH + 1], char *ret_error, size_t error_size) {
     char text[KEY_FILE_MAX];
     struct stat status;
     ssize_t size = read_file(path, text, sizeof text, &status);
@@ -197,9 +203,27 @@ bool curve_keys_read(const char *path, bool need_secret, struct curve_keys *ret_
                  errno == EINVAL ? "not a regular file" : strerror(errno));
         return false;
     }
-    bool is_good =
-        accept_text(path, span_of(text, (size_t) size), &status, need_secret, ret_keys, ret_error, error_size);
+    bool is_good = accept_text(path, span_of(text, (size_t) size), &status, need_secret, ret_keys, ret_next, ret_error,
+                               error_size);
     explicit_bzero(text, sizeof text);
+    return is_good;
+}
+
+bool curve_keys_read(const char *path, bool need_secret, struct curve_keys *ret_keys, char *ret_error,
+                     size_t error_size) {
+    char next[CURVE_KEY_TEXT_LENGTH + 1];
+    return read_keys(path, need_secret, ret_keys, next, ret_error, error_size);
+}
+
+bool curve_keys_read_public(const char *path, char ret_keys[CURVE_PUBLIC_KEYS][CURVE_KEY_TEXT_LENGTH + 1],
+                            char *ret_error, size_t error_size) {
+    struct curve_keys keys;
+    char next[CURVE_KEY_TEXT_LENGTH + 1];
+    bool is_good = read_keys(path, false, &keys, next, ret_error, error_size);
+    if (is_good) {
+        memcpy(ret_keys[0], keys.public_text, sizeof keys.public_text);
+        memcpy(ret_keys[1], next, sizeof next);
+    }
     return is_good;
 }
 

@@ -4,6 +4,8 @@
  *     public = Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID
  *     secret = D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs
  *
+ * While a pair is exchanged for another one, a public key file has a line for each of the two.
+ *
  * A secret key file must not be readable for others: mode 0600 or 0400; 0440 where another user owns it, which is how
  * Kubernetes mounts a Secret for us. Public keys that may connect lie in a directory: base/curve_zap.h.
  * Thread: any. */
@@ -13,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CURVE_KEY_TEXT_LENGTH = 40 };
+enum { CURVE_KEY_TEXT_LENGTH = 40, CURVE_PUBLIC_KEYS = 2 };
 
 struct curve_keys {
     char public_text[CURVE_KEY_TEXT_LENGTH + 1];
@@ -26,6 +28,9 @@ void curve_keys_wipe(struct curve_keys *self);
  * *ret_keys is untouched. Without need_secret only the public half is handed out, whatever the file has. */
 bool curve_keys_read(const char *path, bool need_secret, struct curve_keys *ret_keys, char *ret_error,
                      size_t error_size);
+/* The public keys of a file, the first line's first; the second is "" where there is one. False: as above. */
+bool curve_keys_read_public(const char *path, char ret_keys[CURVE_PUBLIC_KEYS][CURVE_KEY_TEXT_LENGTH + 1],
+                            char *ret_error, size_t error_size);
 /* Writes PATH (mode 0600, both) and PATH.pub (mode 0644); refuses to overwrite either, then neither is written. */
 bool curve_keys_write(const char *path, const struct curve_keys *keys, char *ret_error, size_t error_size);
 

@@ -258,7 +258,6 @@ static void finish_closing(void *context) {
     metric_values_destroy(&self->metrics);
     metric_values_destroy(&self->uplink_metrics);
     curve_keys_wipe(&self->keys);
-    memory_free(self->broker_key);
     memory_free(self->gateway_id);
     memory_free(self);
     on_closed(closed_context);
@@ -280,8 +279,8 @@ static void on_added(void *context, struct broker_entry *entry) {
         .wheel = self->settings.wheel,
         .metrics = self->uplink_metrics,
         .endpoint = entry->address,
-        .keys = self->broker_key != NULL ? &self->keys : NULL,
-        .broker_public_key = self->broker_key,
+        .keys = self->has_curve ? &self->keys : NULL,
+        .broker_public_keys = {self->broker_keys[0], self->broker_keys[1]},
         .gateway_id = self->gateway_id,
         .worker = self->settings.worker,
         .boot_nonce = self->settings.boot_nonce,
@@ -310,7 +309,7 @@ static void on_removed(void *context, struct broker_entry *entry) {
     close_link(context, entry);
 }
 
-/* "" = none; else 40 characters of Z85, or the name of a .pub file. */
+/* "" = none; else 40 characters of Z85, or the name of a .pub file, which may have two keys. */
 static bool read_keys(broker_links_t *self, const struct gateway_config *config, char *ret_error, size_t error_size) {
     if (config->curve_key_file[0] == '\0' && config->curve_broker_key[0] == '\0') {
         return true;
@@ -322,16 +321,12 @@ static bool read_keys(broker_links_t *self, const struct gateway_config *config,
     if (!curve_keys_read(config->curve_key_file, true, &self->keys, ret_error, error_size)) {
         return false;
     }
-    if (strlen(config->curve_broker_key) == 40 && strchr(config->curve_broker_key, '/') == NULL) {
-        self->broker_key = memory_strdup(config->curve_broker_key);
+    self->has_curve = true;
+    if (strlen(config->curve_broker_key) == CURVE_KEY_TEXT_LENGTH && strchr(config->curve_broker_key, '/') == NULL) {
+        memcpy(self->broker_keys[0], config->curve_broker_key, sizeof self->broker_keys[0]);
         return true;
     }
-    struct curve_keys broker;
-    if (!curve_keys_read(config->curve_broker_key, false, &broker, ret_error, error_size)) {
-        return false;
-    }
-    self->broker_key = memory_strdup(broker.public_text);
-    return true;
+    return curve_keys_read_public(config->curve_broker_key, self->broker_keys, ret_error, error_size);
 }
 
 /* Off this machine nothing goes in the clear. */
@@ -376,7 +371,7 @@ broker_links_t *broker_links_new(const struct broker_requests_settings *settings
     uv_idle_init(settings->loop, &self->idle);
     self->idle.data = self;
     if (!read_keys(self, config, ret_error, error_size) ||
-        (self->broker_key == NULL && !may_go_in_the_clear(&config->brokers, ret_error, error_size))) {
+        (!self->has_curve && !may_go_in_the_clear(&config->brokers, ret_error, error_size))) {
         broker_links_close(&self, ignore_closed, NULL);
         return NULL;
     }

@@ -21,7 +21,8 @@ struct broker_link {
 struct broker_links {
     struct broker_requests_settings settings; /* `config` is not valid after construction */
     char *gateway_id;
-    char *broker_key; /* NULL: no CURVE */
+    bool has_curve;
+    char broker_keys[CURVE_PUBLIC_KEYS][CURVE_KEY_TEXT_LENGTH + 1]; /* the second "": there is one */
     struct curve_keys keys;
     struct uplink_callbacks uplink_callbacks;
     uint32_t heartbeat_ms;

@@ -192,7 +192,8 @@ static bool open_socket(uplink_t *self) {
     bool is_curved = settings->keys != NULL && !span_starts_with(span_of_text(self->endpoint), SPAN_LITERAL("inproc"));
     self->batch_close = is_curved ? WIRE_BATCH_CLOSE_CURVE : WIRE_BATCH_CLOSE;
     if (!set_options(self->socket) ||
-        (is_curved && !curve_keys_apply_client(self->socket, settings->keys, settings->broker_public_key)) ||
+        (is_curved &&
+         !curve_keys_apply_client(self->socket, settings->keys, settings->broker_public_keys[self->broker_key])) ||
         zmq_connect(self->socket, self->endpoint) != 0) {
         return false;
     }
@@ -216,6 +217,15 @@ static void dial(uplink_t *self) {
     greet(self);
 }
 
+/* While the brokers' pair is exchanged for another one, some have this one and some that. Which one a broker has shows
+ * only in that no connection comes about. */
+static void take_other_key(uplink_t *self) {
+    const char *next = self->settings.keys == NULL ? NULL : self->settings.broker_public_keys[1];
+    if (!self->hello_sent && next != NULL && next[0] != '\0') {
+        self->broker_key = 1 - self->broker_key;
+    }
+}
+
 static void on_timer(struct timer_entry *timer) {
     uplink_t *self = list_entry(timer, uplink_t, timer);
     switch (self->state) {
@@ -223,6 +233,7 @@ static void on_timer(struct timer_entry *timer) {
         dial(self);
         return;
     case UPLINK_GREETING:
+        take_other_key(self);
         uplink_die(self,
                    self->hello_sent ? "no WELCOME"
                                     : "no connection; is the broker there, and do the CURVE keys of both ends fit?",

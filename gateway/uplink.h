@@ -53,8 +53,9 @@ struct uplink_settings {
     metric_values_t *metrics;      /* of uplink_metric_table */
     const char *endpoint;          /* copied */
     const struct curve_keys *keys; /* NULL: no CURVE; borrowed as long as the uplink */
-    const char *broker_public_key; /* with keys */
-    const char *gateway_id;        /* borrowed as long as the uplink */
+    /* With keys; borrowed. The second "": there is one. Of two the broker has one: they are tried in turn. */
+    const char *broker_public_keys[CURVE_PUBLIC_KEYS];
+    const char *gateway_id; /* borrowed as long as the uplink */
     uint32_t worker;
     uint64_t boot_nonce;
     const uint64_t *config_hash; /* read at each HELLO: a reload makes another one; borrowed as long as the uplink */

@@ -29,6 +29,7 @@ struct uplink {
     uint64_t link_epoch;
     bool hello_sent;
     bool was_live;          /* dying: on_lost is due */
+    unsigned broker_key;    /* which of settings.broker_public_keys the next dial takes */
     uint64_t n_not_reached; /* dials in a row */
     uint32_t death_delay;   /* dying: ms to the next attempt, 0 = by backoff */
     struct timer_entry timer;

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "operator/cli/command_specs.h"
 #include "operator/cli/commands.h"
+#include "operator/cli/curve_rotation.h"
 #include "operator/cli/secret_rotation.h"
 #include "operator/manifest/manifest_emit.h"
 #include "operator/spec/spec_derive.h"
@@ -129,6 +130,29 @@ static int print_service(const struct command_specs *specs, const char *service,
     return OPERATOR_DONE;
 }
 
+/* Which Secret `current` has says what is rotated: the CURVE pairs, or the passwords of Redis. */
+static int rotate(const struct spec *spec, enum rotation_step step, struct span current, struct command_call *call) {
+    manifests_t *list = manifests_new(call->arena);
+    bool is_curve;
+    const char *reason = curve_rotation_apply(spec, step, current, list, &is_curve);
+    if (!is_curve && spec_redis_pods(spec) == 0) {
+        return command_usage_error(call, "secret",
+                                   "--rotate is for the passwords of a Redis of ours and for the Secret %s, which is "
+                                   "not in what --current names",
+                                   spec->broker.curve_secret);
+    }
+    if (!is_curve) {
+        reason = rotation_apply(spec, step, current, list);
+    }
+    if (reason != NULL) {
+        buffer_append_format(call->messages, "%s secret: %s\n", call->program, reason);
+        return OPERATOR_UNSAFE;
+    }
+    manifests_append_yaml(list, call->out);
+    remark(call, is_curve ? curve_rotation_advice(call->arena, spec, step) : rotation_advice(call->arena, spec, step));
+    return OPERATOR_DONE;
+}
+
 static int print_rotated(const struct command_specs *specs, const char *step_name, struct command_call *call) {
     const char *file = command_option(call, "current");
     enum rotation_step step;
@@ -141,23 +165,12 @@ static int print_rotated(const struct command_specs *specs, const char *step_nam
                                    "--rotate takes one spec, and --current: the Secret as it is (kubectl "
                                    "get secret NAME -o yaml)");
     }
-    const struct spec *spec = &specs->documents.items[0]->spec;
-    if (spec_redis_pods(spec) == 0) {
-        return command_usage_error(call, "secret", "--rotate is for the passwords of a Redis of ours");
-    }
     buffer_init(&text, CURRENT_MAX + 1); /* one more, so that a larger one shows */
-    int exit_code = OPERATOR_DONE;
-    const char *reason;
-    manifests_t *list = manifests_new(call->arena);
-    if (!command_read_file(file, &text)) {
-        buffer_append_format(call->messages, "%s secret: %s: %s\n", call->program, file, strerror(errno));
-        exit_code = OPERATOR_OUTSIDE;
-    } else if ((reason = rotation_apply(spec, step, buffer_span(&text), list)) != NULL) {
-        buffer_append_format(call->messages, "%s secret: %s\n", call->program, reason);
-        exit_code = OPERATOR_UNSAFE;
+    int exit_code = OPERATOR_OUTSIDE;
+    if (command_read_file(file, &text)) {
+        exit_code = rotate(&specs->documents.items[0]->spec, step, buffer_span(&text), call);
     } else {
-        manifests_append_yaml(list, call->out);
-        remark(call, rotation_advice(call->arena, spec, step));
+        buffer_append_format(call->messages, "%s secret: %s: %s\n", call->program, file, strerror(errno));
     }
     if (text.size > 0) {
         explicit_bzero(text.data, text.size);
@@ -182,7 +195,8 @@ static int run(struct command_call *call) {
 
 static const struct command_option options[] = {
     {"service", "NAME", "a key pair of a backend service, and its place among those that brokers let in"},
-    {"rotate", "add|use|drop", "the next step in which the passwords of Redis become others without an outage"},
+    {"rotate", "add|use|drop",
+     "the next step in which the passwords of Redis, or the CURVE pairs, become others without an outage"},
     {"current", "FILE", "with --rotate: the Secret as it is, as kubectl get secret NAME -o yaml prints it; - is stdin"},
     {NULL, NULL, NULL},
 };

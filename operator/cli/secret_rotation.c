@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/random.h"
+#include "operator/cli/secret_object.h"
 
 #include <string.h>
 
@@ -20,59 +21,6 @@ bool rotation_step_parse(const char *text, enum rotation_step *ret_step) {
         }
     }
     return false;
-}
-
-/* ---- the Secret as it is ---- */
-
-struct reading {
-    arena_t *arena;
-    const char *why;
-};
-
-static void on_error(void *context, const struct config_yaml_error *error) {
-    struct reading *reading = context;
-    if (reading->why == NULL) {
-        reading->why = arena_format(reading->arena, "the current Secret, line %u: %s", error->line, error->text);
-    }
-}
-
-static bool has_text(const manifest_t *object, const char *path, const char *text) {
-    const char *found = manifest_text_of(manifest_find(object, path));
-    return found != NULL && strcmp(found, text) == 0;
-}
-
-static bool is_secret(const manifest_t *object, const char *name) {
-    return has_text(object, "kind", "Secret") && has_text(object, "metadata.name", name);
-}
-
-static manifest_t *find_secret(manifest_t *top, const char *name) {
-    manifest_t *items = manifest_get(top, "items");
-    if (is_secret(top, name)) {
-        return top;
-    }
-    for (size_t i = 0; items != NULL && i < manifest_count(items); i++) {
-        if (is_secret(manifest_at(items, i), name)) {
-            return manifest_at(items, i);
-        }
-    }
-    return NULL;
-}
-
-static manifest_t *read_current(struct reading *reading, const char *name, struct span text) {
-    const struct config_yaml_errors errors = {on_error, reading};
-    struct config_documents documents;
-    manifest_t *found = NULL;
-    if (!config_yaml_read_documents(text, &errors, &documents)) {
-        return NULL;
-    }
-    for (size_t i = 0; i < documents.n && found == NULL; i++) {
-        found = find_secret(manifest_of_yaml(reading->arena, documents.roots[i]), name);
-    }
-    config_documents_finish(&documents);
-    if (found == NULL && reading->why == NULL) {
-        reading->why = arena_format(reading->arena, "there is no Secret %s in what --current names", name);
-    }
-    return found;
 }
 
 /* ---- one password ---- */
@@ -142,15 +90,6 @@ static const char *out_of_order(arena_t *arena, const char *key, enum rotation_s
     return arena_format(arena, "%s %s", key, reasons[step]);
 }
 
-static void set_data(manifest_t *data, const char *key, struct span bytes) {
-    struct buffer text = BUFFER_EMPTY;
-    base64_encode(&text, bytes);
-    buffer_append_char(&text, '\0');
-    manifest_set_text(data, key, (const char *) text.data);
-    explicit_bzero(text.data, text.size);
-    buffer_finish(&text);
-}
-
 static const char *rotate_key(manifest_t *data, const char *key, enum rotation_step step, arena_t *arena) {
     const char *encoded = manifest_text_of(manifest_get(data, key));
     struct buffer old;
@@ -163,7 +102,7 @@ static const char *rotate_key(manifest_t *data, const char *key, enum rotation_s
     } else if (!exchange(step, buffer_span(&old), &new)) {
         why = out_of_order(arena, key, step);
     } else {
-        set_data(data, key, buffer_span(&new));
+        secret_object_set(data, key, buffer_span(&new));
     }
     for (struct buffer *each[] = {&old, &new}, **at = each; at < each + 2; at++) {
         if ((*at)->size > 0) {
@@ -178,41 +117,21 @@ static const char *rotate_key(manifest_t *data, const char *key, enum rotation_s
 static void replace_exporter_password(const struct spec *spec, manifest_t *data) {
     char password[PASSWORD_LENGTH + 1];
     random_base62(password, PASSWORD_LENGTH);
-    set_data(data, spec->auth.keys.exporter_password, span_of(password, PASSWORD_LENGTH));
+    secret_object_set(data, spec->auth.keys.exporter_password, span_of(password, PASSWORD_LENGTH));
     explicit_bzero(password, sizeof password);
 }
 
 /* ---- all of it ---- */
 
-/* What the API server keeps for itself would refuse the next apply. */
-static manifest_t *add_secret(const manifest_t *current, const char *name, manifests_t *out) {
-    static const char *const kept[] = {"namespace", "labels", "annotations"};
-    const manifest_t *old = manifest_get(current, "metadata");
-    manifest_t *secret = manifests_add(out, "v1", "Secret", name);
-    manifest_t *metadata = manifest_get(secret, "metadata");
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        const manifest_t *value = manifest_get(old, kept[i]);
-        if (value != NULL) {
-            manifest_set(metadata, kept[i], manifest_copy(manifests_arena(out), value));
-        }
-    }
-    manifest_t *annotations = manifest_get(metadata, "annotations");
-    if (annotations != NULL && manifest_kind(annotations) == MANIFEST_MAP) { /* it quotes the old passwords */
-        manifest_remove(annotations, "kubectl.kubernetes.io/last-applied-configuration");
-    }
-    manifest_set_text(secret, "type", "Opaque");
-    return manifest_add_map(secret, "data");
-}
-
 const char *rotation_apply(const struct spec *spec, enum rotation_step step, struct span text, manifests_t *out) {
     arena_t *arena = manifests_arena(out);
-    struct reading reading = {.arena = arena};
+    const char *unread = NULL;
     const char *keys[] = {spec->auth.keys.redis_password,
                           spec->redis.mode == SPEC_REDIS_SENTINEL ? spec->auth.keys.sentinel_password : NULL};
-    manifest_t *current = read_current(&reading, spec->auth.existing_secret, text);
+    manifest_t *current = secret_object_read(arena, spec->auth.existing_secret, text, &unread);
     manifest_t *old = current == NULL ? NULL : manifest_get(current, "data");
     if (old == NULL || manifest_kind(old) != MANIFEST_MAP) {
-        return reading.why != NULL ? reading.why : "the current Secret has no data";
+        return unread != NULL ? unread : "the current Secret has no data";
     }
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && keys[i] != NULL; i++) {
         const char *why = rotate_key(old, keys[i], step, arena);
@@ -223,7 +142,7 @@ const char *rotation_apply(const struct spec *spec, enum rotation_step step, str
     if (step == ROTATION_ADD && spec->monitoring.exporter[0] != '\0') {
         replace_exporter_password(spec, old);
     }
-    manifest_t *data = add_secret(current, spec->auth.existing_secret, out);
+    manifest_t *data = secret_object_add(current, spec->auth.existing_secret, out);
     for (size_t i = 0; i < manifest_count(old); i++) {
         manifest_set(data, manifest_key_at(old, i), manifest_copy(arena, manifest_at(old, i)));
     }

@@ -80,6 +80,31 @@ static void a_key_is_found_with_its_name_and_nothing_else_is(void **state) {
     curve_allow_list_destroy(&list);
 }
 
+static void two_keys_of_one_file_have_one_name(void **state) {
+    (void) state;
+    uint8_t keys[2][CURVE_KEY_SIZE];
+    char name[CURVE_NAME_MAX + 1];
+    char path[256];
+    struct curve_keys old = new_keys(keys[0]);
+    struct curve_keys new = new_keys(keys[1]);
+    snprintf(path, sizeof path, "%s/gateway.pub", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "public = %s\npublic = %s\n", old.public_text, new.public_text);
+    fclose(file);
+    curve_allow_list_t *list = curve_allow_list_new(folder);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(curve_allow_list_find(list, span_of(keys[i], CURVE_KEY_SIZE), name));
+        assert_string_equal(name, "gateway");
+    }
+    allow("gateway", &new);
+    now_us += 1000000;
+    curve_allow_list_refresh(list, false);
+    assert_false(curve_allow_list_find(list, span_of(keys[0], CURVE_KEY_SIZE), name));
+    assert_true(curve_allow_list_find(list, span_of(keys[1], CURVE_KEY_SIZE), name));
+    curve_allow_list_destroy(&list);
+}
+
 static void without_a_look_it_is_read_again_after_a_second(void **state) {
     (void) state;
     uint8_t key[CURVE_KEY_SIZE];
@@ -177,6 +202,7 @@ static void a_missing_directory_is_no_list(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_key_is_found_with_its_name_and_nothing_else_is, begin, end),
+        cmocka_unit_test_setup_teardown(two_keys_of_one_file_have_one_name, begin, end),
         cmocka_unit_test_setup_teardown(without_a_look_it_is_read_again_after_a_second, begin, end),
         cmocka_unit_test_setup_teardown(with_a_look_a_change_is_seen_at_once, begin, end),
         cmocka_unit_test_setup_teardown(without_descriptors_the_last_list_stays, begin, end),

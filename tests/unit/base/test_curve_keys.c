@@ -145,7 +145,10 @@ static void files_that_hold_something_else_are_refused_with_the_reason(void **st
         {"public = " PUBLIC "\nsecret = \"\"\n", "the secret key is not 40"},
         {"public = " PUBLIC "\nsecret = D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%~~\n", "the secret key is not 40"},
         {"public = " SECRET "\nsecret = " SECRET "\n", "not that of the secret"},
-        {"public = " PUBLIC "\npublic = " PUBLIC "\n", "a line is neither"},
+        {"public = " PUBLIC "\npublic = " PUBLIC "\n", "no line \"secret"},
+        {"public = " PUBLIC "\npublic = " PUBLIC "\npublic = " PUBLIC "\n", "stands too often"},
+        {"public = " PUBLIC "\npublic = " PUBLIC "\nsecret = " SECRET "\n", "a pair has one public key"},
+        {"public = " PUBLIC "\nsecret = " SECRET "\nsecret = " SECRET "\n", "stands too often"},
         {"public " PUBLIC "\n", "a line is neither"},
         {"curve\n    public-key = \"" PUBLIC "\"\n", "a line is neither"}, /* czmq's format */
         {PUBLIC "\n", "a line is neither"},
@@ -169,6 +172,24 @@ static void files_that_hold_something_else_are_refused_with_the_reason(void **st
     write_file("large", 0600, large);
     assert_false(curve_keys_read(path_of("large"), true, &keys, error, sizeof error));
     assert_non_null(strstr(error, "too large"));
+}
+
+static void a_public_file_may_have_two_keys(void **state) {
+    (void) state;
+    char keys[CURVE_PUBLIC_KEYS][CURVE_KEY_TEXT_LENGTH + 1];
+    struct curve_keys one;
+    char error[512] = "";
+    write_file("two", 0644, "public = " PUBLIC "\n# the next one\npublic = " SECRET "\n");
+    assert_true(curve_keys_read_public(path_of("two"), keys, error, sizeof error));
+    assert_string_equal(keys[0], PUBLIC);
+    assert_string_equal(keys[1], SECRET);
+    assert_true(curve_keys_read(path_of("two"), false, &one, error, sizeof error));
+    assert_string_equal(one.public_text, PUBLIC);
+    write_file("one", 0644, "public = " PUBLIC "\n");
+    assert_true(curve_keys_read_public(path_of("one"), keys, error, sizeof error));
+    assert_string_equal(keys[0], PUBLIC);
+    assert_string_equal(keys[1], "");
+    assert_false(curve_keys_read_public(path_of("none"), keys, error, sizeof error));
 }
 
 static void a_secret_that_others_may_read_or_change_is_refused(void **state) {
@@ -338,6 +359,7 @@ int main(void) {
         cmocka_unit_test(keys_are_not_overwritten),
         cmocka_unit_test(comments_spaces_and_line_ends_do_not_matter),
         cmocka_unit_test(files_that_hold_something_else_are_refused_with_the_reason),
+        cmocka_unit_test(a_public_file_may_have_two_keys),
         cmocka_unit_test(a_secret_that_others_may_read_or_change_is_refused),
         cmocka_unit_test(a_secret_of_another_owner_may_be_readable_by_the_group),
         cmocka_unit_test(what_is_no_file_is_refused),

@@ -146,6 +146,54 @@ static void what_cannot_be_rotated_is_refused(void **state) {
     assert_said("a Redis of ours");
 }
 
+static void write_printed(void) {
+    write_file(current_path, (const char *) out.data);
+}
+
+/* Of both sides: whatever one has, the other takes, in each two neighbouring states. */
+static void curve_pairs_become_others_in_three_steps(void **state) {
+    (void) state;
+    write_file(spec_path, HEAD "  profile: dev\n");
+    write_file(current_path, "kind: Secret\nmetadata: {name: shop-curve}\ndata:\n"
+                             "  broker.key: cHVibGljID0gQgpzZWNyZXQgPSBiCg==\n  broker.key.pub: cHVibGljID0gQg==\n"
+                             "  gateway.key: cHVibGljID0gRwpzZWNyZXQgPSBnCg==\n  gateway.key.pub: cHVibGljID0gRwo=\n");
+    assert_int_equal(rotate("use"), OPERATOR_UNSAFE);
+    assert_said("begin with add");
+    assert_int_equal(rotate("drop"), OPERATOR_UNSAFE);
+    assert_int_equal(rotate("add"), OPERATOR_DONE);
+    assert_said("deployment/shop-gateway. Then --rotate use");
+    assert_value("broker.key", "public = B\nsecret = b\n");
+    char *next = value_of("broker.key.next");
+    char *publics = value_of("broker.key.pub");
+    char expected[128];
+    snprintf(expected, sizeof expected, "public = B\n%.50s", next);
+    assert_string_equal(publics, expected);
+    char *gateway = value_of("gateway.key.pub");
+    assert_memory_equal(gateway, "public = G\npublic = ", 20);
+    write_printed();
+    assert_int_equal(rotate("add"), OPERATOR_UNSAFE);
+    assert_said("go on with use or drop");
+    assert_int_equal(rotate("drop"), OPERATOR_UNSAFE); /* the new one is not in use yet */
+    assert_int_equal(rotate("use"), OPERATOR_DONE);
+    assert_said("statefulset/shop-broker, then deployment/shop-gateway. Then --rotate drop");
+    assert_value("broker.key", next);
+    assert_value("broker.key.next", "");
+    snprintf(expected, sizeof expected, "%.50spublic = B\n", next);
+    assert_value("broker.key.pub", expected);
+    write_printed();
+    assert_int_equal(rotate("use"), OPERATOR_UNSAFE);
+    assert_int_equal(rotate("drop"), OPERATOR_DONE);
+    snprintf(expected, sizeof expected, "%.50s", next);
+    assert_value("broker.key.pub", expected);
+    assert_value("broker.key", next);
+    write_file(current_path, "kind: Secret\nmetadata: {name: shop-curve}\ndata: {broker.key: Yg==}\n");
+    assert_int_equal(rotate("add"), OPERATOR_UNSAFE);
+    assert_said("lacks broker.key or broker.key.pub");
+    free(next);
+    free(publics);
+    free(gateway);
+}
+
 static void a_service_gets_keys_that_brokers_let_in(void **state) {
     (void) state;
     write_file(spec_path, HEAD "  profile: dev\n");
@@ -187,6 +235,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_password_becomes_another_one_in_three_steps),
         cmocka_unit_test(what_cannot_be_rotated_is_refused),
+        cmocka_unit_test(curve_pairs_become_others_in_three_steps),
         cmocka_unit_test(a_service_gets_keys_that_brokers_let_in),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

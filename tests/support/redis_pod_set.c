@@ -415,6 +415,19 @@ void redis_pod_set_await(redis_pod_set_t *self, unsigned pod, const char *path, 
     }
 }
 
+void redis_pod_set_await_status(redis_pod_set_t *self, unsigned pod, const char *part) {
+    uint64_t end = clock_monotonic_ms() + AWAIT_MS;
+    bool is_there = false;
+    redis_pod_set_await(self, pod, "/livez", 200);
+    while (!is_there) {
+        struct http_got got = http_get(self->pods[pod].probe_port, "/status", NULL, AWAIT_MS);
+        is_there = got.status == 200 && strstr(got.body, part) != NULL;
+        check(is_there || clock_monotonic_ms() < end, "pod %u: %s is not in /status: %s", pod, part, got.body);
+        http_got_finish(&got);
+        pause_a_little();
+    }
+}
+
 static void append(struct buffer *out, const redisReply *reply) {
     if (reply->type == REDIS_REPLY_ARRAY) {
         for (size_t i = 0; i < reply->elements; i++) {

@@ -51,6 +51,8 @@ void redis_pod_set_pause(redis_pod_set_t *self, unsigned pod, bool is_paused); /
 /* Status of a probe of the pod, 0: no answer; the await fails the test after 30 s with what was last said. */
 int redis_pod_set_probe(redis_pod_set_t *self, unsigned pod, const char *path);
 void redis_pod_set_await(redis_pod_set_t *self, unsigned pod, const char *path, int status);
+/* Until `part` stands in /status of its agent. */
+void redis_pod_set_await_status(redis_pod_set_t *self, unsigned pod, const char *part);
 /* One command to the pod's server as user `tester`, words separated by spaces: the answer as text (arrays one element a
  * line); NULL: no answer. To be freed by memory_free. */
 char *redis_pod_set_ask(redis_pod_set_t *self, unsigned pod, const char *command);

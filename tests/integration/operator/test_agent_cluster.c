@@ -85,6 +85,9 @@ static void forms_by_ordinal(void **state) {
     assert_int_equal(redis_pod_set_probe(set, 0, "/other"), 404);
     redis_pod_set_start(set, PODS - 1);
     await_all_well();
+    redis_pod_set_await_status(set, 0, "\"cluster\":{\"state\":\"ok\",\"slots\":5461,\"slots_ok\":16384,");
+    redis_pod_set_await_status(set, 0, "\"role\":\"primary\",");
+    redis_pod_set_await_status(set, SHARDS, "\"link_up\":true,\"syncing\":false,");
     for (unsigned i = 0; i < SHARDS; i++) {
         char line[512];
         own_line(i, line, sizeof line);

@@ -129,7 +129,11 @@ static void starts_a_new_set(void **state) {
     for (unsigned i = 0; i < SENTINELS; i++) {
         redis_pod_set_await(sentinels, i, "/readyz", 200);
         redis_pod_set_await_answer(sentinels, i, "SENTINEL REPLICAS callboard", redis_pod_set_address(pods, 1), true);
+        redis_pod_set_await_status(sentinels, i, "\"quorum_reached\":true,\"primary\":\"");
+        redis_pod_set_await_status(sentinels, i, "\"replicas\":1,\"sentinels\":3,\"quorum\":2}");
     }
+    redis_pod_set_await_status(pods, 0, "\"role\":\"primary\",");
+    redis_pod_set_await_status(pods, 1, "\"link_up\":true,\"syncing\":false,");
 }
 
 static void comes_back_as_replica_of_whom_they_name(void **state) {

@@ -82,6 +82,51 @@ static void assert_value(const char *key, const char *expected) {
     "    resourceVersion: \"7\"\n    annotations: {kubectl.kubernetes.io/last-applied-configuration: x, a: b}\n"       \
     "  data: {redis-password: b2xk, sentinel-password: b2xkCg==, token-secret: a2VlcA==}\n"
 
+/* The length of a key's plain value in stringData; 0: it is not there. */
+static size_t plain_length(const char *key) {
+    char begin[64];
+    snprintf(begin, sizeof begin, "\n  %s: ", key);
+    const char *at = strstr((const char *) out.data, begin);
+    return at == NULL ? 0 : strcspn(at + strlen(begin), "\n");
+}
+
+static void each_secret_is_there_where_it_is_needed_long_and_another_one(void **state) {
+    (void) state;
+    static const struct {
+        const char *spec;
+        const char *keys[6]; /* and no others */
+    } rows[] = {
+        {"  profile: dev\n", {"token-secret", "internal-token"}},
+        {"  profile: dev\n  monitoring: {exporter: \"a/b:1\"}\n", {"token-secret", "internal-token"}},
+        {"  profile: small\n", {"token-secret", "internal-token", "redis-password"}},
+        {"  profile: small\n  monitoring: {exporter: \"a/b:1\"}\n",
+         {"token-secret", "internal-token", "redis-password", "exporter-password"}},
+        {"  profile: ha\n", {"token-secret", "internal-token", "redis-password", "sentinel-password"}},
+        {"  profile: elasticache\n  redis: {external: {endpoint: \"a:1\"}}\n", {"token-secret", "internal-token"}},
+    };
+    static const char *const all[] = {"token-secret", "internal-token", "redis-password", "sentinel-password",
+                                      "exporter-password"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s%s", HEAD, rows[i].spec);
+        write_file(spec_path, text);
+        assert_int_equal(call(NULL, NULL, NULL, NULL), OPERATOR_DONE);
+        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+            bool is_wanted = false;
+            for (size_t j = 0; j < 6 && rows[i].keys[j] != NULL; j++) {
+                is_wanted |= strcmp(rows[i].keys[j], all[k]) == 0;
+            }
+            if (plain_length(all[k]) != (is_wanted ? 48 : 0)) {
+                fail_msg("%s of\n%s\nhas %zu characters", all[k], rows[i].spec, plain_length(all[k]));
+            }
+        }
+        char first[64];
+        snprintf(first, sizeof first, "%.48s", strstr((const char *) out.data, "token-secret: ") + 14);
+        assert_int_equal(call(NULL, NULL, NULL, NULL), OPERATOR_DONE);
+        assert_null(strstr((const char *) out.data, first));
+    }
+}
+
 static void a_password_becomes_another_one_in_three_steps(void **state) {
     (void) state;
     write_file(spec_path, HEAD "  profile: ha\n");
@@ -233,6 +278,7 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_secret_is_there_where_it_is_needed_long_and_another_one),
         cmocka_unit_test(a_password_becomes_another_one_in_three_steps),
         cmocka_unit_test(what_cannot_be_rotated_is_refused),
         cmocka_unit_test(curve_pairs_become_others_in_three_steps),

@@ -172,6 +172,9 @@ static void figures_are_what_the_formulas_give_on_paper(void **state) {
         {"  profile: ha\n" SHOP, SIZING_FAILOVER, 6.3},
         {"  profile: cluster\n" SHOP, SIZING_FAILOVER, 8},
         {"  profile: ha\n  gateway: {connectionsMax: 1000}\n" SHOP, SIZING_DRAIN_WINDOW, 20},
+        /* one subscriber: a publication reaches one of eight workers */
+        {"  profile: ha\n  workload: {gateway: {connections: 100000}, publishRate: 5000, fanout: 1}\n",
+         SIZING_GATEWAY_CPU, ((0.09 + 0.0365) / 8 + 625 * 0.0000636) / 0.7},
         /* 50,000 a second: what is written while the file is rewritten is more than the memory */
         {"  profile: ha\n  workload: {publishRate: 50000, messageBytes: 200, channels: 10000, history: {size: 100}}\n",
          SIZING_REDIS_VOLUME, 3 * 308360000.0 + 60 * 30100000.0},

@@ -68,6 +68,8 @@ class Notes(unittest.TestCase):
             ("ha-sentinel", ["redis.minReplicasToWrite=2", "edge.class=nginx", "broker.shardActors=16", "broker.partitions=128"]),
             ("ha-sentinel", ["redis.minReplicasToWrite=1", "disruption.redisPods=3"]),
             ("ha-sentinel", ["edge.class=gce", "edge.idleTimeout=10m"]),
+            ("ha-sentinel", ["broker.partitions=64", "broker.replicas=5", "broker.shardActors=4"]),
+            ("ha-sentinel", ["broker.partitions=64", "broker.replicas=4", "broker.shardActors=4"]),
             ("redis-cluster", ["redis.cluster.replicasPerShard=0"]),
             ("elasticache-alb", ["redis.external.durability=disabled", "redis.external.tls.enabled=false", "gateway.autoscaling.min=1"]),
             ("external-gateway-api", ["redis.external.provider=upstash"]),
@@ -77,6 +79,12 @@ class Notes(unittest.TestCase):
             with self.subTest(f"{name} {' '.join(settings)}"):
                 seen |= self.compare(chart.ROOT / f"k8s/specs/{name}.yaml", *[word for each in settings for word in ("--set", each)])
         self.assertEqual(seen, {f"CB10{number:02}" for number in (2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17)})
+
+    def test_an_alb_gets_what_it_takes(self):
+        """check refuses more; the chart alone cuts it."""
+        values = chart.values_of(chart.ROOT / "k8s/specs/elasticache-alb.yaml")
+        ingress = next(item for item in template(self.where, values, "--set", "edge.idleTimeout=2h") if item["kind"] == "Ingress")
+        self.assertEqual(ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/load-balancer-attributes"], "idle_timeout.timeout_seconds=4000")
 
     def test_a_closed_way_to_redis(self):
         values = chart.values_of(chart.ROOT / "k8s/specs/elasticache-alb.yaml")
@@ -89,6 +97,11 @@ class Notes(unittest.TestCase):
         for words in ("chat-auth   token-secret, internal-token, redis-password, sentinel-password\n", "chat-curve   broker.key, ", "chat-inside-tls ",
                       "wss://chat.example.com/connection/websocket\n", "helm test has no channel"):
             self.assertIn(words, told)
+        external = chart.values_of(chart.ROOT / "k8s/specs/external-gateway-api.yaml")
+        told_of_others = self.notes(external, "--set", "redis.external.tls.caSecret=theirs")
+        self.assertIn("chat-tls   tls.crt, tls.key\n", told_of_others)
+        self.assertIn("theirs   ca.crt\n", told_of_others)
+        self.assertIn("chat-tls   tls.crt, tls.key (cert-manager makes it)\n", self.notes(external, "--set", "edge.tls.issuerRef.name=public"))
         told = self.notes(values, "--set", "test.channel=rooms:x", "--set", "test.serviceSecret=publisher")
         self.assertIn("helm test released -n somewhere --logs", told)
         self.assertNotIn("Accepted, but risky", told)

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "operator/redis/cluster_observe.h"
 #include "operator/redis/roll_plan.h"
+#include "operator/redis/sentinel_handover.h"
 #include "operator/redis/sentinel_observe.h"
 #include "operator/redis/set_observe.h"
 #include "operator/redis/set_plan.h"
@@ -99,8 +100,10 @@ static bool may_failover(struct leaving *self) {
 
 static void ask_sentinels(struct leaving *self) {
     char error[RESP_ERROR_MAX] = "no Sentinel answers";
-    bool is_taken = sentinel_failover(self->dialer, &self->config->sentinels, self->config->options.master_set, error,
-                                      sizeof error);
+    struct redis_pod own = self->config->self;
+    bool is_taken =
+        sentinel_hand_over(self->dialer, &self->config->sentinels, &(struct redis_pods){.pods = &own, .n = 1},
+                           self->config->options.master_set, error, sizeof error);
     snprintf(self->error, AGENT_ERROR_MAX, "%s",
              is_taken ? "a failover was asked for and has not happened yet" : error);
     log_info("handing_over", log_bool("taken", is_taken), log_text("reason", self->error));

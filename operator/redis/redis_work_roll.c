@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "operator/redis/roll_plan.h"
+#include "operator/redis/sentinel_handover.h"
 #include "operator/redis/sentinel_observe.h"
 #include "operator/redis/set_observe.h"
 
@@ -106,8 +107,8 @@ static void hand_over_primacy(struct work *self) {
     char text[REDIS_WORK_TEXT];
     if (self->call->options.dry_run) {
         work_print_command(self, &self->sentinels.pods[0], words);
-    } else if (!sentinel_failover(self->dialer, &self->sentinels, self->call->options.master_set, error,
-                                  sizeof error)) {
+    } else if (!sentinel_hand_over(self->dialer, &self->sentinels, &self->pods, self->call->options.master_set, error,
+                                   sizeof error)) {
         snprintf(text, sizeof text, "SENTINEL FAILOVER: %s", error);
         self->call->tell(self->call->context, text);
     }

@@ -160,16 +160,22 @@ static const char *redis_conf(const struct render *self) {
     return finish(self, &out);
 }
 
+/* Before a planned failover under Sentinel writes are held. */
+#define PAUSE_RIGHTS " +client|pause +client|unpause"
+
 static const char *redis_users(const struct render *self) {
     struct buffer out = BUFFER_EMPTY;
-    buffer_append_text(&out, DEFAULT_USER
-                       "user callboard on ${acl:redis-password} " BROKER_RIGHTS "\n"
-                       "user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
-                       "+cluster +replicaof +psync +replconf\n"
-                       "user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
-                       "+cluster|info +cluster|nodes +psync +replconf\n"
-                       "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
-                       "+role +dbsize +select +cluster +migrate +restore +restore-asking\n");
+    const char *more = is_mode(self, SPEC_REDIS_SENTINEL) ? PAUSE_RIGHTS : "";
+    buffer_append_format(&out,
+                         DEFAULT_USER
+                         "user callboard on ${acl:redis-password} " BROKER_RIGHTS "\n"
+                         "user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
+                         "+cluster +replicaof +psync +replconf%s\n"
+                         "user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize "
+                         "+cluster|info +cluster|nodes +psync +replconf\n"
+                         "user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info "
+                         "+role +dbsize +select +cluster +migrate +restore +restore-asking%s\n",
+                         more, more);
     if (self->spec->tls.is_on) { /* callboard-agent's, by a password that it makes itself */
         buffer_append_text(&out, "user renewal on ${own-acl} resetchannels -@all +ping +config|set\n");
     }

@@ -110,7 +110,8 @@ static void write_templates(const redis_pod_set_t *self, unsigned pod) {
     }
     file = create(templates, "users.acl");
     fprintf(file, "user default off resetpass ~* &* +@all\nuser tester on ${acl:tester} ~* &* +@all\n"
-                  "user agent on ${acl:agent} +ping +info +role +dbsize +cluster +replicaof +psync +replconf\n"
+                  "user agent on ${acl:agent} +ping +info +role +dbsize +cluster +replicaof +psync +replconf "
+                  "+client|pause +client|unpause\n"
                   "user backup on ${acl:agent} resetchannels -@all +ping +info +role +dbsize +cluster|info "
                   "+cluster|nodes +psync +replconf\n"
                   "user operator on ${acl:agent} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select "

@@ -121,9 +121,9 @@ shutdown-timeout 10
 {{- define "callboard.redisUsers" -}}
 user default off resetpass ~* &* +@all
 user callboard on ${acl:redis-password} ~cb:* ~{cb}* resetchannels &cb:* -@all +eval +evalsha +get +set +del +hget +hmget +hset +hdel +hgetall +hscan +xadd +xrange +xrevrange +xtrim +pexpire +pttl +sadd +srem +smembers +publish +spublish +subscribe +unsubscribe +ssubscribe +sunsubscribe +wait +time +role +select +info +command|info +client|setname +cluster|slots +cluster|info +config|get +slowlog|get
-user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster +replicaof +psync +replconf
+user agent on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster +replicaof +psync +replconf{{ if eq .spec.redis.mode "sentinel" }} +client|pause +client|unpause{{ end }}
 user backup on ${acl:redis-password} resetchannels -@all +ping +info +role +dbsize +cluster|info +cluster|nodes +psync +replconf
-user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select +cluster +migrate +restore +restore-asking
+user operator on ${acl:redis-password} ~cb:* ~{cb}* resetchannels -@all +ping +info +role +dbsize +select +cluster +migrate +restore +restore-asking{{ if eq .spec.redis.mode "sentinel" }} +client|pause +client|unpause{{ end }}
 {{- if .spec.tls.isOn }}
 user renewal on ${own-acl} resetchannels -@all +ping +config|set
 {{- end }}

@@ -193,6 +193,9 @@ static void a_roll_hands_the_primacy_over(void **state) {
     expect_exit(roll, 0, "is primary and hands over");
     redis_pod_set_await_answer(pods, 0, "ROLE", "master", true);
     await_roles(0);
+    /* Between the promotion and the old primary's hearing of it no write was taken that would be lost. */
+    redis_pod_set_await_answer(pods, 1, "INFO commandstats", "cmdstat_client|pause:calls=1,", true);
+    redis_pod_set_await_answer(pods, 1, "SET kept yes", "READONLY", true); /* and it answers again */
 }
 
 /* From the replica: the primary's Sentinels would take the copying connection for a new replica. */

@@ -137,20 +137,35 @@ static int print_moves(struct scale_work *self, const struct cluster_view *view,
     return REDIS_WORK_DONE;
 }
 
-static int count(struct scale_work *self, const struct cluster_view *view, const struct scale_plan *plan) {
+/* A pod without slots has no heir, whatever keys it got: so its first slot is one without keys, where there is one. */
+static void begin_with_empty_slots(const struct cluster_view *view, struct scale_plan *plan, const uint64_t *keys) {
+    bool is_begun[CLUSTER_PODS_MAX] = {false};
+    size_t first = 0;
+    for (size_t i = 0; i < plan->n_moves; i++) {
+        struct scale_move move = plan->moves[i];
+        if (keys[i] == 0 && !is_begun[move.to] && cluster_view_line(view, move.to)->n_ranges == 0) {
+            is_begun[move.to] = true;
+            plan->moves[i] = plan->moves[first];
+            plan->moves[first++] = move;
+        }
+    }
+}
+
+static int count(struct scale_work *self, const struct cluster_view *view, struct scale_plan *plan) {
     char error[SLOT_MOVER_ERROR_MAX];
     char reason[CLUSTER_REASON_MAX];
     int result = GO_ON;
-    if (self->has_counted || self->accepts_memory || plan->is_resumed) {
+    if (self->has_counted || plan->is_resumed) {
         return GO_ON;
     }
     uint64_t *keys = memory_alloc_array(plan->n_moves, sizeof *keys);
     if (!slot_mover_count(self->mover, plan->moves, plan->n_moves, keys, error)) {
         work_tell(self->work, error); /* and looked at anew */
-    } else if (!scale_plan_fits(plan, view, keys, reason)) {
+    } else if (!scale_plan_fits(plan, view, keys, reason) && !self->accepts_memory) {
         result = refuse(self, SCALE_CODE_MEMORY, reason);
     } else {
         self->has_counted = true;
+        begin_with_empty_slots(view, plan, keys);
     }
     memory_free(keys);
     return result;
@@ -200,17 +215,19 @@ static int move_some(struct scale_work *self, const struct cluster_view *view, c
             return judge_move(self, result, error);
         }
         self->n_moved++;
-        tell_progress(self, plan->n_moves - i - 1);
+        if (!plan->is_resumed) {
+            tell_progress(self, plan->n_moves - i - 1);
+        }
     }
     return GO_ON;
 }
 
-static int move(struct scale_work *self, const struct cluster_view *view, const struct scale_plan *plan) {
+static int move(struct scale_work *self, const struct cluster_view *view, struct scale_plan *plan) {
     if (is_dry(self)) {
         return print_moves(self, view, plan);
     }
     int result = count(self, view, plan);
-    bool is_counted = self->has_counted || self->accepts_memory || plan->is_resumed;
+    bool is_counted = self->has_counted || plan->is_resumed;
     return result == GO_ON && is_counted ? move_some(self, view, plan) : result;
 }
 
@@ -229,7 +246,7 @@ static int finish(struct scale_work *self, const struct cluster_view *view) {
     return REDIS_WORK_DONE;
 }
 
-static int act(struct scale_work *self, const struct cluster_view *view, const struct scale_plan *plan) {
+static int act(struct scale_work *self, const struct cluster_view *view, struct scale_plan *plan) {
     switch (plan->verdict) {
     case SCALE_DONE:
         work_tell(self->work, plan->reason);

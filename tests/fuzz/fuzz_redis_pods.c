@@ -9,6 +9,7 @@
 #include "operator/redis/info_field.h"
 #include "operator/redis/redis_pods.h"
 #include "operator/redis/resolver.h"
+#include "operator/redis/scale_plan.h"
 #include "operator/redis/sentinel_observe.h"
 #include "operator/redis/set_observe.h"
 
@@ -18,7 +19,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { TEXT_MAX = 4096, PODS = 3 };
 
-/* Tables of three pods, split at NUL bytes; then a plan is made of them. */
+static void scale(const struct cluster_view *view) {
+    struct scale_plan plan;
+    unsigned replicas = 0;
+    (void) scale_plan_replicas_now(view, &replicas);
+    check(scale_plan_is_still(view, view), "the same view");
+    for (unsigned shards = 1; shards <= PODS; shards++) {
+        const struct scale_goal goal = {.shards = shards, .accepts_few = true, .accepts_degraded = shards == 2};
+        scale_plan_make(&plan, view, &goal);
+        check(plan.reason[0] != '\0' && (plan.n > 0) == (plan.verdict == SCALE_STEPS) &&
+                  (plan.n_moves > 0) == (plan.verdict == SCALE_MOVES),
+              "a plan");
+        for (size_t i = 0; i < plan.n; i++) {
+            check(plan.steps[i].pod < PODS, "a step");
+        }
+        for (size_t i = 0; i < plan.n_moves; i++) {
+            check(plan.moves[i].from < PODS && plan.moves[i].to < PODS && plan.moves[i].from != plan.moves[i].to,
+                  "a move");
+        }
+        scale_plan_finish(&plan);
+    }
+}
+
+/* Tables of three pods, split at NUL bytes; then plans are made of them. */
 static void as_tables(struct span text) {
     static const char *const names[PODS] = {"a", "b", "c"};
     struct cluster_pod pods[PODS] = {{.answers = false}, {.answers = false}, {.answers = false}};
@@ -46,6 +69,7 @@ static void as_tables(struct span text) {
         }
         cluster_plan_finish(&plan);
     }
+    scale(&view);
     for (size_t i = 0; i < PODS; i++) {
         cluster_table_finish(&pods[i].table);
     }

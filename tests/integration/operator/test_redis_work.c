@@ -54,9 +54,9 @@ static char *work(const char *action, const char *more, const char *still_more, 
                                 "--shards",
                                 "2",
                                 "--user",
-                                strcmp(action, "backup") == 0    ? "backup" /* each with its own rights */
-                                : strcmp(action, "restore") == 0 ? "operator"
-                                                                 : "agent",
+                                strcmp(action, "backup") == 0 ? "backup" /* each with its own rights */
+                                : strcmp(action, "restore") == 0 || strcmp(action, "scale") == 0 ? "operator"
+                                                                                                 : "agent",
                                 "--password-file",
                                 password,
                                 "--hosts-file",
@@ -240,6 +240,23 @@ static void copies_every_shard(void **state) {
     memory_free(said);
 }
 
+/* One shard of two would have to hold what it has no room for. */
+static void scales_only_what_fits(void **state) {
+    (void) state;
+    expect("scale", "--shards=1", NULL, 4, "refused[CB3105]");
+    expect("scale", "--shards=1", "--accept=CB3105,CB9", 2, "CB9 is no code");
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_await_answer(set, i, "CONFIG SET maxmemory 1mb", "OK", true);
+    }
+    expect("scale", "--shards=1", "--accept=CB3105", 4, "refused[CB3101]");
+    for (unsigned i = 0; i < PODS; i++) {
+        redis_pod_set_await_answer(set, i, "CONFIG SET maxmemory 0", "OK", true);
+    }
+    expect("scale", NULL, NULL, 4, "refused[CB3105]");
+    expect("scale", "--accept=CB3105", NULL, 0, "2 shards with 1 replicas each: each serves its share");
+    expect("status", NULL, NULL, 0, "healthy: "); /* nothing has happened */
+}
+
 static void rolls_when_all_is_well(void **state) {
     char *role = redis_pod_set_ask(set, 0, "ROLE");
     unsigned primary = strstr(role, "master") != NULL ? 0 : SHARDS;
@@ -257,7 +274,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_is_wrong),       cmocka_unit_test(forms_and_may_be_begun_again),
         cmocka_unit_test(heals_at_other_addresses), cmocka_unit_test(copies_every_shard),
-        cmocka_unit_test(rolls_when_all_is_well),
+        cmocka_unit_test(scales_only_what_fits),    cmocka_unit_test(rolls_when_all_is_well),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,7 +12,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def run(*command, text=None, timeout=180, env=None, cwd=None):
+def run(*command, text=None, timeout=600, env=None, cwd=None):
     return subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, timeout=timeout, env=env, cwd=cwd)
 
 

@@ -8,6 +8,8 @@ import time
 
 import yaml
 
+from node_cluster import run
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
@@ -96,14 +98,17 @@ class Deployment:
             time.sleep(0.5)
 
     def remove(self):
-        self.cluster.kubectl("delete", "namespace", self.namespace, "--timeout=180s")
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        end = time.monotonic() + 400
+        while self.cluster.kubectl("get", "namespace", self.namespace).returncode == 0 and time.monotonic() < end:
+            time.sleep(1)
 
     # ---- doing ----
 
     def drain(self, node):
         """As before a node is serviced: its pods are evicted within their budgets, and find their volumes on the other one."""
         try:
-            self.cluster.demand("drain", node, "--pod-selector=app.kubernetes.io/part-of=callboard", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=400s")
+            self.cluster.demand("drain", node, "--pod-selector=app.kubernetes.io/name=callboard", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=400s")
             self.await_ready()
         finally:
             self.cluster.demand("uncordon", node)
@@ -125,6 +130,22 @@ class Deployment:
                                     "--no-auth-warning", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def stranger(self):
+        """A pod that no policy names; it has Redis' image, whose client serves to see what can be reached."""
+        restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        self.kubectl("apply", "--server-side", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger"}, "spec": {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}, "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "stranger", "image": "redis:7.2", "securityContext": restricted, "command": ["redis-server", "--save", "", "--port", "7000"]}]}}))
+        self.kubectl("wait", "--for=condition=Ready", "pod/stranger", "--timeout=120s")
+
+    def reaches(self, host, port, seconds=6):
+        """Whether the stranger gets any answer from there."""
+        try:
+            done = run("kubectl", "-n", self.namespace, "exec", "stranger", "--", "redis-cli", "-h", host, "-p", str(port), "ping", env=self.cluster.environment, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return "Could not connect" not in done.stdout + done.stderr
 
     def role(self, pod):
         return self.redis_cli(pod, "role").splitlines()[0]

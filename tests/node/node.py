@@ -1,4 +1,4 @@
-"""A node: containerd, kubelet and kube-proxy in namespaces of the network, of mounts and of processes, and a group of cgroups of its own. So two of them
+"""A node: containerd, kubelet, kube-proxy and what enforces network policies in namespaces of the network, of mounts and of processes, and a group of cgroups of its own. So two of them
 stand on one machine, and to end one process is to end all that the node has started."""
 import json
 import os
@@ -75,6 +75,7 @@ class Node:
             "metricsBindAddress": "127.0.0.1:10249",
             "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}}))
         (folder / "kubeconfig.proxy").write_text(json.dumps(plane.config_from_hub("proxy")))
+        (folder / "kubeconfig.policies").write_text(json.dumps(plane.config_from_hub("policies")))
 
     def make_groups(self):
         for folder in hierarchies():

@@ -76,11 +76,16 @@ class NodeCluster(ControlPlane):
 
     def controllers(self):
         folder = self.folder
-        for name, subject in [("controllers", "/CN=system:kube-controller-manager"), ("scheduler", "/CN=system:kube-scheduler"), ("proxy", "/CN=system:kube-proxy")]:
+        for name, subject in [("controllers", "/CN=system:kube-controller-manager"), ("scheduler", "/CN=system:kube-scheduler"), ("proxy", "/CN=system:kube-proxy"),
+                              ("policies", "/CN=policies")]:
             self.certificate(name, subject, "extendedKeyUsage=clientAuth\n")
             (folder / f"{name}.kubeconfig").write_text(json.dumps(self.config_from_hub(name)))
         # What the roles of kubelets leave out; their tests are not these.
         self.demand("create", "clusterrolebinding", "nodes", "--clusterrole=system:node", "--group=system:nodes")
+        self.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "policies"}, "rules": [
+            {"apiGroups": [""], "resources": ["pods", "namespaces", "nodes"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]}]})
+        self.demand("create", "clusterrolebinding", "policies", "--clusterrole=policies", "--user=policies")
         self.start_program("controllers", self.programs_folder / "kube-controller-manager", "--kubeconfig", folder / "controllers.kubeconfig",
                            "--service-account-private-key-file", folder / "accounts.key", "--root-ca-file", folder / "ca.crt", "--use-service-account-credentials=true",
                            "--cluster-cidr", POD_NETWORK, "--service-cluster-ip-range", SERVICE_NETWORK, "--allocate-node-cidrs=false", "--leader-elect=false",

@@ -109,6 +109,18 @@ class HaTest(InstalledTest):
         self.deployment.helm("test", self.deployment.name, "--timeout", "180s")
         self.assertEqual(len(self.deployment.primaries()), 1)
 
+    def test_1_network_policies_let_in_who_is_named(self):
+        self.deployment.stranger()
+        pods = self.deployment.get("pods", "-l", "app.kubernetes.io/name=callboard")["items"]
+        ways = {(pod["metadata"]["name"], port["containerPort"]): pod["status"]["podIP"] for pod in pods for container in pod["spec"]["containers"]
+                for port in container.get("ports", [])}
+        self.assertGreater(len(ways), 10)
+        for (name, port), address in sorted(ways.items()):
+            component = name.split("-")[1]
+            # Anybody may be a client. The internal ports are for scrapers in any namespace, and have a token.
+            wanted = (component, port) in {("gateway", 8000), ("gateway", 9000), ("broker", 9001)}
+            self.assertEqual(self.deployment.reaches(address, port, 30 if wanted else 6), wanted, f"{name}:{port}")
+
     def test_2_pods_are_deleted(self):
         deployment = self.deployment
         self.under_load("a gateway is deleted", lambda: deployment.delete("gateway", min(deployment.pods("gateway"))))
@@ -124,7 +136,7 @@ class HaTest(InstalledTest):
 
     def test_4_an_upgrade(self):
         before = set(self.deployment.pods("gateway"))
-        self.under_load("an upgrade", lambda: self.deployment.upgrade_chart("--set", "gateway.connectionsMax=400"), self.deployment.await_ready)
+        self.under_load("an upgrade", lambda: self.deployment.upgrade_chart("--set", "gateway.drain.window=15s"), self.deployment.await_ready)
         self.assertFalse(before & set(self.deployment.pods("gateway")))
 
     def test_5_a_node_is_drained(self):

@@ -38,6 +38,7 @@ static const struct metric_description metric_table[METRICS] = {
 struct tls_keeper {
     struct tls_keeper_options options; /* `config` is not used after the construction */
     struct tls_next current;
+    bool speaks_tls; /* from the start to the end */
     metric_values_t *metrics;
     uint64_t due_ms;          /* of the next look */
     bool is_changed;          /* the files are others than those in use */
@@ -178,6 +179,7 @@ tls_keeper_t *tls_keeper_new(const struct tls_keeper_options *options, char *ret
     tls_keeper_t *self = memory_alloc_zero(sizeof *self);
     self->options = *options;
     self->current = first;
+    self->speaks_tls = first.credentials != NULL;
     self->metrics = metric_values_new(options->metrics, metric_table, METRICS);
     tell_expiry(self);
     return self;
@@ -200,7 +202,7 @@ const tls_credentials_t *tls_keeper_credentials(const tls_keeper_t *self) {
 
 void tls_keeper_read_status(const tls_keeper_t *self, struct tls_keeper_status *ret_status) {
     *ret_status = (struct tls_keeper_status){
-        .speaks_tls = self->current.credentials != NULL,
+        .speaks_tls = self->speaks_tls,
         .expires_at_s = atomic_load(&self->expires_at_s),
         .is_renewal_refused = atomic_load(&self->is_renewal_refused),
     };

@@ -142,6 +142,7 @@ static void refuses_what_cannot_be_put_back(void **state) {
         {{(const uint8_t *) "\x00\xc7", 2}, "written in an unknown way"},
         {{(const uint8_t *) "\x00\x80\xff\xff\xff\xff", 6}, "more than 512 MiB"},
         {{(const uint8_t *) "\x00\xc3\x03\x0a\xe0\x00\x09", 7}, "cannot be unpacked"},
+        {{(const uint8_t *) "\x00\xc3\x02\x03\x20\x00", 6}, "cannot be unpacked"}, /* a byte before the first */
         {{(const uint8_t *) "\x00\xc3\x02\x0a\x00"
                             "a",
           6},

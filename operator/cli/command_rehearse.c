@@ -1,5 +1,6 @@
-/* rehearse failover | quorum: operator/rehearse/rehearse.h. It takes minutes, so its progress goes to stderr at once.
- * SIGINT and SIGTERM end it early: what was taken away comes back first. */
+/* rehearse failover | quorum | restart-all | drain: operator/rehearse/rehearse.h. It takes minutes, so its progress
+ * goes to stderr at once. SIGINT and SIGTERM end it early: what was taken away comes back first. */
+#include "operator/cli/command_cluster.h"
 #include "operator/cli/commands.h"
 #include "operator/rehearse/rehearse.h"
 #include "operator/spec/spec_amount.h"
@@ -8,6 +9,9 @@
 #include <stdio.h>
 
 static const struct command_option options[] = {
+    {"instance", "NAME", "restart-all, drain: the deployment, metadata.name of its spec; -n is its namespace"},
+    {"node", "NAME", "drain: which node; without: the one with most pods of it"},
+    COMMAND_CLUSTER_OPTIONS,
     {"crash", NULL,
      "failover: the primary of a shard stands still until another one has taken over, in place of an order"},
     {"for", "DURATION", "how long the workload runs at least (60s)"},
@@ -71,6 +75,8 @@ struct own_option {
 
 #define FIELD(field) offsetof(struct rehearse_call, field)
 static const struct own_option own_options[] = {
+    {"instance", OWN_TEXT, FIELD(instance), 0, 0},
+    {"node", OWN_TEXT, FIELD(node), 0, 0},
     {"crash", OWN_SWITCH, FIELD(is_crash), 0, 0},
     {"for", OWN_MS, FIELD(for_ms), 1000, 86400000},
     {"away", OWN_MS, FIELD(away_ms), 100, 600000},
@@ -95,7 +101,13 @@ static const struct own_option own_options[] = {
     {"start-with", OWN_TEXT, FIELD(hooks.start), 0, 0},
 };
 
-enum { DEFAULT_FOR_MS = 60000, DEFAULT_AWAY_MS = 15000, DEFAULT_PATIENCE_MS = 60000, TOKEN_TTL_S = 86400 };
+enum {
+    DEFAULT_FOR_MS = 60000,
+    DEFAULT_AWAY_MS = 15000,
+    DEFAULT_PATIENCE_MS = 60000,
+    API_TIMEOUT_MS = 30 * 60 * 1000,
+    TOKEN_TTL_S = 86400
+};
 
 static volatile sig_atomic_t interrupted; /* a signal handler can reach nothing else */
 
@@ -169,6 +181,9 @@ static int set_option(struct command_call *call, struct rehearse_call *self, con
     if (own != NULL) {
         return set_own(call, self, own, value);
     }
+    if (strcmp(name, "kubeconfig") == 0 || strcmp(name, "context") == 0) {
+        return OPERATOR_DONE; /* command_cluster_open takes them */
+    }
     if (strcmp(name, "accept") == 0) {
         self->is_unwell_accepted = strcasecmp(value, "CB3201") == 0;
         return self->is_unwell_accepted ? OPERATOR_DONE
@@ -179,9 +194,20 @@ static int set_option(struct command_call *call, struct rehearse_call *self, con
                : command_usage_error(call, "rehearse", "%s", error);
 }
 
+static bool is_by_api(const struct rehearse_call *self) {
+    return self->act == REHEARSE_RESTART || self->act == REHEARSE_DRAIN;
+}
+
 static int check_options(struct command_call *call, struct rehearse_call *self) {
     if ((self->hooks.stop == NULL) != (self->hooks.start == NULL)) {
         return command_usage_error(call, "rehearse", "--stop-with and --start-with: both or neither");
+    }
+    if (is_by_api(self) && self->instance == NULL) {
+        return command_usage_error(call, "rehearse",
+                                   "--instance NAME says which deployment, as its spec's metadata.name");
+    }
+    if (is_by_api(self) && !call->has_timeout) {
+        self->timeout_ms = API_TIMEOUT_MS;
     }
     if (self->is_crash && self->act != REHEARSE_FAILOVER) {
         return command_usage_error(call, "rehearse", "--crash is of failover");
@@ -215,8 +241,12 @@ static int read_act(struct command_call *call, struct rehearse_call *self) {
         self->act = REHEARSE_FAILOVER;
     } else if (strcmp(act, "quorum") == 0) {
         self->act = REHEARSE_QUORUM;
+    } else if (strcmp(act, "restart-all") == 0) {
+        self->act = REHEARSE_RESTART;
+    } else if (strcmp(act, "drain") == 0) {
+        self->act = REHEARSE_DRAIN;
     } else {
-        return command_usage_error(call, "rehearse", "one act: failover or quorum");
+        return command_usage_error(call, "rehearse", "one act: failover, quorum, restart-all or drain");
     }
     return OPERATOR_DONE;
 }
@@ -230,6 +260,20 @@ static void take_signals(void) {
     (void) sigaction(SIGINT, &action, NULL);
     (void) sigaction(SIGTERM, &action, NULL);
     (void) signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_by_api(struct command_call *call, struct rehearse_call *self) {
+    struct command_cluster cluster;
+    int result = command_cluster_open(call, "rehearse", &cluster);
+    if (result == OPERATOR_DONE) {
+        kube_client_set_deadline(cluster.client, 0); /* each call has its own time, and what was begun is undone */
+        self->kube =
+            rehearse_kube_new(&(struct rehearse_kube_options){.client = cluster.client, .instance = self->instance});
+        result = rehearse_run(self);
+        rehearse_kube_destroy(&self->kube);
+    }
+    command_cluster_close(&cluster);
+    return result;
 }
 
 static int run(struct command_call *call) {
@@ -251,13 +295,14 @@ static int run(struct command_call *call) {
         return result;
     }
     take_signals();
-    return rehearse_run(&self);
+    return is_by_api(&self) ? run_by_api(call, &self) : rehearse_run(&self);
 }
 
 const struct command command_rehearse = {
     .name = "rehearse",
     .arguments = "ACT",
-    .help = "failover or quorum: do it, measure what users would notice, put things back, and print a verdict",
+    .help = "failover, quorum, restart-all or drain: do it, measure what users would notice, put things back, and "
+            "print a verdict",
     .outputs = "text json",
     .options = options,
     .run = run,

@@ -63,10 +63,37 @@ int rehearse_stopped(struct rehearse *self, const char *what) {
     return rehearse_fail(self, REHEARSE_EXIT_TIMEOUT, text);
 }
 
+static enum rehearse_health look_at_pods(struct rehearse *self, char ret_reason[CLUSTER_REASON_MAX]) {
+    char reason[REHEARSE_KUBE_REASON_SIZE];
+    switch (rehearse_kube_look(self->call->kube, reason)) {
+    case REHEARSE_KUBE_DONE:
+        return REHEARSE_WELL;
+    case REHEARSE_KUBE_WAIT:
+        snprintf(ret_reason, CLUSTER_REASON_MAX, "%s", reason);
+        return REHEARSE_UNWELL;
+    case REHEARSE_KUBE_FAILED:
+        break;
+    }
+    snprintf(ret_reason, CLUSTER_REASON_MAX, "%s", reason);
+    return REHEARSE_SILENT;
+}
+
+enum rehearse_health rehearse_look(struct rehearse *self, char ret_reason[CLUSTER_REASON_MAX]) {
+    enum rehearse_health health = REHEARSE_WELL;
+    snprintf(ret_reason, CLUSTER_REASON_MAX, "all pods are ready");
+    if (self->call->kube != NULL) {
+        health = look_at_pods(self, ret_reason);
+    }
+    if (self->redis != NULL && health == REHEARSE_WELL) {
+        health = rehearse_redis_look(self->redis, ret_reason);
+    }
+    return health;
+}
+
 int rehearse_await_well(struct rehearse *self) {
     char reason[CLUSTER_REASON_MAX];
     do {
-        if (rehearse_redis_look(self->redis, reason) == REHEARSE_WELL) {
+        if (rehearse_look(self, reason) == REHEARSE_WELL) {
             return REHEARSE_EXIT_PASSED;
         }
         rehearse_tell(self, "%s", reason);
@@ -76,16 +103,39 @@ int rehearse_await_well(struct rehearse *self) {
 
 /* ---- before ---- */
 
+static int refuse_unwell(struct rehearse *self) {
+    if (self->call->is_unwell_accepted) {
+        return REHEARSE_EXIT_PASSED;
+    }
+    rehearse_tell(self, "refused[CB3201]: it is not well as it is; --accept=CB3201 rehearses all the same");
+    return REHEARSE_EXIT_REFUSED;
+}
+
+/* A node that was cordoned before stays so, and no pod that is evicted could come back: never. */
+static int find_node(struct rehearse *self) {
+    char reason[REHEARSE_KUBE_REASON_SIZE];
+    enum rehearse_kube_outcome outcome =
+        rehearse_kube_find_node(self->call->kube, self->call->node, self->node, reason);
+    if (outcome != REHEARSE_KUBE_DONE) {
+        rehearse_tell(self, "%s", reason);
+    }
+    return outcome == REHEARSE_KUBE_DONE   ? REHEARSE_EXIT_PASSED
+           : outcome == REHEARSE_KUBE_WAIT ? REHEARSE_EXIT_REFUSED
+                                           : REHEARSE_EXIT_OUTSIDE;
+}
+
 static int check_before(struct rehearse *self) {
     char reason[CLUSTER_REASON_MAX];
-    enum rehearse_health health = rehearse_redis_look(self->redis, reason);
+    enum rehearse_health health = rehearse_look(self, reason);
     rehearse_tell(self, "%s", reason);
     if (health == REHEARSE_SILENT) {
         return REHEARSE_EXIT_OUTSIDE;
     }
-    if (health == REHEARSE_UNWELL && !self->call->is_unwell_accepted) {
-        rehearse_tell(self, "refused[CB3201]: it is not well as it is; --accept=CB3201 rehearses all the same");
+    if (health == REHEARSE_UNWELL && refuse_unwell(self) != REHEARSE_EXIT_PASSED) {
         return REHEARSE_EXIT_REFUSED;
+    }
+    if (self->call->act == REHEARSE_DRAIN) {
+        return find_node(self);
     }
     if (self->call->act == REHEARSE_QUORUM && self->call->redis.mode == REDIS_MODE_CLUSTER &&
         rehearse_redis_shards(self->redis) < 3) {
@@ -171,10 +221,11 @@ static int act(struct rehearse *self) {
 /* ---- after ---- */
 
 static void set_limits(const struct rehearse_call *call, struct rehearse_limits *limits) {
-    bool is_hard = call->is_crash || call->act == REHEARSE_QUORUM;
+    uint64_t away_ms = call->is_crash || call->act == REHEARSE_QUORUM ? call->away_ms : 0;
+    bool is_hard = away_ms > 0 || call->kube != NULL;
     *limits = call->limits;
     if (limits->max_gap_us == 0) {
-        limits->max_gap_us = (is_hard ? call->away_ms + 30000 : 5000) * 1000;
+        limits->max_gap_us = (is_hard ? away_ms + 30000 : 5000) * 1000;
     }
     if (limits->max_whole_us == 0) {
         limits->max_whole_us = call->timeout_ms * 1000;
@@ -221,11 +272,13 @@ int rehearse_run(struct rehearse_call *call) {
     struct rehearse self = {.call = call, .began_ms = clock_monotonic_ms()};
     int result = REHEARSE_EXIT_USAGE;
     self.deadline_ms = self.began_ms + call->timeout_ms;
-    self.redis = rehearse_redis_new(&call->redis, error, sizeof error);
-    if (self.redis == NULL) {
+    bool needs_redis = call->kube == NULL || call->redis.peers != NULL;
+    self.redis = needs_redis ? rehearse_redis_new(&call->redis, error, sizeof error) : NULL;
+    if (needs_redis && self.redis == NULL) {
         call->tell(call->context, error);
     } else {
-        self.away = (struct rehearse_away){.dialer = rehearse_redis_dialer(self.redis), .hooks = call->hooks};
+        self.away = (struct rehearse_away){.hooks = call->hooks};
+        self.away.dialer = needs_redis ? rehearse_redis_dialer(self.redis) : NULL;
         result = rehearse_all(&self);
     }
     rehearse_workload_destroy(&self.workload);

@@ -76,8 +76,9 @@ static int fail_over_all(struct rehearse *self) {
 
 static int hand_back_all(struct rehearse *self) {
     int result = rehearse_await_well(self);
-    for (unsigned shard = 0;
-         is_cluster(self) && shard < rehearse_redis_shards(self->redis) && result == REHEARSE_EXIT_PASSED; shard++) {
+    for (unsigned shard = 0; self->redis != NULL && is_cluster(self) && shard < rehearse_redis_shards(self->redis) &&
+                             result == REHEARSE_EXIT_PASSED;
+         shard++) {
         int now = rehearse_redis_primary(self->redis, shard);
         if (self->homes[shard] != REHEARSE_NOBODY && now != self->homes[shard]) {
             result = hand_over(self, shard, now, (unsigned) self->homes[shard]);
@@ -192,7 +193,7 @@ static int lose_quorum(struct rehearse *self) {
 /* ---- both ways ---- */
 
 int rehearse_do(struct rehearse *self) {
-    for (unsigned i = 0; i < rehearse_redis_shards(self->redis); i++) {
+    for (unsigned i = 0; self->redis != NULL && i < rehearse_redis_shards(self->redis); i++) {
         self->homes[i] = rehearse_redis_primary(self->redis, i);
     }
     rehearse_workload_note(self->workload, REHEARSE_BEGUN);
@@ -201,6 +202,10 @@ int rehearse_do(struct rehearse *self) {
         return self->call->is_crash ? crash(self) : fail_over_all(self);
     case REHEARSE_QUORUM:
         return lose_quorum(self);
+    case REHEARSE_RESTART:
+        return rehearse_restart_all(self);
+    case REHEARSE_DRAIN:
+        return rehearse_drain(self);
     }
     return REHEARSE_EXIT_USAGE;
 }
@@ -225,7 +230,9 @@ int rehearse_undo(struct rehearse *self) {
     if (!is_back) {
         return deny(self, "not all that was stopped could be started: start it by hand");
     }
-    return hand_back_all(self);
+    int result = rehearse_uncordon(self);
+    int back = hand_back_all(self);
+    return result != REHEARSE_EXIT_PASSED ? result : back;
 }
 
 /* ---- in words ---- */
@@ -257,6 +264,10 @@ static void print_taking(struct rehearse *self, struct buffer *out, const char *
 }
 
 void rehearse_print_steps(struct rehearse *self, struct buffer *out) {
+    if (self->call->kube != NULL) {
+        rehearse_print_kube_steps(self, out);
+        return;
+    }
     const struct redis_pods *pods = rehearse_redis_pods(self->redis);
     const struct redis_pods *sentinels = rehearse_redis_sentinels(self->redis);
     if (self->call->act == REHEARSE_FAILOVER && !self->call->is_crash) {

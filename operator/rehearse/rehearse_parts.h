@@ -9,10 +9,12 @@ enum { REHEARSE_TEXT = 900 };
 
 struct rehearse {
     struct rehearse_call *call;
-    rehearse_redis_t *redis;
+    rehearse_redis_t *redis; /* NULL: nobody said where it is */
     rehearse_workload_t *workload;
     struct rehearse_away away;
     int homes[REHEARSE_SHARDS_MAX]; /* who was primary before */
+    char node[REHEARSE_KUBE_NAME_SIZE];
+    bool is_cordoned; /* by us: it has to take pods again */
     uint64_t began_ms;
     uint64_t deadline_ms;
     char told[REHEARSE_TEXT];
@@ -26,6 +28,8 @@ int rehearse_fail(struct rehearse *self, int result, const char *error);
 bool rehearse_is_interrupted(const struct rehearse *self);
 /* A little while. False: interrupted, or the time is over. */
 bool rehearse_pause(const struct rehearse *self);
+/* Redis and the cluster's workloads, whichever there are. */
+enum rehearse_health rehearse_look(struct rehearse *self, char ret_reason[CLUSTER_REASON_MAX]);
 /* REHEARSE_EXIT_PASSED; else interrupted or out of time, with what was not well told. */
 int rehearse_await_well(struct rehearse *self);
 int rehearse_stopped(struct rehearse *self, const char *what); /* TIMEOUT, and tells what was waited for in vain */
@@ -35,6 +39,12 @@ int rehearse_do(struct rehearse *self);
 int rehearse_undo(struct rehearse *self);
 /* As lines, for a dry run. */
 void rehearse_print_steps(struct rehearse *self, struct buffer *out);
+
+/* In rehearse_kube_acts.c: the same of those that go by the API server. */
+int rehearse_restart_all(struct rehearse *self);
+int rehearse_drain(struct rehearse *self);
+int rehearse_uncordon(struct rehearse *self); /* also where nothing is cordoned */
+void rehearse_print_kube_steps(struct rehearse *self, struct buffer *out);
 
 /* In rehearse_report.c. `error`: what else went wrong, or "". */
 void rehearse_print_report(const struct rehearse_call *call, const struct rehearse_account *account,

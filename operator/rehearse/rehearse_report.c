@@ -5,7 +5,17 @@
 #include "operator/manifest/manifest_emit.h"
 
 const char *rehearse_act_name(const struct rehearse_call *call) {
-    return call->act == REHEARSE_QUORUM ? "quorum" : call->is_crash ? "failover --crash" : "failover";
+    switch (call->act) {
+    case REHEARSE_FAILOVER:
+        return call->is_crash ? "failover --crash" : "failover";
+    case REHEARSE_QUORUM:
+        return "quorum";
+    case REHEARSE_RESTART:
+        return "restart-all";
+    case REHEARSE_DRAIN:
+        break;
+    }
+    return "drain";
 }
 
 static unsigned long long number(uint64_t value) {

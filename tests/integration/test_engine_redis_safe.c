@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct pair {
     redis_server_t *primary;
@@ -280,12 +282,60 @@ static void a_namespace_that_a_reload_makes_safe_is_refused_by_a_server_that_doe
     bench_destroy(bench);
 }
 
+/* Who follows, as confirm.lua counts, behind the replid. */
+static void assert_followers(redis_server_t *primary, const char *expected) {
+    char script[4096];
+    FILE *file = fopen(CALLBOARD_SOURCE_DIR "/broker/redis/scripts/confirm.lua", "re");
+    assert_non_null(file);
+    script[fread(script, 1, sizeof script - 1, file)] = '\0';
+    fclose(file);
+    char *answer = redis_server_command(primary, "EVAL %s 1 key %s", script, "");
+    assert_non_null(answer);
+    assert_non_null(strchr(answer, ' '));
+    assert_string_equal(strchr(answer, ' ') + 1, expected);
+    memory_free(answer);
+}
+
+/* A tool that takes a copy: it asks as a replica does, and has no port. */
+static int begin_copy(const redis_server_t *primary) {
+    int copier = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t) redis_server_port(primary)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(copier, (struct sockaddr *) &to, sizeof to), 0);
+    assert_int_equal(write(copier, "SYNC\r\n", 6), 6);
+    return copier;
+}
+
+/* It may be promoted as soon as it has its copy, without what came after that was begun. */
+static void a_replica_that_is_being_copied_to_has_to_confirm_and_a_backup_has_not(void **state) {
+    (void) state;
+    redis_server_t *primary = redis_server_start((const char *const[]){"repl-diskless-sync-delay 0", NULL});
+    redis_server_t *replica = start_replica(primary);
+    redis_server_await(primary, "state=online", "INFO replication");
+    assert_followers(primary, "1");
+    redis_server_expect(primary, "OK", "CONFIG SET repl-diskless-sync-delay 3600");
+    char line[64];
+    snprintf(line, sizeof line, "replicaof 127.0.0.1 %d", redis_server_port(primary));
+    redis_server_t *second = redis_server_start((const char *const[]){line, NULL});
+    redis_server_await(primary, "state=wait_bgsave", "INFO replication");
+    assert_followers(primary, "2");
+    int copier = begin_copy(primary);
+    redis_server_await(primary, "connected_slaves:3", "INFO replication");
+    assert_followers(primary, "2");
+    close(copier);
+    redis_server_stop(&second);
+    redis_server_stop(&replica);
+    redis_server_stop(&primary);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(safe_publications_are_acked_and_seen_when_a_replica_has_them),
         cmocka_unit_test(nothing_is_told_while_no_replica_confirms_and_all_of_it_when_one_does),
         cmocka_unit_test(a_read_of_what_is_not_confirmed_waits_and_ends_as_temporary),
         cmocka_unit_test(as_many_replicas_have_to_confirm_as_are_asked_for),
+        cmocka_unit_test(a_replica_that_is_being_copied_to_has_to_confirm_and_a_backup_has_not),
         cmocka_unit_test(what_waits_for_replicas_is_bounded_and_nothing_is_lost_by_that),
         cmocka_unit_test(fast_channels_beside_safe_ones_do_not_wait),
         cmocka_unit_test(a_confirm_link_that_is_cut_is_made_again),

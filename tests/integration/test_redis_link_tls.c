@@ -480,7 +480,12 @@ static bool ping_is_answered(redis_tls_stream_t *stream, int fd) {
     enum redis_tls_result result;
     char answer[16];
     size_t size = 0;
-    assert_int_equal(redis_tls_stream_write(stream, "PING\r\n", 6, &size), REDIS_TLS_DONE);
+    result = redis_tls_stream_write(stream, "PING\r\n", 6, &size);
+    if (result == REDIS_TLS_CUT) {
+        return false; /* TLS 1.3: the server's word on our certificate comes behind the handshake, and may be here
+                         already */
+    }
+    assert_int_equal(result, REDIS_TLS_DONE);
     while ((result = redis_tls_stream_read(stream, answer, sizeof answer, &size)) != REDIS_TLS_DONE) {
         if (result == REDIS_TLS_CUT) {
             return false;

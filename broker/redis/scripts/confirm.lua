@@ -2,8 +2,9 @@
 --
 -- KEYS  1 a key of ours that lives here
 -- ARGV  1 what to write; empty: only read
--- Reply the replid; empty: not to be seen. Where it only read: and a blank, and how many replicas follow, having said so in
---       the last ten seconds (what Redis calls good ones). Errors of the write: READONLY, NOREPLICAS, OOM, MISCONF: nothing was done.
+-- Reply the replid; empty: not to be seen. Where it only read: and a blank, and how many replicas follow: in step, and having
+--       said so in the last ten seconds (what Redis calls good ones), or being copied to (who has no port takes a backup).
+--       Errors of the write: READONLY, NOREPLICAS, OOM, MISCONF: nothing was done.
 local info = redis.call('INFO', 'replication')
 local replid = string.match(info, 'master_replid:(%x+)')
 if ARGV[1] ~= '' then
@@ -11,8 +12,8 @@ if ARGV[1] ~= '' then
     return replid or ''
 end
 local followers = 0
-for lag in string.gmatch(info, 'slave%d+:[^\r\n]*state=online[^\r\n]*lag=(%d+)') do
-    if tonumber(lag) <= 10 then
+for port, state, lag in string.gmatch(info, 'slave%d+:[^\r\n]*port=(%d+),state=([%a_]+)[^\r\n]*lag=(%d+)') do
+    if tonumber(lag) <= 10 and (state == 'online' or port ~= '0') then
         followers = followers + 1
     end
 end

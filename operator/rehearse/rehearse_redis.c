@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "operator/redis/cluster_observe.h"
 #include "operator/redis/roll_plan.h"
+#include "operator/redis/sentinel_handover.h"
 #include "operator/redis/sentinel_observe.h"
 #include "operator/redis/set_observe.h"
 
@@ -235,7 +236,7 @@ bool rehearse_redis_hand_over(rehearse_redis_t *self, unsigned to, char *ret_err
     if (self->options->mode == REDIS_MODE_CLUSTER) {
         return hand_slots_over(self, to, ret_error, error_size);
     }
-    if (sentinel_failover(self->dialer, &self->sentinels, self->options->master_set, why, sizeof why)) {
+    if (sentinel_hand_over(self->dialer, &self->sentinels, &self->pods, self->options->master_set, why, sizeof why)) {
         return true;
     }
     snprintf(ret_error, error_size, "SENTINEL FAILOVER %s: %s", self->options->master_set, why);

@@ -11,10 +11,17 @@ import { halt, until } from './support.mjs';
 const WAIT_MS = 60000;
 const list = (nodes) => nodes.map(({ proxyPort }) => `127.0.0.1:${proxyPort}`).join(',');
 
+/* After how long who does not answer is held for down: above what a busy machine takes, unless a spec waits for it. */
+async function patience(world, ms) {
+  for (const sentinel of world.sentinels ?? []) await sentinel.cli('SENTINEL', 'SET', 'mymaster', 'down-after-milliseconds', ms);
+  for (const server of world.sentinels ? [] : world.servers) await server.cli('CONFIG', 'SET', 'cluster-node-timeout', ms);
+}
+
 /* Brokers, gateways, and what rehearse has to be told of all of them. */
 async function begin(Topology) {
   const world = new Topology({ say: () => {} });
   await world.startRedis();
+  await patience(world, 15000);
   for (let i = 0; i < 2; i += 1) world.brokers.push(await world.kit.broker({ id: `broker-${i}`, redis: { url: world.urlFor(i) }, settings: world.settings() }));
   for (let i = 0; i < 2; i += 1) world.gateways.push(await world.kit.gateway({ brokers: world.brokers, settings: world.settings() }));
   const secret = world.kit.write('token-secret', 'e2e-secret-of-at-least-thirty-two-bytes\n');
@@ -96,6 +103,7 @@ describe('rehearsals', { concurrency: 2 }, () => {
 
       /* A fast channel, whose primary acks what no replica gets, and dies. */
       await t.test('what was acked and is gone makes it fail', async () => {
+        await patience(world, 1500);
         const { calls, options, end } = hooks(world, {
           stop: async (server) => {
             server.proxy.set({ refuse: true }, ['replication']);

@@ -37,6 +37,7 @@ bool redis_sentinel_answer_parse(const struct redis_reply *reply, struct redis_s
     }
     struct span flags = field_of(reply, "flags");
     answer.is_down = has_flag(flags, "o_down");
+    answer.is_failing_over = has_flag(flags, "failover_in_progress");
     answer.is_away = answer.is_down || has_flag(flags, "s_down");
     *ret_answer = answer;
     return true;
@@ -57,11 +58,10 @@ void redis_sentinel_answer_add_address(struct redis_sentinel_answer *self, const
 static bool may_be_promoted(const struct redis_sentinel_answer *self, const struct redis_reply *replica) {
     struct span flags = field_of(replica, "flags");
     struct redis_address address;
-    if (flags.size == 0 || has_flag(flags, "s_down") || has_flag(flags, "o_down")) {
+    bool is_away = has_flag(flags, "s_down") || has_flag(flags, "o_down");
+    bool is_unheard = has_flag(flags, "disconnected") && field_of(replica, "runid").size == 0;
+    if (flags.size == 0 || ((!self->is_failing_over || self->is_turning) && (is_away || is_unheard))) {
         return false;
-    }
-    if (has_flag(flags, "disconnected") && field_of(replica, "runid").size == 0) {
-        return false; /* nothing was heard of it yet */
     }
     return !address_of(field_of(replica, "ip"), field_of(replica, "port"), &address) ||
            !redis_address_equal(&address, &self->address);

@@ -12,11 +12,12 @@ enum { REDIS_SENTINEL_ID_LENGTH = 40 };
 struct redis_sentinel_answer {
     bool is_there; /* it gave one */
     struct redis_address address;
-    uint64_t epoch;    /* config-epoch: which failover made this address the master */
-    unsigned replicas; /* that it holds for up: only these can be promoted */
-    bool is_down;      /* a quorum of Sentinels cannot reach that master, and there is no other yet */
-    bool is_away;      /* this one cannot */
-    bool is_turning;   /* the address is of a promoted server; replicas are those of the master before it still */
+    uint64_t epoch;       /* config-epoch: which failover made this address the master */
+    unsigned replicas;    /* that it holds for up: only these can be promoted */
+    bool is_down;         /* a quorum of Sentinels cannot reach that master, and there is no other yet */
+    bool is_away;         /* this one cannot */
+    bool is_failing_over; /* this one promotes a replica just now */
+    bool is_turning;      /* the address is of a promoted server; replicas are those of the master before it still */
 };
 
 /* Of SENTINEL MASTER. False: no such answer. */
@@ -28,8 +29,10 @@ void redis_sentinel_answer_add_address(struct redis_sentinel_answer *self, const
 /* Of SENTINEL SLAVES (REPLICAS came with 5.0, this name has stayed), asked for last. Not counted: the server that is
  * promoted just now, which is listed until the failover is over, while the master before it counts if it is up; and one
  * that the Sentinel has heard nothing of since it knows of it and cannot reach, as the dead primary of a failover: no
- * Sentinel promotes whom it has no link to and no INFO of. Otherwise nothing safe would be confirmed until that one is
- * held for down, as long again as it took to find that it had died. */
+ * Sentinel promotes whom it has no link to and no INFO of. While this Sentinel promotes one, all are counted, also who
+ * is held for down: one that hangs may have been promoted before, while the primary lives and has others to follow it.
+ * Otherwise nothing safe would be confirmed until that one is held for down, as long again as it took to find that it
+ * had died. */
 void redis_sentinel_answer_add_replicas(struct redis_sentinel_answer *self, const struct redis_reply *reply);
 
 /* One of SENTINEL SENTINELS. */

@@ -81,6 +81,25 @@ static void one_that_nothing_was_heard_of_counts_as_soon_as_it_is_reached(void *
     assert_int_equal(answer.replicas, 2);
 }
 
+/* Whom it promotes may hang by now, and be held for down. */
+static void all_replicas_count_while_one_is_being_promoted(void **state) {
+    (void) state;
+    struct texts texts[3];
+    struct redis_reply elements[2] = {replica_of(&texts[0], "b", "slave,s_down,promoted", "known"),
+                                      replica_of(&texts[1], "c", "slave", "known")};
+    const struct redis_reply reply = {.type = REDIS_ARRAY, .n = 2, .elements = elements};
+    static const char *const flags[] = {"master", "master,failover_in_progress,force_failover"};
+    for (unsigned fails_over = 0; fails_over < 2; fails_over++) {
+        struct redis_sentinel_answer answer;
+        assert_true(redis_sentinel_answer_parse(
+            reply_of(&texts[2], (const char *const[]){"ip", "a", "port", "1", "config-epoch", "3", "flags",
+                                                      flags[fails_over], NULL}),
+            &answer));
+        redis_sentinel_answer_add_replicas(&answer, &reply);
+        assert_int_equal(answer.replicas, 1 + fails_over);
+    }
+}
+
 /* Until its failover is over a promoted server stands among the replicas, and the master before it does not. */
 static void a_promoted_server_is_no_replica_of_its_own(void **state) {
     (void) state;
@@ -226,6 +245,7 @@ int main(void) {
         cmocka_unit_test(the_answer_has_address_epoch_and_flags),
         cmocka_unit_test(replicas_count_while_they_are_held_for_up),
         cmocka_unit_test(one_that_nothing_was_heard_of_counts_as_soon_as_it_is_reached),
+        cmocka_unit_test(all_replicas_count_while_one_is_being_promoted),
         cmocka_unit_test(a_promoted_server_is_no_replica_of_its_own),
         cmocka_unit_test(the_most_replicas_that_any_sentinel_counts_count),
         cmocka_unit_test(what_is_no_answer_is_refused),

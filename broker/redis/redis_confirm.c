@@ -13,8 +13,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
-enum { REPLID_MAX = 40 };
+enum {
+    REPLID_MAX = 40,
+    FOLLOWERS_MAX = 32, /* that are told apart; more are only counted */
+};
+
+/* Replicas, each one by a number made of its address. */
+struct followers {
+    size_t n; /* also those beyond the bound */
+    uint64_t names[FOLLOWERS_MAX];
+};
 
 struct redis_confirm {
     struct redis_confirm_options options;
@@ -25,11 +35,12 @@ struct redis_confirm {
     bool with_text;  /* the server may not know the script */
     bool is_pausing; /* an error: not before the next tick */
     uint64_t began_us;
-    uint64_t n_needed;   /* of the cycle under way */
-    bool needs_all;      /* and whoever else follows */
-    uint64_t n_follow;   /* as the last cycle ended */
-    uint64_t n_expected; /* that followed, as far as nobody says that the others are down */
-    uint64_t missed_ms;  /* since one of them does not; 0: all do */
+    uint64_t n_needed;          /* of the cycle under way */
+    bool needs_all;             /* and whoever else follows */
+    struct followers following; /* as the last cycle ended */
+    struct followers expected;  /* and who did before, as far as nobody was asked since whether they are up */
+    size_t n_missed;            /* of the latter do not now */
+    uint64_t missed_ms;         /* since when */
     unsigned n_replies;
     char first[REPLID_MAX + 1]; /* replid at the cycle's write */
     uint64_t n_replicas;
@@ -44,44 +55,69 @@ static void fail_cycle(redis_confirm_t *self, const char *reason) {
 
 /* ---- the end of a cycle ---- */
 
-/* "replid n": the replid, and n is noted. */
-static struct span take_followers(redis_confirm_t *self, struct span text) {
-    const char *blank = text.size == 0 ? NULL : memchr(text.data, ' ', text.size);
-    self->n_follow = 0;
-    if (blank == NULL) {
-        return text;
+static bool has_name(const struct followers *self, uint64_t name) {
+    for (size_t i = 0; i < self->n && i < FOLLOWERS_MAX; i++) {
+        if (self->names[i] == name) {
+            return true;
+        }
     }
-    size_t size = (size_t) (blank - (const char *) text.data);
-    for (size_t i = size + 1; i < text.size && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
-        self->n_follow = self->n_follow * 10 + (uint64_t) (text.data[i] - '0');
-    }
-    return span_of(text.data, size);
+    return false;
 }
 
-/* As a cycle has seen who follows. */
+static void add_name(struct followers *self, uint64_t name) {
+    if (self->n < FOLLOWERS_MAX) {
+        self->names[self->n] = name;
+    }
+    self->n++;
+}
+
+/* "replid address address…": the replid, and who follows is noted. */
+static struct span take_followers(redis_confirm_t *self, struct span text) {
+    const char *bytes = (const char *) text.data;
+    const char *blank = text.size == 0 ? NULL : memchr(bytes, ' ', text.size);
+    size_t end = blank == NULL ? text.size : (size_t) (blank - bytes);
+    struct span replid = span_of(text.data, end);
+    self->following = (struct followers){.n = 0};
+    while (end < text.size) {
+        size_t start = end + 1;
+        blank = start < text.size ? memchr(bytes + start, ' ', text.size - start) : NULL;
+        end = blank == NULL ? text.size : (size_t) (blank - bytes);
+        add_name(&self->following, XXH64(bytes + start, end - start, 0));
+    }
+    return replid;
+}
+
+/* As a cycle has seen who follows: who did before is expected on, and missed. */
 static void note_missed(redis_confirm_t *self) {
-    if (self->n_follow >= self->n_expected) {
-        self->n_expected = self->n_follow;
-        self->missed_ms = 0;
-    } else if (self->needs_all && self->missed_ms == 0) {
+    struct followers expected = self->following;
+    size_t n_missed = 0;
+    for (size_t i = 0; i < self->expected.n && i < FOLLOWERS_MAX; i++) {
+        if (!has_name(&self->following, self->expected.names[i])) {
+            add_name(&expected, self->expected.names[i]);
+            n_missed++;
+        }
+    }
+    self->expected = expected;
+    if (self->needs_all && n_missed > self->n_missed) {
         self->missed_ms = clock_monotonic_ms();
         self->options.events->on_missed(self->options.context);
     }
+    self->n_missed = n_missed;
 }
 
 /* As a cycle begins: how many have to confirm. */
 static uint64_t needed(redis_confirm_t *self) {
     uint64_t asked_ms = 0;
     uint64_t up = self->options.events->needed(self->options.context, &self->needs_all, &asked_ms);
-    if (self->missed_ms != 0 && asked_ms > self->missed_ms) {
-        self->n_expected = self->n_follow;
-        self->missed_ms = 0;
+    if (self->n_missed > 0 && asked_ms > self->missed_ms) {
+        self->expected = self->following;
+        self->n_missed = 0;
     }
-    return self->needs_all && self->n_expected > up ? self->n_expected : up;
+    return self->needs_all && self->expected.n > up ? self->expected.n : up;
 }
 
 static bool is_enough(const redis_confirm_t *self) {
-    return self->n_replicas >= self->n_needed && (!self->needs_all || self->n_replicas >= self->n_follow);
+    return self->n_replicas >= self->n_needed && (!self->needs_all || self->n_replicas >= self->expected.n);
 }
 
 static void end_cycle(redis_confirm_t *self, struct span last) {
@@ -195,9 +231,9 @@ void redis_confirm_tick(redis_confirm_t *self) {
 static void on_up(void *context) {
     redis_confirm_t *self = context;
     self->is_pausing = false;
-    self->n_follow = 0; /* nobody has looked at this server yet */
-    self->n_expected = 0;
-    self->missed_ms = 0;
+    self->following = (struct followers){.n = 0}; /* nobody has looked at this server yet */
+    self->expected = self->following;
+    self->n_missed = 0;
     self->with_text = true;
     redis_confirm_flush(self);
 }

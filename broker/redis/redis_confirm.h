@@ -7,7 +7,7 @@
  * the same pipeline: a server demoted and promoted again in between has lost data and counts replicas all the same.
  *
  * WAIT counts replicas and names none. Where all that may be promoted have to have it, one that is taken for down and
- * follows all the same could confirm in the place of one that is up: so the last reading also tells how many follow,
+ * follows all the same could confirm in the place of one that is up: so the last reading also tells who follows,
  * and those have to confirm, however many are said to be up. One of them that is gone may have been promoted at that
  * moment, while the others go on to follow this server: it is missed, and nothing is confirmed without it, until those
  * who know were asked afterwards how many are up.

@@ -166,12 +166,15 @@ static void judge_grant(struct referee *self, struct worker *worker) {
     for (unsigned i = 0; i < story->n_granted; i++) {
         assert_true(story->granted[i] != service->granted);
     }
-    assert_true(now_ms + 1 >= story->held_ms); /* the clocks may be slewed */
+    /* Where this process stood still two answers may be here, and the older one be looked at last: its time is over
+     * then. The clocks may be slewed. */
+    uint64_t ends_ms = worker->began_ms + TTL_MS; /* it was granted later than it was asked for */
+    assert_true(now_ms + 1 >= (service->granted > story->highest ? story->held_ms : ends_ms));
     assert_true(story->n_granted < sizeof story->granted / sizeof *story->granted);
     story->granted[story->n_granted++] = service->granted;
     story->highest = service->granted > story->highest ? service->granted : story->highest;
     worker->token = service->granted;
-    worker->ends_ms = worker->began_ms + TTL_MS; /* it was granted later than it was asked for */
+    worker->ends_ms = ends_ms;
     story->held_ms = worker->ends_ms > story->held_ms ? worker->ends_ms : story->held_ms;
 }
 

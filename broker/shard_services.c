@@ -109,8 +109,14 @@ static void fill_acquired(struct shard *self, const struct acquisition *acquisit
     reply->left_ms = answer->left_ms;
 }
 
+/* At each change, not by the tick: who has its answer is counted no more. */
+static void show_waiters(const struct shard *self) {
+    metric_set(self->metrics, SHARD_LEASE_WAITERS, lease_queues_count(self->lease_queues));
+}
+
 static void on_acquired(void *context, struct lease_waiter *waiter, const struct lease_answer *answer) {
     struct shard *self = context;
+    show_waiters(self);
     struct acquisition *acquisition = list_entry(waiter, struct acquisition, waiter);
     bool temporary = false;
     struct shard_reply reply = {.kind = SHARD_REQUEST_LEASE_ACQUIRE,
@@ -153,6 +159,7 @@ static void acquire(struct shard *self, const struct shard_request *request, con
     struct acquisition *acquisition = acquisition_new(self, request, origin);
     enum lease_taking taking =
         lease_queues_add(self->lease_queues, request->channel, &acquisition->waiter, clock_monotonic_ms());
+    show_waiters(self);
     switch (taking) {
     case LEASE_TAKEN:
         return;
@@ -188,7 +195,6 @@ void shard_on_lease_freed(void *context, struct span name) {
 
 void shard_leases_tick(struct shard *self, uint64_t now_ms) {
     lease_queues_tick(self->lease_queues, now_ms);
-    metric_set(self->metrics, SHARD_LEASE_WAITERS, lease_queues_count(self->lease_queues));
 }
 
 /* ---- the others ---- */

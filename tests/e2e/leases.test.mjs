@@ -80,6 +80,7 @@ function suite(mode, start) {
       const { token } = await one.ok('lease.acquire', { name, ttl: 60000 });
       const mortal = new Service(one.endpoint);
       await mortal.ok('subscribe', { channel: 'demo:dying' });
+      await until('its subscription', async () => (await metric(nodes[0], 'callboard_backend_subscriptions')) === 1);
       mortal.send('lease.acquire', { name, ttl: 60000, wait: 30000 });
       await until('it waits', async () => (await waiters(nodes[0])) === 1);
       const next = one.ok('lease.acquire', { name, ttl: 60000, wait: 30000 });

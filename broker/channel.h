@@ -75,8 +75,10 @@ void channel_on_publication(channel_t *self, const struct epoch *epoch, uint64_t
 void channel_on_removed(channel_t *self, const struct position *top);
 void channel_on_doubt(channel_t *self);
 void channel_on_presence(channel_t *self, bool joined, const struct engine_presence_entry *entry, uint64_t now_ms);
-/* A gateway sets a member: the engine tells only of new ones, so what another says of itself is taken over here. */
-void channel_update_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+/* A gateway sets or clears a member, as the engine is told in the same turn. It tells only of new ones, and later: what
+ * another says of itself is taken over here, and a new one finds itself in an answer that comes before the event. */
+void channel_set_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+void channel_clear_member(channel_t *self, struct span client);
 
 /* ---- reading ---- */
 struct span channel_name(const channel_t *self);

@@ -40,7 +40,9 @@ static void on_gone(void *context, const struct presence_gone *gone) {
         self->set->engine->methods->presence_clear(self->set->engine, channel_name(self), gone->client, &owner);
         return;
     }
-    channel_tell_members(self, false, gone->entry.info);
+    if (gone->is_told) {
+        channel_tell_members(self, false, gone->entry.info);
+    }
     presence_leave(self->presence->members, gone->client);
 }
 
@@ -181,9 +183,15 @@ void channel_on_presence(channel_t *self, bool joined, const struct engine_prese
     }
 }
 
-void channel_update_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
+void channel_set_member(channel_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
     if (self->presence != NULL) {
-        presence_update(self->presence->members, entry, now_ms);
+        presence_set(self->presence->members, entry, now_ms);
+    }
+}
+
+void channel_clear_member(channel_t *self, struct span client) {
+    if (self->presence != NULL) {
+        presence_clear(self->presence->members, client);
     }
 }
 

@@ -27,6 +27,7 @@ struct member {
     uint64_t lease_number;
     uint64_t since_ms;  /* set or confirmed last */
     bool doubtful;      /* the last load did not know it */
+    bool is_unheard;    /* set here, and neither an event nor a load told of it yet */
     uint64_t load_seen; /* number of the load that confirmed it */
     struct span info;
     struct span gateway_id;
@@ -186,6 +187,7 @@ static void become_slim(presence_t *self) {
         struct member *member = new_member(&entry);
         member->since_ms = former->since_ms;
         member->doubtful = former->doubtful;
+        member->is_unheard = former->is_unheard;
         member->load_seen = former->load_seen;
         former->user->clients++; /* it stays for the new one */
         drop_member(self, former);
@@ -198,6 +200,7 @@ static void become_slim(presence_t *self) {
 
 static bool put(presence_t *self, const struct engine_presence_entry *entry, struct span client, uint64_t now_ms) {
     struct member *known = find_member(self, client);
+    bool is_news = known == NULL || known->is_unheard;
     if (known != NULL) {
         /* Known already: whatever is new about it is taken over, silently. */
         drop_member(self, known);
@@ -211,7 +214,7 @@ static bool put(presence_t *self, const struct engine_presence_entry *entry, str
     if (!self->is_slim && HASH_CNT(by_client, self->members) > self->infos_max) {
         become_slim(self);
     }
-    return known == NULL;
+    return is_news;
 }
 
 bool presence_join(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
@@ -228,14 +231,22 @@ bool presence_join(presence_t *self, const struct engine_presence_entry *entry, 
     return put(self, entry, info.client, now_ms);
 }
 
-void presence_update(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
+void presence_set(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms) {
     struct wire_client_info info;
-    if (self->is_slim || !wire_read_client_info(entry->info, &info)) {
+    if (!wire_read_client_info(entry->info, &info)) {
         return;
     }
     const struct member *known = find_member(self, info.client);
-    if (known != NULL && !span_equal(known->info, entry->info)) {
-        put(self, entry, info.client, now_ms);
+    bool says_the_same = known != NULL && (self->is_slim || span_equal(known->info, entry->info));
+    if (!says_the_same && put(self, entry, info.client, now_ms)) {
+        find_member(self, info.client)->is_unheard = true;
+    }
+}
+
+void presence_clear(presence_t *self, struct span client) {
+    struct member *member = find_member(self, client);
+    if (member != NULL && member->is_unheard) {
+        drop_member(self, member);
     }
 }
 
@@ -261,8 +272,9 @@ bool presence_leave(presence_t *self, struct span client) {
     if (member == NULL) {
         return false;
     }
+    bool was_told = !member->is_unheard;
     drop_member(self, member);
-    return true;
+    return was_told;
 }
 
 /* ---- loads ---- */
@@ -294,7 +306,7 @@ bool presence_load(presence_t *self, const struct engine_presence_entry *entry, 
 void presence_end_load(presence_t *self, uint64_t now_ms) {
     for (struct member *member = self->members; member != NULL; member = member->by_client.next) {
         bool seen = member->load_seen == self->load_number;
-        if (!seen && !member->doubtful) {
+        if (!seen && !member->doubtful && !member->is_unheard) {
             member->since_ms = now_ms;
         }
         member->doubtful = !seen;
@@ -360,6 +372,7 @@ void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64
                 .client = member->client,
                 .entry = {member->info, member->gateway_id, member->lease_number},
                 .in_store = !member->doubtful,
+                .is_told = !member->is_unheard,
             };
             on_gone(context, &gone);
         }

@@ -34,8 +34,12 @@ bool presence_was_ready(const presence_t *self);
 /* An event. True: it changed who is here (tell JOIN or LEAVE). Malformed info changes nothing. */
 bool presence_join(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
 bool presence_leave(presence_t *self, struct span client);
-/* Who is here already says something else of itself (its token was refreshed): taken over. Nothing for anyone else. */
-void presence_update(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+/* A gateway sets a member here, and the store's event of it is still to come. Who is new is listed and counted from now
+ * on, so that it finds itself, but the event, or a load, is what changes who is here. Who is here already may say
+ * something else of itself (its token was refreshed): taken over. */
+void presence_set(presence_t *self, const struct engine_presence_entry *entry, uint64_t now_ms);
+/* A gateway clears a member: gone at once if no event told of it yet. Whoever was told of is the events' business. */
+void presence_clear(presence_t *self, struct span client);
 
 void presence_begin_load(presence_t *self);
 /* One entry of the load; as presence_join, but not for who left since presence_begin_load. Who is known already keeps
@@ -70,6 +74,7 @@ struct presence_gone {
     struct span client;
     struct engine_presence_entry entry; /* as it was loaded or set last; without infos where they are left out */
     bool in_store;                      /* the engine still has it */
+    bool is_told;                       /* others know of it */
 };
 /* Calls on_gone for each of those; it may call presence_leave for that client. */
 void presence_sweep(presence_t *self, const struct presence_lives *lives, uint64_t now_ms,

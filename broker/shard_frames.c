@@ -191,7 +191,7 @@ static bool on_presence_set(struct shard *self, gateway_peer_t *peer, struct spa
                                               .gateway_id = gateway_id,
                                               .lease_number = gateway_leases_number(self->leases, gateway_id)};
         gateway_peer_notes(peer)->has_set_presence = true;
-        channel_update_member(channel, &entry, clock_monotonic_ms());
+        channel_set_member(channel, &entry, clock_monotonic_ms());
         /* Never silent: what is no news changes no field, and what is must reach every broker's memory. */
         self->engine->methods->presence_set(self->engine, channel_name(channel), &entry, false);
     }
@@ -205,6 +205,7 @@ static bool on_presence_clear(struct shard *self, gateway_peer_t *peer, struct s
     }
     channel_t *channel = presence_channel(peer, frame.handle);
     if (channel != NULL) {
+        channel_clear_member(channel, frame.client);
         self->engine->methods->presence_clear(self->engine, channel_name(channel), frame.client, NULL);
     }
     return true;

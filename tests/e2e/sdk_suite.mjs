@@ -128,6 +128,19 @@ export function sdkSuite(engine, encoding = 'json') {
     await assert.rejects(subscription.history({ limit: 1, since: { offset: 1, epoch: 'another' } }), { code: 112 });
   });
 
+  test('who asks for presence as soon as it has subscribed finds itself', async () => {
+    const name = channel();
+    await subscribed(await world.connected(server), name); /* its members are known to the broker from now on */
+    for (let already = 1; already <= 40; already++) {
+      const client = await world.connected(server);
+      const { client: id } = client.events.find((event) => event.name === 'connected');
+      const subscription = await subscribed(client, name);
+      const [{ clients }, { numClients }] = await Promise.all([subscription.presence(), subscription.presenceStats()]);
+      assert.ok(id in clients, `the ${already + 1}th is not in its own list`);
+      assert.ok(numClients > already, `${numClients} are counted, without the ${already + 1}th`);
+    }
+  });
+
   test('presence and its statistics name who is there, and join and leave tell the change', async () => {
     const name = channel();
     const alice = await world.connected(server, { user: 'alice' });

@@ -74,6 +74,7 @@ static bool lease_two_lives(void *context, struct span gateway_id, uint64_t leas
 static void note_gone(void *context, const struct presence_gone *one) {
     (void) context;
     strncat(gone, (const char *) one->client.data, one->client.size);
+    strcat(gone, one->is_told ? "" : "?");
     strcat(gone, one->in_store ? "+ " : "- ");
 }
 
@@ -108,7 +109,7 @@ static void who_is_here_may_say_something_else_of_itself(void **state) {
     presence_end_load(presence, 1000);
     struct buffer infos = BUFFER_EMPTY;
     struct engine_presence_entry entry = entry_of("c1", "u2", 1);
-    presence_update(presence, &entry, 2000);
+    presence_set(presence, &entry, 2000);
     bool fits = false;
     assert_int_equal(presence_append(presence, &infos, &fits), 1);
     struct cursor cursor = cursor_of(buffer_span(&infos));
@@ -116,9 +117,8 @@ static void who_is_here_may_say_something_else_of_itself(void **state) {
     assert_true(wire_read_client_info(cursor_sized(&cursor), &seen));
     assert_true(span_equal_text(seen.user, "u2"));
     buffer_finish(&infos);
-    entry = entry_of("c2", "u1", 1);
-    presence_update(presence, &entry, 2000); /* nobody comes that way */
-    expect_count(1, 1);
+    assert_false(join("c1", "u2")); /* it was here all the time */
+    assert_true(leave("c1"));
 }
 
 static void malformed_info_changes_nothing(void **state) {
@@ -204,6 +204,60 @@ static void who_a_load_does_not_know_is_in_doubt_until_confirmed_or_gone(void **
     assert_true(presence_needs_sweep(presence, &lives, 10000 + PRESENCE_GRACE_MS));
     presence_sweep(presence, &lives, 10000 + PRESENCE_GRACE_MS, note_gone, NULL);
     assert_string_equal(gone, "c2- ");
+}
+
+static void set(const char *client, const char *user, uint64_t now_ms) {
+    struct engine_presence_entry entry = entry_of(client, user, 1);
+    presence_set(presence, &entry, now_ms);
+}
+
+/* Who asks right behind its subscribing: the store's event is still on its way. */
+static void who_is_set_here_is_listed_at_once_and_told_of_by_the_event(void **state) {
+    (void) state;
+    set("c1", "ann", 1000);
+    expect_count(1, 1);
+    set("c1", "ann's other name", 1000);
+    expect_count(1, 1);
+    assert_true(join("c1", "ann"));
+    assert_false(join("c1", "ann"));
+    set("c1", "ann", 2000);
+    presence_clear(presence, SPAN_LITERAL("c1")); /* its event comes */
+    expect_count(1, 1);
+    assert_true(leave("c1"));
+    expect_count(0, 0);
+}
+
+static void who_was_set_and_cleared_before_its_event_was_never_told_of(void **state) {
+    (void) state;
+    set("c1", "ann", 1000);
+    presence_clear(presence, SPAN_LITERAL("c1"));
+    expect_count(0, 0);
+    set("c2", "bob", 1000);
+    assert_false(leave("c2")); /* of its former time */
+    expect_count(0, 0);
+    assert_true(join("c2", "bob"));
+    assert_true(leave("c2"));
+}
+
+static void a_load_tells_of_who_was_set_as_of_anybody_new(void **state) {
+    (void) state;
+    presence_begin_load(presence);
+    set("c1", "ann", 1000);
+    assert_true(load("c1", "ann", 1000));
+    presence_end_load(presence, 1000);
+    assert_false(join("c1", "ann"));
+    expect_count(1, 1);
+}
+
+static void who_was_set_but_never_stored_goes_untold(void **state) {
+    (void) state;
+    struct presence_lives lives = {everybody_lives, NULL};
+    set("c1", "ann", 1000);
+    join("c2", "bob");
+    presence_begin_load(presence);
+    presence_end_load(presence, 1000 + PRESENCE_GRACE_MS);
+    presence_sweep(presence, &lives, 1000 + PRESENCE_GRACE_MS, note_gone, NULL);
+    assert_string_equal(gone, "c1?- ");
 }
 
 static void every_member_is_appended_within_the_bound(void **state) {
@@ -369,6 +423,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_load_brings_the_new_lease_of_a_member, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_a_load_does_not_know_is_in_doubt_until_confirmed_or_gone, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(who_is_set_here_is_listed_at_once_and_told_of_by_the_event, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_set_and_cleared_before_its_event_was_never_told_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_load_tells_of_who_was_set_as_of_anybody_new, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_was_set_but_never_stored_goes_untold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_member_is_appended_within_the_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(above_its_bound_it_counts_exactly_without_infos, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_infos_a_member_costs_less_the_larger_they_are, set_up, tear_down),

@@ -3,6 +3,7 @@
  * stderr at once and not into the call's messages. */
 #include "operator/backup/redis_backup.h"
 #include "operator/backup/redis_restore.h"
+#include "operator/cli/command_redis_access.h"
 #include "operator/cli/commands.h"
 #include "operator/redis/redis_work.h"
 
@@ -14,21 +15,8 @@ static const struct command_option options[] = {
     {"mode", "MODE", "what the pods are: cluster (if not said), replicated (Redis under Sentinel) or standalone"},
     {"peers", "LIST",
      "the Redis pods by ordinal: host[:port],…; redis-{0..5}.redis.ns.svc.cluster.local is six of them"},
-    {"sentinels", "LIST", "roll of a set: the Sentinel pods, written like --peers"},
-    {"master-set", "NAME", "the name that the Sentinels know the set by (callboard)"},
-    {"sentinel-user", "NAME", "ACL user at the Sentinels"},
-    {"sentinel-password-file", "FILE", "as --password-file, for the Sentinels"},
+    COMMAND_REDIS_ACCESS_OPTIONS,
     {"shards", "N", "primaries; at forming pod i is of shard i mod N; scale: as many as there shall be (3)"},
-    {"user", "NAME", "ACL user; without: the default one"},
-    {"password-file", "FILE", "its first line is the password"},
-    {"tls", NULL, "speak TLS"},
-    {"tls-ca-file", "FILE", "authorities in PEM"},
-    {"tls-certificate-file", "FILE", "our certificate in PEM, where one is asked for"},
-    {"tls-key-file", "FILE", "its private key in PEM"},
-    {"tls-server-name", "NAME", "what certificates have to be made for; without: the host of --peers"},
-    {"hosts-file", "FILE", "names that are looked for here before DNS (/etc/hosts)"},
-    {"nameserver", "ADDRESS", "the DNS server to ask instead of /etc/resolv.conf's"},
-    {"command-timeout-ms", "MS", "for a connect, and for each command (1000)"},
     {"max-lag-bytes", "BYTES", "roll: how far a replica may be behind its primary (1048576)"},
     {"ordinal", "N", "roll: this pod only, and without waiting for its return"},
     {"replicas-per-shard", "N", "scale: replicas of each shard; without: as many as the shards have now"},

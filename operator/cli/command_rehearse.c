@@ -1,6 +1,7 @@
 /* rehearse failover | quorum | restart-all | drain: operator/rehearse/rehearse.h. It takes minutes, so its progress
  * goes to stderr at once. SIGINT and SIGTERM end it early: what was taken away comes back first. */
 #include "operator/cli/command_cluster.h"
+#include "operator/cli/command_redis_access.h"
 #include "operator/cli/commands.h"
 #include "operator/rehearse/rehearse.h"
 #include "operator/spec/spec_amount.h"
@@ -41,22 +42,9 @@ static const struct command_option options[] = {
     {"start-with", "PROGRAM", "and this one, called likewise, brings it back"},
     {"mode", "MODE", "cluster (if not said), or replicated (Redis under Sentinel)"},
     {"peers", "LIST", "the Redis pods by ordinal, as redis has them: host[:port],…"},
-    {"sentinels", "LIST", "the Sentinel pods, written like --peers"},
-    {"master-set", "NAME", "the name that the Sentinels know the set by (callboard)"},
-    {"sentinel-user", "NAME", "ACL user at the Sentinels"},
-    {"sentinel-password-file", "FILE", "as --password-file, for the Sentinels"},
+    COMMAND_REDIS_ACCESS_OPTIONS,
     {"shards", "N", "primaries; pod i is of shard i mod N (3)"},
     {"ordinal", "N", "--crash: the primary of this pod's shard (0)"},
-    {"user", "NAME", "ACL user; without: the default one"},
-    {"password-file", "FILE", "its first line is the password"},
-    {"tls", NULL, "speak TLS to Redis"},
-    {"tls-ca-file", "FILE", "authorities in PEM"},
-    {"tls-certificate-file", "FILE", "our certificate in PEM, where one is asked for"},
-    {"tls-key-file", "FILE", "its private key in PEM"},
-    {"tls-server-name", "NAME", "what certificates have to be made for; without: the host of --peers"},
-    {"hosts-file", "FILE", "names that are looked for here before DNS (/etc/hosts)"},
-    {"nameserver", "ADDRESS", "the DNS server to ask instead of /etc/resolv.conf's"},
-    {"command-timeout-ms", "MS", "for a connect to Redis, and for each command (1000)"},
     {"max-lag-bytes", "BYTES", "how far a replica may be behind its primary (1048576)"},
     {"dry-run", NULL, "look, print what would be done, and do nothing"},
     {NULL, NULL, NULL},

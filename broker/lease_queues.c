@@ -32,6 +32,9 @@ struct lease_queues {
     bool is_closed;
 };
 
+/* Who would have waited on may do so at another broker. */
+static const struct lease_answer stopped = {.outcome = ENGINE_TEMPORARY};
+
 static struct lease_waiter *waiter_of(struct list_link *link) {
     return list_entry(link, struct lease_waiter, link);
 }
@@ -142,14 +145,14 @@ void lease_queues_answered(lease_queues_t *self, struct lease_waiter *waiter, co
     queue->last = answer->outcome;
     bool is_granted = answer->outcome == ENGINE_OK && answer->is_granted;
     waiter->is_unsure = answer->outcome == ENGINE_UNKNOWN || (waiter->is_unsure && answer->outcome != ENGINE_OK);
-    bool waits_on = !is_granted && !self->is_closed && waiter->wait_until_ms > now_ms &&
-                    (answer->outcome == ENGINE_OK || may_pass(answer->outcome));
-    if (waits_on) {
+    bool waits_on =
+        !is_granted && waiter->wait_until_ms > now_ms && (answer->outcome == ENGINE_OK || may_pass(answer->outcome));
+    if (waits_on && !self->is_closed) {
         wait_on(self, queue, answer, now_ms);
         return;
     }
     queue->has_place = queue->has_place && !is_granted; /* the engine took it with the grant */
-    finish(self, waiter, answer);
+    finish(self, waiter, waits_on && answer->outcome == ENGINE_OK ? &stopped : answer);
     go_on(self, queue, now_ms);
 }
 
@@ -189,7 +192,6 @@ void lease_queues_tick(lease_queues_t *self, uint64_t now_ms) {
 }
 
 void lease_queues_close(lease_queues_t *self) {
-    const struct lease_answer stopped = {.outcome = ENGINE_TEMPORARY};
     struct lease_queue *queue = NULL;
     struct lease_queue *next = NULL;
     self->is_closed = true;

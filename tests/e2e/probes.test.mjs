@@ -19,8 +19,8 @@ const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const LIVES = 'lives';
 
 /* One connection that says `text` (strings and buffers; a number is a pause): what came back, and after how long it was closed;
- * `closed` is null when it was still open after `ms`. */
-function say(port, parts, { ms = 3000, from = '127.0.0.1' } = {}) {
+ * `closed` is null when it was still open after `ms`, or when what came was `enough`. */
+function say(port, parts, { ms = 3000, from = '127.0.0.1', enough = null } = {}) {
   return new Promise((resolve) => {
     const began = Date.now();
     const socket = net.connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true });
@@ -34,7 +34,10 @@ function say(port, parts, { ms = 3000, from = '127.0.0.1' } = {}) {
       resolve({ data, text: data.toString('latin1'), closed });
     };
     const timer = setTimeout(() => finish(null), ms);
-    socket.on('data', (bytes) => { data = Buffer.concat([data, bytes]); });
+    socket.on('data', (bytes) => {
+      data = Buffer.concat([data, bytes]);
+      if (enough?.test(data.toString('latin1'))) finish(null);
+    });
     socket.on('error', () => finish(Date.now() - began));
     socket.on('close', () => finish(Date.now() - began));
     socket.on('connect', async () => {
@@ -47,6 +50,7 @@ function say(port, parts, { ms = 3000, from = '127.0.0.1' } = {}) {
   });
 }
 
+const ANSWERED = { ms: 15000, enough: /\r\n\r\n/ }; /* a whole head is all that is asked for */
 const request = (first, headers = []) => [first, ...headers, '', ''].join('\r\n');
 const host = () => `Host: 127.0.0.1:${gateway.port}`;
 const upgrade = ({ method = 'GET', path = '/connection/websocket', version = 'HTTP/1.1', hosts = [host()], keys = [KEY], versions = ['13'], upgrades = ['websocket'], connections = ['Upgrade'], more = [] } = {}) =>
@@ -127,7 +131,7 @@ test('a foreign Origin is refused, whatever it looks like', async () => {
     ['two Origins', origin(`http://${own}`, 'http://evil.example'), /^(|403)$/],
   ], { ms: 1500 });
   const listed = await world.gateway({ brokers: [broker], args: ['--set', 'http.allowed_origins=https://good.com,https://*.good.com,http://dev.good.com:3000', '--set', 'http.require_origin=true'] });
-  const judge = async (...values) => outcome(await say(listed.port, upgrade({ hosts: [`Host: 127.0.0.1:${listed.port}`], more: values.map((value) => `Origin: ${value}`) }), { ms: 300 }));
+  const judge = async (...values) => outcome(await say(listed.port, upgrade({ hosts: [`Host: 127.0.0.1:${listed.port}`], more: values.map((value) => `Origin: ${value}`) }), ANSWERED));
   for (const value of ['https://good.com', 'https://good.com:443', 'https://a.good.com', 'HTTPS://A.Good.Com', 'http://dev.good.com:3000']) assert.equal(await judge(value), '101', value);
   for (const value of ['https://evil-good.com', 'https://good.com.evil', 'https://a.b.good.com', 'http://good.com', 'https://good.com:444', 'https://.good.com', 'https://*.good.com', 'https://a@good.com', 'http://dev.good.com', `http://127.0.0.1:${listed.port}`, 'null']) assert.equal(await judge(value), '403', value);
   assert.equal(await judge(), '403', 'no Origin where one is required');
@@ -244,10 +248,10 @@ test('a thousand half requests do not keep a good client waiting', async () => {
 test('one source over its bound is closed at the door, others come in', async () => {
   const bounded = await world.gateway({ brokers: [broker], args: ['--set', 'client.handshakes_per_source=10', '--set', 'gateway.workers=1'] });
   const line = upgrade({ hosts: [`Host: 127.0.0.1:${bounded.port}`] });
-  const flood = await Promise.all(Array.from({ length: 300 }, () => say(bounded.port, line, { ms: 300, from: '127.0.0.2' })));
+  const flood = await Promise.all(Array.from({ length: 300 }, () => say(bounded.port, line, { ...ANSWERED, from: '127.0.0.2' })));
   const let_in = flood.filter((each) => outcome(each) === '101').length;
   assert.ok(let_in >= 50 && let_in < 120, `${let_in} of 300 came in: ten a second, fifty at once`);
-  assert.equal(outcome(await say(bounded.port, line, { ms: 300, from: '127.0.0.3' })), '101');
+  assert.equal(outcome(await say(bounded.port, line, { ...ANSWERED, from: '127.0.0.3' })), '101');
   assert.ok((await metric(bounded, 'callboard_gateway_accept_refused_total{reason="source"}')) >= 180);
   await bounded.stop();
 });
@@ -257,7 +261,7 @@ test('over client.connections_max: 503, and in again when one has left', async (
   const open = [];
   for (let i = 0; i < 5; i += 1) open.push(await rawConnected(small.url));
   await assert.rejects(rawSocket(small.url), /HTTP 503/);
-  assert.match((await say(small.port, upgrade({ hosts: [`Host: 127.0.0.1:${small.port}`] }), { ms: 500 })).text, /\r\nRetry-After: [1-5]\r\n/);
+  assert.match((await say(small.port, upgrade({ hosts: [`Host: 127.0.0.1:${small.port}`] }), ANSWERED)).text, /\r\nRetry-After: [1-5]\r\n/);
   assert.equal(await metric(small, 'callboard_websocket_refused_total{reason="limit"}'), 2);
   open.pop().close();
   await until('the place is free', () => rawSocket(small.url).then((socket) => { open.push(socket); return true; }, () => false));

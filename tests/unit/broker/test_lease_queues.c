@@ -235,6 +235,15 @@ static void closed_it_lets_everybody_go_but_who_is_asked_for(void **state) {
     assert_done(&t->waiters[0], ENGINE_CANCELLED, false);
 }
 
+static void who_is_asked_for_as_it_closes_is_not_told_that_another_holds_it_while_it_would_wait(void **state) {
+    struct fixture *t = *state;
+    add(t, 0, 10000);
+    lease_queues_close(t->queues);
+    held(t, 0, 60000, 10);
+    assert_done(&t->waiters[0], ENGINE_TEMPORARY, false);
+    assert_int_equal(t->n_left, 1);
+}
+
 #define spec(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -249,6 +258,7 @@ int main(void) {
         spec(what_may_have_been_granted_unheard_ends_as_unknown_unless_an_answer_follows),
         spec(at_the_bound_nobody_is_taken),
         spec(closed_it_lets_everybody_go_but_who_is_asked_for),
+        spec(who_is_asked_for_as_it_closes_is_not_told_that_another_holds_it_while_it_would_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,14 @@ static int deny(struct rehearse *self, const char *error) {
 
 /* ---- by order ---- */
 
-/* Until all is well with another primary than `old`. An order may be refused for a while: it is given again. */
+/* An order may be refused for a while, or come to nothing: it is given again, but not to who has obeyed it already,
+ * while the rest is not yet well. That would be one failover more. */
+static bool is_to_be_ordered(const struct rehearse *self, unsigned shard, int old, uint64_t asked_ms) {
+    return asked_ms == 0 || (clock_monotonic_ms() - asked_ms >= ASK_AGAIN_MS &&
+                             rehearse_redis_other_primary(self->redis, shard, old) == REHEARSE_NOBODY);
+}
+
+/* Until all is well with another primary than `old`. */
 static int hand_over(struct rehearse *self, unsigned shard, int old, unsigned to) {
     uint64_t asked_ms = 0;
     char reason[CLUSTER_REASON_MAX];
@@ -50,13 +57,12 @@ static int hand_over(struct rehearse *self, unsigned shard, int old, unsigned to
             rehearse_tell(self, "%s:%u is primary of shard %u", host_of(self, now), port_of(self, now), shard);
             return REHEARSE_EXIT_PASSED;
         }
-        uint64_t now_ms = clock_monotonic_ms();
-        if (asked_ms == 0 || now_ms - asked_ms >= ASK_AGAIN_MS) {
+        if (is_to_be_ordered(self, shard, old, asked_ms)) {
             rehearse_tell(self, "%s", command);
             if (!rehearse_redis_hand_over(self->redis, to, error, sizeof error)) {
                 rehearse_tell(self, "%s", error);
             }
-            asked_ms = now_ms;
+            asked_ms = clock_monotonic_ms();
         }
     } while (rehearse_pause(self));
     snprintf(error, sizeof error, "waiting for another primary of shard %u: %.500s", shard, reason);

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Cluster } from '../torture/worlds/cluster.mjs';
 import { Sentinel } from '../torture/worlds/sentinel.mjs';
-import { halt, until } from './support.mjs';
+import { halt, sleep, until } from './support.mjs';
 
 const WAIT_MS = 60000;
 const list = (nodes) => nodes.map(({ proxyPort }) => `127.0.0.1:${proxyPort}`).join(',');
@@ -89,7 +90,26 @@ describe('rehearsals', { concurrency: 2 }, () => {
         const result = await rehearse(world, 'failover');
         passed(result);
         assert.match(result.log, /SENTINEL FAILOVER mymaster/);
-        assert.notDeepEqual(await roles(world), before);
+        assert.notDeepEqual(await roles(world), before, result.log);
+      });
+
+      await t.test('an order that was obeyed is not given again while a Sentinel is away', async () => {
+        const before = await roles(world);
+        const configEpoch = async () => { const state = await world.sentinels[0].cli('SENTINEL', 'MASTER', 'mymaster'); return Number(state[state.indexOf('config-epoch') + 1]); };
+        const epoch = await configEpoch();
+        const program = start(world, 'failover');
+        await until('it is given', () => program.log().includes('SENTINEL FAILOVER'), WAIT_MS);
+        world.sentinels[2].proxy.set({ refuse: true }, ['client', 'sentinel']);
+        try {
+          /* A server cuts its clients as it becomes a replica. */
+          await until('it was obeyed', async () => !isDeepStrictEqual(await roles(world).catch(() => before), before), WAIT_MS);
+          await sleep(8000); /* an order is given again after 5 s */
+        } finally {
+          world.sentinels[2].proxy.heal();
+        }
+        const result = await ended(program);
+        passed(result);
+        assert.equal(await configEpoch(), epoch + 1, result.log);
       });
 
       await t.test('no quorum, and the primary away: nothing is acked meanwhile, and nothing is lost', async () => {

@@ -46,7 +46,8 @@ redis_link_t *redis_link_new(const struct redis_link_options *options);
 void redis_link_close(redis_link_t *self, void (*on_closed)(void *context), void *context);
 
 bool redis_link_is_up(const redis_link_t *self);
-/* Did the last attempt end by a refusal (login, TLS) that does not pass by itself, rather than by silence or a cut? */
+/* Did the last attempt end by a refusal (login, TLS) that does not pass by itself, rather than by silence or a cut?
+ * To be asked in on_down: the next attempt begins anew. */
 bool redis_link_is_refused(const redis_link_t *self);
 /* Below both bounds? Small commands that keep the link sound may be sent above them too. */
 bool redis_link_has_room(const redis_link_t *self);

@@ -291,7 +291,7 @@ static void a_reader_that_catches_up_gets_every_push(void **state) {
     (void) state;
     struct fixture self;
     struct raw_client reader;
-    start(&self, "client: {allow_anonymous_connect_without_token: true, outbox_bytes: 256MiB, "
+    start(&self, "client: {allow_anonymous_connect_without_token: true, outbox_bytes: 256MiB, write_stall: 1h, "
                  "commands_per_second: 100000}\n");
     connect_client(&self, &reader);
     send_text(&reader, "{\"id\":2,\"subscribe\":{\"channel\":\"open:a\"}}");

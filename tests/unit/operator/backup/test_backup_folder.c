@@ -23,7 +23,7 @@ struct fixture {
 };
 
 static const char *path_of(const struct fixture *self, const char *name) {
-    static char path[PATH_MAX_SIZE];
+    static char path[2 * PATH_MAX_SIZE];
     snprintf(path, sizeof path, "%s/%s", self->directory, name);
     return path;
 }

@@ -200,6 +200,14 @@ test('memory that runs short: slow connections go, then newcomers, then publicat
   assert.deepEqual((await say(writer, { id: 5, ping: {} })).ping, {});
   assert.equal((await get(gateway.internal, '/health')).status, 200);
   assert.match(gateway.log(), /"event":"memory_level","level":"refuses publications"/);
+  const limit = (soft) => execFileSync('prlimit', ['--pid', gateway.pid, `--nofile=${soft}:`]);
+  const [, soft] = /Max open files\s+(\d+)/.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, 'utf8'));
+  limit(3); /* no descriptor is left to look with: what was known holds */
+  for (let i = 0; i < 4; i += 1) {
+    await sleep(250);
+    assert.equal((await say(writer, { id: 10 + i, publish: { channel: 'plain:x', data: 1 } })).error?.code, 111);
+  }
+  limit(soft);
 
   await level(0, 0);
   await until('publications are taken again', async () => (await say(writer, { id: 6, publish: { channel: 'plain:x', data: 1 } })).publish);

@@ -1,22 +1,35 @@
 /* /proc/self/statm is read; where it cannot be read nothing is given up. */
 #include "base/process_memory.h"
 
+#include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 enum { SHED_PERCENT = 80, NEWCOMERS_PERCENT = 90, PUBLICATIONS_PERCENT = 95, WHOLE_PERCENT = 100 };
 
+/* Open as long as the process is: it can be read when no other descriptor is left to be had. */
+static int statm = -1;
+static pthread_once_t statm_once = PTHREAD_ONCE_INIT;
+
+static void open_statm(void) {
+    statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
 uint64_t process_memory_bytes(void) {
+    char text[128];
     unsigned long long whole;
     unsigned long long resident;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) {
+    pthread_once(&statm_once, open_statm);
+    ssize_t size = pread(statm, text, sizeof text - 1, 0);
+    if (size <= 0) {
         return 0;
     }
-    int n = fscanf(file, "%llu %llu", &whole, &resident);
-    fclose(file);
+    text[size] = '\0';
     long page = sysconf(_SC_PAGESIZE);
+    int n = sscanf(text, "%llu %llu", &whole, &resident);
     return n == 2 && page > 0 ? (uint64_t) resident * (uint64_t) page : 0;
 }
 

@@ -3,7 +3,8 @@
  *   from 80 % on   tails go, the longest unused first, a quarter of their bytes with every tick: the engine still has
  *                  what was in them
  *   from 90 % on   new subscriptions are refused with error 111, but not those of gateways that go on with what they
- *                  had (moving, lagging); the memory engine grows no further: idle channels make room
+ *                  had (moving, lagging); the memory engine grows no further: idle channels make room,
+ *                  and who goes on is refused, too, where they do not
  *   from 95 % on   publications are refused with error 111
  *
  * One shard looks for all with every tick, and any of them when much came in since: a burst is not waited for. What is

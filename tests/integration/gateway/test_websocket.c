@@ -257,7 +257,7 @@ static void a_slow_reader_is_closed_with_3008_after_what_was_sent(void **state) 
     struct fixture self;
     struct raw_client slow;
     start(&self, "client: {allow_anonymous_connect_without_token: true, outbox_bytes: 64KiB, "
-                 "commands_per_second: 100000}\n");
+                 "ping_interval: 1h, commands_per_second: 100000}\n");
     connect_client(&self, &slow);
     send_text(&slow, "{\"id\":2,\"subscribe\":{\"channel\":\"open:a\"}}");
     expect_text(&slow, "{\"id\":2,\"subscribe\":{");
@@ -292,7 +292,7 @@ static void a_reader_that_catches_up_gets_every_push(void **state) {
     struct fixture self;
     struct raw_client reader;
     start(&self, "client: {allow_anonymous_connect_without_token: true, outbox_bytes: 256MiB, write_stall: 1h, "
-                 "commands_per_second: 100000}\n");
+                 "ping_interval: 1h, commands_per_second: 100000}\n");
     connect_client(&self, &reader);
     send_text(&reader, "{\"id\":2,\"subscribe\":{\"channel\":\"open:a\"}}");
     expect_text(&reader, "{\"id\":2,\"subscribe\":{");

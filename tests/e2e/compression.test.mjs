@@ -202,7 +202,7 @@ async function heldBy(settings, n, isOn) {
 
 test('memory of a connection is the same with compression and without', async () => {
   const seen = [];
-  while (seen.length < 3 && !seen.some(({ more }) => more < 1024)) { // what else a process holds comes and goes in pages; a context would be tens of KiB each time
+  while (seen.length < 8 && !seen.some(({ more }) => more < 1024)) { // what else a process holds comes and goes in pages; a context would be tens of KiB each time
     const without = await heldBy(['--set', 'client.compression=false'], 400, false);
     const with_ = await heldBy(ON, 400, true);
     assert.equal(without.compressing, 0);

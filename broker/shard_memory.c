@@ -36,11 +36,8 @@ static enum memory_level level_of(const struct shard *self) {
 static void look(struct shard *self) {
     struct shard_memory *memory = self->options.memory;
     uint64_t used_bytes = process_memory_bytes();
-    self->published_bytes = 0;
-    if (used_bytes == 0) {
-        return; /* no descriptor is left to look with, say: what was known holds */
-    }
     enum memory_level level = process_memory_level(used_bytes, memory->budget_bytes);
+    self->published_bytes = 0;
     atomic_store_explicit(&memory->used_bytes, used_bytes, memory_order_relaxed);
     if (atomic_exchange(&memory->level, level) != level) {
         LOG_AT(level == MEMORY_FINE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "broker_memory_level",

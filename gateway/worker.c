@@ -64,9 +64,6 @@ void worker_read_figures(worker_t *self, struct worker_figures *ret_figures) {
 /* One worker looks for all. */
 static void look_at_memory(worker_t *self) {
     uint64_t used_bytes = process_memory_bytes();
-    if (used_bytes == 0) {
-        return; /* no descriptor is left to look with, say: what was known holds */
-    }
     enum memory_level level = process_memory_level(used_bytes, self->memory_max);
     metric_set(self->memory_metrics, MEMORY_METRIC_BYTES, (int64_t) used_bytes);
     metric_set(self->memory_metrics, MEMORY_METRIC_LEVEL, (int64_t) level);

@@ -202,7 +202,7 @@ test('memory that runs short: slow connections go, then newcomers, then publicat
   assert.match(gateway.log(), /"event":"memory_level","level":"refuses publications"/);
   const limit = (soft) => execFileSync('prlimit', ['--pid', gateway.pid, `--nofile=${soft}:`]);
   const [, soft] = /Max open files\s+(\d+)/.exec(fs.readFileSync(`/proc/${gateway.pid}/limits`, 'utf8'));
-  limit(3); /* no descriptor is left to look with: what was known holds */
+  limit(3); /* no descriptor is left to be had: it looks with the one it has */
   for (let i = 0; i < 4; i += 1) {
     await sleep(250);
     assert.equal((await say(writer, { id: 10 + i, publish: { channel: 'plain:x', data: 1 } })).error?.code, 111);
